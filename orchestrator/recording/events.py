@@ -1,0 +1,37 @@
+"""The lines of `events.jsonl`: one JSON object each, `t` in seconds since the start of the run, `ev` says what.
+
+| ev | fields | written by |
+|---|---|---|
+| `begin` | format, scenario, runtime, clock (`real` or `virtual`), period (s between samples), nodes | the run |
+| `node` | node, what (`started`, `ready`, `exited`, `stopped`, `killed`, `paused`, `resumed`), detail | the run |
+| `moment` | name: `start`, `STEP.start`, `STEP.end`, `end`; same t as its tick | the run |
+| `tick` | took (s), counters {node: {name: absolute value}} (those that changed), missed [node] | the sampler |
+| `socket` | node, sk, local, peer, state, recv_q, send_q, timer, expires, inode, uid, pid, comm | the sampler |
+| `request` | node, step, session, method, url, t0, status or error, local, peer, reused, nth, headers | clients |
+| `served` | node, local, peer, method, path, status, nth | servers of ours |
+| `closed` | node, local, peer, reason, requests | servers of ours |
+| `note` | text | anybody: something the reader should know |
+| `end` | outcome of the run itself: `done`, `interrupted`, `failed`; detail | the run |
+
+A `socket` line is written when a socket appears or anything but its timer changes; `state` CLOSED means that it is
+gone. Its `t` is that of the tick that saw it, so between two ticks the truth lies in the open interval. `sk` names one
+socket of one node for its whole life (the kernel's cookie, in hexadecimal). A tick without lines for a socket says
+that it stands as before. Addresses are `198.18.0.2:8080`, IPv4-mapped ones too. The node's address is joined with
+the peer's by address pair and overlapping life.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+FORMAT = 1
+"""Raised when a reader of the old format would misread the new one."""
+
+COUNTERS = {
+    "Tcp": ("ActiveOpens", "PassiveOpens", "AttemptFails", "EstabResets", "RetransSegs", "OutRsts"),
+    "TcpExt": ("TW", "TWKilled", "TCPTimeWaitOverflow", "ListenOverflows", "ListenDrops", "TCPAbortOnTimeout"),
+}
+"""Which kernel counters a tick carries: group of /proc/net/snmp or /proc/net/netstat -> names."""
+
+Event = dict[str, Any]
+"""One decoded line."""

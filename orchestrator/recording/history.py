@@ -1,0 +1,120 @@
+"""The run as one ordered history: what is known, when it is known, and where it is not.
+
+Sampled tables leave gaps. Two rules make the rest exact: a TCP socket never returns to a state that it has left, so a
+socket seen in the same state by two ticks was in it all the time between; and a socket that no tick saw has still
+moved the kernel's counters of opened connections. What remains is a gap: an open interval in which a socket was in
+one of a few states, or in which some number of sockets lived unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.recording.events import Event
+from orchestrator.scenario.facts import TcpState
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A socket known to be in `state` at every instant of the closed interval [first, last], in seconds."""
+
+    state: TcpState
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The open interval (after, before): the socket was in some of `states` there; CLOSED stands for no socket."""
+
+    after: float
+    before: float
+    states: frozenset[TcpState]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueReading:
+    """Recv-Q and Send-Q, bytes, as seen at `t`; they stand until the next reading."""
+
+    t: float
+    recv_q: int
+    send_q: int
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """One socket of one node from the first tick that saw it to the last. Stays and gaps alternate in time.
+
+    A socket born between two ticks has a gap before its first stay, one that went away has a gap after its last.
+    A socket that was there at the first tick has none before, one that outlived the last tick none after.
+    """
+
+    node: str
+    sk: str
+    local: str
+    peer: str
+    stays: tuple[Stay, ...]
+    gaps: tuple[Gap, ...]
+    queues: tuple[QueueReading, ...]
+    uid: int | None = None
+    pid: int | None = None
+    comm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """`count` sockets of `node` lived inside the open interval (after, before), by the kernel's counters."""
+
+    node: str
+    after: float
+    before: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Both ends of one TCP connection, joined. `client` is the end that sent the SYN, where that is known.
+
+    `first_closer` is the node that sent the first FIN, None when the samples do not show it; `how` says by which
+    observation (`CLOSE_WAIT seen on client`).
+    """
+
+    client: Socket | None
+    server: Socket | None
+    opened: tuple[float, float]
+    """The birth lies in this closed interval."""
+    first_closer: str | None = None
+    how: str = ""
+    closed: tuple[float, float] | None = None
+    """The first FIN lies in this closed interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that the judge may use. Times in seconds since the start of the run."""
+
+    nodes: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]]
+    """Service -> its nodes, for services with replicas; a name that stands for several."""
+    addresses: Mapping[str, str]
+    """Address -> node."""
+    moments: Mapping[str, float]
+    ticks: tuple[float, ...]
+    """Times at which every node was sampled, in order."""
+    missed: Mapping[str, tuple[float, ...]]
+    """Node -> ticks at which it could not be sampled."""
+    sockets: tuple[Socket, ...]
+    unseen: tuple[Unseen, ...]
+    connections: tuple[Connection, ...]
+    requests: tuple[Event, ...]
+    served: tuple[Event, ...]
+    closed: tuple[Event, ...]
+    """What our servers said on closing a connection, with their reasons."""
+    counters: Mapping[str, Mapping[str, tuple[tuple[float, int], ...]]]
+    """Node -> counter -> (t, absolute value) at each change, first reading included."""
+    speaking: frozenset[str]
+    """Nodes whose program reports what it served and closed: `served` and `closed_by` are decidable there."""
+    begin: Event = field(default_factory=dict)
+    end: Event = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

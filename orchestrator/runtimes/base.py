@@ -1,0 +1,94 @@
+"""The protocol that every runtime fulfils, and what it hands over.
+
+A node is a process with a network namespace. A runtime starts such processes and hands over their pids and their
+standard streams; wiring, observing and capturing are written once, against namespaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from orchestrator.topology.model import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One leg of a node, addresses decided before anything starts. `address` is dotted IPv4, `prefix` its length."""
+
+    name: str
+    network: str
+    address: str
+    prefix: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """All that a runtime needs to start one node: the topology's node, its interfaces, its /etc/hosts."""
+
+    node: Node
+    interfaces: tuple[Interface, ...]
+    hosts: Mapping[str, str]
+    """Name -> address, for every name that this node can reach."""
+    log: Path
+    """Where the node's standard error (and, of foreign images, output) goes."""
+
+
+@dataclass(slots=True)
+class StartedNode:
+    """A node whose namespaces exist. Its program starts when `go\\n` is written to `stdin` (see nodes/README.md).
+
+    `pid` is a process inside the node's namespaces, as the probe sees it. `stdout` carries one JSON event a line for
+    node kinds that speak (`events: true` in node.yaml). Closing `stdin` ends the node.
+    """
+
+    name: str
+    pid: int
+    stdin: BinaryIO
+    stdout: BinaryIO
+    detail: Mapping[str, str] = field(default_factory=dict)
+    """For people: container id and image, or the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """How a node's program ended: an exit status, or a signal number."""
+
+    status: int | None = None
+    signal: int | None = None
+
+    def __str__(self) -> str:
+        return f"killed by signal {self.signal}" if self.signal else f"exit status {self.status}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    status: int
+    output: str
+    """Standard output and error together, decoded with replacement."""
+
+
+class Runtime(Protocol):
+    """Where nodes live. One instance serves one lab; `stop` is safe at any time and more than once."""
+
+    name: str
+
+    def start(self, plans: Sequence[NodePlan]) -> dict[str, StartedNode]:
+        """Bring all namespaces up, in parallel. Programs wait for `go`. Raises EnvironmentFailure."""
+
+    def probe_command(self) -> list[str]:
+        """The argument vector that starts the probe where it can enter the nodes' namespaces."""
+
+    def signal(self, name: str, signal: int) -> None:
+        """Send a signal to every process of the node's program."""
+
+    def exited(self, name: str) -> Exited | None:
+        """How the node's program ended, or None while it runs."""
+
+    def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
+        """Run a command inside the node."""
+
+    def stop(self) -> None:
+        """End every node and free everything that this instance made. Bounded in time."""
