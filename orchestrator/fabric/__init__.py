@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""The wiring between nodes: addresses, names, and the links themselves."""

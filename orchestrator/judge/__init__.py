@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""Judges a history against expectations. Pure: no clock, no input, no output."""

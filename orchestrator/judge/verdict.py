@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -53,4 +54,47 @@ class Verdict:
     """The instant that decided, in seconds of the run, where one did."""
 
     def to_json(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """Plain JSON data with every field; `from_json` reads it back."""
+        facts = [asdict(fact) | {"outcome": fact.outcome.value, "evidence": list(fact.evidence)} for fact in self.facts]
+        return {
+            "that": self.that,
+            "when": self.when,
+            "outcome": self.outcome.value,
+            "at": self.at,
+            "facts": facts,
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Verdict:
+        """The verdict that `to_json` wrote. Raises ValueError with what was expected."""
+        fields = _fields(data, "a verdict", {"that": str, "when": str, "outcome": str, "facts": list})
+        at = fields.get("at")
+        if at is not None and (isinstance(at, bool) or not isinstance(at, int | float)):
+            raise ValueError(f"`at` of a verdict must be a number, not {at!r}")
+        facts = tuple(_fact(item) for item in fields["facts"])
+        return cls(fields["that"], fields["when"], Outcome(fields["outcome"]), facts, at)
+
+
+def overall(verdicts: Sequence[Verdict]) -> Outcome:
+    """The worst outcome of all; pass when nothing was expected."""
+    return Outcome.worst([verdict.outcome for verdict in verdicts])
+
+
+_FACT_TEXTS = ("node", "fact", "expected", "actual", "outcome", "reason", "nearest", "margin")
+
+
+def _fact(data: object) -> FactVerdict:
+    fields = _fields(data, "a fact", dict.fromkeys(_FACT_TEXTS, str) | {"evidence": list})
+    if not all(isinstance(line, str) for line in fields["evidence"]):
+        raise ValueError("`evidence` of a fact must be texts")
+    texts = {name: fields[name] for name in _FACT_TEXTS}
+    return FactVerdict(**texts | {"outcome": Outcome(fields["outcome"]), "evidence": tuple(fields["evidence"])})
+
+
+def _fields(data: object, what: str, kinds: Mapping[str, type]) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ValueError(f"{what} must be a mapping, not {type(data).__name__}")
+    for name, kind in kinds.items():
+        if not isinstance(data.get(name), kind):
+            raise ValueError(f"`{name}` of {what} is missing or of the wrong kind")
+    return data

@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""The run as one ordered history: its folder, its event lines, its sockets, and connections with both ends joined."""

@@ -13,11 +13,16 @@
 | `note` | text | anybody: something the reader should know |
 | `end` | outcome of the run itself: `done`, `interrupted`, `failed`; detail | the run |
 
+`begin` is the first line. Its `nodes` is a list of `{name, service, kind, role, addresses: ["198.18.0.2"], events}`:
+`events` says whether the node's program reports what it does (requests of a client, served and closed of a server).
+`error` of a request is `{name, text}`. Lines of other kinds are passed over, and counted in a note.
+
 A `socket` line is written when a socket appears or anything but its timer changes; `state` CLOSED means that it is
-gone. Its `t` is that of the tick that saw it, so between two ticks the truth lies in the open interval. `sk` names one
+gone (and needs no queues). Its `t` is that of the tick that saw it, so between two ticks the truth lies in the open
+interval; it stands next to its tick's line, before or after it. `sk` names one
 socket of one node for its whole life (the kernel's cookie, in hexadecimal). A tick without lines for a socket says
 that it stands as before. Addresses are `198.18.0.2:8080`, IPv4-mapped ones too. The node's address is joined with
-the peer's by address pair and overlapping life.
+the peer's by address pair and overlapping life. Of a tick, a node's table is read before its counters.
 """
 
 from __future__ import annotations
@@ -32,6 +37,10 @@ COUNTERS = {
     "TcpExt": ("TW", "TWKilled", "TCPTimeWaitOverflow", "ListenOverflows", "ListenDrops", "TCPAbortOnTimeout"),
 }
 """Which kernel counters a tick carries: group of /proc/net/snmp or /proc/net/netstat -> names."""
+
+TCPEXT_EVERY = 1.0
+"""Seconds: the `TcpExt` group is read at the first tick that comes this long after the last reading, and at every
+named moment. A reader must not take the tick that shows a new value for the tick in which it changed."""
 
 Event = dict[str, Any]
 """One decoded line."""

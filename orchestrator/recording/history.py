@@ -64,12 +64,19 @@ class Socket:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """`count` sockets of `node` lived inside the open interval (after, before), by the kernel's counters."""
+    """Up to `count` sockets of `node` lived inside the open interval (after, before), by the kernel's counters.
+
+    They were in some of `states` there. `least` to `most` of them got as far as ESTABLISHED; the others failed to
+    connect.
+    """
 
     node: str
     after: float
     before: float
     count: int
+    least: int
+    most: int
+    states: frozenset[TcpState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +90,14 @@ class Connection:
     client: Socket | None
     server: Socket | None
     opened: tuple[float, float]
-    """The birth lies in this closed interval."""
+    """The birth lies in this closed interval; it starts at -inf for one that was there at the first tick."""
+    client_node: str | None = None
+    server_node: str | None = None
+    """Where the ends are, also when a socket was never seen; None for an address of no node."""
     first_closer: str | None = None
     how: str = ""
     closed: tuple[float, float] | None = None
-    """The first FIN lies in this closed interval."""
+    """The first FIN or RST lies in this closed interval; None while both ends are open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +111,9 @@ class History:
     """Address -> node."""
     moments: Mapping[str, float]
     ticks: tuple[float, ...]
-    """Times at which every node was sampled, in order."""
+    """Times of the samples, in order. A tick stands for one instant, though it takes some milliseconds."""
     missed: Mapping[str, tuple[float, ...]]
-    """Node -> ticks at which it could not be sampled."""
+    """Node -> ticks at which it could not be sampled: they say nothing about that node, its gaps extend over them."""
     sockets: tuple[Socket, ...]
     unseen: tuple[Unseen, ...]
     connections: tuple[Connection, ...]
@@ -115,6 +125,8 @@ class History:
     """Node -> counter -> (t, absolute value) at each change, first reading included."""
     speaking: frozenset[str]
     """Nodes whose program reports what it served and closed: `served` and `closed_by` are decidable there."""
+    asking: frozenset[str] = frozenset()
+    """Nodes whose program reports its requests: `requests` and `errors` are decidable there."""
     begin: Event = field(default_factory=dict)
     end: Event = field(default_factory=dict)
     notes: tuple[str, ...] = ()

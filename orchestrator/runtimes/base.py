@@ -75,11 +75,18 @@ class Runtime(Protocol):
 
     name: str
 
+    @property
+    def user_namespace(self) -> int | None:
+        """Pid of a process in the user namespace that owns the nodes' namespaces; None when it is the machine's own."""
+
     def start(self, plans: Sequence[NodePlan]) -> dict[str, StartedNode]:
         """Bring all namespaces up, in parallel. Programs wait for `go`. Raises EnvironmentFailure."""
 
     def probe_command(self) -> list[str]:
         """The argument vector that starts the probe where it can enter the nodes' namespaces."""
+
+    def healthy(self, name: str) -> bool:
+        """Whether a foreign image's health check passes; True when it has none."""
 
     def signal(self, name: str, signal: int) -> None:
         """Send a signal to every process of the node's program."""

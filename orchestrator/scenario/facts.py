@@ -65,3 +65,13 @@ FACTS: dict[str, tuple[FactKind, str]] = {
     "requests_per_connection": (FactKind.COUNTER, "requests that each of this client's connections carried"),
     "lasts": (FactKind.DURATION, "how long every finished stay in the state lasted"),
 }
+
+
+FACT_ROLES: dict[str, tuple[str, ...]] = {
+    "requests": ("client",),
+    "errors": ("client",),
+    "requests_per_connection": ("client",),
+    "served": ("server", "proxy"),
+    "closed_by": ("server", "proxy"),
+}
+"""Facts that only nodes of these roles report; the kernel of every node tells the others."""

@@ -1,21 +1,20 @@
 """The scenario: a topology, steps and expectations. What it *is*, apart from what time does to it.
 
 These pydantic models are the language. The loader adds file, line and column to their errors; `simctl schema`
-prints the JSON Schema that they generate.
+prints the JSON Schema that they generate, and `docs/scenario-reference.md` is made of their descriptions.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from orchestrator.scenario.facts import FACTS, LEGAL_WHENS, FactKind, TcpState
+from orchestrator.scenario.facts import FACTS, LEGAL_WHENS, TcpState
+from orchestrator.scenario.fields import NAME, HttpUrl, Name, Text, Whole
+from orchestrator.scenario.problems import Problem, Problems
 from orchestrator.scenario.values import Duration, DurationRange, Moment, Range, Window
-
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-"""Names of steps and sessions; they appear in moments and in file names."""
+from orchestrator.suggest import describe
 
 
 class Model(BaseModel):
@@ -23,33 +22,36 @@ class Model(BaseModel):
 
 
 class Request(Model):
-    """HTTP requests by a client node."""
+    """HTTP requests by a client node. The step ends when all have ended, whether they failed or not."""
 
     from_: Annotated[str, Field(alias="from", description="client node (or service: all its replicas)")]
-    url: str = Field(description="absolute http URL; the host is a node, a service or an alias")
-    session: str | None = Field(None, description="named Session, kept open between steps; without: one-shot requests")
-    count: int = Field(1, ge=1, description="how many requests, over all workers")
-    concurrency: int = Field(1, ge=1, description="how many at the same time")
+    url: HttpUrl = Field(description="absolute `http://` URL; the host is a node, a service or an alias")
+    session: Name | None = Field(None, description="named Session, kept open between steps; without: one-shot requests")
+    count: Whole = Field(1, ge=1, description="how many requests, over all workers")
+    concurrency: Whole = Field(1, ge=1, description="how many at the same time")
     interval: Duration = Field(0.0, description="pause between two requests of a worker")
-    method: str = "GET"
-    headers: dict[str, str] = {}
-    body: str | None = None
-    timeout: Duration = Field(10.0, description="of connecting and of each read")
+    method: str = Field("GET", pattern=r"^[A-Z]+(-[A-Z]+)*$", description="HTTP method, in capitals")
+    headers: dict[str, Text] = Field({}, description="request headers, added to the client's own")
+    body: Text | None = Field(None, description="request body")
+    timeout: Duration = Field(10.0, gt=0, description="of connecting and of each read")
 
 
 class Close(Model):
     """Close a named Session of a client node, as leaving its `with` block does."""
 
-    from_: Annotated[str, Field(alias="from")]
-    session: str
+    from_: Annotated[str, Field(alias="from", description="client node that holds the Session")]
+    session: Name = Field(description="name that an earlier `request` gave it")
 
 
 class Exec(Model):
-    """Run a command in a node. Under netns it runs on this machine, so it needs `--allow-exec`."""
+    """Run a command in a node; a status other than 0 ends the run, and the output is kept in the run's folder.
 
-    node: str
-    command: list[str] = Field(min_length=1)
-    timeout: Duration = 30.0
+    Under netns it runs on this machine, so it needs `--allow-exec`.
+    """
+
+    node: str = Field(description="where it runs")
+    command: list[Text] = Field(min_length=1, description="program and arguments; no shell reads them")
+    timeout: Duration = Field(30.0, gt=0, description="it is killed after this time, which ends the run")
 
 
 VERBS = ("request", "wait", "close", "stop", "kill", "pause", "resume", "exec")
@@ -58,16 +60,17 @@ VERBS = ("request", "wait", "close", "stop", "kill", "pause", "resume", "exec")
 class Step(Model):
     """One verb, and a name that makes its moments addressable."""
 
-    name: str = ""
-    """Filled in by the scenario when the file gives none: the verb and the position, `wait-2`."""
-    request: Request | None = None
-    wait: Duration | None = None
-    close: Close | None = None
+    name: str = Field(
+        "", description="makes the moments `NAME.start` and `NAME.end`; without: `VERB-POSITION`, `wait-2`"
+    )
+    request: Request | None = Field(None, description="HTTP requests by a client node")
+    wait: Duration | None = Field(None, description="let time pass; the nodes go on")
+    close: Close | None = Field(None, description="close a named Session of a client node")
     stop: str | None = Field(None, description="SIGTERM to the node's program; waits until it ended")
     kill: str | None = Field(None, description="SIGKILL to the node's program")
     pause: str | None = Field(None, description="SIGSTOP: the node's kernel still answers, its program does not")
-    resume: str | None = Field(None, description="SIGCONT")
-    exec: Exec | None = None
+    resume: str | None = Field(None, description="SIGCONT to a paused node: its program goes on")
+    exec: Exec | None = Field(None, description="run a command in a node")
 
     @property
     def verb(self) -> str:
@@ -77,16 +80,18 @@ class Step(Model):
     def _one_verb(self) -> Step:
         given = [verb for verb in VERBS if getattr(self, verb) is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"a step has one verb ({', '.join(VERBS)}), not {len(given)}{': ' if given else ''}{', '.join(given)}"
-            )
+            found = " and ".join(given) if given else "none"
+            message = f"a step has exactly one verb, this one has {found}"
+            raise Problems([Problem(tuple(given[1:2]), message, f"the verbs: {', '.join(VERBS)}")])
         return self
 
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
         if name and (not NAME.fullmatch(name) or name in ("start", "end")):
-            raise ValueError(f"{name!r} cannot name a step: use letters, digits, - and _; not start or end")
+            raise ValueError(
+                f"{describe(name)} cannot name a step: use letters, digits, - and _, a letter first; not start or end"
+            )
         return name
 
 
@@ -104,32 +109,49 @@ State = Literal[
 ]
 
 
+_ByName = Annotated[dict[str, Range], Field(min_length=1)]
+_ByState = Annotated[dict[State, Range], Field(min_length=1)]
+
+
+def _errors_form(value: object) -> str:
+    return "errors by name" if isinstance(value, dict) else "all errors"
+
+
+_Errors = Annotated[
+    Annotated[Range, Tag("all errors")] | Annotated[_ByName, Tag("errors by name")], Discriminator(_errors_form)
+]
+
+
+def _fact(name: str) -> Any:
+    return Field(None, description=FACTS[name][1])
+
+
 class NodeFacts(Model):
     """What is expected of one node. What is not named is not asserted."""
 
-    SYN_SENT: Range | None = None
-    SYN_RECV: Range | None = None
-    ESTABLISHED: Range | None = None
-    FIN_WAIT1: Range | None = None
-    FIN_WAIT2: Range | None = None
-    CLOSE_WAIT: Range | None = None
-    LAST_ACK: Range | None = None
-    CLOSING: Range | None = None
-    TIME_WAIT: Range | None = None
-    LISTEN: Range | None = None
-    others: Range | None = None
-    recv_q: dict[State, Range] | None = None
-    send_q: dict[State, Range] | None = None
-    connections: Range | None = None
-    requests: Range | None = None
-    errors: Range | dict[str, Range] | None = None
-    served: Range | None = None
-    closed_by: dict[str, Range] | None = None
-    first_fin: Range | None = None
-    resets: Range | None = None
-    retransmits: Range | None = None
-    requests_per_connection: Range | None = None
-    lasts: dict[State, DurationRange] | None = None
+    SYN_SENT: Range | None = _fact("SYN_SENT")
+    SYN_RECV: Range | None = _fact("SYN_RECV")
+    ESTABLISHED: Range | None = _fact("ESTABLISHED")
+    FIN_WAIT1: Range | None = _fact("FIN_WAIT1")
+    FIN_WAIT2: Range | None = _fact("FIN_WAIT2")
+    CLOSE_WAIT: Range | None = _fact("CLOSE_WAIT")
+    LAST_ACK: Range | None = _fact("LAST_ACK")
+    CLOSING: Range | None = _fact("CLOSING")
+    TIME_WAIT: Range | None = _fact("TIME_WAIT")
+    LISTEN: Range | None = _fact("LISTEN")
+    others: Range | None = _fact("others")
+    recv_q: _ByState | None = _fact("recv_q")
+    send_q: _ByState | None = _fact("send_q")
+    connections: Range | None = _fact("connections")
+    requests: Range | None = _fact("requests")
+    errors: _Errors | None = _fact("errors")
+    served: Range | None = _fact("served")
+    closed_by: _ByName | None = _fact("closed_by")
+    first_fin: Range | None = _fact("first_fin")
+    resets: Range | None = _fact("resets")
+    retransmits: Range | None = _fact("retransmits")
+    requests_per_connection: Range | None = _fact("requests_per_connection")
+    lasts: Annotated[dict[State, DurationRange], Field(min_length=1)] | None = _fact("lasts")
 
     def named(self) -> dict[str, Any]:
         """The facts that were given: name -> Range, or mapping of ranges."""
@@ -139,7 +161,7 @@ class NodeFacts(Model):
 class Where(Model):
     """Which sockets and connections count. All that is given must match."""
 
-    port: int | None = Field(None, ge=1, le=65535, description="local or peer port")
+    port: Whole | None = Field(None, ge=1, le=65535, description="local or peer port")
     peer: str | None = Field(None, description="node, service or address at the other end")
     owner: str | None = Field(None, description="name of the program that owns the socket, as ss shows it")
 
@@ -154,13 +176,15 @@ class Expectation(Model):
     __pydantic_extra__: dict[str, NodeFacts] = Field(init=False)
 
     that: str = Field(min_length=1, description="the sentence, as a person would say it")
-    where: Where | None = None
-    at: Moment | None = None
-    always: Window | None = None
-    never: Window | None = None
-    eventually: Window | None = None
-    for_: Annotated[Duration | None, Field(alias="for", description="with eventually: how long it must hold")] = None
-    over: Window | None = None
+    where: Where | None = Field(None, description="which sockets and connections count; without: all of the node")
+    at: Moment | None = Field(None, description="the value at this moment")
+    always: Window | None = Field(None, description="at every instant of the window, and all of it was observed")
+    never: Window | None = Field(None, description="`always` with 0: the facts are numbers of sockets, each 0")
+    eventually: Window | None = Field(None, description="at some instant of the window; see `for`")
+    for_: Annotated[
+        Duration | None, Field(alias="for", description="with `eventually`: how long it must hold without a break")
+    ] = None
+    over: Window | None = Field(None, description="counted, or measured, inside the window")
 
     @property
     def nodes(self) -> dict[str, NodeFacts]:
@@ -174,62 +198,58 @@ class Expectation(Model):
     @model_validator(mode="after")
     def _legal(self) -> Expectation:
         given = [name for name in WHENS if getattr(self, name) is not None]
+        problems: list[Problem] = []
         if len(given) > 1:
-            raise ValueError(f"an expectation has at most one when, not {' and '.join(given)}")
+            problems.append(Problem((given[1],), f"an expectation has at most one when, not {' and '.join(given)}"))
         if self.for_ is not None and self.eventually is None:
-            raise ValueError("`for` goes with `eventually`")
+            problems.append(Problem(("for",), "`for` goes with `eventually` only"))
         if not self.nodes:
-            raise ValueError("an expectation needs at least one node with facts")
-        when = given[0] if given else None
+            problems.append(
+                Problem((), "an expectation needs at least one node with facts", "for one: `client: {ESTABLISHED: 1}`")
+            )
         for node, facts in self.nodes.items():
-            named = facts.named()
-            if not named:
-                raise ValueError(f"{node} has no facts")
-            for fact in named:
-                _check_kind(node, fact, when)
-            if when == "never":
-                _check_never(node, named)
+            if not facts.named():
+                problems.append(
+                    Problem((node,), f"the node {node} has no facts", f"for one: `{node}: {{ESTABLISHED: 1}}`")
+                )
+            if len(given) == 1:
+                problems += [
+                    problem
+                    for fact, value in facts.named().items()
+                    for problem in _misfits(node, fact, value, given[0])
+                ]
+        if problems:
+            raise Problems(problems)
         return self
 
 
-def _check_kind(node: str, fact: str, when: str | None) -> None:
+def _misfits(node: str, fact: str, value: object, when: str) -> list[Problem]:
+    """What the fact's kind has against this *when*."""
     kind = FACTS[fact][0]
-    if when is None or when in LEGAL_WHENS[kind]:
-        return
-    use = " or ".join(LEGAL_WHENS[kind])
-    raise ValueError(f"{node}: {fact} is a {kind.value}, so `{when}` does not fit it: use {use}")
-
-
-def _check_never(node: str, named: dict[str, Any]) -> None:
-    for fact, value in named.items():
-        if FACTS[fact][0] is not FactKind.GAUGE or value != Range(0, 0):
-            raise ValueError(f"{node}: `never` means always 0, so {fact} must be a number of sockets, and 0")
-
-
-def _scalars_to_text(value: object) -> object:
-    """Compose variables are text; YAML may have read `8080` as a number and `true` as a boolean."""
-    if isinstance(value, dict):
-        return {
-            key: {True: "true", False: "false"}.get(item, str(item)) if isinstance(item, bool) else str(item)
-            for key, item in value.items()
-            if item is not None
-        }
-    return value
+    if when not in LEGAL_WHENS[kind]:
+        use = " or ".join(f"`{name}`" for name in LEGAL_WHENS[kind])
+        return [Problem((node, fact), f"{fact} is a {kind.value}, so `{when}` does not fit it", f"use {use}")]
+    if when == "never" and value != Range(0, 0):
+        message = f"`never` means always 0, so {fact} must be 0, not {value}"
+        return [Problem((node, fact), message, "use `always` for any other value", of_key=False)]
+    return []
 
 
 class Scenario(Model):
     """A scenario file."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
-    title: str = ""
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        max_length=80,
+        description="letters, digits, `.`, `_` and `-`; the run's folder is named after it",
+    )
+    title: str = Field("", description="one line for lists and reports")
     why: str = Field("", description="why anybody should care: what people meet in production")
     source: list[str] = Field([], description="where the incident was reported")
-    topology: str = Field(description="path of the Compose file, relative to this file")
-    set: Annotated[dict[str, str], BeforeValidator(_scalars_to_text)] = Field(
-        {}, description="variables of the Compose file; `simctl run --set` overrides"
-    )
-    steps: list[Step] = Field(min_length=1)
-    expect: list[Expectation] = []
+    topology: str = Field(min_length=1, description="path of the Compose file, relative to this file")
+    set: dict[str, Text] = Field({}, description="variables of the Compose file; `simctl run --set` overrides")
+    steps: list[Step] = Field(min_length=1, description="what happens, in order")
+    expect: list[Expectation] = Field([], description="what must be true; without: the run only records")
 
     @field_validator("steps")
     @classmethod
@@ -239,10 +259,15 @@ class Scenario(Model):
             for position, step in enumerate(steps, 1)
         ]
         seen: set[str] = set()
-        for step in named:
+        twice: list[Problem] = []
+        for index, step in enumerate(named):
             if step.name in seen:
-                raise ValueError(f"two steps are named {step.name!r}: moments such as {step.name}.end need one")
+                keys = (index, "name") if steps[index].name else (index,)
+                message = f"two steps are named {step.name}"
+                twice.append(Problem(keys, message, f"moments such as {step.name}.end need one", of_key=False))
             seen.add(step.name)
+        if twice:
+            raise Problems(twice)
         return named
 
 

@@ -8,17 +8,32 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler, WithJsonSchema
 from pydantic_core import core_schema
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+from orchestrator.suggest import describe
+
+MAX_DURATION = 366 * 86400.0
+"""Seconds. Above it a duration is a slip of the pen, and no sleep of the standard library takes what is far above."""
+
+_UNITS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
+_DURATION = re.compile(r"(?:0|(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 _MOMENT = re.compile(rf"(?:(?P<step>{_NAME})\.)?(?P<edge>start|end)(?:\s*(?P<sign>[+-])\s*(?P<offset>\S+))?")
+_COUNT = re.compile(r"[0-9]{1,12}")
+
+# The same for JSON Schema (ECMA 262): no named groups, and anchored.
+_COUNT_PATTERN = r"^\s*([0-9]{1,12}|[0-9]{1,12}\s*\.\.\s*([0-9]{1,12})?|\.\.\s*[0-9]{1,12})\s*$"
+_DURATIONS_PATTERN = (
+    rf"^\s*({_DURATION.pattern}|{_DURATION.pattern}\s*\.\.\s*({_DURATION.pattern})?|\.\.\s*{_DURATION.pattern})\s*$"
+)
+_MOMENT_PATTERN = rf"({_NAME}\.)?(start|end)(\s*[+-]\s*({_DURATION.pattern}))?"
 
 
 def parse_duration(value: object) -> float:
@@ -26,20 +41,35 @@ def parse_duration(value: object) -> float:
 
     Raises ValueError with what was expected.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_DURATION:
         if value == 0:
             return 0.0
-        raise ValueError(f"a duration needs a unit: write {value:g}s or {value:g}ms")
+        raise ValueError(f"a duration needs a unit: write {value!r}s or {value!r}ms")
     if isinstance(value, str) and _DURATION.fullmatch(value.strip()):
-        return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
-    raise ValueError(f"expected a duration such as 8s, 500ms or 2m, not {value!r}")
+        # Decimal, so that 123ms is exactly the float 0.123 and prints as it was written.
+        seconds = float(sum(Decimal(number) * _UNITS[unit] for number, unit in _PART.findall(value)))
+        if seconds > MAX_DURATION:
+            raise ValueError(f"{describe(value)} is too long: a duration is at most 366 days")
+        return seconds
+    raise ValueError(f"expected a duration such as 8s, 500ms or 2m, not {describe(value)}")
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest way to write it: 0.5 -> 500ms, 8 -> 8s, 90 -> 90s, 61.25 -> 61.25s."""
-    if seconds and abs(seconds) < 1:
-        return f"{round(seconds * 1000, 3):g}ms"
-    return f"{round(seconds, 3):.10g}s"
+    """A measured duration for people, to the millisecond; below 1 s to the microsecond: 500ms, 8s, 61.25s."""
+    return write_duration(round(seconds, 3 if abs(seconds) >= 1 else 6))
+
+
+def write_duration(seconds: float) -> str:
+    """The duration exactly, as a scenario would write it: `parse_duration` gives the same float back."""
+    exact = Decimal(repr(float(seconds)))
+    if exact and abs(exact) < 1:
+        return f"{_plain(exact * 1000)}ms"
+    return f"{_plain(exact)}s"
+
+
+def _plain(number: Decimal) -> str:
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 Duration = Annotated[
@@ -93,7 +123,7 @@ class Range(_Parsed):
     def json_schema(cls) -> dict[str, Any]:
         return {
             "description": "A count: 100, 9..11, 1.. (at least) or ..4 (at most).",
-            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d*\.\.\d*$|^\d+$"}],
+            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _COUNT_PATTERN}],
         }
 
     def __contains__(self, value: float) -> bool:
@@ -117,13 +147,16 @@ class DurationRange(_Parsed):
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
-        return {"description": "A range of durations: 60s..62.1s, 5s.. or ..500ms.", "type": "string"}
+        return {
+            "description": "A duration or a range of them: 60s..62.1s, 5s.. (at least) or ..500ms (at most).",
+            "anyOf": [{"type": "string", "pattern": _DURATIONS_PATTERN}, {"const": 0}],
+        }
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
     def __str__(self) -> str:
-        return _format_ends(self.low, self.high, format_duration)
+        return _format_ends(self.low, self.high, write_duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +171,17 @@ class Moment(_Parsed):
     def parse(cls, value: object) -> Moment:
         match = _MOMENT.fullmatch(value.strip()) if isinstance(value, str) else None
         if match is None:
-            raise ValueError(f"expected a moment such as load.end, load.end + 1s, start or end, not {value!r}")
+            raise ValueError(f"expected a moment such as load.end, load.end + 1s, start or end, not {describe(value)}")
         offset = parse_duration(match["offset"]) if match["offset"] else 0.0
         return cls(match["step"], match["edge"], -offset if match["sign"] == "-" else offset)
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
-        return {"description": "A moment: STEP.start, STEP.end, start or end, +/- a duration.", "type": "string"}
+        return {
+            "description": "A moment: STEP.start, STEP.end, start or end, plus or minus a duration.",
+            "type": "string",
+            "pattern": rf"^\s*{_MOMENT_PATTERN}\s*$",
+        }
 
     @property
     def name(self) -> str:
@@ -154,7 +191,7 @@ class Moment(_Parsed):
     def __str__(self) -> str:
         if not self.offset:
             return self.name
-        return f"{self.name} {'+' if self.offset > 0 else '-'} {format_duration(abs(self.offset))}"
+        return f"{self.name} {'+' if self.offset > 0 else '-'} {write_duration(abs(self.offset))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,43 +203,56 @@ class Window(_Parsed):
 
     @classmethod
     def parse(cls, value: object) -> Window:
-        ends = re.split(r"\s+\.\.\s+|(?<=[a-z])\.\.(?=[a-zA-Z_])", value.strip()) if isinstance(value, str) else []
+        # No moment contains two dots in a row, so they always separate.
+        ends = value.split("..") if isinstance(value, str) else []
         if len(ends) != 2:
-            raise ValueError(f"expected a window such as load.start .. load.end, not {value!r}")
+            raise ValueError(f"expected a window such as load.start .. load.end, not {describe(value)}")
         return cls(Moment.parse(ends[0]), Moment.parse(ends[1]))
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
-        return {"description": "A window between two moments: load.start .. idle.end + 1s.", "type": "string"}
+        return {
+            "description": "A window between two moments, both included: load.start .. idle.end + 1s.",
+            "type": "string",
+            "pattern": rf"^\s*{_MOMENT_PATTERN}\s*\.\.\s*{_MOMENT_PATTERN}\s*$",
+        }
 
     def __str__(self) -> str:
         return f"{self.start} .. {self.end}"
 
 
 def _parse_count(value: object) -> float:
-    if isinstance(value, bool) or not re.fullmatch(r"\d+", str(value).strip()):
-        raise ValueError(f"expected a whole number, not {value!r}")
+    if isinstance(value, bool) or not _COUNT.fullmatch(str(value).strip()):
+        raise ValueError(f"expected a whole number, not {describe(value)}")
     return int(str(value))
 
 
-def _parse_ends(value: object, parse: Any, wanted: str) -> tuple[float, float]:
-    try:
-        if not isinstance(value, str) or ".." not in value:
-            exact = parse(value)
-            return exact, exact
-        low_text, high_text = (part.strip() for part in value.split("..", 1))
-        if not low_text and not high_text:
-            raise ValueError("a range needs at least one end")
-        low = parse(low_text) if low_text else 0
-        high = parse(high_text) if high_text else math.inf
-    except ValueError as error:
-        raise ValueError(f"expected {wanted}, not {value!r} ({error})") from None
+def _parse_ends(value: object, parse: Callable[[object], float], wanted: str) -> tuple[float, float]:
+    if not isinstance(value, str) or ".." not in value:
+        exact = _parse_end(value, value, parse, wanted)
+        return exact, exact
+    low_text, high_text = (part.strip() for part in value.split("..", 1))
+    if not low_text and not high_text:
+        raise ValueError(f"a range needs at least one end: expected {wanted}")
+    low = _parse_end(low_text, value, parse, wanted) if low_text else 0
+    high = _parse_end(high_text, value, parse, wanted) if high_text else math.inf
     if low > high:
-        raise ValueError(f"the range {value!r} is empty: its low end is above its high end")
+        raise ValueError(f"expected {wanted}, not {describe(value)}: its low end is above its high end")
     return low, high
 
 
-def _format_ends(low: float, high: float, text: Any) -> str:
+def _parse_end(end: object, whole: object, parse: Callable[[object], float], wanted: str) -> float:
+    try:
+        return parse(end)
+    except ValueError as error:
+        reason = str(error)
+        if not reason.startswith("expected"):
+            raise  # it says more than what was expected: a unit is missing, it is too long
+        raise ValueError(f"expected {wanted}, not {describe(whole)}") from None
+
+
+def _format_ends(low: float, high: float, text: Callable[[float], str]) -> str:
     if low == high:
-        return str(text(low))
-    return f"{text(low) if low else ''}..{'' if high == math.inf else text(high)}"
+        return text(low)
+    at_least = text(low) if low or high == math.inf else ""
+    return f"{at_least}..{'' if high == math.inf else text(high)}"

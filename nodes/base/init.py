@@ -1,0 +1,171 @@
+"""The first process of every node: waits until the node is wired, runs the program, and sees to its end.
+
+`init.py PROGRAM [ARGUMENT ...]`: in an image the entrypoint; under netns the nursery imports this file and calls
+main() in the process that is pid 1 of the node. nodes/README.md, "Life of a node", is the contract. Standard library
+only, and little of it: this is on the way of every node's start.
+"""
+
+import os
+import select
+import signal
+import sys
+import time
+
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Sent on to the program's process group."""
+
+# What Python ignores and a program expects at its default.
+_RESTORED = (*FORWARDED, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
+
+
+def main(argv: list[str]) -> int:
+    """Live the node's life; returns the exit status. `argv` is the program with its arguments.
+
+    With SIMCTL_LINGER=1 the end of the program is told on standard output, and the namespaces are held until the
+    standard input hangs up: minisockets (TIME_WAIT, orphaned FIN_WAIT2) die with their namespace.
+    """
+    if not argv:
+        return _complain("usage: init.py PROGRAM [ARGUMENT ...]", 2)
+    for number in FORWARDED:
+        signal.signal(number, _leave)
+    if not wait_for_go(0):
+        return 0
+    wakeup = listen_for_signals()
+    linger = os.environ.pop("SIMCTL_LINGER", "") == "1"
+    try:
+        program = start(argv)
+    except OSError as error:
+        status = _complain(f"cannot start {argv[0]}: {error.strerror}", 127 if _is_missing(error) else 126)
+        if linger:
+            report({"status": status})
+            Init(0, wakeup, linger).run()
+        return status
+    return Init(program, wakeup, linger).run()
+
+
+class Init:
+    """Supervises `program` (its pid and process group; 0: none) until it ends, or until standard input hangs up."""
+
+    def __init__(self, program: int, wakeup: int, linger: bool) -> None:
+        self._program = program
+        self._wakeup = wakeup
+        self._linger = linger
+        self._running = program != 0
+        self._status = 0
+
+    def run(self) -> int:
+        poll = select.poll()
+        # No POLLIN: the input is the program's. A pipe says POLLHUP, a socket that was half closed POLLRDHUP.
+        poll.register(0, select.POLLRDHUP)
+        poll.register(self._wakeup, select.POLLIN)
+        while True:
+            for fd, _ in poll.poll():
+                if fd == 0:
+                    self._kill_everything()
+                    return self._status
+                for number in os.read(self._wakeup, 4096):
+                    if not self._handle(number):
+                        return self._status
+
+    def _handle(self, number: int) -> bool:
+        """Act on one signal; False when it is time to go."""
+        if number == signal.SIGCHLD:
+            was_running = self._running
+            self._reap()
+            return self._running or not was_running or self._linger
+        if self._running:
+            _kill(-self._program, number)
+        return self._running
+
+    def _reap(self) -> None:
+        """Bury everything that ended: orphans become children of pid 1."""
+        while True:
+            try:
+                pid, wait_status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self._program and self._running:
+                self._running = False
+                code = os.waitstatus_to_exitcode(wait_status)
+                self._status = code if code >= 0 else 128 - code
+                if self._linger:
+                    report({"status": code} if code >= 0 else {"signal": -code})
+
+    def _kill_everything(self) -> None:
+        """As pid 1: all processes of the pid namespace but this one. Otherwise: the program's process group."""
+        if os.getpid() == 1:
+            _kill(-1, signal.SIGKILL)
+        elif self._program:
+            _kill(-self._program, signal.SIGKILL)
+
+
+def wait_for_go(fd: int) -> bool:
+    """Read `fd` up to and including the line `go`; False when it ends before.
+
+    Byte by byte: what follows belongs to the program.
+    """
+    line = b""
+    while byte := os.read(fd, 1):
+        if byte != b"\n":
+            line += byte
+        elif line == b"go":
+            return True
+        else:
+            line = b""
+    return False
+
+
+def listen_for_signals() -> int:
+    """Turn signals into bytes (their numbers) on a pipe; returns its end to read. To be called before start()."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, *FORWARDED):
+        signal.signal(number, lambda *_: None)
+    return read_end
+
+
+def start(argv: list[str]) -> int:
+    """Start the program in a session and process group of its own; returns its pid. Raises OSError."""
+    return os.posix_spawnp(argv[0], argv, os.environ, setsid=True, setsigmask=(), setsigdef=_RESTORED)
+
+
+def report(end: dict[str, int]) -> None:
+    """Tell how the program ended, as one event on standard output. Nobody listening is no error.
+
+    The line break before it ends a line that the program was killed in the middle of.
+    """
+    ((how, number),) = end.items()
+    line = f'\n{{"ev": "exited", "t": {time.monotonic():.6f}, "{how}": {number}}}\n'
+    try:
+        os.write(1, line.encode())
+    except OSError as error:
+        _complain(f"nobody was told that the program ended ({how} {number}): {error.strerror}", 0)
+
+
+def _kill(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return  # nobody left: as good as delivered
+
+
+def _leave(number: int, _: object) -> None:
+    """A signal before `go`: there is no program to end first."""
+    os._exit(128 + number)
+
+
+def _is_missing(error: OSError) -> bool:
+    return isinstance(error, FileNotFoundError | NotADirectoryError)
+
+
+def _complain(message: str, status: int) -> int:
+    os.write(2, f"init: {message}\n".encode(errors="surrogateescape"))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

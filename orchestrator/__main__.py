@@ -1,0 +1,5 @@
+"""`python -m orchestrator` is `simctl`."""
+
+from orchestrator.cli.main import main
+
+main()

@@ -1,0 +1,87 @@
+"""What the verbs share: errors, progress, common options. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from orchestrator.errors import InputError, Interrupted, SimctlError
+
+RuntimeOption = typer.Option("auto", "--runtime", "-r", help="Where nodes live: auto, netns or docker.")
+SetOption = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="A variable of the Compose file. Repeatable.")
+AllowExecOption = typer.Option(
+    False, "--allow-exec", help="Let the files run commands on this machine and mount its folders. Only if you trust them."
+)
+QuietOption = typer.Option(False, "--quiet", "-q", help="No progress on stderr.")
+
+
+def verb(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Ctrl-C in a verb is an error of ours with an exit code of its own; typer would print "Aborted!" and exit 1."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted") from None
+
+    return wrapper
+
+
+def print_error(error: SimctlError) -> None:
+    """One message per problem: where, what, detail lines, what to do."""
+    problems = error.problems if isinstance(error, InputError) else [error]
+    for problem in problems:
+        lines = [f"simctl: {problem}", *(f"  | {printable(line)}" for line in problem.detail)]
+        if problem.hint:
+            lines.append(f"  hint: {problem.hint}")
+        print("\n".join(lines), file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Text that came from a node, safe for a terminal: control characters in visible form."""
+    return "".join(char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode() for char in text)
+
+
+class Progress:
+    """One line per phase on stderr, with the seconds since the start."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._begun = time.monotonic()
+        self._quiet = quiet
+
+    def __call__(self, text: str) -> None:
+        if not self._quiet:
+            print(f"[{time.monotonic() - self._begun:6.2f}s] {text}", file=sys.stderr, flush=True)
+
+
+def parse_variables(assignments: list[str]) -> dict[str, str]:
+    """`NAME=VALUE` options as a mapping."""
+    variables: dict[str, str] = {}
+    for assignment in assignments:
+        name, sign, value = assignment.partition("=")
+        if not sign or not name:
+            raise InputError(f"--set {assignment!r}: expected NAME=VALUE, as in --set SERVER=jetty")
+        variables[name] = value
+    return variables
+
+
+def console_width() -> int | None:
+    """COLUMNS when it is set, else None: rich asks the terminal."""
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdigit() and int(columns) > 20 else None
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it: relative when it lies below the current folder."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)

@@ -1,0 +1,40 @@
+"""`simctl images build`: the images of the docker runtime."""
+
+from __future__ import annotations
+
+import typer
+
+from orchestrator.cli.common import Progress, verb
+
+images_app = typer.Typer(no_args_is_help=True, help="The images of the docker runtime.")
+
+
+def register(app: typer.Typer) -> None:
+    images_app.command("build")(build)
+    images_app.command("list")(list_)
+    app.add_typer(images_app, name="images")
+
+
+@verb
+def build(
+    kinds: list[str] = typer.Argument(None, metavar="[KIND ...]", help="Which; all without."),
+    force: bool = typer.Option(False, "--force", help="Build again what is up to date."),
+) -> None:
+    """Build the base image and the images of node kinds; what is up to date is left alone."""
+    from orchestrator.runtimes.docker import connect
+    from orchestrator.runtimes.images import ensure_images
+    from orchestrator.topology.kinds import kind, load_kinds
+
+    chosen = {name: kind(name) for name in kinds} if kinds else dict(load_kinds())
+    ensure_images(chosen, progress=Progress(), client=connect(), force=force)
+
+
+@verb
+def list_() -> None:
+    """Say of each node kind whether its image is there and up to date."""
+    from orchestrator.runtimes.images import missing_images
+    from orchestrator.topology.kinds import load_kinds
+
+    missing = set(missing_images(load_kinds()))
+    for name in load_kinds():
+        print(f"simctl/{name}: {'to be built' if f'simctl/{name}' in missing else 'up to date'}")

@@ -1,0 +1,27 @@
+"""The command `simctl`: registers the verbs, and turns every expected error into one message and an exit code.
+
+Modules of verbs import only typer at their top; what is heavy is imported where it is used, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from orchestrator.cli import app
+from orchestrator.cli.common import print_error
+from orchestrator.errors import SimctlError
+from orchestrator.exitcodes import ExitCode
+
+
+def main() -> None:
+    from orchestrator.cli import catalogue, doctor, images, judging, labs, run, validate
+
+    for module in (run, validate, judging, labs, catalogue, images, doctor):
+        module.register(app)
+    try:
+        app()
+    except SimctlError as error:
+        print_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)

@@ -1,0 +1,74 @@
+"""Prints reports in the form that was asked for, and maps outcomes to exit codes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from orchestrator.cli.common import console_width
+from orchestrator.errors import EnvironmentFailure, InputError
+from orchestrator.exitcodes import ExitCode
+
+if TYPE_CHECKING:
+    from orchestrator.report.model import RunReport
+
+FORMATS = ("text", "json", "junit")
+FormatOption = typer.Option("text", "--format", "-f", help="text, json or junit; on stdout.")
+
+
+class Output:
+    """Where and how results are printed."""
+
+    def __init__(self, form: str, *, verbose: bool = False) -> None:
+        if form not in FORMATS:
+            raise InputError(f"unknown format {form!r}", hint=f"one of {', '.join(FORMATS)}")
+        self._form = form
+        self._verbose = verbose
+
+    def print_reports(self, reports: list[RunReport], *, many: bool) -> None:
+        """Several reports end with a summary; as JSON they are one list."""
+        if self._form == "junit":
+            from orchestrator.report import junit
+
+            sys.stdout.write(junit.render(reports))
+        elif self._form == "json":
+            self._print_json(reports, many=many)
+        else:
+            self._print_text(reports, many=many)
+
+    def write_junit(self, reports: list[RunReport], path: Path) -> None:
+        from orchestrator.report import junit
+
+        try:
+            path.write_text(junit.render(reports))
+        except OSError as error:
+            raise EnvironmentFailure(f"cannot write {path}: {error.strerror}") from None
+
+    @staticmethod
+    def exit_code(reports: list[RunReport]) -> ExitCode:
+        from orchestrator.judge.verdict import Outcome
+
+        codes = {Outcome.PASS: ExitCode.PASS, Outcome.FAIL: ExitCode.FAIL, Outcome.UNKNOWN: ExitCode.UNKNOWN}
+        return codes[Outcome.worst([report.outcome for report in reports])]
+
+    def _print_json(self, reports: list[RunReport], *, many: bool) -> None:
+        from orchestrator.report import json
+
+        documents = [json.render(report) for report in reports]
+        print("[" + ",\n".join(documents) + "]" if many else "".join(documents))
+
+    def _print_text(self, reports: list[RunReport], *, many: bool) -> None:
+        from rich.console import Console
+
+        from orchestrator.report import text
+
+        console = Console(width=console_width(), highlight=False)
+        for report in reports:
+            text.render(report, console, verbose=self._verbose)
+            if many:
+                console.print()
+        if many:
+            text.render_summary(reports, console)

@@ -1,0 +1,56 @@
+"""`simctl validate` and `simctl schema`: what can be checked and known before anything runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from orchestrator.cli.common import AllowExecOption, SetOption, parse_variables, print_error, verb
+from orchestrator.errors import InputError
+from orchestrator.exitcodes import ExitCode
+
+
+def register(app: typer.Typer) -> None:
+    app.command("validate")(validate)
+    app.command("schema")(schema)
+
+
+@verb
+def validate(
+    scenarios: list[str] = typer.Argument(..., metavar="FILE|FOLDER|NAME ..."),
+    set_: list[str] = SetOption,
+    allow_exec: bool = AllowExecOption,
+) -> None:
+    """Check scenarios and their topologies without starting anything. Exit status 2 when one is wrong."""
+    from orchestrator.run import Options, prepare
+    from orchestrator.scenario.loader import find_scenario
+
+    options = Options(variables=parse_variables(set_), allow_exec=allow_exec)
+    failed = False
+    for path in [path for word in scenarios for path in find_scenario(word)]:
+        try:
+            prepared = prepare(path, options)
+        except InputError as error:
+            print_error(error)
+            failed = True
+            continue
+        scenario = prepared.scenario
+        print(
+            f"{path}: ok ({len(prepared.topology.nodes)} nodes, {len(scenario.steps)} steps, "
+            f"{len(scenario.expect)} expectations)"
+        )
+        for note in prepared.topology.notes:
+            print(f"  {note.place}: {note.text}")
+    if failed:
+        sys.exit(ExitCode.USAGE)
+
+
+@verb
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    import json
+
+    from orchestrator.scenario.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2))

@@ -1,0 +1,121 @@
+"""Which address each node gets, and which names it knows: decided before anything starts.
+
+`plan` is pure; the subnets come from a `SubnetClaim`, so that no two labs of a machine share an address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from orchestrator.errors import InputError
+from orchestrator.fabric.subnetclaim import SubnetClaim
+from orchestrator.runtimes.base import Interface
+from orchestrator.topology.model import Topology
+from orchestrator.topology.subnets import room
+
+__all__ = ["AddressPlan", "SubnetClaim", "plan", "plan_addresses", "sizes"]
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPlan:
+    """All addresses of a lab. Keys of the outer mappings are names of nodes."""
+
+    subnets: Mapping[str, IPv4Network]
+    """Network -> subnet."""
+    interfaces: Mapping[str, tuple[Interface, ...]]
+    """eth0, eth1, ... in the order in which the service names its networks."""
+    hosts: Mapping[str, Mapping[str, str]]
+    """Per node its /etc/hosts, name -> address: itself and all that it shares a network with."""
+
+    @property
+    def nodes(self) -> dict[str, str]:
+        """Address -> node: every address of the lab belongs to one node."""
+        return {leg.address: name for name, legs in self.interfaces.items() for leg in legs}
+
+
+def sizes(topology: Topology) -> dict[str, int]:
+    """Network -> how many nodes it has; what `SubnetClaim.claim` asks for."""
+    counts = {network.name: 0 for network in topology.networks}
+    for node in topology.nodes:
+        for attachment in node.attachments:
+            counts[attachment.network] += 1
+    return counts
+
+
+def plan_addresses(topology: Topology, claim: SubnetClaim) -> AddressPlan:
+    """Claims a subnet for each network and plans every address in them.
+
+    Raises EnvironmentFailure when a subnet that the file fixes is in use, or none is left.
+    """
+    fixed = {network.name: IPv4Network(network.subnet) for network in topology.networks if network.subnet is not None}
+    return plan(topology, claim.claim(sizes(topology), fixed))
+
+
+def plan(topology: Topology, subnets: Mapping[str, IPv4Network]) -> AddressPlan:
+    """Addresses and names of every node; `subnets` has one subnet a network.
+
+    `ipv4_address` is honoured; the others count up from the second host address, as under Docker, which gives the
+    first to its gateway. Raises InputError when a subnet has no room, which `load_topology` refuses already.
+    """
+    free = {network.name: _free(topology, network.name, subnets[network.name]) for network in topology.networks}
+    interfaces = {
+        node.name: tuple(
+            Interface(
+                f"eth{index}",
+                attachment.network,
+                attachment.ipv4_address or _next(free[attachment.network], attachment.network, subnets),
+                subnets[attachment.network].prefixlen,
+            )
+            for index, attachment in enumerate(node.attachments)
+        )
+        for node in topology.nodes
+    }
+    used = {name: subnets[name] for name in free}
+    return AddressPlan(used, interfaces, _hosts(topology, interfaces))
+
+
+def _free(topology: Topology, network: str, subnet: IPv4Network) -> Iterator[str]:
+    fixed = {
+        attachment.ipv4_address
+        for node in topology.nodes
+        for attachment in node.attachments
+        if attachment.network == network
+    }
+    first = int(subnet.network_address)
+    addresses = (str(IPv4Address(first + offset)) for offset in range(2, subnet.num_addresses - 1))
+    return (address for address in addresses if address not in fixed)
+
+
+def _next(free: Iterator[str], network: str, subnets: Mapping[str, IPv4Network]) -> str:
+    address = next(free, None)
+    if address is None:
+        subnet = subnets[network]
+        raise InputError(f"the subnet {subnet} of the network {network} has room for {room(subnet)} nodes only")
+    return address
+
+
+def _hosts(topology: Topology, interfaces: Mapping[str, tuple[Interface, ...]]) -> dict[str, dict[str, str]]:
+    """First come: the node's own names, extra_hosts, names of nodes, then services and aliases in the file's order."""
+    node_names: dict[str, dict[str, str]] = {network.name: {} for network in topology.networks}
+    aliases: dict[str, dict[str, str]] = {network.name: {} for network in topology.networks}
+    for node in topology.nodes:
+        for attachment, leg in zip(node.attachments, interfaces[node.name], strict=True):
+            node_names[leg.network][node.name] = leg.address
+            for alias in attachment.aliases:
+                aliases[leg.network].setdefault(alias, leg.address)
+    hosts = {}
+    for node in topology.nodes:
+        legs = interfaces[node.name]
+        own = {name: leg.address for leg in legs[:1] for name in (node.name, node.hostname) if name is not None}
+        shared = [names[leg.network] for names in (node_names, aliases) for leg in legs]
+        hosts[node.name] = _first_wins([own, node.extra_hosts, *shared])
+    return hosts
+
+
+def _first_wins(mappings: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for mapping in mappings:
+        merged.update((name, address) for name, address in mapping.items() if name not in merged)
+    return merged

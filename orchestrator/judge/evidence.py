@@ -1,0 +1,114 @@
+"""Evidence: sockets, connections and requests as lines that an engineer reads as he reads `ss`."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+
+from orchestrator.judge.index import Index, situation
+from orchestrator.judge.moments import at
+from orchestrator.recording.addresses import node_at
+from orchestrator.recording.events import Event
+from orchestrator.recording.history import Connection, Gap, QueueReading, Socket, Stay, Unseen
+from orchestrator.scenario.facts import TcpState
+
+LIMIT = 10
+"""Lines that one fact shows."""
+
+
+def capped(lines: Sequence[str]) -> tuple[str, ...]:
+    """The first lines, and how many more there are."""
+    more = len(lines) - LIMIT
+    return (*lines[:LIMIT], f"... and {more} more") if more > 0 else tuple(lines)
+
+
+def number(least: float, most: float) -> str:
+    """A count: `2`, `2..3`, or `2..` when nothing bounds it."""
+    if least == most:
+        return f"{least:.0f}"
+    return f"{least:.0f}.." if most == float("inf") else f"{least:.0f}..{most:.0f}"
+
+
+def plural(count: str, noun: str) -> str:
+    return f"{count} {noun}" if count == "1" else f"{count} {noun}s"
+
+
+def queue_at(socket: Socket, t: float) -> QueueReading | None:
+    """The last reading of the queues at or before `t`."""
+    position = bisect_right(socket.queues, t, key=attrgetter("t"))
+    return socket.queues[position - 1] if position else None
+
+
+def socket_line(index: Index, socket: Socket, t: float) -> str:
+    """`client 198.18.0.2:41000 -> server 198.18.0.3:8080 CLOSE_WAIT since 5.02s Recv-Q 1 python3/123`."""
+    known = situation(socket, t)
+    text = ends(index, socket)
+    if isinstance(known, Stay):
+        text += f" {known.state} since {at(known.first)}"
+        text += _queues(socket, t)
+    elif isinstance(known, Gap):
+        text += f" {_gap(socket, known)}"
+    return text + (f" {socket.comm}/{socket.pid}" if socket.comm else "")
+
+
+def ends(index: Index, socket: Socket) -> str:
+    """The two addresses with their nodes; of a listening socket, its own alone."""
+    if socket.stays[0].state is TcpState.LISTEN:
+        return f"{socket.node} {socket.local}"
+    peer = node_at(socket.peer, socket.node, index.history.addresses)
+    return f"{socket.node} {socket.local} -> {f'{peer} ' if peer else ''}{socket.peer}"
+
+
+def _queues(socket: Socket, t: float) -> str:
+    reading = queue_at(socket, t)
+    if reading is None:
+        return ""
+    recv = f" Recv-Q {reading.recv_q}" if reading.recv_q else ""
+    return recv + (f" Send-Q {reading.send_q}" if reading.send_q else "")
+
+
+def _gap(socket: Socket, gap: Gap) -> str:
+    """What the samples on both sides of a gap show."""
+    before = next((stay.state.value for stay in socket.stays if stay.last == gap.after), "not there")
+    after = next((stay.state.value for stay in socket.stays if stay.first == gap.before), "gone")
+    return f"{before} at {at(gap.after)}, {after} at {at(gap.before)}"
+
+
+def unseen_line(entry: Unseen) -> str:
+    return (
+        f"{entry.node}: {plural(str(entry.count), 'socket')} came and went between the samples at {at(entry.after)} "
+        f"and {at(entry.before)}, by the kernel's counters"
+    )
+
+
+def connection_line(connection: Connection) -> str:
+    """`client 198.18.0.2:41000 -> server 198.18.0.3:8080 first FIN by server: CLOSE_WAIT seen on client`."""
+    seen = connection.client or connection.server
+    assert seen is not None
+    local, peer = (seen.local, seen.peer) if connection.client is not None else (seen.peer, seen.local)
+    who = f"first FIN by {connection.first_closer}" if connection.first_closer else "first FIN unknown"
+    return f"{connection.client_node or '?'} {local} -> {connection.server_node or '?'} {peer} {who}: {connection.how}"
+
+
+def request_line(event: Event) -> str:
+    """`client GET http://server:8080/ 200 at 1.02s, request 2 on 198.18.0.2:41000`."""
+    error = event.get("error")
+    result = f"{error['name']}: {error.get('text') or ''}".rstrip(": ") if error else str(event.get("status", "?"))
+    text = f"{event['node']} {event.get('method') or ''} {event.get('url') or ''} {result} at {at(event['t'])}"
+    if event.get("local"):
+        text += f", request {event.get('nth') or '?'} on {event['local']}"
+    return " ".join(text.split())
+
+
+def report_line(event: Event) -> str:
+    """What a server of ours said on serving a request or closing a connection."""
+    what = f"closed ({event['reason']})" if event["ev"] == "closed" else "served"
+    detail = f" {event.get('method') or ''} {event.get('path') or ''}".rstrip() if event["ev"] == "served" else ""
+    return f"{event['node']} {what}{detail} {event.get('peer') or '?'} at {at(event['t'])}"
+
+
+def socket_lines(index: Index, sockets: Iterable[Socket], t: float) -> tuple[str, ...]:
+    chosen = list(sockets)
+    lines = [socket_line(index, socket, t) for socket in chosen[:LIMIT]]
+    return (*lines, f"... and {len(chosen) - LIMIT} more") if len(chosen) > LIMIT else tuple(lines)

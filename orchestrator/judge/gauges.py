@@ -1,0 +1,129 @@
+"""Gauges: how many sockets are in a state. Known exactly at a tick, within bounds between two."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from orchestrator.judge.evidence import LIMIT, number, plural, socket_lines, unseen_line
+from orchestrator.judge.index import Filter, Index, situation
+from orchestrator.judge.moments import at
+from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
+from orchestrator.recording.history import Gap, Socket, Stay
+from orchestrator.scenario.facts import GAUGE_STATES, TcpState
+from orchestrator.scenario.values import Range
+
+
+def other_states(named: Iterable[str]) -> frozenset[TcpState]:
+    """What `others` counts: every state that the facts of the node do not name, LISTEN excluded."""
+    return frozenset(GAUGE_STATES) - {TcpState.LISTEN} - {TcpState(name) for name in named}
+
+
+class Gauge:
+    """One gauge of a node, or the sum over the nodes of a service."""
+
+    def __init__(
+        self,
+        index: Index,
+        node: str,
+        fact: str,
+        states: frozenset[TcpState],
+        expected: Range,
+        matching: Filter,
+    ) -> None:
+        self.node, self.fact, self.expected = node, fact, str(expected)
+        self.nodes = index.resolve(node)
+        self._index, self._states, self._range, self._filter = index, states, expected, matching
+        self._spans = list(self._find_spans())
+        self._grid = Grid(())
+        self._least: list[int] = []
+        self._most: list[int] = []
+
+    def times(self) -> Iterable[float]:
+        """Where the value can change."""
+        for span in self._spans:
+            yield span.start
+            yield span.end
+
+    def lay(self, grid: Grid) -> Track:
+        """The truth of the fact at each piece of the grid, which must be cut at `times`."""
+        self._grid = grid
+        self._least, self._most = grid.count(self._spans)
+        low, high = self._range.low, self._range.high
+        return Track(
+            PASS if low <= least and most <= high else FAIL if most < low or least > high else UNKNOWN
+            for least, most in zip(self._least, self._most, strict=True)
+        )
+
+    def _find_spans(self) -> Iterable[Span]:
+        """A socket counts for sure while each state that it may be in is asked for, perhaps while one is."""
+        for node in self.nodes:
+            for state in self._states:
+                for socket, stay in self._index.stays(node, state):
+                    if (sure := self._filter.socket(socket)) is not False:
+                        yield Span(stay.first, stay.last, True, int(sure is True), 1)
+            for possible, gaps in self._index.gaps(node).items():
+                if possible & self._states:
+                    within = possible <= self._states
+                    for socket, gap in gaps:
+                        if (sure := self._filter.socket(socket)) is not False:
+                            yield Span(gap.after, gap.before, False, int(within and sure is True), 1)
+            for entry in self._index.unseen.get(node, ()):
+                if entry.states & self._states:
+                    yield Span(entry.after, entry.before, False, 0, entry.count)
+
+    def actual(self, pieces: Sequence[int]) -> str:
+        """The value over the pieces."""
+        return number(min(self._least[piece] for piece in pieces), max(self._most[piece] for piece in pieces))
+
+    def why(self, piece: int) -> str:
+        """Why the fact does not hold at the piece."""
+        least, most = self._least[piece], self._most[piece]
+        what = f"{plural(number(least, most), 'socket')} {self._what()} on {self.node}, expected {self.expected}"
+        if least == most or most < self._range.low or least > self._range.high:
+            return what
+        t = self._grid.instant(piece)
+        for node in self.nodes:
+            before, after = self._index.ticks(node).before(t), self._index.ticks(node).from_(t)
+            if before is not None and after is not None and t < after:
+                return f"{what}: the samples at {at(before)} and {at(after)} do not tell"
+        return f"{what}: the owner of some sockets is not known"
+
+    def _what(self) -> str:
+        return "in other states" if self.fact == "others" else f"in {self.fact}"
+
+    def slack(self, pieces: Sequence[int]) -> str:
+        """How many sockets more or fewer would make the fact false somewhere in the pieces."""
+        nearest = math.inf
+        if self._range.low > 0:
+            nearest = min(self._least[piece] for piece in pieces) - self._range.low + 1
+        if self._range.high < math.inf:
+            nearest = min(nearest, self._range.high - max(self._most[piece] for piece in pieces) + 1)
+        return "" if nearest == math.inf else plural(f"{nearest:.0f}", "socket")
+
+    def evidence(self, piece: int) -> tuple[str, ...]:
+        """The sockets that count or may count at the piece; where too few do, the others that are there."""
+        t = self._grid.instant(piece)
+        counting: list[Socket] = []
+        others: list[Socket] = []
+        for node in self.nodes:
+            for socket in self._index.sockets.get(node, ()):
+                known = situation(socket, t)
+                if known is None or self._filter.socket(socket) is False:
+                    continue
+                if self._counts(known):
+                    counting.append(socket)
+                elif not isinstance(known, Stay) or known.state is not TcpState.LISTEN:
+                    others.append(socket)
+        too_few = self._least[piece] < self._range.low
+        lines = socket_lines(self._index, counting + others if too_few else counting, t)
+        unseen = [
+            unseen_line(entry)
+            for node in self.nodes
+            for entry in self._index.unseen.get(node, ())
+            if entry.after < t < entry.before and entry.states & self._states
+        ]
+        return lines + tuple(unseen[: max(0, LIMIT - len(lines))])
+
+    def _counts(self, known: Stay | Gap) -> bool:
+        return known.state in self._states if isinstance(known, Stay) else bool(known.states & self._states)

@@ -1,0 +1,202 @@
+"""Facts about instants (gauges and queues): read at a moment, always, or eventually."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.judge.index import Index
+from orchestrator.judge.moments import Asked, Landmarks, at
+from orchestrator.judge.timeline import (
+    FAIL,
+    OUTCOMES,
+    PASS,
+    UNKNOWN,
+    Grid,
+    Stretch,
+    Track,
+    holds_for,
+    stretches,
+    worst,
+)
+from orchestrator.judge.verdict import FactVerdict
+from orchestrator.scenario.values import format_duration
+
+
+class PointFact(Protocol):
+    """A fact with a truth value at every instant. `lay` first; the others speak of pieces of its grid."""
+
+    node: str
+    fact: str
+    expected: str
+    nodes: tuple[str, ...]
+
+    def times(self) -> Iterable[float]: ...
+    def lay(self, grid: Grid) -> Track: ...
+    def actual(self, pieces: Sequence[int]) -> str: ...
+    def why(self, piece: int) -> str: ...
+    def slack(self, pieces: Sequence[int]) -> str: ...
+    def evidence(self, piece: int) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was found out about facts together: the truth, the piece that decided, and what is to be said of it."""
+
+    truth: int
+    piece: int
+    note: str = ""
+
+
+class PointJudge:
+    """Judges the point facts of one expectation on a grid of their own."""
+
+    def __init__(self, index: Index, landmarks: Landmarks, facts: Sequence[PointFact], when: Asked) -> None:
+        self._index, self._landmarks, self._facts, self._when = index, landmarks, facts, when
+        self._observed = index.observed([node for fact in facts for node in fact.nodes])
+        times = {t for fact in facts for t in fact.times()} | {when.instant, when.start, when.end}
+        self.grid = Grid(times | set(self._observed or ()))
+        self._tracks = [self._lay(fact) for fact in facts]
+
+    def _lay(self, fact: PointFact) -> Track:
+        """The fact's truth; unknown where its nodes were not observed."""
+        track = fact.lay(self.grid)
+        if self._observed is None:
+            return Track([UNKNOWN]) * len(track)
+        first, last = (self.grid.at(t) for t in self._observed)
+        track[:first] = Track([UNKNOWN]) * first
+        track[last + 1 :] = Track([UNKNOWN]) * (len(track) - last - 1)
+        return track
+
+    def judge(self, length: float | None) -> tuple[list[FactVerdict], float | None]:
+        """A verdict per fact, and the instant that decided. `length`: how long it must hold, with `eventually`."""
+        match self._when.name:
+            case "always" | "never":
+                return self._always()
+            case "eventually":
+                return self._eventually(length or 0.0)
+            case _:
+                piece = self.grid.at(self._when.instant)
+                verdicts = [
+                    self._verdict(number, Decision(track[piece], piece), [piece])
+                    for number, track in enumerate(self._tracks)
+                ]
+                return verdicts, self._when.instant
+
+    def _always(self) -> tuple[list[FactVerdict], float | None]:
+        """Each fact by itself: the first piece of the window in which it is worst decides."""
+        window = self.grid.pieces(self._when.start, self._when.end)
+        verdicts: list[FactVerdict] = []
+        decisive: list[tuple[int, int]] = []
+        for number, track in enumerate(self._tracks):
+            part = track[window.start : window.stop]
+            truth = max(part)
+            piece = window.start + part.index(truth)
+            decisive.append((-truth, piece))
+            verdicts.append(self._verdict(number, Decision(truth, piece), window if truth == PASS else [piece]))
+        truth, piece = min(decisive)
+        return verdicts, self.grid.instant(piece) if truth else None
+
+    def _eventually(self, length: float) -> tuple[list[FactVerdict], float | None]:
+        """The facts together: some instant at which all hold, and go on to hold for `length`."""
+        decision = self._decide(worst(self._tracks, self.grid.size), length)
+        piece = decision.piece
+        verdicts: list[FactVerdict] = []
+        for number, track in enumerate(self._tracks):
+            # The facts are true together or not at all: where each holds but not for long enough, none passes.
+            truth = track[piece] if any(other[piece] == decision.truth for other in self._tracks) else decision.truth
+            verdicts.append(self._verdict(number, Decision(truth, piece, decision.note), [piece]))
+        return verdicts, self.grid.instant(piece)
+
+    def _decide(self, track: Track, length: float) -> Decision:
+        start, end = self._when.start, self._when.end
+        window = self.grid.pieces(start, end)
+        lasting = format_duration(length)
+
+        def long_enough(at_worst: int, endless: bool) -> Stretch | None:
+            found = stretches(track, at_worst)
+            return next((s for s in found if holds_for(self.grid, s, start, end, length, endless=endless)), None)
+
+        if (sure := long_enough(PASS, False)) is not None:
+            return Decision(PASS, max(sure.first, window.start))
+        if (possible := long_enough(UNKNOWN, True)) is not None:
+            first = max(possible.first, window.start)
+            unclear = track.find(UNKNOWN, first, possible.last + 1)
+            if unclear >= 0:
+                return Decision(UNKNOWN, unclear, f"it is not known to have held for {lasting}" if length else "")
+            return Decision(UNKNOWN, possible.last, f"the recording ends too early to tell that it held for {lasting}")
+        touching = [s for s in stretches(track, UNKNOWN) if holds_for(self.grid, s, start, end, 0.0, endless=False)]
+        if touching:
+            longest = max(touching, key=lambda s: self._length(s, start))
+            since = max(self.grid.bounds(longest.first)[0], start)
+            held = f"{format_duration(round(self._length(longest, start), 3))} from {self._landmarks.name(since)}"
+            return Decision(FAIL, longest.last + 1, f"it held for at most {held}, not for {lasting}")
+        fewest = min(window, key=lambda piece: sum(each[piece] == FAIL for each in self._tracks))
+        return Decision(FAIL, fewest)
+
+    def _length(self, stretch: Stretch, start: float) -> float:
+        return self.grid.bounds(stretch.last)[1] - max(self.grid.bounds(stretch.first)[0], start)
+
+    def _verdict(self, number: int, decision: Decision, pieces: Sequence[int]) -> FactVerdict:
+        fact, piece, passed = self._facts[number], decision.piece, decision.truth == PASS
+        return FactVerdict(
+            node=fact.node,
+            fact=fact.fact,
+            expected=fact.expected,
+            actual=fact.actual(pieces),
+            outcome=OUTCOMES[decision.truth],
+            reason="" if passed else self._reason(number, decision),
+            nearest="" if passed else self._nearest(number, piece),
+            margin=self._margin(number, pieces) if passed else "",
+            evidence=fact.evidence(piece),
+        )
+
+    def _reason(self, number: int, decision: Decision) -> str:
+        fact, piece = self._facts[number], decision.piece
+        t = self.grid.instant(piece)
+        if self._observed is None:
+            return f"{' and '.join(fact.nodes)} was never sampled"
+        first, last = self._observed
+        if not first <= t <= last:
+            edge = f"{at(t - last)} after the last sample" if t > last else f"{at(first - t)} before the first sample"
+            return f"{self._landmarks.name(t)} is {edge}"
+        parts = [decision.note] if decision.note else []
+        if self._tracks[number][piece] != PASS:
+            parts.insert(0, f"{fact.why(piece)} ({self._landmarks.name(t)})")
+        if decision.truth == UNKNOWN and (coarse := self._coarse(fact)):
+            parts.append(coarse)
+        return "; ".join(parts)
+
+    def _coarse(self, fact: PointFact) -> str:
+        since = self._when.instant if self._when.name in ("", "at") else self._when.start
+        widest = self._index.coarsest(fact.nodes, since, self._when.end)
+        if widest is None:
+            return ""
+        every = format_duration(self._index.period)
+        return (
+            f"sampled too coarsely: no sample between {at(widest[0])} and {at(widest[1])}, one every {every} was meant"
+        )
+
+    def _nearest(self, number: int, piece: int) -> str:
+        """The instant nearest to the one that decided at which the fact holds, by the named moment before it."""
+        found = self._closest(number, piece, piece, lambda truth: truth == PASS)
+        return "" if found is None else self._landmarks.name(self.grid.instant(found[0]))
+
+    def _margin(self, number: int, pieces: Sequence[int]) -> str:
+        slack = self._facts[number].slack(pieces)
+        found = self._closest(number, pieces[0], pieces[-1], lambda truth: truth != PASS)
+        time = "" if found is None else f"{format_duration(round(found[1], 3))} to the next change"
+        return "; ".join(part for part in (slack, time) if part)
+
+    def _closest(self, number: int, first: int, last: int, wanted: Callable[[int], bool]) -> tuple[int, float] | None:
+        """The piece outside first..last that is wanted and nearest in time, and how far away it is, seconds."""
+        track = self._tracks[number]
+        after = next((piece for piece in range(last + 1, len(track)) if wanted(track[piece])), None)
+        before = next((piece for piece in range(first - 1, -1, -1) if wanted(track[piece])), None)
+        found: list[tuple[float, int]] = []
+        if after is not None:
+            found.append((self.grid.distance(after, self.grid.bounds(last)[1]), after))
+        if before is not None:
+            found.append((self.grid.distance(before, self.grid.bounds(first)[0]), before))
+        return (min(found)[1], min(found)[0]) if found else None

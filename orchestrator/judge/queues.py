@@ -1,0 +1,142 @@
+"""Queues: Recv-Q or Send-Q of every socket in a state.
+
+A reading stands until the next one. Between a tick that shows a right value and one that shows a wrong one nothing is
+known; between two that agree, the fact is taken to have held as they say.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+
+from orchestrator.judge.evidence import number, plural, queue_at, socket_lines
+from orchestrator.judge.index import Filter, Index, situation
+from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
+from orchestrator.recording.history import Gap, QueueReading, Socket, Stay
+from orchestrator.scenario.facts import TcpState
+from orchestrator.scenario.values import Range
+
+
+class Queue:
+    """One queue of every socket of a node (or of all nodes of a service) in one state."""
+
+    def __init__(self, index: Index, node: str, queue: str, state: TcpState, expected: Range, matching: Filter) -> None:
+        self.node, self.fact, self.expected = node, f"{queue} {state}", str(expected)
+        self.nodes = index.resolve(node)
+        self._index, self._state, self._range, self._filter = index, state, expected, matching
+        self._name = "Recv-Q" if queue == "recv_q" else "Send-Q"
+        self._value = attrgetter(queue)
+        self._spans: dict[int, list[Span]] = {PASS: [], UNKNOWN: [], FAIL: []}
+        for truth, span in self._find_spans():
+            self._spans[truth].append(span)
+        self._grid = Grid(())
+
+    def times(self) -> Iterable[float]:
+        """Where the truth can change."""
+        for spans in self._spans.values():
+            for span in spans:
+                yield span.start
+                yield span.end
+
+    def lay(self, grid: Grid) -> Track:
+        """The truth of the fact at each piece: one wrong socket is enough; where no socket is, nothing is known."""
+        self._grid = grid
+        right, unclear, wrong = (grid.count(self._spans[truth])[1] for truth in (PASS, UNKNOWN, FAIL))
+        return Track(
+            FAIL if bad else UNKNOWN if dim or not good else PASS
+            for good, dim, bad in zip(right, unclear, wrong, strict=True)
+        )
+
+    def _find_spans(self) -> Iterator[tuple[int, Span]]:
+        for node in self.nodes:
+            for socket, stay in self._index.stays(node, self._state):
+                matches = self._filter.socket(socket)
+                if matches is not False:
+                    for truth, span in self._readings(socket, stay):
+                        yield truth if matches else UNKNOWN, span
+            for possible, gaps in self._index.gaps(node).items():
+                if self._state in possible:
+                    for socket, gap in gaps:
+                        if self._filter.socket(socket) is not False:
+                            yield UNKNOWN, Span(gap.after, gap.before, False, 0, 1)
+            for entry in self._index.unseen.get(node, ()):
+                if self._state in entry.states:
+                    yield UNKNOWN, Span(entry.after, entry.before, False, 0, entry.count)
+
+    def _readings(self, socket: Socket, stay: Stay) -> Iterator[tuple[int, Span]]:
+        ticks = self._index.ticks(socket.node)
+        position = bisect_right(socket.queues, stay.first, key=attrgetter("t"))
+        since, truth = stay.first, self._truth(socket.queues[position - 1])
+        for reading in socket.queues[position:]:
+            if reading.t > stay.last:
+                break
+            if self._truth(reading) != truth:
+                before = ticks.before(reading.t)
+                assert before is not None
+                yield truth, Span(since, before, True, 0, 1)
+                yield UNKNOWN, Span(before, reading.t, False, 0, 1)
+                since, truth = reading.t, self._truth(reading)
+        yield truth, Span(since, stay.last, True, 0, 1)
+
+    def _truth(self, reading: QueueReading) -> int:
+        return PASS if self._value(reading) in self._range else FAIL
+
+    def _at(self, t: float) -> tuple[list[Socket], list[Socket]]:
+        """The sockets that are in the state at `t` for sure, and those that may be."""
+        sure: list[Socket] = []
+        perhaps: list[Socket] = []
+        for node in self.nodes:
+            for socket in self._index.sockets.get(node, ()):
+                known = situation(socket, t)
+                matches = self._filter.socket(socket)
+                if known is None or matches is False:
+                    continue
+                if isinstance(known, Gap):
+                    if self._state in known.states:
+                        perhaps.append(socket)
+                elif known.state is self._state:
+                    (sure if matches else perhaps).append(socket)
+        return sure, perhaps
+
+    def _values(self, t: float) -> list[int]:
+        readings = (queue_at(socket, t) for socket in self._at(t)[0])
+        return [self._value(reading) for reading in readings if reading is not None]
+
+    def actual(self, pieces: Sequence[int]) -> str:
+        """The values at the first of the pieces, `none` when no socket is in the state."""
+        values = self._values(self._grid.instant(pieces[0]))
+        return number(min(values), max(values)) if values else "none"
+
+    def why(self, piece: int) -> str:
+        """Why the fact does not hold at the piece."""
+        t = self._grid.instant(piece)
+        values = self._values(t)
+        wrong = [value for value in values if value not in self._range]
+        if wrong and piece % 2 == 0:
+            sockets = plural(str(len(wrong)), "socket")
+            return (
+                f"{sockets} in {self._state} on {self.node} with {self._name} {number(min(wrong), max(wrong))}, "
+                f"expected {self.expected}"
+            )
+        if values or self._at(t)[1]:
+            return f"the samples do not tell the {self._name} of every socket in {self._state} on {self.node}"
+        return f"no socket was in {self._state} on {self.node}: the fact matched nothing"
+
+    def slack(self, pieces: Sequence[int]) -> str:
+        """How many bytes more or fewer in one queue would make the fact false at the first of the pieces."""
+        distances = [math.inf]
+        for value in self._values(self._grid.instant(pieces[0])):
+            if self._range.low > 0:
+                distances.append(value - self._range.low + 1)
+            distances.append(self._range.high - value + 1)
+        nearest = min(distances)
+        return "" if nearest == math.inf else plural(f"{nearest:.0f}", "byte")
+
+    def evidence(self, piece: int) -> tuple[str, ...]:
+        """The sockets in the state, those with a wrong queue first."""
+        t = self._grid.instant(piece)
+        sure, perhaps = self._at(t)
+        sure.sort(key=lambda socket: (reading := queue_at(socket, t)) is None or self._truth(reading) == PASS)
+        return socket_lines(self._index, sure + perhaps, t)

@@ -1,0 +1,305 @@
+"""A lab: the nodes of one topology, brought up, wired and observed, and taken down again.
+
+    with Lab(topology, runtime, ...) as lab:      # up
+        lab.mark("start")                         # a named moment: a sample, ss and netstat of every node
+        lab.channels["client"].command(...)       # drive
+                                                  # down, whatever happened
+
+Order of birth: addresses are claimed, the probe's interpreter starts while the runtime makes the namespaces, the probe
+wires them, and only then each program starts, so that none sees a half-made network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from orchestrator.drive.channel import Channel
+from orchestrator.fabric.addresses import AddressPlan, SubnetClaim, plan_addresses
+from orchestrator.observe.client import ProbeClient
+from orchestrator.recording.events import FORMAT, Event
+from orchestrator.recording.writer import EventWriter
+from orchestrator.runtimes.base import NodePlan, Runtime
+from orchestrator.topology.kinds import Kind
+from orchestrator.topology.model import Node, Topology
+from orchestrator.topology.order import start_order
+
+PERIOD = 0.05
+"""Seconds between samples."""
+
+READY_TIMEOUT = 30.0
+"""Seconds that a node may take until it listens or says that it is ready. A JVM on a busy machine takes several."""
+
+_POLL = 0.01
+_HTTP_PORT_FLAG = re.compile(r"--httpPort[= ](\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class LabFolder:
+    """Where a lab writes: the event file, node logs, socket texts by moment."""
+
+    events: Path
+    logs: Path
+    texts: Path
+
+
+class Lab:
+    """One lab. `progress` is told each phase in a few words; `names` maps what a run is called in its recording."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        runtime: Runtime,
+        kinds: Mapping[str, Kind],
+        folder: LabFolder,
+        *,
+        scenario: str = "",
+        period: float = PERIOD,
+        progress: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.topology = topology
+        self.runtime = runtime
+        self.channels: dict[str, Channel] = {}
+        self.plan: AddressPlan | None = None
+        self.pids: dict[str, int] = {}
+        self._kinds = kinds
+        self._folder = folder
+        self._scenario = scenario
+        self._period = period
+        self._progress = progress
+        self._zero = 0.0
+        self._step = ""
+        self._expected_ends: set[str] = set()
+        self._cleanup = contextlib.ExitStack()
+
+    def __enter__(self) -> Lab:
+        try:
+            self._up()
+        except BaseException:
+            self._cleanup.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cleanup.close()
+
+    # -- up ------------------------------------------------------------------------------------------------------
+
+    def _up(self) -> None:
+        self._folder.logs.mkdir(parents=True, exist_ok=True)
+        claim = self._cleanup.enter_context(SubnetClaim())
+        self.plan = plan_addresses(self.topology, claim)
+        self._zero = time.monotonic()
+        self._writer = EventWriter(self._folder.events)
+        self._cleanup.callback(self._writer.close)
+        self._write_begin()
+        self._probe = ProbeClient(
+            self.runtime.probe_command(), self._folder.logs / "probe.log", self._writer.write_lines
+        )
+        self._cleanup.callback(self._probe.close)
+        self._start_nodes()
+        self._wire()
+        self._let_go()
+
+    def _write_begin(self) -> None:
+        assert self.plan is not None
+        nodes = [self._describe(node) for node in self.topology.nodes]
+        self._writer.write(
+            {"t": 0, "ev": "begin", "format": FORMAT, "scenario": self._scenario, "runtime": self.runtime.name,
+             "clock": "real", "period": self._period, "nodes": nodes}
+        )  # fmt: skip
+
+    def _describe(self, node: Node) -> Event:
+        assert self.plan is not None
+        kind = self._kinds.get(node.kind or "")
+        return {
+            "name": node.name,
+            "service": node.service,
+            "kind": node.kind or node.image,
+            "role": kind.role if kind else "foreign",
+            "events": bool(kind and kind.events),
+            "addresses": [leg.address for leg in self.plan.interfaces[node.name]],
+        }
+
+    def _start_nodes(self) -> None:
+        assert self.plan is not None
+        plans = [
+            NodePlan(node, self.plan.interfaces[node.name], self.plan.hosts[node.name], self.log(node.name))
+            for node in self.topology.nodes
+        ]
+        self._cleanup.callback(self._down)
+        started = self.runtime.start(plans)
+        for name, node in started.items():
+            self.pids[name] = node.pid
+            self.channels[name] = Channel(node, self.log(name), self._on_event)
+            self._node_event(name, "started", pid=node.pid, **node.detail)
+
+    def _wire(self) -> None:
+        assert self.plan is not None
+        self._probe.call("start", userns=self.runtime.user_namespace, zero=self._zero, period=self._period)
+        self._probe.call(
+            "wire",
+            networks=[network.name for network in self.topology.networks],
+            legs=[
+                {"node": name, **asdict(leg)} for name, legs in self.plan.interfaces.items() for leg in legs
+            ],
+            pids=self.pids,
+            sysctls={node.name: dict(node.sysctls) for node in self.topology.nodes},
+        )  # fmt: skip
+
+    def _let_go(self) -> None:
+        """Start programs in the order of `depends_on`, waiting where a service must be healthy first."""
+        waited_for = {
+            service
+            for node in self.topology.nodes
+            for service, condition in node.depends_on.items()
+            if condition == "service_healthy"
+        }
+        pending: list[Node] = []
+        for wave in start_order(self.topology):
+            for node in wave:
+                if node.kind is not None:
+                    self.channels[node.name].go()
+                pending.append(node)
+            now = [node for node in pending if node.service in waited_for]
+            self._wait_ready(now)
+            pending = [node for node in pending if node not in now]
+        self._wait_ready(pending)
+
+    def _wait_ready(self, nodes: Sequence[Node]) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT
+        waiting = list(nodes)
+        while waiting:
+            for node in list(waiting):
+                channel = self.channels[node.name]
+                if not channel.alive:
+                    raise channel.failure(f"died at start ({channel.exited or self.runtime.exited(node.name)})")
+                if self._is_ready(node):
+                    waiting.remove(node)
+                    self._node_event(node.name, "ready")
+            if waiting and time.monotonic() > deadline:
+                channel = self.channels[waiting[0].name]
+                raise channel.failure(f"was not ready within {READY_TIMEOUT:g} s: {self._awaited(waiting[0])}")
+            if waiting:
+                time.sleep(_POLL)
+
+    def _is_ready(self, node: Node) -> bool:
+        kind = self._kinds.get(node.kind or "")
+        if kind is None:
+            return self.runtime.healthy(node.name)
+        if kind.ready.event == "ready":
+            return self.channels[node.name].said_ready
+        port = self._port(node, kind)
+        return port is None or port in self._probe.call("listening", node=node.name)["ports"]
+
+    def _awaited(self, node: Node) -> str:
+        kind = self._kinds.get(node.kind or "")
+        if kind is None:
+            return "its health check does not pass"
+        port = self._port(node, kind)
+        return "it never said so" if port is None else f"it does not listen on port {port}"
+
+    def _port(self, node: Node, kind: Kind) -> int | None:
+        """The port on which the node will listen: the kind's own, unless a flag or the knob HTTP_PORT moves it."""
+        if kind.ready.port is None:
+            return None
+        flag = _HTTP_PORT_FLAG.search(" ".join(node.command or ()))
+        moved = flag[1] if flag else node.environment.get("HTTP_PORT", "")
+        return int(moved) if moved.isdigit() else kind.ready.port
+
+    # -- use -----------------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Seconds since the start of the run."""
+        return time.monotonic() - self._zero
+
+    def sample(self, *, on: bool) -> None:
+        self._probe.call("sample", on=on)
+
+    def mark(self, *names: str, texts: bool = True) -> float:
+        """A named moment: one sample of all nodes, the real ss and netstat of each. Several names may share it."""
+        self.check()
+        answer = self._probe.call("mark", texts=texts)
+        for name in names:
+            self._writer.write({"t": answer["t"], "ev": "moment", "name": name})
+        if texts and names:
+            self._keep_texts(names, answer["texts"])
+        return float(answer["t"])
+
+    def socket_texts(self) -> dict[str, dict[str, str]]:
+        """What ss and netstat print now: node -> tool -> text."""
+        texts: dict[str, dict[str, str]] = self._probe.call("mark", texts=True)["texts"]
+        return texts
+
+    def set_step(self, name: str) -> None:
+        """Requests that finish from here on belong to this step."""
+        self._step = name
+
+    def expect_end(self, name: str) -> None:
+        """A step ends this node on purpose."""
+        self._expected_ends.add(name)
+
+    def note(self, text: str) -> None:
+        self._writer.write({"t": round(self.now(), 6), "ev": "note", "text": text})
+
+    def node_event(self, name: str, what: str, **detail: Any) -> None:
+        self._node_event(name, what, **detail)
+
+    def check(self) -> None:
+        """Raise when the lab is no longer what it claims to be."""
+        self._writer.check()
+        if not self._probe.alive:
+            self._probe.call("sample", on=False)
+
+    def finish(self, outcome: str, detail: str = "") -> None:
+        """Close the recording: `done`, `interrupted` or `failed`."""
+        self._writer.write({"t": round(self.now(), 6), "ev": "end", "outcome": outcome, "detail": detail})
+
+    def log(self, name: str) -> Path:
+        return self._folder.logs / f"{name}.log"
+
+    def _keep_texts(self, names: Sequence[str], texts: Mapping[str, Mapping[str, str]]) -> None:
+        first = self._folder.texts / names[0]
+        first.mkdir(parents=True, exist_ok=True)
+        for node, by_tool in texts.items():
+            for tool, text in by_tool.items():
+                (first / f"{node}.{tool}.txt").write_text(text)
+        for other in names[1:]:
+            (self._folder.texts / other).symlink_to(names[0], target_is_directory=True)
+
+    def _on_event(self, name: str, event: Event) -> None:
+        """From a node's reader thread: onto the run's clock, with the step that was going on."""
+        if event["ev"] == "exited":
+            what = "ended" if name in self._expected_ends else "exited"
+            self._node_event(name, what, status=event.get("status"), signal=event.get("signal"))
+            return
+        for key in ("t", "t0"):
+            if isinstance(event.get(key), int | float):
+                event[key] = round(event[key] - self._zero, 6)
+        event.setdefault("t", round(self.now(), 6))
+        event["node"] = name
+        if event["ev"] == "request":
+            event["step"] = self._step
+        self._writer.write(event)
+
+    def _node_event(self, name: str, what: str, **detail: Any) -> None:
+        known = {key: value for key, value in detail.items() if value is not None}
+        self._writer.write({"t": round(self.now(), 6), "ev": "node", "node": name, "what": what, "detail": known})
+
+    # -- down ----------------------------------------------------------------------------------------------------
+
+    def _down(self) -> None:
+        self._progress("down")
+        for channel in self.channels.values():
+            channel.close()
+        self.runtime.stop()
+        for channel in self.channels.values():
+            channel.join()

@@ -1,0 +1,122 @@
+"""The keeper: the process that holds a standing lab. `python -m orchestrator.labs.keeper` with its task on stdin.
+
+It brings the lab up, writes the record, says `up` (or the error) on its standard output, and then serves its Unix
+socket until SIGTERM. Everything that it holds goes with it, however it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import InputError, Interrupted, SimctlError
+from orchestrator.lab import Lab, LabFolder
+from orchestrator.labs.registry import LabRecord, save
+from orchestrator.linux import process_start_time
+from orchestrator.run import terminating_signals
+from orchestrator.runtimes import select
+from orchestrator.topology.compose import load_topology
+from orchestrator.topology.kinds import load_kinds
+
+
+def main() -> None:
+    task = json.load(sys.stdin)
+    try:
+        with terminating_signals():
+            _keep(task)
+    except Interrupted:
+        pass
+    except SimctlError as error:
+        _say({"error": error.message, "place": str(error.place or ""), "hint": error.hint, "detail": error.detail,
+              "usage": isinstance(error, InputError)})  # fmt: skip
+
+
+def _keep(task: Mapping[str, Any]) -> None:
+    folder = Path(task["folder"])
+    topology = load_topology(Path(task["topology"]), task["variables"], allow_host_access=task["allow_exec"])
+    kinds = load_kinds()
+    choice = select.choose(task["runtime"], topology, kinds)
+    _say({"progress": f"runtime {choice.name}: {choice.why}"})
+    files = LabFolder(folder / "events.jsonl", folder / "logs", folder / "ss")
+    files.logs.mkdir()
+    runtime = select.create(
+        choice, topology, kinds, files.logs, allow_exec=task["allow_exec"], progress=lambda text: _say({"progress": text})
+    )
+    with Lab(topology, runtime, kinds, files) as lab, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        assert lab.plan is not None
+        server.bind(str(folder / "control"))
+        server.listen()
+        pid = os.getpid()
+        nodes = {
+            node.name: {
+                "pid": lab.pids[node.name],
+                "kind": node.kind or node.image,
+                "addresses": [leg.address for leg in lab.plan.interfaces[node.name]],
+            }
+            for node in topology.nodes
+        }
+        save(
+            LabRecord(
+                name=task["name"],
+                topology=task["topology"],
+                runtime=choice.name,
+                keeper_pid=pid,
+                keeper_start=process_start_time(pid) or 0,
+                folder=str(folder),
+                nodes=nodes,
+                rootless=runtime.user_namespace is not None,
+            )
+        )
+        _say({"up": nodes})
+        _let_go_of_caller()
+        _serve(server, lab)
+
+
+def _serve(server: socket.socket, lab: Lab) -> None:
+    while True:
+        connection, _ = server.accept()
+        with connection:
+            try:
+                request = json.loads(connection.makefile("rb").readline())
+                answer = _answer(request, lab)
+            except SimctlError as error:
+                answer = {"error": str(error)}
+            except (ValueError, KeyError) as error:
+                answer = {"error": f"not understood: {error}"}
+            try:
+                connection.sendall(json.dumps(answer).encode() + b"\n")
+            except OSError:  # the asker went away
+                continue
+
+
+def _answer(request: Mapping[str, Any], lab: Lab) -> dict[str, Any]:
+    match request["do"]:
+        case "texts":
+            return {"texts": lab.socket_texts()}
+        case "states":
+            ended = {name: str(channel.exited) for name, channel in lab.channels.items() if channel.exited}
+            return {"ended": ended}
+    raise ValueError(f"unknown request {request['do']!r}")
+
+
+def _say(message: Mapping[str, Any]) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def _let_go_of_caller() -> None:
+    """The one who started us waits for the end of our output: from here on nothing goes there."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1):
+        os.dup2(null, fd)
+    os.close(null)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    main()

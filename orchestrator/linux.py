@@ -1,0 +1,143 @@
+"""Thin typed wrappers of the Linux calls that Python 3.11 does not have. Each raises OSError as the os module does."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+
+_PR_SET_PDEATHSIG = 1
+_PR_CAPBSET_DROP = 24
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, f"{what}: {os.strerror(errno)}")
+
+
+def unshare(flags: int) -> None:
+    """Move the calling thread into new namespaces: unshare(2)."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def setns(fd: int, flags: int = 0) -> None:
+    """Move the calling thread into the namespace that `fd` holds: setns(2)."""
+    _check(_libc.setns(fd, flags), "setns")
+
+
+def mount(source: str, target: str, fstype: str | None = None, flags: int = 0, data: str | None = None) -> None:
+    """mount(2); the strings as mount(8) takes them."""
+
+    def text(value: str | None) -> bytes | None:
+        return None if value is None else os.fsencode(value)
+
+    result = _libc.mount(text(source), text(target), text(fstype), ctypes.c_ulong(flags), text(data))
+    _check(result, f"mount {source} on {target}")
+
+
+def sethostname(name: str) -> None:
+    """Set the name of this UTS namespace: sethostname(2)."""
+    raw = os.fsencode(name)
+    _check(_libc.sethostname(raw, len(raw)), "sethostname")
+
+
+def die_with_parent(signal: int) -> None:
+    """Ask for `signal` when the thread that forked this process ends: prctl(PR_SET_PDEATHSIG).
+
+    The parent may be gone already: compare os.getppid() with the expected pid after this call.
+    """
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends, so that they can be waited for."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def limit_capabilities(keep: frozenset[int]) -> None:
+    """Drop every other capability from the bounding set, and forbid gaining any: programs started from here on."""
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+    for capability in range(last + 1):
+        if capability not in keep:
+            _check(_libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0), "prctl(PR_CAPBSET_DROP)")
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
+
+
+@contextmanager
+def inside_netns(fd: int, home: int) -> Iterator[None]:
+    """Do something in another network namespace, and come back to `home`.
+
+    Sockets and /proc/net files that are opened inside stay there. Child processes that are started inside live there.
+    """
+    setns(fd, CLONE_NEWNET)
+    try:
+        yield
+    finally:
+        setns(home, CLONE_NEWNET)
+
+
+def enter_new_user_namespace(flags: int = 0) -> None:
+    """Become root of a new user namespace, with further namespaces of it by `flags`.
+
+    The process must have one thread. Raises OSError where the administrator forbids user namespaces.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    unshare(CLONE_NEWUSER | flags)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+
+
+def process_start_time(pid: int) -> int | None:
+    """Clock ticks after boot at which the process started, None when there is no such process.
+
+    A pid together with this number names a process for ever: pids are reused, the pair is not. Source: proc(5), stat.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+def descendants(pid: int) -> list[int]:
+    """Pids of all living descendants of a process, nearest first; the process itself is not among them."""
+    found: list[int] = []
+    queue = [pid]
+    while queue:
+        children = _children(queue.pop(0))
+        found += children
+        queue += children
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    children: list[int] = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            children += [int(word) for word in (task / "children").read_text().split()]
+    except OSError:  # it ended while we looked
+        pass
+    return children

@@ -1,0 +1,44 @@
+"""Which process owns a socket: inode -> /proc/PID/fd. Minisockets have no inode and no owner."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from orchestrator.linux import descendants
+
+
+def owners(root_pid: int) -> dict[int, tuple[int, str]]:
+    """Socket inode -> (pid, command name) for all processes below `root_pid`, itself included.
+
+    Pids are those of the observer's own pid namespace, as `ss -p` prints them there. Processes that end meanwhile,
+    or that may not be looked at, are left out.
+    """
+    found: dict[int, tuple[int, str]] = {}
+    # A child that inherited the descriptor comes after its parent; the last one that holds it is the one that works.
+    for pid in [root_pid, *descendants(root_pid)]:
+        inodes = _socket_inodes(pid)
+        if inodes:
+            comm = _comm(pid)
+            found |= dict.fromkeys(inodes, (pid, comm))
+    return found
+
+
+def _socket_inodes(pid: int) -> list[int]:
+    inodes: list[int] = []
+    try:
+        with os.scandir(f"/proc/{pid}/fd") as entries:
+            for entry in entries:
+                target = os.readlink(entry)  # noqa: PTH115 - a Path per descriptor is slow
+                if target.startswith("socket:["):
+                    inodes.append(int(target[8:-1]))
+    except OSError:
+        pass
+    return inodes
+
+
+def _comm(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "?"

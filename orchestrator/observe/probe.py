@@ -1,0 +1,168 @@
+"""The probe: the process that wires, observes and (for faults) acts on node namespaces.
+
+`python -m orchestrator.observe.probe` reads requests from standard input and writes events and answers to standard
+output, one JSON object a line. It samples by itself between requests. It ends when its input ends, and all that it made
+in the kernel lives in its own namespaces, so nothing is left however it ends.
+
+| do | fields | answer |
+|---|---|---|
+| `start` | userns (pid or null), zero (monotonic s that is t = 0), period (s) | |
+| `wire` | networks [name], legs [{node, name, network, address, prefix}], pids {node: pid}, sysctls | |
+| `listening` | node | ports |
+| `sample` | on | |
+| `mark` | texts (also run ss and netstat) | t, texts {node: {tool: text}} |
+| `tables` | node | rows as the socket table has them now |
+
+An answer is `{"re": id, ...}` or `{"re": id, "error": text}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any
+
+from orchestrator.linux import CLONE_NEWNET, CLONE_NEWUSER, die_with_parent, setns, unshare
+from orchestrator.observe.sampler import Sampler
+from orchestrator.observe.sstext import socket_texts
+from orchestrator.recording.events import Event
+
+Message = dict[str, Any]
+
+_BUSY_SHARE = 0.25
+"""The most of one core that sampling may take: with huge tables the period grows, and the recording shows it."""
+
+
+class Probe:
+    """State of the process; `handle` does one request."""
+
+    def __init__(self) -> None:
+        self._zero = 0.0
+        self._period = 0.05
+        self._sampler: Sampler | None = None
+        self._fabric: Any = None
+        self._sampling = False
+        self._due = 0.0
+
+    def clock(self) -> float:
+        return round(time.monotonic() - self._zero, 6)
+
+    @property
+    def sampler(self) -> Sampler:
+        if self._sampler is None:
+            raise ValueError("the first request must be `start`")
+        return self._sampler
+
+    def handle(self, request: Message) -> Message:
+        handlers: dict[str, Callable[[Message], Message]] = {
+            "start": self._start,
+            "wire": self._wire,
+            "listening": lambda message: {"ports": self.sampler.listening(message["node"])},
+            "sample": self._sample,
+            "mark": self._mark,
+            "tables": lambda message: {"rows": [asdict(row) for row in self._rows(message["node"])]},
+        }
+        return handlers[request["do"]](request)
+
+    def seconds_until_tick(self) -> float | None:
+        """How long the loop may wait, None for ever."""
+        return max(0.0, self._due - time.monotonic()) if self._sampling else None
+
+    def tick_if_due(self) -> None:
+        if self._sampling and time.monotonic() >= self._due:
+            self._tick()
+
+    def _tick(self, *, moment: bool = False) -> float:
+        begun = time.monotonic()
+        t = self.sampler.tick(moment=moment)
+        took = time.monotonic() - begun
+        self._due = begun + max(self._period, took / _BUSY_SHARE)
+        return t
+
+    def _start(self, message: Message) -> Message:
+        self._zero, self._period = message["zero"], message["period"]
+        if message.get("userns"):
+            fd = os.open(f"/proc/{message['userns']}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+            setns(fd, CLONE_NEWUSER)
+            os.close(fd)
+        unshare(CLONE_NEWNET)
+        from orchestrator.fabric.wiring import Fabric
+
+        self._fabric = Fabric()
+        self._sampler = Sampler(_emit, self.clock)
+        return {}
+
+    def _wire(self, message: Message) -> Message:
+        from orchestrator.fabric.wiring import Leg
+
+        for network in message["networks"]:
+            self._fabric.add_network(network)
+        for node, pid in message["pids"].items():
+            self.sampler.add(node, pid)
+        legs = [Leg(**leg) for leg in message["legs"]]
+        self._fabric.add_legs(legs, self.sampler.namespaces(), message["sysctls"])
+        return {}
+
+    def _sample(self, message: Message) -> Message:
+        self._sampling = message["on"]
+        self._due = time.monotonic()
+        return {}
+
+    def _mark(self, message: Message) -> Message:
+        t = self._tick(moment=True)
+        texts = socket_texts(self.sampler.namespaces(), self.sampler.home) if message["texts"] else {}
+        return {"t": t, "texts": texts}
+
+    def _rows(self, node: str) -> Iterable[Any]:
+        return self.sampler.nodes[node].table.rows()
+
+
+def _emit(events: Iterable[Event]) -> None:
+    _write("".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events))
+
+
+def _write(text: str) -> None:
+    data = text.encode()
+    while data:
+        data = data[os.write(1, data) :]
+
+
+def _answer(probe: Probe, line: bytes) -> None:
+    request = json.loads(line)
+    try:
+        answer = probe.handle(request)
+    except Exception as error:  # whatever the kernel refuses must reach the user, not end the observer
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    _emit([{"re": request["id"], **answer}])
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(signal.SIGKILL)
+    probe = Probe()
+    pending = b""
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    while True:
+        wait = probe.seconds_until_tick()
+        if poll.poll(None if wait is None else wait * 1000):
+            chunk = os.read(0, 1 << 16)
+            if not chunk:
+                return
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                _answer(probe, line)
+        probe.tick_if_due()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BrokenPipeError:  # simctl is gone: nothing to do and nobody to tell
+        sys.exit(0)

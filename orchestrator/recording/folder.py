@@ -1,0 +1,124 @@
+"""The folder of a run: all there is to know about it, and all that is needed to judge it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from orchestrator.errors import EnvironmentFailure, InputError, Place
+from orchestrator.judge.verdict import Verdict, overall
+from orchestrator.recording.history import History
+from orchestrator.recording.reader import build_history, read_events
+
+SCENARIO = "scenario.yaml"
+TOPOLOGY = "topology.yaml"
+EVENTS = "events.jsonl"
+SS = "ss"
+"""Folder: MOMENT/NODE.TOOL.txt, what `ss` and `netstat` printed."""
+LOGS = "logs"
+"""Folder: NODE.log."""
+VERDICT = "verdict.json"
+ENV = "env.json"
+
+VERDICT_FORMAT = 1
+
+
+class RunFolder:
+    """One run on disk. Make it with `create` or `open`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.scenario = path / SCENARIO
+        self.topology = path / TOPOLOGY
+        self.events = path / EVENTS
+        self.ss = path / SS
+        self.logs = path / LOGS
+        self.verdict = path / VERDICT
+        self.env = path / ENV
+
+    @classmethod
+    def create(cls, parent: Path, name: str) -> RunFolder:
+        """A new folder `YYYYmmdd-HHMMSS-NAME` (local time) in `parent`, with `-2`, `-3`, ... when that one is taken.
+
+        Raises EnvironmentFailure when it cannot be made.
+        """
+        stem = f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+        number = 1
+        while True:
+            path = parent / (stem if number == 1 else f"{stem}-{number}")
+            try:
+                parent.mkdir(parents=True, exist_ok=True)
+                path.mkdir()
+            except FileExistsError:
+                if not parent.is_dir():
+                    raise EnvironmentFailure(f"cannot make a run folder: {parent} is not a folder") from None
+                number += 1
+                continue
+            except OSError as error:
+                raise EnvironmentFailure(
+                    f"cannot make the run folder {path}: {error.strerror}", hint="choose another folder with --output"
+                ) from None
+            folder = cls(path)
+            folder.ss.mkdir()
+            folder.logs.mkdir()
+            return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """The run in the folder `path`. Raises InputError when that is none."""
+        hint = "give the folder that `simctl run` printed; it holds events.jsonl"
+        if not path.exists():
+            raise InputError(f"there is no run folder {path}", hint=hint)
+        if not path.is_dir():
+            raise InputError(f"{path} is a file, not the folder of a run", hint=hint)
+        folder = cls(path)
+        if not folder.events.is_file():
+            raise InputError(f"{path} is not the folder of a run: it has no {EVENTS}", hint=hint)
+        return folder
+
+    def history(self) -> History:
+        """What the recording tells. Raises InputError with file and line."""
+        return build_history(read_events(self.events))
+
+    def write_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Write `verdict.json`, whole or not at all. Raises EnvironmentFailure."""
+        data = {
+            "format": VERDICT_FORMAT,
+            "outcome": overall(verdicts).value,
+            "verdicts": [verdict.to_json() for verdict in verdicts],
+        }
+        partial = self.verdict.with_suffix(".partial")
+        try:
+            partial.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            partial.replace(self.verdict)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise EnvironmentFailure(f"cannot write {self.verdict}: {error.strerror}") from None
+
+    def read_verdicts(self) -> list[Verdict]:
+        """What `verdict.json` says. Raises InputError when it is not there or not one of ours."""
+        place = Place(self.verdict)
+        hint = "`simctl verify` writes it again"
+        try:
+            data = json.loads(self.verdict.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError("this run was not judged yet", place=place, hint=hint) from None
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", place=place) from None
+        except ValueError as error:
+            raise InputError(f"not JSON: {error}", place=place, hint=hint) from None
+        if not isinstance(data, dict) or data.get("format") != VERDICT_FORMAT:
+            raise InputError(f"expected verdicts of format {VERDICT_FORMAT}", place=place, hint=hint)
+        try:
+            return [Verdict.from_json(item) for item in _items(data)]
+        except ValueError as error:
+            raise InputError(f"not a list of verdicts: {error}", place=place, hint=hint) from None
+
+
+def _items(data: dict[str, object]) -> list[object]:
+    items = data.get("verdicts")
+    if not isinstance(items, list):
+        raise ValueError("`verdicts` is missing")
+    return items

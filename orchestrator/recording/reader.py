@@ -1,0 +1,147 @@
+"""Reads `events.jsonl` and builds the history of the run from it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from orchestrator.errors import InputError, Place
+from orchestrator.recording.connections import join
+from orchestrator.recording.counters import Counters, Reading
+from orchestrator.recording.events import Event
+from orchestrator.recording.history import History, Socket, Unseen
+from orchestrator.recording.lines import LineChecker
+from orchestrator.recording.sockets import NodeTicks, gather_lives, to_sockets
+from orchestrator.recording.unseen import count_unseen
+
+_KNOWN = ("begin", "node", "moment", "tick", "socket", "request", "served", "closed", "note", "end")
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """The lines of an `events.jsonl`, checked. Raises InputError with file and line at the first that is wrong."""
+    checker = LineChecker(path)
+    number = 0
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield checker.check(_decode(line, path, number), number)
+    except OSError as error:
+        raise InputError(f"cannot read the recording: {error.strerror}", place=Place(path)) from None
+    if number == 0:
+        raise InputError(
+            "the recording is empty: the run ended before it began", place=Place(path), hint="record the run again"
+        )
+
+
+def _decode(line: bytes, path: Path, number: int) -> object:
+    try:
+        return json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        if not line.endswith(b"\n"):
+            raise InputError(
+                "the last line is cut off: the run was killed while it wrote it",
+                place=Place(path, number),
+                hint="delete this line to judge what was recorded before it",
+            ) from None
+        column = error.colno if isinstance(error, json.JSONDecodeError) else None
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise InputError(
+            f"not a line of JSON: {reason}",
+            place=Place(path, number, column),
+            hint="restore this line, or record the run again with `simctl run`",
+        ) from None
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def build_history(events: Iterable[Event]) -> History:
+    """The history that checked events tell, `begin` first. Socket lines after the last tick are left out."""
+    by_kind: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        by_kind[event["ev"]].append(event)
+    begin = by_kind["begin"][0]
+    nodes = tuple(node["name"] for node in begin["nodes"])
+    ticks = tuple(float(tick["t"]) for tick in by_kind["tick"])
+    missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
+    counters = Counters(_series(by_kind["tick"], nodes))
+    sockets, unseen = _sockets(by_kind["socket"], nodes, ticks, missed, counters)
+    addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
+    return History(
+        nodes=nodes,
+        groups=_groups(begin),
+        addresses=addresses,
+        moments={moment["name"]: float(moment["t"]) for moment in by_kind["moment"]},
+        ticks=ticks,
+        missed={node: times for node, times in missed.items() if times},
+        sockets=sockets,
+        unseen=unseen,
+        connections=join(sockets, addresses),
+        requests=tuple(sorted(by_kind["request"], key=_time)),
+        served=tuple(sorted(by_kind["served"], key=_time)),
+        closed=tuple(sorted(by_kind["closed"], key=_time)),
+        counters=counters.series,
+        speaking=_reporting(begin, "server"),
+        asking=_reporting(begin, "client"),
+        begin=begin,
+        end=by_kind["end"][0] if by_kind["end"] else {},
+        notes=tuple(note["text"] for note in by_kind["note"]) + tuple(_passed_over(by_kind)),
+    )
+
+
+def _sockets(
+    lines: list[Event],
+    nodes: tuple[str, ...],
+    ticks: tuple[float, ...],
+    missed: dict[str, tuple[float, ...]],
+    counters: Counters,
+) -> tuple[tuple[Socket, ...], tuple[Unseen, ...]]:
+    by_node: dict[str, list[Event]] = defaultdict(list)
+    for line in lines:
+        if ticks and line["t"] <= ticks[-1]:
+            by_node[line["node"]].append(line)
+    sockets: list[Socket] = []
+    unseen: list[Unseen] = []
+    for node in nodes:
+        sampled = NodeTicks(ticks, missed[node])
+        lives = gather_lives(by_node[node])
+        sockets += to_sockets(lives, sampled, counters)
+        unseen += count_unseen(node, lives, sampled, counters)
+    return tuple(sockets), tuple(unseen)
+
+
+def _series(ticks: list[Event], nodes: tuple[str, ...]) -> dict[str, dict[str, tuple[Reading, ...]]]:
+    found: dict[str, dict[str, list[Reading]]] = {node: defaultdict(list) for node in nodes}
+    for tick in ticks:
+        for node, values in (tick.get("counters") or {}).items():
+            for name, value in values.items():
+                found[node][name].append((float(tick["t"]), value))
+    return {node: {name: tuple(readings) for name, readings in series.items()} for node, series in found.items()}
+
+
+def _groups(begin: Event) -> dict[str, tuple[str, ...]]:
+    """Services that are not themselves the name of a node: those with replicas."""
+    names = {node["name"] for node in begin["nodes"]}
+    groups: dict[str, list[str]] = defaultdict(list)
+    for node in begin["nodes"]:
+        if node["service"] not in names:
+            groups[node["service"]].append(node["name"])
+    return {service: tuple(members) for service, members in groups.items()}
+
+
+def _reporting(begin: Event, role: str) -> frozenset[str]:
+    return frozenset(node["name"] for node in begin["nodes"] if node["role"] == role and node["events"])
+
+
+def _passed_over(by_kind: dict[str, list[Event]]) -> Iterator[str]:
+    for kind, count in Counter({kind: len(events) for kind, events in by_kind.items()}).items():
+        if kind not in _KNOWN:
+            yield f"{count} line{'s' if count > 1 else ''} of the unknown kind `{kind}` passed over"
+
+
+def _time(event: Event) -> float:
+    return float(event["t"])

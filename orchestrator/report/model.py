@@ -1,0 +1,49 @@
+"""All that a report needs of one run: the input of every form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.exitcodes import ExitCode
+from orchestrator.judge.verdict import Outcome, Verdict
+from orchestrator.recording.history import History
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """One run and its verdicts. `duration` is the run's length in seconds of `clock` (`real` or `virtual`)."""
+
+    folder: Path | None
+    scenario: str
+    title: str
+    runtime: str
+    clock: str
+    duration: float
+    history: History
+    verdicts: list[Verdict]
+    outcome: Outcome
+    notes: tuple[str, ...] = ()
+    """What the reader should know besides the notes in the recording."""
+
+    def count(self, outcome: Outcome) -> int:
+        """How many expectations ended so."""
+        return sum(verdict.outcome is outcome for verdict in self.verdicts)
+
+    @property
+    def all_notes(self) -> list[str]:
+        """The recording's notes and those of this report, each once, in order."""
+        return list(dict.fromkeys([*self.history.notes, *self.notes]))
+
+    @property
+    def trouble(self) -> str:
+        """Why the run did not get to its end, in one sentence; empty when it did."""
+        how = str(self.history.end.get("outcome", "done" if self.history.end else "broken off"))
+        if how == "done":
+            return ""
+        detail = str(self.history.end.get("detail") or "")
+        return f"the run was not completed: {how}" + (f", {detail}" if detail else "")
+
+
+EXIT_CODES = {Outcome.PASS: ExitCode.PASS, Outcome.FAIL: ExitCode.FAIL, Outcome.UNKNOWN: ExitCode.UNKNOWN}
+"""What `simctl run` and `simctl verify` exit with for a run of this outcome."""

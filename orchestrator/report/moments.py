@@ -1,0 +1,127 @@
+"""The table of named moments x nodes x states, in the widest form that fits the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.recording.history import History
+from orchestrator.report.safe import visible
+from orchestrator.report.states import (
+    Count,
+    count_states,
+    in_reading_order,
+    moments_by_instant,
+    recv_q,
+)
+from orchestrator.report.terminal import text
+from orchestrator.scenario.facts import GAUGE_STATES, TcpState
+
+_GAP = 2
+_INDENT = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One node, or several replicas that show the same: `client x100`. Cells are empty where there is no socket."""
+
+    node: str
+    cells: Mapping[TcpState, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    t: float
+    names: list[str]
+    rows: list[Row]
+
+
+def print_moments(history: History, console: Console, *, listening: bool) -> None:
+    """Print what every node had at every named moment; `listening` adds LISTEN."""
+    states = [state for state in GAUGE_STATES if listening or state is not TcpState.LISTEN]
+    instants = [
+        Instant(t, [visible(name) for name in names], _rows(history, t, states))
+        for t, names in moments_by_instant(history)
+    ]
+    shown = in_reading_order(state for instant in instants for row in instant.rows for state in row.cells)
+    if not shown:
+        if instants:
+            console.print(Text(f"{_INDENT}No socket was seen at any named moment."))
+        return
+    for stacked in (False, True):
+        table, width = _table(instants, shown, stacked=stacked)
+        if width <= console.width:
+            console.print(table)
+            return
+    _print_list(instants, shown, console)
+
+
+def _rows(history: History, t: float, states: Sequence[TcpState]) -> list[Row]:
+    service = {node: name for name, replicas in history.groups.items() if len(replicas) > 1 for node in replicas}
+    alike: dict[tuple[str, tuple[tuple[TcpState, str], ...]], list[str]] = {}
+    for node in history.nodes:
+        cells = tuple(_cells(history, node, t, states))
+        alike.setdefault((service.get(node, node), cells), []).append(node)
+    return [
+        Row(visible(nodes[0] if len(nodes) == 1 else f"{name} x{len(nodes)}"), dict(cells))
+        for (name, cells), nodes in alike.items()
+    ]
+
+
+def _cells(history: History, node: str, t: float, states: Sequence[TcpState]) -> Iterator[tuple[TcpState, str]]:
+    counts = count_states(history, node, t)
+    sampled = t not in history.missed.get(node, ())
+    for state in states:
+        if counts[state].high:
+            yield state, f"{counts[state]}{_unread(history, node, state, t)}"
+        elif not sampled:
+            yield state, "?"
+
+
+def _unread(history: History, node: str, state: TcpState, t: float) -> str:
+    """In CLOSE_WAIT Recv-Q tells why: 1 the program has not read the end, 0 it read it and did not close."""
+    queue: Count | None = recv_q(history, node, state, t) if state is TcpState.CLOSE_WAIT else None
+    return f" (Recv-Q {queue})" if queue else ""
+
+
+def _table(instants: Sequence[Instant], states: Sequence[TcpState], *, stacked: bool) -> tuple[Table, int]:
+    """The table and the columns of the terminal that it takes. `stacked`: names of one instant below each other."""
+    lines: list[list[str]] = [["", "s", "moment", "node", *states]]
+    for instant in instants:
+        names = " =\n".join(instant.names) if stacked else " = ".join(instant.names)
+        lines.append(
+            [
+                "",
+                f"{instant.t:.2f}",
+                names,
+                "\n".join(row.node for row in instant.rows),
+                *("\n".join(row.cells.get(state, ".") for row in instant.rows) for state in states),
+            ]
+        )
+    table = Table(box=None, show_header=True, header_style="dim", padding=(0, _GAP, 0, 0), pad_edge=False)
+    width = 0
+    for position, cells in enumerate(zip(*lines, strict=True)):
+        widest = max(Text(part).cell_len for cell in cells for part in cell.split("\n"))
+        width += widest + _GAP
+        table.add_column(Text(cells[0]), justify="right" if position == 1 else "left", no_wrap=True, min_width=widest)
+    for line in lines[1:]:
+        table.add_row(*(Text(cell) for cell in line))
+    return table, width - _GAP
+
+
+def _print_list(instants: Sequence[Instant], states: Sequence[TcpState], console: Console) -> None:
+    """For terminals that are too narrow for so many states: one line per moment, one per node."""
+    for instant in instants:
+        console.print(text(f"{_INDENT}{instant.t:.2f} s  {' = '.join(instant.names)}"))
+        table = Table.grid(padding=(0, _GAP, 0, 0))
+        table.add_column(width=len(_INDENT) * 2)
+        table.add_column(overflow="fold", max_width=console.width // 3)
+        table.add_column(overflow="fold")
+        for row in instant.rows:
+            shown = ", ".join(f"{row.cells[state]} {state}" for state in states if state in row.cells)
+            table.add_row("", Text(row.node), Text(shown or "."))
+        console.print(table)

@@ -1,0 +1,223 @@
+"""The story of a run in sentences: who closed first, where TIME_WAIT landed, what the clients got.
+
+    3 connections client -> server:8080: client closed first; TIME_WAIT on client
+    6 requests by client: 5 answered 200, 1 failed with RemoteDisconnected
+
+Alike connections share a sentence, and replicas of one service share it too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from orchestrator.recording.addresses import split_address
+from orchestrator.recording.connections import unseen_ends
+from orchestrator.recording.events import Event
+from orchestrator.recording.history import Connection, History, Socket
+from orchestrator.recording.lifecycle import EMBRYONIC
+from orchestrator.report.states import possible_states
+from orchestrator.scenario.facts import TcpState
+
+_SAME_TIME = "both closed at the same time"
+"""How orchestrator/recording/connections.py begins its account of FINs that crossed."""
+
+_HALF_CLOSED = frozenset(TcpState) - EMBRYONIC - {TcpState.ESTABLISHED, TcpState.TIME_WAIT, TcpState.CLOSED}
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What a reader wants to know of one connection; alike connections have equal fates."""
+
+    client: str
+    server: str
+    port: int | None
+    first_closer: str | None
+    at_once: bool
+    """Both ends closed at the same time."""
+    established: bool
+    open: bool
+    """Both ends were still ESTABLISHED at the last tick."""
+    time_wait: tuple[str, ...]
+    """Nodes on which TIME_WAIT was seen, client first."""
+    stuck: tuple[tuple[TcpState, str], ...]
+    """Half-closed states that stood at the last tick, with their nodes, client first."""
+
+    def renamed(self, name: Callable[[str], str]) -> Fate:
+        return replace(
+            self,
+            client=name(self.client),
+            server=name(self.server),
+            first_closer=self.first_closer and name(self.first_closer),
+            time_wait=tuple(map(name, self.time_wait)),
+            stuck=tuple((state, name(node)) for state, node in self.stuck),
+        )
+
+    def nodes(self) -> Iterator[str]:
+        yield from (self.client, self.server)
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        return f"{self.client} -> {self.server}{port}: {self.outcome}"
+
+    @property
+    def outcome(self) -> str:
+        """Who closed first, and what that left behind."""
+        if not self.established:
+            return "never seen established"
+        if self.open:
+            return "still open at the end"
+        parts = [self._who]
+        if self.time_wait:
+            parts.append(f"TIME_WAIT on {' and '.join(self.time_wait)}")
+        if self.stuck:
+            parts.append("at the end still " + ", ".join(f"{state} on {node}" for state, node in self.stuck))
+        if self.first_closer and not self.time_wait and not self.stuck:
+            parts.append("no TIME_WAIT seen")
+        return "; ".join(parts)
+
+    @property
+    def _who(self) -> str:
+        if self.first_closer:
+            return f"{self.first_closer} closed first"
+        return _SAME_TIME if self.at_once else "the samples do not show who closed first"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Connections of one fate. `hows` are the observations that show who closed first, with how many each shows."""
+
+    fate: Fate
+    count: int
+    hows: Counter[str]
+
+    def __str__(self) -> str:
+        return f"{_number(self.count, 'connection')} {self.fate}"
+
+
+def connection_groups(history: History) -> list[Group]:
+    """Connections grouped by their fate, the oldest first."""
+    service = {
+        node: name for name, replicas in history.groups.items() if len(replicas) > 1 for node in replicas
+    }  # fmt: skip
+    alike: dict[Fate, list[tuple[Fate, str]]] = defaultdict(list)
+    for connection in sorted(history.connections, key=lambda connection: connection.opened):
+        fate = _fate(connection, history)
+        alike[fate.renamed(lambda node: service.get(node, node))].append((fate, connection.how))
+    return [_group(members, service) for members in alike.values()]
+
+
+def _group(members: list[tuple[Fate, str]], service: dict[str, str]) -> Group:
+    """A replica that is alone in its group keeps its own name."""
+    taking_part: dict[str, set[str]] = defaultdict(set)
+    for fate, _ in members:
+        for node in fate.nodes():
+            taking_part[service.get(node, node)].add(node)
+
+    def name(node: str) -> str:
+        of = service.get(node, node)
+        return of if len(taking_part[of]) > 1 else node
+
+    return Group(members[0][0].renamed(name), len(members), Counter(how for _, how in members if how))
+
+
+def _fate(connection: Connection, history: History) -> Fate:
+    client, server, port = _ends(connection)
+    sockets = [socket for socket in (connection.client, connection.server) if socket is not None]
+    at_end = [(_last_state(socket, history), socket.node) for socket in sockets]
+    closed = connection.first_closer is not None or connection.closed is not None
+    return Fate(
+        client=client,
+        server=server,
+        port=port,
+        first_closer=connection.first_closer,
+        at_once=connection.how.startswith(_SAME_TIME),
+        established=any(stay.state not in EMBRYONIC for socket in sockets for stay in socket.stays),
+        open=not closed and all(state is TcpState.ESTABLISHED for state, _ in at_end),
+        time_wait=tuple(
+            socket.node for socket in sockets if any(stay.state is TcpState.TIME_WAIT for stay in socket.stays)
+        ),
+        stuck=tuple((state, node) for state, node in at_end if state in _HALF_CLOSED),
+    )
+
+
+def _ends(connection: Connection) -> tuple[str, str, int | None]:
+    """Client, server and the server's port; an end that belongs to no node is named by its address."""
+    if connection.client is not None:
+        host, port = split_address(connection.client.peer)
+        return connection.client.node, connection.server_node or host, port
+    assert connection.server is not None, "a connection has at least one end"
+    host, _ = split_address(connection.server.peer)
+    return connection.client_node or host, connection.server.node, split_address(connection.server.local)[1]
+
+
+def _last_state(socket: Socket, history: History) -> TcpState:
+    """The state at the last tick; CLOSED when it was gone or not known."""
+    states = possible_states(socket, history.ticks[-1]) if history.ticks else frozenset[TcpState]()
+    return next(iter(states)) if len(states) == 1 else TcpState.CLOSED
+
+
+def unseen_sentences(history: History) -> list[str]:
+    """What the kernel counted and no sample showed, ends of connections that are told of elsewhere left out."""
+    _, left = unseen_ends(history.connections, history.unseen)
+    per_node: Counter[str] = Counter()
+    for unseen in left:
+        per_node[unseen.node] += unseen.count
+    return [
+        f"up to {_number(count, 'more socket')} on {node} came and went between two samples"
+        for node, count in per_node.items()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What one client got: HTTP status -> how many, error name -> how many."""
+
+    answered: Counter[str]
+    errors: Counter[str]
+
+    @property
+    def count(self) -> int:
+        return self.answered.total() + self.errors.total()
+
+    def __str__(self) -> str:
+        parts = [f"{count} answered {status}" for status, count in sorted(self.answered.items())]
+        parts += [f"{count} failed with {name}" for name, count in self.errors.most_common()]
+        return ", ".join(parts)
+
+
+def requests_by_node(history: History) -> dict[str, Requests]:
+    """Client node -> what its requests came to, in the order of their first requests."""
+    return _requests(history.requests, lambda node: node)
+
+
+def request_sentences(history: History) -> list[str]:
+    service = {node: name for name, replicas in history.groups.items() if len(replicas) > 1 for node in replicas}
+    per_client = _requests(history.requests, lambda node: service.get(node, node))
+    return [f"{_number(got.count, 'request')} by {client}: {got}" for client, got in per_client.items()]
+
+
+def _requests(events: Iterable[Event], name: Callable[[str], str]) -> dict[str, Requests]:
+    found: dict[str, Requests] = {}
+    for event in events:
+        got = found.setdefault(name(str(event.get("node", "?"))), Requests(Counter(), Counter()))
+        if error := event.get("error"):
+            got.errors[error_name(error)] += 1
+        else:
+            got.answered[str(event.get("status", "?"))] += 1
+    return found
+
+
+def error_name(error: object) -> str:
+    """The name in a request's `error`, which is `{name, text}` (nodes/README.md)."""
+    return str(error.get("name", "error")) if isinstance(error, dict) else str(error)
+
+
+def sentences(history: History) -> list[str]:
+    """The whole story, the most telling first."""
+    return [*map(str, connection_groups(history)), *unseen_sentences(history), *request_sentences(history)]
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -1,0 +1,134 @@
+"""A run on one screen of a terminal: the verdict, who closed first, what failed and why, the states over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.judge.verdict import Outcome
+from orchestrator.report.failures import print_expectation
+from orchestrator.report.model import RunReport
+from orchestrator.report.moments import print_moments
+from orchestrator.report.requests import print_requests
+from orchestrator.report.story import connection_groups, request_sentences, unseen_sentences
+from orchestrator.report.terminal import INDENT, command, label, labelled, shell_path, text
+
+_ORDER = [Outcome.FAIL, Outcome.UNKNOWN, Outcome.PASS]
+_GROUPS = 12
+"""Kinds of connections that are told of; more do not make a story."""
+
+
+def render(report: RunReport, console: Console, *, verbose: bool = False) -> None:
+    """Print the report. `verbose` adds what shows each first closer, every request, the margins of what passed."""
+    _print_headline(report, console)
+    _print_story(report, console, verbose=verbose)
+    _print_expectations(report, console, verbose=verbose)
+    console.print()
+    print_moments(report.history, console, listening=verbose)
+    if verbose:
+        print_requests(report.history, console)
+    _print_end(report, console)
+
+
+def render_summary(reports: Sequence[RunReport], console: Console) -> None:
+    """One line per run, failures first, and the totals."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(min_width=len("UNKNOWN"), no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
+    for report in sorted(reports, key=lambda report: _ORDER.index(report.outcome)):
+        table.add_row(
+            label(report.outcome, loud=True),
+            text(report.scenario),
+            Text(f"{report.count(Outcome.PASS)} of {len(report.verdicts)}"),
+            Text(f"{report.duration:.1f} s"),
+            text(report.runtime),
+            text(_worst_sentence(report)),
+        )
+    console.print(table)
+    console.print()
+    counts = [(outcome, sum(report.outcome is outcome for report in reports)) for outcome in _ORDER]
+    told = {Outcome.FAIL: "failed", Outcome.UNKNOWN: "unknown", Outcome.PASS: "passed"}
+    line = Text(f"{_number(len(reports), 'scenario')}: ")
+    for position, (outcome, count) in enumerate((outcome, count) for outcome, count in counts if count):
+        line.append(", " if position else "")
+        line.append(f"{count} {told[outcome]}", style=f"bold {label(outcome).style}")
+    line.append(f"  ({sum(report.duration for report in reports):.1f} s)")
+    console.print(line)
+
+
+def expectations_sentence(report: RunReport) -> str:
+    """`3 of 3 expectations hold`."""
+    total = len(report.verdicts)
+    if not total:
+        return "nothing was expected: the run only recorded"
+    return f"{report.count(Outcome.PASS)} of {_number(total, 'expectation')} hold{'s' if total == 1 else ''}"
+
+
+def _print_headline(report: RunReport, console: Console) -> None:
+    clock = " of virtual time" if report.clock == "virtual" else ""
+    facts = f"{expectations_sentence(report)}  ({report.runtime}, {report.duration:.1f} s{clock})"
+    rows = [(label(report.outcome, loud=True), text(report.scenario, "bold") + text(f"  {facts}"))]
+    if report.title:
+        rows.append((Text(), text(report.title)))
+    if report.trouble:
+        rows.append((Text(), text(report.trouble, "bold")))
+    labelled(console, rows)
+
+
+def _print_story(report: RunReport, console: Console, *, verbose: bool) -> None:
+    groups = connection_groups(report.history)
+    shown = groups if verbose else groups[:_GROUPS]
+    lines: list[Text] = []
+    for group in shown:
+        lines.append(text(group, "bold"))
+        if verbose:
+            lines += [text(f"  {how} ({count})", "dim") for how, count in group.hows.most_common()]
+    if len(groups) > len(shown):
+        rest = sum(group.count for group in groups[_GROUPS:])
+        lines.append(Text(f"... and {_number(rest, 'connection')} of {len(groups) - len(shown)} more kinds (--verbose)"))
+    if not groups:
+        lines.append(Text("No connection was seen."))
+    lines += [text(line) for line in (*unseen_sentences(report.history), *request_sentences(report.history))]
+    console.print()
+    labelled(console, [(Text(), line) for line in lines])
+
+
+def _print_expectations(report: RunReport, console: Console, *, verbose: bool) -> None:
+    ordered = sorted(report.verdicts, key=lambda verdict: _ORDER.index(verdict.outcome))
+    for verdict in ordered:
+        if verbose or verdict.outcome is not Outcome.PASS:
+            console.print()
+            print_expectation(report, verdict, console)
+    passed = [verdict for verdict in ordered if verdict.outcome is Outcome.PASS]
+    if passed and not verbose:
+        console.print()
+        labelled(console, [(label(verdict.outcome), text(verdict.that)) for verdict in passed])
+
+
+def _print_end(report: RunReport, console: Console) -> None:
+    if report.all_notes:
+        console.print()
+        labelled(console, [(Text("note"), text(note)) for note in report.all_notes])
+    if report.folder is not None:
+        path = shell_path(report.folder)
+        console.print()
+        command(console, INDENT, f"simctl report {path}", "this report again")
+        command(console, INDENT, f"simctl verify {path}", "judge the recording again")
+
+
+def _worst_sentence(report: RunReport) -> str:
+    """The first expectation that has the run's outcome, unless it passed."""
+    if report.outcome is Outcome.PASS:
+        return ""
+    return next((v.that for v in report.verdicts if v.outcome is report.outcome), report.trouble)
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -1,0 +1,165 @@
+"""One execution of a scenario, from its file to its verdicts. Record first, judge later."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.drive.steps import run_steps
+from orchestrator.environment import describe_machine
+from orchestrator.errors import InputError, Interrupted, SimctlError
+from orchestrator.judge.judge import judge, overall
+from orchestrator.judge.verdict import Verdict
+from orchestrator.lab import Lab, LabFolder
+from orchestrator.recording.folder import RunFolder
+from orchestrator.recording.history import History
+from orchestrator.report.model import RunReport
+from orchestrator.runtimes import select
+from orchestrator.scenario.check import check_scenario
+from orchestrator.scenario.loaded import LoadedScenario
+from orchestrator.scenario.loader import load_scenario, parse_scenario
+from orchestrator.scenario.model import Scenario
+from orchestrator.topology.compose import load_topology
+from orchestrator.topology.kinds import Kind, load_kinds
+from orchestrator.topology.model import Topology
+from orchestrator.yamlsource import load_yaml
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line decides. `variables` go above the scenario's `set`."""
+
+    runtime: str = "auto"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    output: Path = Path("runs")
+    allow_exec: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A scenario that passed every check that can be made before anything starts."""
+
+    loaded: LoadedScenario
+    topology: Topology
+    kinds: Mapping[str, Kind]
+
+    @property
+    def scenario(self) -> Scenario:
+        return self.loaded.scenario
+
+
+def prepare(path: Path, options: Options) -> Prepared:
+    """Load and check. Raises InputError with every problem that was found in the file."""
+    loaded = load_scenario(path)
+    variables = dict(loaded.scenario.set) | dict(options.variables)
+    topology = load_topology(loaded.topology_path, variables, allow_host_access=options.allow_exec)
+    kinds = load_kinds()
+    check_scenario(loaded, topology, {name: kind.role for name, kind in kinds.items()})
+    return Prepared(loaded, topology, kinds)
+
+
+def run(path: Path, options: Options, progress: Progress) -> RunReport:
+    """Prepare, bring up, drive, record, take down, judge. Raises SimctlError; Interrupted after an orderly teardown."""
+    prepared = prepare(path, options)
+    choice = select.choose(options.runtime, prepared.topology, prepared.kinds)
+    _check_exec(prepared, choice, options)
+    progress(f"runtime {choice.name}: {choice.why}")
+    for note in prepared.topology.notes:
+        progress(f"{note.place}: {note.text}")
+    folder = RunFolder.create(options.output, prepared.scenario.name)
+    folder.keep_sources(prepared.loaded.source.path, prepared.topology.path)
+    folder.write_environment(describe_machine(choice.name, prepared.topology))
+    with terminating_signals():
+        _execute(prepared, choice, options, folder, progress)
+        progress("judge")
+        return judge_folder(folder)
+
+
+def judge_folder(folder: RunFolder) -> RunReport:
+    """Hold a recording against the expectations of the scenario in it, and keep the verdicts."""
+    scenario = parse_scenario(load_yaml(folder.scenario))
+    history = folder.history()
+    verdicts = judge(scenario.expect, history)
+    folder.write_verdicts(verdicts)
+    return _report(folder, scenario, history, verdicts)
+
+
+def stored_report(folder: RunFolder) -> RunReport:
+    """The report of a run as it was judged then. Raises InputError when it never was."""
+    return _report(folder, parse_scenario(load_yaml(folder.scenario)), folder.history(), folder.read_verdicts())
+
+
+def _report(folder: RunFolder, scenario: Scenario, history: History, verdicts: list[Verdict]) -> RunReport:
+    return RunReport(
+        folder=folder.path,
+        scenario=scenario.name,
+        title=scenario.title,
+        runtime=str(history.begin.get("runtime", "?")),
+        clock=str(history.begin.get("clock", "?")),
+        duration=history.moments.get("end", history.ticks[-1] if history.ticks else 0.0),
+        history=history,
+        verdicts=verdicts,
+        outcome=overall(verdicts),
+        notes=history.notes,
+    )
+
+
+def _execute(
+    prepared: Prepared, choice: select.Choice, options: Options, folder: RunFolder, progress: Progress
+) -> None:
+    files = LabFolder(folder.events, folder.logs, folder.texts)
+    files.logs.mkdir(exist_ok=True)
+    runtime = select.create(
+        choice, prepared.topology, prepared.kinds, files.logs, allow_exec=options.allow_exec, progress=progress
+    )
+    progress(f"up: {len(prepared.topology.nodes)} nodes")
+    lab = Lab(
+        prepared.topology, runtime, prepared.kinds, files, scenario=prepared.scenario.name, progress=progress
+    )  # fmt: skip
+    with lab:
+        try:
+            run_steps(prepared.scenario, lab, progress, folder.logs)
+        except KeyboardInterrupt:
+            lab.finish("interrupted")
+            raise
+        except SimctlError as error:
+            lab.finish("failed", str(error))
+            raise
+        lab.finish("done")
+
+
+def _check_exec(prepared: Prepared, choice: select.Choice, options: Options) -> None:
+    if choice.name != "netns" or options.allow_exec:
+        return
+    for index, step in enumerate(prepared.scenario.steps):
+        if step.exec is not None:
+            raise InputError(
+                f"step {step.name}: under netns `exec` runs a command on this machine",
+                place=prepared.loaded.source.place(("steps", index, "exec"), of_key=True),
+                hint="use --runtime docker, or allow it with --allow-exec if you trust the file",
+            )
+
+
+@contextmanager
+def terminating_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a run as Ctrl-C does: by KeyboardInterrupt, once; what comes later waits for the teardown."""
+
+    def interrupt(number: int, frame: object) -> None:
+        for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(other, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted: everything was taken down") from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

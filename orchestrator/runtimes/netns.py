@@ -1,0 +1,194 @@
+"""The netns runtime: nodes are processes of this machine, each in network, mount and pid namespaces of its own.
+
+Needs Linux and nothing else. As root, or rootless in a user namespace.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator import resources
+from orchestrator.errors import EnvironmentFailure, InputError
+from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
+from orchestrator.runtimes.processes import exec_in, signal_program
+from orchestrator.topology.kinds import Kind, argv, missing
+
+_BIRTH_TIMEOUT = 30.0
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class NetnsRuntime:
+    """One lab of namespace nodes. `kinds` are the node kinds that the plans may name."""
+
+    name = "netns"
+
+    def __init__(self, kinds: Mapping[str, Kind], log_folder: Path, *, allow_exec: bool = False) -> None:
+        self._kinds = kinds
+        self._log_folder = log_folder
+        self._allow_exec = allow_exec
+        self._nursery: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._pids: dict[str, int] = {}
+        self.rootless = os.geteuid() != 0
+
+    @property
+    def user_namespace(self) -> int | None:
+        """The nursery is the root of that namespace; as root there is none."""
+        return self._nursery.pid if self.rootless and self._nursery else None
+
+    def check(self, plans: Sequence[NodePlan]) -> None:
+        """Refuse what this runtime cannot do, before anything starts."""
+        for plan in plans:
+            node = plan.node
+            if node.kind is None:
+                raise InputError(
+                    f"service {node.service}: the image {node.image} runs under docker only",
+                    place=node.place,
+                    hint=f"use --runtime docker, or one of the node kinds: {', '.join(sorted(self._kinds))}",
+                )
+            if node.entrypoint is not None and not self._allow_exec:
+                raise InputError(
+                    f"service {node.service}: under netns an `entrypoint` is a command on this machine",
+                    place=node.place,
+                    hint="use --runtime docker, or allow it with --allow-exec if you trust the file",
+                )
+            kind = self._kinds[node.kind]
+            if needs := missing(kind):
+                packages = " ".join(sorted({need.package for need in needs}))
+                what = ", ".join(str(need) for need in needs)
+                raise EnvironmentFailure(
+                    f"node kind {node.kind} needs {what} on this machine for the netns runtime",
+                    place=node.place,
+                    hint=f"sudo apt-get install {packages}, or use --runtime docker",
+                )
+
+    def start(self, plans: Sequence[NodePlan]) -> dict[str, StartedNode]:
+        self.check(plans)
+        control = self._start_nursery()
+        streams = {plan.node.name: self._request(control, plan) for plan in plans}
+        for _ in plans:
+            answer = self._answer(control)
+            if "error" in answer:
+                raise EnvironmentFailure(f"node {answer['name']} could not be made: {answer['error']}")
+            self._pids[answer["name"]] = answer["pid"]
+        return {
+            name: StartedNode(name, self._pids[name], os.fdopen(stdin, "wb", 0), os.fdopen(stdout, "rb"))
+            for name, (stdin, stdout) in streams.items()
+        }
+
+    def _start_nursery(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        ours.settimeout(_BIRTH_TIMEOUT)
+        with theirs, (self._log_folder / "nursery.log").open("ab") as log:
+            self._nursery = subprocess.Popen(
+                [sys.executable, "-m", "orchestrator.runtimes.nursery", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._control = ours
+        answer = self._answer(ours)
+        if "error" in answer:
+            raise EnvironmentFailure(
+                str(answer["error"]),
+                hint="run as root, or allow user namespaces (simctl doctor says how), or use --runtime docker",
+            )
+        return ours
+
+    def _answer(self, control: socket.socket) -> dict[str, Any]:
+        try:
+            data = control.recv(1 << 16)
+        except TimeoutError:
+            data = b""
+        if not data:
+            log = self._log_folder / "nursery.log"
+            lines = log.read_text(errors="replace").splitlines()[-10:]
+            raise EnvironmentFailure("the process that makes the nodes ended or hangs", detail=lines)
+        answer: dict[str, Any] = json.loads(data)
+        return answer
+
+    def _request(self, control: socket.socket, plan: NodePlan) -> tuple[int, int]:
+        """Ask for one node; returns our ends of its standard input and output."""
+        node = plan.node
+        assert node.kind is not None  # check() saw to it
+        command = list(node.entrypoint) if node.entrypoint else argv(self._kinds[node.kind], sys.executable)
+        message = {
+            "name": node.name,
+            "hostname": node.hostname or node.name,
+            "hosts": hosts_file(plan),
+            "argv": [*command, *(node.command or ())],
+            "environment": environment(node.environment),
+            "volumes": [
+                {"source": str(volume.source), "target": volume.target, "read_only": volume.read_only}
+                for volume in node.volumes
+            ],
+            "keep": _below_tmp(),
+        }
+        child_in, stdin = os.pipe()
+        stdout, child_out = os.pipe()
+        try:
+            with plan.log.open("ab") as log:
+                socket.send_fds(control, [json.dumps(message).encode()], [child_in, child_out, log.fileno()])
+        finally:
+            os.close(child_in)
+            os.close(child_out)
+        return stdin, stdout
+
+    def probe_command(self) -> list[str]:
+        return [sys.executable, "-m", "orchestrator.observe.probe"]
+
+    def healthy(self, name: str) -> bool:
+        """Foreign images never run here, and node kinds have a readiness of their own."""
+        return True
+
+    def signal(self, name: str, signal: int) -> None:
+        signal_program(self._pids[name], signal)
+
+    def exited(self, name: str) -> Exited | None:
+        """Init outlives the program and reports its end itself; without init the node is lost."""
+        return None if Path(f"/proc/{self._pids[name]}").exists() else Exited(signal=9)
+
+    def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
+        return exec_in(self._pids[name], command, timeout, user_namespace=self.rootless)
+
+    def stop(self) -> None:
+        """The nursery returns when the last process of the last node is gone."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._nursery is not None:
+            try:
+                self._nursery.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._nursery.kill()
+                self._nursery.wait()
+            self._nursery = None
+
+
+def hosts_file(plan: NodePlan) -> str:
+    """The node's /etc/hosts: loopback, then every name that it can reach."""
+    lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in plan.hosts.items())]
+    return "\n".join(lines) + "\n"
+
+
+def environment(knobs: Mapping[str, str]) -> dict[str, str]:
+    """A node's environment: nothing of the user's leaks in, proxies and credentials least of all."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    base = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": "/tmp", "XDG_CACHE_HOME": cache, "SIMCTL_LINGER": "1"}
+    return base | dict(knobs)
+
+
+def _below_tmp() -> list[str]:
+    """Folders that a node needs and that its own /tmp would hide: the interpreter, the library, the cache."""
+    needed = [sys.prefix, sys.base_prefix, str(resources.ROOT), str(Path(__file__).resolve().parents[2])]
+    return sorted({path for path in needed if path.startswith("/tmp/")})

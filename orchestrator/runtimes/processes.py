@@ -1,0 +1,47 @@
+"""Signals and commands for the processes of a node; the same for every runtime whose processes this machine shows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal as signals
+import subprocess
+from collections.abc import Sequence
+
+from orchestrator.linux import descendants
+from orchestrator.runtimes.base import ExecResult
+
+
+def signal_program(init_pid: int, signal: int) -> None:
+    """Send a signal to a node's program: every process below init, which itself must live on to hold the namespaces.
+
+    SIGTERM goes to init, which forwards it, so that a program in its own session gets it once.
+    """
+    targets = [init_pid] if signal == signals.SIGTERM else descendants(init_pid)
+    for pid in targets:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal)
+
+
+def exec_in(pid: int, command: Sequence[str], timeout: float, *, user_namespace: bool) -> ExecResult:
+    """Run a command inside the namespaces of `pid` with nsenter; output and error together."""
+    argv = [*nsenter(pid, user_namespace=user_namespace), *command]
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as expired:
+        output = (expired.output or b"").decode(errors="replace")
+        return ExecResult(124, output + f"\n(ended by simctl after {timeout:g} s)\n")
+    return ExecResult(done.returncode, done.stdout.decode(errors="replace"))
+
+
+def nsenter(pid: int, *, user_namespace: bool) -> list[str]:
+    """The start of a command line that runs inside a node; util-linux is on every Linux."""
+    user = ["--user", "--preserve-credentials"] if user_namespace else []
+    return ["nsenter", "--target", str(pid), *user, "--mount", "--net", "--pid", "--uts", "--wd=/tmp", "--"]

@@ -1,0 +1,74 @@
+"""Which runtime a lab gets: what the user asked for, or what `auto` finds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import InputError
+from orchestrator.runtimes.base import Runtime
+from orchestrator.topology.kinds import Kind
+from orchestrator.topology.model import Topology
+
+RUNTIMES = ("auto", "netns", "docker")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The runtime's name, and why in a few words for the user."""
+
+    name: str
+    why: str
+
+
+def choose(requested: str, topology: Topology, kinds: Mapping[str, Kind]) -> Choice:
+    """`auto` is docker when an engine answers, we may wire its containers and all images are there; otherwise netns."""
+    if requested not in RUNTIMES:
+        raise InputError(f"unknown runtime {requested!r}", hint=f"one of {', '.join(RUNTIMES)}")
+    if requested != "auto":
+        return Choice(requested, "asked for")
+    from orchestrator.runtimes.docker import engine_answers
+
+    answers, reason = engine_answers()
+    if not answers:
+        return Choice("netns", f"{reason}; for containers start an engine and use --runtime docker")
+    if os.geteuid() != 0:
+        return Choice("netns", "an engine answers, but wiring its containers needs root: sudo simctl ... --runtime docker")
+    from orchestrator.runtimes.images import missing_images
+
+    missing = missing_images(used_kinds(topology, kinds))
+    if missing:
+        return Choice("netns", f"image {missing[0]} is not built; for containers: simctl images build")
+    return Choice("docker", "an engine answers and has the images; without containers: --runtime netns")
+
+
+def used_kinds(topology: Topology, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
+    """The kinds that a topology names."""
+    names = {node.kind for node in topology.nodes if node.kind is not None}
+    return {name: kinds[name] for name in sorted(names)}
+
+
+def create(
+    choice: Choice,
+    topology: Topology,
+    kinds: Mapping[str, Kind],
+    logs: Path,
+    *,
+    allow_exec: bool,
+    progress: Callable[[str], None],
+) -> Runtime:
+    """The runtime itself, with everything made that it needs first (docker: images)."""
+    if choice.name == "netns":
+        from orchestrator.runtimes.netns import NetnsRuntime
+
+        return NetnsRuntime(kinds, logs, allow_exec=allow_exec)
+    from orchestrator.runtimes.docker import DockerRuntime, clean, connect
+    from orchestrator.runtimes.images import ensure_images
+
+    client = connect()
+    for name in clean(client):
+        progress(f"removed {name}, left by a simctl that was killed")
+    ensure_images(used_kinds(topology, kinds), progress=progress, client=client)
+    return DockerRuntime(client)

@@ -1,0 +1,56 @@
+"""Types of single fields of the scenario that need more than their plain Python type says."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from orchestrator.suggest import describe
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+"""Names of steps and sessions; they appear in moments and in file names."""
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError(f"{describe(text)} is no name: use letters, digits, - and _, a letter first")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME.pattern}$"})]
+
+
+def _to_text(value: object) -> str:
+    """Variables, headers and arguments are text; YAML may have read `8080` as a number and `true` as a boolean."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ValueError(f"expected text, not {describe(value)}")
+
+
+Text = Annotated[str, BeforeValidator(_to_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+"""Text that YAML may have read as a number or a boolean."""
+
+Whole = Annotated[int, Field(strict=True)]
+"""Not `"5"` and not `true`, which pydantic takes for whole numbers too."""
+
+
+def _http_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # `port` raises when it is no number
+    except ValueError:
+        host = None
+    else:
+        if parts.scheme == "https":
+            raise ValueError("nodes speak plain HTTP: write http:// instead of https://")
+    if not host or parts.scheme != "http" or not url.isprintable() or " " in url:
+        raise ValueError(f"expected an absolute URL such as http://server:8080/, not {describe(url)}")
+    return url
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]

@@ -1,0 +1,145 @@
+"""Finds and reads scenarios. Everything that is wrong with a file is reported at once, with line and column."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from orchestrator import resources
+from orchestrator.errors import InputError, Place
+from orchestrator.scenario.check import check_scenario
+from orchestrator.scenario.loaded import LoadedScenario
+from orchestrator.scenario.model import Scenario
+from orchestrator.scenario.translate import raise_all, translate, without_value
+from orchestrator.suggest import did_you_mean
+from orchestrator.yamlsource import Source, load_yaml
+
+SUFFIXES = (".yaml", ".yml")
+_SCENARIO_KEY = re.compile(rb"^(steps|expect)\s*:", re.MULTILINE)
+"""What tells a scenario from the Compose files and node kinds around it, even when it cannot be parsed."""
+
+
+def load_scenario(path: Path) -> LoadedScenario:
+    """Reads and validates a scenario file. Raises InputError; `problems` has all that is wrong with the file.
+
+    Whether the topology has what the scenario names is another question: `check_scenario`.
+    """
+    source = load_yaml(path)
+    scenario = parse_scenario(source)
+    topology = _tidy(path.parent / scenario.topology)
+    if not _is_file(topology):
+        names = [entry.name for entry in topology.parent.iterdir()] if _is_folder(topology.parent) else []
+        near = did_you_mean(topology.name, names)
+        raise InputError(
+            f"`topology`: no such file: {topology}",
+            place=source.place(("topology",)),
+            hint=f"did you mean {Path(scenario.topology).with_name(near)}?"
+            if near
+            else "the path is relative to this file",
+        )
+    return LoadedScenario(scenario, source, topology)
+
+
+def parse_scenario(source: Source) -> Scenario:
+    """The scenario in a YAML source. Raises InputError as `load_scenario` does, except for the topology."""
+    problems = without_value(source)
+    try:
+        scenario = Scenario.model_validate(source.data)
+    except ValidationError as error:
+        raise_all(problems + translate(error, source), source)
+        raise
+    raise_all(problems, source)
+    return scenario
+
+
+def find_scenario(name_or_path: str) -> list[Path]:
+    """The scenario files that a user means: a file, a folder (all below it, sorted) or the name of a bundled one.
+
+    The name of a bundled one is its file without suffix, with or without its subfolder; a bundled subfolder means
+    all of it. Raises InputError for what is none of these.
+    """
+    path = Path(name_or_path)
+    if name_or_path and _is_folder(path):
+        found = _scenarios_below(path)
+        if not found:
+            raise InputError("no scenario in this folder or below it", place=Place(path))
+        return found
+    if name_or_path and _exists(path):
+        return [path]
+    names = bundled_scenarios()
+    matches = [file for name, file in names.items() if name_or_path in (name, file.stem)]
+    if len(matches) > 1:
+        which = " or ".join(name for name, file in names.items() if file in matches)
+        raise InputError(f"{len(matches)} bundled scenarios are called {name_or_path}", hint=f"say which: {which}")
+    matches = matches or [file for name, file in names.items() if name.startswith(f"{name_or_path.rstrip('/')}/")]
+    if matches:
+        return matches
+    if path.suffix in SUFFIXES:
+        load_yaml(path)  # says what is wrong with the path, and which file is near
+    near = did_you_mean(name_or_path, [*names, *(file.stem for file in names.values())])
+    raise InputError(
+        f"no scenario file, folder or bundled scenario {name_or_path!r}",
+        hint=f"did you mean {near}?" if near else "give a file, a folder, or the name of a bundled scenario",
+        detail=[f"bundled: {', '.join(names)}"],
+    )
+
+
+def bundled_scenarios() -> dict[str, Path]:
+    """Name -> file of every bundled scenario, sorted; in subfolders the name is `FOLDER/NAME`."""
+    root = resources.SCENARIOS
+    return {file.relative_to(root).with_suffix("").as_posix(): file for file in _scenarios_below(root)}
+
+
+def _scenarios_below(folder: Path) -> list[Path]:
+    hidden = re.compile(r"(^|/)\.[^/]")
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix in SUFFIXES
+        and not hidden.search(file.relative_to(folder).as_posix())
+        and _is_file(file)
+        and _looks_like_scenario(file)
+    )
+
+
+def _looks_like_scenario(file: Path) -> bool:
+    try:
+        return _SCENARIO_KEY.search(file.read_bytes()) is not None
+    except OSError:
+        return True  # named as a scenario's file is; reading it will say what is wrong
+
+
+def _tidy(path: Path) -> Path:
+    """`scenarios/../compose/x.yaml` as `compose/x.yaml`, unless a symbolic link makes these two files."""
+    short = Path(os.path.normpath(path))
+    try:
+        return short if short.samefile(path) else path
+    except (OSError, ValueError):
+        return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long; a NUL
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+__all__ = ["LoadedScenario", "bundled_scenarios", "check_scenario", "find_scenario", "load_scenario", "parse_scenario"]

@@ -1,0 +1,239 @@
+"""The hand-written parts of docs/scenario-reference.md. A test loads and checks each of its examples."""
+
+INTRO = """
+<!-- Made by `python -m orchestrator.scenario.reference`. Change the descriptions in orchestrator/scenario instead. -->
+
+# The scenario language
+
+A scenario is a YAML file that says three things: which nodes there are (`topology`, a Compose file), what happens
+(`steps`), and what must be true (`expect`). simctl starts the nodes, performs the steps, records every TCP socket
+of every node meanwhile, and judges the expectations afterwards on the recording.
+
+```yaml
+name: idle-close
+title: An idle Session meets a server with a keep-alive timeout
+topology: ../compose/client-server.yaml
+set: {KEEPALIVE_TIMEOUT: 5s}
+
+steps:
+  - name: load
+    request: {from: client, url: "http://server:8080/", session: pool, count: 5}
+  - name: idle
+    wait: 8s
+  - name: reuse
+    request: {from: client, url: "http://server:8080/", session: pool}
+
+expect:
+  - that: five requests share one connection
+    over: load.start .. load.end
+    client: {connections: 1, requests: 5, errors: 0}
+
+  - that: the idle server closes first; the client does not look
+    at: idle.end
+    client: {CLOSE_WAIT: 1, recv_q: {CLOSE_WAIT: 1}}
+    server: {FIN_WAIT2: 1, first_fin: 1}
+```
+
+Read it aloud: a client makes five requests through one Session, idles for 8 s, and asks again. The server closes idle
+connections after 5 s. So at the end of the idle time the client's connection is half closed, and nobody told the
+client: that is CLOSE_WAIT.
+
+The examples below belong to this scenario: its nodes are `client` and `server`, its steps `load`, `idle` and `reuse`.
+"""
+
+FILE = """
+The values in `set` go into the Compose file wherever it says `${NAME}` or `${NAME:-default}`.
+"""
+
+STEPS = """
+Steps run one after the other. Each has exactly one verb, and may have a `name`: letters, digits, `-` and `_`, a letter
+first, not `start` or `end`, and each only once. A step starts when the one before it has ended.
+"""
+
+VERBS = {
+    "request": """
+With `session`, the client keeps a named Session with its pool of connections open until a `close` step or the end
+of the run; each worker takes connections from that pool. Without, every request stands alone and closes its
+connection, as `requests.get` does. A request that fails does not end the step or the run: it is recorded, and
+`errors` counts it.
+
+```yaml
+steps:
+  - name: load
+    request:
+      from: client
+      url: http://server:8080/
+      session: pool
+      count: 100
+      concurrency: 4
+      interval: 50ms
+      headers: {Connection: keep-alive}
+      timeout: 2s
+```
+""",
+    "close": """
+```yaml
+steps:
+  - name: load
+    request: {from: client, url: "http://server:8080/", session: pool}
+  - name: leave
+    close: {from: client, session: pool}
+```
+""",
+    "exec": """
+```yaml
+steps:
+  - name: look
+    exec: {node: server, command: [ss, -tan], timeout: 5s}
+```
+""",
+}
+
+OTHER_VERBS = """
+Each of these takes one value: `wait` a duration, the others a node. A node that was stopped or killed does not come
+back, so no later step can act on it; requests to it are legal, and show what its clients see.
+
+```yaml
+steps:
+  - name: idle
+    wait: 1m30s
+  - name: freeze
+    pause: server
+  - name: thaw
+    resume: server
+  - name: crash
+    kill: server
+  - name: leave
+    stop: client
+```
+"""
+
+MOMENTS = """
+A moment is a point of the run: `STEP.start` or `STEP.end`, or `start` and `end` of the run itself, plus or minus a
+duration: `load.end`, `load.end + 1s`, `idle.end - 500ms`. A window is a stretch between two moments, both included:
+`load.start .. idle.end`. A moment must lie inside of the run: to look at what happens after the last request, add
+a `wait` step behind it. A window that ends before it starts is an error.
+"""
+
+EXPECTATIONS = """
+An expectation is one sentence (`that`), at most one *when*, an optional `where`, and facts per node. Every key that is
+not in this table must be a node of the topology, or a service: then its replicas count together. What is not named is
+not asserted. All facts of all nodes must hold for the expectation to pass.
+"""
+
+WHERE = """
+```yaml
+expect:
+  - that: the pool's connection to the server is open
+    where: {port: 8080, peer: server}
+    at: load.end
+    client: {ESTABLISHED: 1}
+```
+"""
+
+WHENS = """
+An expectation without a *when* reads gauges and queues at the end of the run, counters and durations over the whole
+run. A counter `at` a moment counts from the start of the run to that moment.
+
+```yaml
+expect:
+  - that: the server closed the idle connection
+    at: idle.end
+    server: {FIN_WAIT2: 1, ESTABLISHED: 0}
+
+  - that: the pool never grows
+    always: load.start .. end
+    client: {ESTABLISHED: ..1}
+
+  - that: no connection ever stays in SYN_SENT
+    never: load.end .. idle.end
+    client: {SYN_SENT: 0}
+
+  - that: the client is left in CLOSE_WAIT, and stays there for two seconds
+    eventually: idle.start .. idle.end
+    for: 2s
+    client: {CLOSE_WAIT: 1}
+
+  - that: nothing is sent twice while the connection idles
+    over: idle.start .. idle.end
+    client: {retransmits: 0}
+
+  - that: at the end nothing is left but one open connection
+    client: {ESTABLISHED: 1, others: 0}
+```
+"""
+
+FACTS = """
+The states are those of RFC 9293, named as the kernel names them. A *gauge* is a number of sockets at an instant;
+a *queue* is a property of every socket in a state; a *counter* adds up over time; a *duration* is measured over every
+finished stay in a state. The kind decides which *when* fits; simctl checks that before anything starts.
+"""
+
+FACT_EXAMPLES = """
+`others` closes the world: with `ESTABLISHED: 1, others: 0` there is one open connection and no other socket, listeners
+aside. `errors` is a count, or counts by name: `RemoteDisconnected`, `ConnectionResetError`, `BrokenPipeError`,
+`ConnectionRefusedError`, `ReadTimeout`, `ConnectTimeout`, `NameResolutionError`. `closed_by` counts by reason: `idle`,
+`request`, `limit`, `peer`, `error`, `shutdown`.
+
+```yaml
+expect:
+  - that: the server closed one connection, because it was idle
+    over: load.start .. idle.end
+    client: {connections: 1, requests: 5, errors: {RemoteDisconnected: 0}, requests_per_connection: 5}
+    server: {served: 5, closed_by: {idle: 1}, first_fin: 1, resets: 0}
+
+  - that: what waits unread in the client is the FIN
+    at: idle.end
+    client: {recv_q: {CLOSE_WAIT: 1}, send_q: {CLOSE_WAIT: 0}}
+
+  - that: whoever was in FIN_WAIT2 was not there for long
+    over: start .. end
+    server: {lasts: {FIN_WAIT2: 1s..8s}}
+```
+"""
+
+VALUES = """
+| value | written | means |
+| --- | --- | --- |
+| count | `100` | exactly 100 |
+| | `9..11` | from 9 to 11, both included |
+| | `1..` | at least 1 |
+| | `..4` | at most 4 |
+| duration | `500ms`, `8s`, `1.5s`, `2m`, `1m30s`, `1h` | always with its unit; only `0` needs none |
+| range of durations (`lasts`) | `60s..62.1s`, `5s..`, `..500ms` | as for counts |
+| moment | `load.end + 1s` | see above |
+| window | `load.start .. idle.end` | see above |
+"""
+
+VERDICTS = """
+Each expectation is judged **pass**, **fail** or **unknown**. Unknown means that the recording cannot tell: no socket
+or connection matched (unless 0 was asked for), events were lost, a moment was never reached, or the samples were too
+far apart to exclude the opposite. Unknown is never counted as pass. The scenario's verdict is the worst of its
+expectations: fail before unknown before pass. The exit code is 0 for pass, 1 for fail, 4 for unknown.
+"""
+
+TRAPS = """
+simctl reads YAML 1.1, as Compose files are read, and refuses what would silently mean something else:
+
+- **A key that stands twice.** Plain YAML keeps the last one and drops the first.
+- **An unknown key.** The message names the nearest one that exists.
+- **A key without a value.** `CLOSE_WAIT:` would assert nothing.
+- **`on`, `off`, `yes`, `no`, `true`, `false` as a key.** YAML reads them as booleans: quote them.
+- **`22:22`.** YAML reads it as a number to the base 60, 1342: quote it.
+- **A number without its unit** where a duration belongs: `wait: 8`.
+
+What it cannot refuse, because it is legal:
+
+- `yes`, `no`, `on`, `off` as a *value* is true or false; in `set` and `headers` it becomes the text `true` or `false`.
+- A number in `set` or `headers` becomes text as YAML understood it: `1.10` arrives as `1.1`, `0644` as `420`. Quote it.
+- ` #` starts a comment, and `: ` inside of a sentence starts a value: quote such sentences.
+
+Dates stay text. Anchors, aliases and `<<` work.
+"""
+
+CHECKING = """
+`simctl validate FILE` checks a file and its topology without starting anything; every problem is reported with
+file, line and column. `simctl schema` prints a JSON Schema for editors: store it as `scenario.schema.json` and write
+`# yaml-language-server: $schema=scenario.schema.json` on the first line of a scenario to get completion in VS Code. The
+schema knows the shape of a file; whether a step, a node or a fact fits, only `simctl validate` can tell.
+"""

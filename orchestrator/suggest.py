@@ -1,0 +1,48 @@
+"""Words that error messages share: did you mean ...?, and what was found instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that `word` was most likely meant to be, letter case aside; None when none is near."""
+    by_lower: dict[str, str] = {}
+    for candidate in candidates:
+        by_lower.setdefault(candidate.lower(), candidate)
+    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[near[0]] if near else None
+
+
+def suggestion(word: str, candidates: Iterable[str]) -> str | None:
+    """A hint for an unknown word: what it was meant to be, else the whole list; None when the list is empty."""
+    names = list(dict.fromkeys(candidates))
+    near = did_you_mean(word, names)
+    if near is not None:
+        return f"did you mean {near}?"
+    return f"known: {', '.join(names)}" if names else None
+
+
+def describe(value: object) -> str:
+    """A value from YAML in plain words, short enough for a message."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {value!r}" if len(repr(value)) <= 20 else f"the number {repr(value)[:17]}..."
+        case str():
+            return f"the text {value!r}" if len(value) <= 60 else f"the text {value[:57] + '...'!r}"
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def shown(word: str) -> str:
+    """A word from a file as a message may show it: as it is, or with escapes where a terminal would obey it."""
+    return word if word and word.isprintable() else repr(word)

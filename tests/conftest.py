@@ -1,0 +1,178 @@
+"""What all tests share: requirements by marker, the command, the engine, and a check that nothing is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+from orchestrator import kernelprobe
+from orchestrator.errors import EnvironmentFailure
+from orchestrator.linux import descendants
+from orchestrator.runtimes import dockerengine
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+Simctl = Callable[..., subprocess.CompletedProcess[str]]
+
+_SESSION = "SIMCTL_TEST_SESSION"
+"""Every process that a test starts inherits this variable, so that it is known after its parents are gone."""
+
+_GRACE = 5.0
+"""Seconds that the last processes get to end by themselves."""
+
+_left_behind: list[str] = []
+
+# Examples are never timed: the machine decides how long one takes.
+hypothesis.settings.register_profile("simctl", deadline=None)
+hypothesis.settings.load_profile("simctl")
+
+
+# -- requirements ----------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def lack(component: str) -> str | None:
+    """Why the component cannot be used here, None when it can."""
+    if component == "netns":
+        outcome = kernelprobe.try_lab(user_namespace=os.geteuid() != 0).outcome()
+        return next((f"{name}: {why}" for name, why in outcome.items() if why and name in _LAB), None)
+    if component == "docker":
+        answers, said = dockerengine.engine_answers()
+        return (None if os.geteuid() == 0 else "wiring containers needs root") if answers else said
+    if component == "java":
+        missing = [what for what in ("java", "javac") if not shutil.which(what)]
+        missing += [jar for jar in ("/usr/share/java/jetty9-server.jar",) if not Path(jar).exists()]
+        return f"missing: {', '.join(missing)}" if missing else None
+    if component == "root":
+        return None if os.geteuid() == 0 else "needs root"
+    raise ValueError(f"unknown component {component!r}")
+
+
+_LAB = ("child", "namespaces", "wiring", "socket tables")
+
+
+def require(component: str) -> None:
+    """Skip the running test where the component is missing; with CI=true fail it: there nothing may be missing."""
+    why = lack(component)
+    if why is None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{component}: {why}; with CI=true this is not skipped", pytrace=False)
+    pytest.skip(f"{component}: {why} (simctl doctor says more)")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Markers are requirements: no test needs a fixture for that."""
+    for component in ("netns", "docker", "java"):
+        if item.get_closest_marker(component):
+            require(component)
+
+
+@pytest.fixture
+def as_root() -> None:
+    """For tests that give up rights, or take those of the machine."""
+    require("root")
+
+
+# -- the command and the engine --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def simctl(tmp_path: Path) -> Simctl:
+    """Runs the command: `simctl("run", file, timeout=60, cwd=..., env={...}, input=...)`; in tmp_path without `cwd`."""
+
+    def run(
+        *args: str | Path,
+        timeout: float = 60,
+        cwd: Path = tmp_path,
+        env: Mapping[str, str] | None = None,
+        input: str | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "orchestrator", *map(str, args)]
+        environment = {**os.environ, **(env or {})}
+        return subprocess.run(
+            command, cwd=cwd, env=environment, input=input, timeout=timeout, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def engine() -> Iterator[APIClient]:
+    """A client of the Docker engine."""
+    require("docker")
+    with contextlib.closing(dockerengine.connect()) as client:
+        yield client
+
+
+# -- nothing is left behind ------------------------------------------------------------------------------------------
+
+
+def pytest_sessionstart() -> None:
+    os.environ[_SESSION] = uuid.uuid4().hex
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Processes and containers of the tests that outlive them fail the session; they are named, and ended."""
+    deadline = time.monotonic() + _GRACE
+    while (pids := _surviving_processes()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in pids:
+        _left_behind.append(f"process {pid}: {_command_line(pid)}")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    _left_behind.extend(_surviving_containers())
+    if _left_behind and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _left_behind:
+        terminalreporter.section("left behind by the tests: this fails the session", red=True)
+        terminalreporter.write_line("\n".join(_left_behind))
+
+
+def _surviving_processes() -> list[int]:
+    mark = f"{_SESSION}={os.environ[_SESSION]}".encode()
+    marked = {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and mark in _environ(entry)}
+    return sorted(pid for pid in marked | set(descendants(os.getpid())) if _command_line(pid))
+
+
+def _environ(process: Path) -> list[bytes]:
+    try:
+        return (process / "environ").read_bytes().split(b"\0")
+    except OSError:  # it ended while we looked, or it belongs to somebody else
+        return []
+
+
+def _command_line(pid: int) -> str:
+    """Empty for a process that is gone or a zombie."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _surviving_containers() -> list[str]:
+    """Containers whose simctl is dead, of this session as far as one can tell: all others were there before."""
+    if lack("docker"):
+        return []
+    try:
+        with contextlib.closing(dockerengine.connect()) as client:
+            return [str(item) for item in dockerengine.leftovers(client)]
+    except EnvironmentFailure:  # a test of a dying engine is no leftover
+        return []
