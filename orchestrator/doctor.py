@@ -99,7 +99,7 @@ def _linux() -> Check:
 
 def _root(root: bool, lab: kernelprobe.Outcome) -> Check:
     refused = _reason(lab, "namespaces")
-    found, get = "yes", "run where CAP_SYS_ADMIN and CAP_NET_ADMIN are granted"
+    found, get = "yes", "no chroot, and CAP_SYS_ADMIN and CAP_NET_ADMIN"
     if not root:
         found, get = f"no, user id {os.geteuid()}", "sudo simctl ..."
     elif refused:
@@ -133,7 +133,7 @@ def userns_advice(settings: Mapping[str, str]) -> str:
     forbidding = [name for name, (forbids, _) in _SYSCTLS.items() if settings.get(name) == forbids]
     if forbidding:
         return "sudo sysctl -w " + " ".join(f"{name}={_SYSCTLS[name][1]}" for name in forbidding)
-    return "no setting forbids them: look for a container's seccomp profile, or run as root"
+    return "no setting forbids them: it may be a container's seccomp profile, or a chroot"
 
 
 def _read_sysctls() -> dict[str, str]:
@@ -188,11 +188,11 @@ def _docker() -> list[Check]:
         "no containers: node kinds only, no images of yours",
         f"{_install('docker.io')}, then start it",
     )
-    missing = _missing_images() if answers else said
+    missing = _missing_images() if answers else None
     images = Check(
         "docker images",
         missing is None if answers else None,
-        missing or "built",
+        missing or "built" if answers else "not known without an engine",
         "the first run on docker takes a minute longer",
         "simctl images build",
     )
@@ -271,7 +271,7 @@ def _cache() -> Path:
 def _disk(name: str, folder: Path, least: int, costs: str, get: str) -> Check:
     """Room in the folder, or where it would be made; `least` in bytes."""
     place = folder.absolute()
-    while not place.exists() and place != place.parent:
+    while not os.access(place, os.F_OK) and place != place.parent:
         place = place.parent
     try:
         free = shutil.disk_usage(place).free

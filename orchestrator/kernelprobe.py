@@ -116,7 +116,12 @@ def _enter(*, user: bool) -> None:
     if user:
         linux.enter_new_user_namespace()
     linux.unshare(linux.CLONE_NEWNET | linux.CLONE_NEWNS | linux.CLONE_NEWPID)
-    linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+    try:
+        linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise LookupError("in a chroot, / is not a mount point") from None
+        raise
 
 
 def _mount_proc() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from orchestrator.drive.steps import run_steps
 from orchestrator.environment import describe_machine
 from orchestrator.errors import InputError, Interrupted, SimctlError
-from orchestrator.judge.judge import judge, overall
-from orchestrator.judge.verdict import Verdict
+from orchestrator.judge.judge import judge
+from orchestrator.judge.verdict import Verdict, overall
 from orchestrator.lab import Lab, LabFolder
 from orchestrator.recording.folder import RunFolder
 from orchestrator.recording.history import History
@@ -112,8 +112,7 @@ def _report(folder: RunFolder, scenario: Scenario, history: History, verdicts: l
 def _execute(
     prepared: Prepared, choice: select.Choice, options: Options, folder: RunFolder, progress: Progress
 ) -> None:
-    files = LabFolder(folder.events, folder.logs, folder.texts)
-    files.logs.mkdir(exist_ok=True)
+    files = LabFolder(folder.events, folder.logs, folder.ss)
     runtime = select.create(
         choice, prepared.topology, prepared.kinds, files.logs, allow_exec=options.allow_exec, progress=progress
     )

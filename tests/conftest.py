@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import hypothesis
 import pytest
@@ -26,14 +28,17 @@ from orchestrator.runtimes import dockerengine
 if TYPE_CHECKING:
     from docker import APIClient
 
+_T = TypeVar("_T")
 Simctl = Callable[..., subprocess.CompletedProcess[str]]
 
 _SESSION = "SIMCTL_TEST_SESSION"
 """Every process that a test starts inherits this variable, so that it is known after its parents are gone."""
 
-_GRACE = 5.0
-"""Seconds that the last processes get to end by themselves."""
+_GRACE = 10.0
+"""Seconds that the last processes and containers get to end by themselves."""
 
+_BEGAN = int(time.time())
+_LOCK = Path(tempfile.gettempdir(), f"simctl-tests-{os.getuid()}.lock").open("a")  # noqa: SIM115 - held to the end
 _left_behind: list[str] = []
 
 # Examples are never timed: the machine decides how long one takes.
@@ -124,20 +129,37 @@ def engine() -> Iterator[APIClient]:
 
 def pytest_sessionstart() -> None:
     os.environ[_SESSION] = uuid.uuid4().hex
+    fcntl.flock(_LOCK, fcntl.LOCK_SH)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Processes and containers of the tests that outlive them fail the session; they are named, and ended."""
-    deadline = time.monotonic() + _GRACE
-    while (pids := _surviving_processes()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    """Processes and containers of the tests that outlive them fail the session; they are named, processes ended."""
+    pids = _after_grace(_surviving_processes)
     for pid in pids:
         _left_behind.append(f"process {pid}: {_command_line(pid)}")
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    _left_behind.extend(_surviving_containers())
+    if not lack("docker") and _alone():
+        _left_behind.extend(_after_grace(_surviving_containers))
     if _left_behind and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _alone() -> bool:
+    """Whether no other session runs on this machine: a container does not show to which of them it belongs."""
+    try:
+        fcntl.flock(_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _after_grace(find: Callable[[], list[_T]]) -> list[_T]:
+    """What `find` still finds when everything had time to end by itself."""
+    deadline = time.monotonic() + _GRACE
+    while (found := find()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -168,11 +190,14 @@ def _command_line(pid: int) -> str:
 
 
 def _surviving_containers() -> list[str]:
-    """Containers whose simctl is dead, of this session as far as one can tell: all others were there before."""
-    if lack("docker"):
-        return []
+    """Containers of runs whose simctl is dead, made since the session began."""
     try:
         with contextlib.closing(dockerengine.connect()) as client:
-            return [str(item) for item in dockerengine.leftovers(client)]
-    except EnvironmentFailure:  # a test of a dying engine is no leftover
+            found = client.containers(all=True, filters={"label": dockerengine.RUN_LABEL})
+    except EnvironmentFailure:  # the engine went away, and its containers with it
         return []
+    return [
+        f"container {item['Names']} of the image {item['Image']}"
+        for item in found
+        if item["Created"] >= _BEGAN and dockerengine.starter_is_dead(item["Labels"])
+    ]

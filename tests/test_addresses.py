@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -20,8 +22,8 @@ from orchestrator.fabric.subnetclaim import LAB_SPACE, SubnetClaim
 from orchestrator.topology.model import Attachment, Network, Node, Topology
 
 PLACE = Place("compose.yaml")
-SMALL = IPv4Network("198.19.252.0/22")
-"""A corner of the benchmark space for tests that fill it: four /24, the last that a lab would take."""
+SMALL = IPv4Network((10 << 24 | os.getpid() % 2**14 << 10, 22))
+"""Four /24 of this session's own for tests that fill their space; another session must not meet them."""
 
 
 def node(name: str, *attachments: Attachment, service: str | None = None, **more: object) -> Node:
@@ -137,8 +139,12 @@ class Holder:
             stdout=subprocess.PIPE,
             text=True,
         )
+
+    @cached_property
+    def subnets(self) -> list[IPv4Network]:
+        """What it holds; waits until it does."""
         assert self.process.stdout is not None
-        self.subnets = [IPv4Network(word) for word in self.process.stdout.readline().split()]
+        return [IPv4Network(word) for word in self.process.stdout.readline().split()]
 
     def end(self, number: int = signal.SIGKILL) -> None:
         if self.process.poll() is None:
@@ -149,6 +155,7 @@ class Holder:
 @pytest.fixture
 def other() -> Iterator[Holder]:
     holder = Holder(SMALL)
+    assert len(holder.subnets) == 2
     yield holder
     holder.end()
 
@@ -157,8 +164,17 @@ def test_two_processes_never_get_the_same_subnet(other: Holder) -> None:
     with SubnetClaim(SMALL) as claim:
         mine = claim.claim({"a": 1, "b": 1})
         assert len({*mine.values(), *other.subnets}) == 4
-        with pytest.raises(EnvironmentFailure, match="no subnet of 198.19.252.0/22 is left for the network c"):
+        with pytest.raises(EnvironmentFailure, match=f"no subnet of {re.escape(str(SMALL))} is left for the network c"):
             claim.claim({"c": 1})
+
+
+def test_processes_that_claim_at_the_same_time() -> None:
+    holders = [Holder(SMALL.supernet(2)) for _ in range(4)]
+    try:
+        assert len({subnet for holder in holders for subnet in holder.subnets}) == 8
+    finally:
+        for holder in holders:
+            holder.end()
 
 
 def test_a_killed_process_leaves_no_claim(other: Holder) -> None:
@@ -199,21 +215,22 @@ def test_a_larger_block_never_overlaps(other: Holder) -> None:
 
 
 def test_a_fixed_subnet_that_another_run_has() -> None:
-    holder = Holder(SMALL, "192.0.2.0/25")
+    half, rest = SMALL.subnets()
+    holder = Holder(SMALL, str(half))
     try:
+        assert holder.subnets == [half]
         with SubnetClaim() as claim:
-            with pytest.raises(
-                EnvironmentFailure, match=r"192\.0\.2\.0/24 of the network n is in use: .* has 192\.0\.2\.0/25"
-            ):
-                claim.claim({"n": 1}, {"n": IPv4Network("192.0.2.0/24")})
-            assert claim.claim({"n": 1}, {"n": IPv4Network("192.0.2.128/25")}) == {"n": IPv4Network("192.0.2.128/25")}
+            with pytest.raises(EnvironmentFailure, match=f"{SMALL} of the network n is in use: .* has {half}"):
+                claim.claim({"n": 1}, {"n": SMALL})
+            assert claim.claim({"n": 1}, {"n": rest}) == {"n": rest}
     finally:
         holder.end()
 
 
 def test_a_chosen_subnet_keeps_clear_of_fixed_ones() -> None:
+    first_half = next(SMALL.subnets())
     with SubnetClaim(SMALL) as claim:
-        chosen = claim.claim({"a": 1, "b": 1}, {"b": IPv4Network("198.19.252.0/23")})
+        chosen = claim.claim({"a": 1, "b": 1}, {"b": first_half})
     assert list(chosen) == ["a", "b"]
     assert not chosen["a"].overlaps(chosen["b"])
 
@@ -243,11 +260,11 @@ def test_plan_addresses_claims_what_the_topology_needs() -> None:
     lab = topology(
         node("a", Attachment("n"), Attachment("m")),
         node("b", Attachment("n")),
-        networks={"n": None, "m": "203.0.113.0/24"},
+        networks={"n": None, "m": str(SMALL)},
     )
     with SubnetClaim() as claim:
         planned = plan_addresses(lab, claim)
         assert len(claim.filenos()) == 2
     assert planned.subnets["n"].subnet_of(LAB_SPACE)
-    assert planned.subnets["m"] == IPv4Network("203.0.113.0/24")
-    assert planned.interfaces["b"][0].address == str(planned.subnets["n"].network_address + 2)
+    assert planned.subnets["m"] == SMALL
+    assert planned.interfaces["a"][0].address == str(planned.subnets["n"].network_address + 2)

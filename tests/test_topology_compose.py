@@ -10,7 +10,6 @@ import pytest
 
 from orchestrator import resources
 from orchestrator.topology.compose import load_topology
-from orchestrator.topology.kinds import kind_names
 from orchestrator.topology.model import Healthcheck, Network, Node, Topology, Volume
 
 KINDS = ["origin", "requests"]
@@ -41,8 +40,6 @@ def test_the_bundled_topology() -> None:
 
 
 def test_every_bundled_topology_loads() -> None:
-    if not kind_names():
-        pytest.skip("no node kinds are in this checkout")
     paths = sorted(resources.COMPOSE.glob("*.yaml"))
     assert paths
     for path in paths:

@@ -71,7 +71,7 @@ def test_interpolation(docker_compose: str, tmp_path: Path) -> None:
     assert {EXPRESSIONS[int(name[1:])]: value for name, value in ours.nodes[0].environment.items()} == expected
 
 
-@pytest.mark.parametrize("expression", ["$", "${", "${}", "$1", "${SET", "${SET b}", "${UNSET?e}", "${EMPTY:?e}"])
+@pytest.mark.parametrize("expression", ["$", "${SET b}", "${EMPTY:?e}"])
 def test_refused_templates(docker_compose: str, tmp_path: Path, expression: str) -> None:
     path = tmp_path / "compose.yaml"
     path.write_text(yaml.safe_dump({"services": {"web": {"image": "x", "hostname": expression}}}))

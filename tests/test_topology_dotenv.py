@@ -78,12 +78,7 @@ def test_any_text_gives_variables_or_an_input_error(text: str) -> None:
     assert all(isinstance(value, str) for value in values.values())
 
 
-@given(
-    st.dictionaries(
-        st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True), st.text().map(lambda t: t.replace("\0", ""))
-    )
-)
+@given(st.dictionaries(st.sampled_from(["A", "b_2", "_C"]), st.text(st.characters(exclude_characters="\0\\'\r"))))
 def test_single_quotes_hold_any_value(values: dict[str, str]) -> None:
-    plain = {name: value.replace("\\", "").replace("'", "").replace("\r", "") for name, value in values.items()}
-    text = "\n".join(f"{name}='{value}'" for name, value in plain.items())
-    assert parse_dotenv(text, ".env", OUTSIDE.get) == plain
+    text = "\n".join(f"{name}='{value}'" for name, value in values.items())
+    assert parse_dotenv(text, ".env", OUTSIDE.get) == values

@@ -97,7 +97,7 @@ run_dockerd() {
 }
 
 start_engine() {
-    local log="" tenths
+    local log="" begun=$SECONDS
     if [[ -d /run/systemd/system ]]; then
         say "no Docker engine answers: systemctl start docker"
         systemctl start docker || true
@@ -107,12 +107,12 @@ start_engine() {
         say "no Docker engine answers: starting dockerd, its log is $log"
         (run_dockerd "$log")
     fi
-    for ((tenths = 0; tenths < 600; tenths++)); do
+    while ((SECONDS - begun < 60)); do
         if engine_answers; then
-            say "the Docker engine answers after $((tenths / 10)) s"
+            say "the Docker engine answers after $((SECONDS - begun)) s"
             return
         fi
-        if ((tenths > 50)) && ! pgrep -x dockerd >/dev/null; then break; fi
+        if ((SECONDS - begun > 5)) && ! pgrep -x dockerd >/dev/null; then break; fi
         sleep 0.1
     done
     [[ -z $log ]] || tail -n 20 "$log" >&2

@@ -131,7 +131,8 @@ class Connection:
             if self._idle and self._server.stopping.is_set():
                 return "shutdown"
             parser = h11.Connection(h11.SERVER)
-            parser.receive_data(received)
+            if received:  # to h11 an empty read is the end of file
+                parser.receive_data(received)
             try:
                 request, body = self._read(parser)
             except h11.RemoteProtocolError as error:

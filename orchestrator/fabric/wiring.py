@@ -7,16 +7,23 @@ probe, however it ends. Bridges have no address and nothing forwards between the
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import socket
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
-from pathlib import Path
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from orchestrator.fabric.sysctls import PINNED
 from orchestrator.linux import inside_netns
+
+_SIOCGIFFLAGS = 0x8913
+_SIOCSIFFLAGS = 0x8914
+_SIOCSIFADDR = 0x8916
+_SIOCSIFNETMASK = 0x891C
+_IFF_UP = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +90,34 @@ def mac(address: str) -> str:
 
 
 def _configure(legs: Sequence[Leg]) -> None:
-    with _iproute() as ip:
-        ip.link("set", index=1, state="up")
-        indexes = {link.get_attr("IFLA_IFNAME"): link["index"] for link in ip.get_links()}
+    """Give the legs of the current namespace their addresses and bring everything up, loopback first.
+
+    By ioctl, netdevice(7): a netlink library costs 4 ms per namespace here, which 100 nodes feel.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        _bring_up(control, "lo")
         for leg in legs:
-            ip.addr("add", index=indexes[leg.name], address=leg.address, prefixlen=leg.prefix)
-            ip.link("set", index=indexes[leg.name], state="up")
+            mask = IPv4Network(f"0.0.0.0/{leg.prefix}").netmask
+            _set_address(control, _SIOCSIFADDR, leg.name, IPv4Address(leg.address))
+            _set_address(control, _SIOCSIFNETMASK, leg.name, mask)
+            _bring_up(control, leg.name)
 
 
-@contextmanager
-def _iproute() -> Iterator[Any]:
-    from pyroute2 import IPRoute
+def _set_address(control: socket.socket, request: int, interface: str, address: IPv4Address) -> None:
+    fcntl.ioctl(control, request, struct.pack("16sHH4s8x", interface.encode(), socket.AF_INET, 0, address.packed))
 
-    ip = IPRoute()
-    try:
-        yield ip
-    finally:
-        ip.close()
+
+def _bring_up(control: socket.socket, interface: str) -> None:
+    flags = struct.unpack_from("16xH", fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16s24x", interface.encode())))
+    up = struct.pack("16sH22x", interface.encode(), flags[0] | _IFF_UP)
+    fcntl.ioctl(control, _SIOCSIFFLAGS, up)
 
 
 def _apply(sysctls: Mapping[str, str], node: str) -> None:
     """Write each setting that this kernel has; one that it lacks is skipped only if it is ours."""
     for name, value in sysctls.items():
-        path = Path("/proc/sys") / name.replace(".", "/")
         try:
-            path.write_text(value)
+            _write(f"/proc/sys/{name.replace('.', '/')}", value)
         except FileNotFoundError:
             if name not in PINNED:
                 raise ValueError(f"{node}: this kernel has no setting {name} in a network namespace") from None
@@ -115,3 +125,11 @@ def _apply(sysctls: Mapping[str, str], node: str) -> None:
             # Some settings are the machine's alone in a user namespace; the default stays, env.json tells its value.
             if name not in PINNED or PINNED[name] != value:
                 raise ValueError(f"{node}: {name} = {value!r} was refused: {error.strerror}") from None
+
+
+def _write(path: str, value: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    finally:
+        os.close(fd)

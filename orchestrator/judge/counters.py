@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from orchestrator.judge.evidence import (
     capped,
@@ -98,7 +99,7 @@ class _Sum:
     def tally(self, noun: str) -> Tally:
         doubt = ""
         if self._most > self._least:
-            doubt = f"the samples do not tell of {plural(str(self._most - self._least), noun)} whether it counts"
+            doubt = f"{plural(str(self._most - self._least), noun)} may or may not count: the samples do not tell"
         # What is in doubt is what a reader must look at.
         return Tally(self._least, self._most, doubt, capped(self._perhaps + self._sure))
 
@@ -110,16 +111,23 @@ def _connections(index: Index, node: str, inside: Inside, where: Filter) -> Tall
         least, most = _became_connection(socket)
         matches = where.socket(socket)
         if matches is not False:
-            total.add(*birth(socket), least if matches else 0, most, lambda s=socket: ends(index, s))  # type: ignore[misc]
+            total.add(*birth(socket), least if matches else 0, most, partial(_born_line, index, socket))
     for connection in index.half_seen(node):
         matches = _matches(where, connection, node)
         if matches is not False:
-            line = f"{connection_line(connection)}; its end on {node} was counted by the kernel, seen by no sample"
-            total.add(*connection.opened, int(matches is True), 1, line.__str__)
+            total.add(*connection.opened, int(matches is True), 1, partial(_half_seen_line, connection, node))
     for entry in index.wholly_unseen(node):
         least = entry.least if where.everything else 0
-        total.add(entry.after, entry.before, least, entry.most, lambda e=entry: unseen_line(e))  # type: ignore[misc]
+        total.add(entry.after, entry.before, least, entry.most, partial(unseen_line, entry))
     return total.tally("connection")
+
+
+def _born_line(index: Index, socket: Socket) -> str:
+    return f"{ends(index, socket)} first seen at {at(socket.stays[0].first)}"
+
+
+def _half_seen_line(connection: Connection, node: str) -> str:
+    return f"{connection_line(connection)}; its end on {node} was counted by the kernel, seen by no sample"
 
 
 def _became_connection(socket: Socket) -> tuple[int, int]:
@@ -138,9 +146,9 @@ def _first_fin(index: Index, node: str, inside: Inside, where: Filter) -> Tally:
         matches = _matches(where, connection, node)
         if matches is not False:
             sure = int(matches is True and connection.first_closer == node)
-            total.add(*connection.closed, sure, 1, lambda c=connection: connection_line(c))  # type: ignore[misc]
+            total.add(*connection.closed, sure, 1, partial(connection_line, connection))
     for entry in index.wholly_unseen(node):
-        total.add(entry.after, entry.before, 0, entry.most, lambda e=entry: unseen_line(e))  # type: ignore[misc]
+        total.add(entry.after, entry.before, 0, entry.most, partial(unseen_line, entry))
     return total.tally("connection")
 
 

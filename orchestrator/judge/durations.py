@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -89,9 +88,9 @@ def _hidden(
             if expected.low > 0 or gap.before - gap.after > expected.high:
                 yield f"{ends(index, socket)} perhaps in {state} between {at(gap.after)} and {at(gap.before)}"
     for entry in index.unseen.get(node, ()):
-        if state in entry.states and inside.perhaps(entry.after, entry.before):
-            if expected.low > 0 or entry.before - entry.after > expected.high:
-                yield f"{node}: an unseen socket perhaps in {state} between {at(entry.after)} and {at(entry.before)}"
+        out_of_range = expected.low > 0 or entry.before - entry.after > expected.high
+        if out_of_range and state in entry.states and inside.perhaps(entry.after, entry.before):
+            yield f"{node}: an unseen socket perhaps in {state} between {at(entry.after)} and {at(entry.before)}"
 
 
 def _truth(stay: Finished, expected: DurationRange) -> int:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from orchestrator.judge.evidence import LIMIT, number, plural, socket_lines, unseen_line
-from orchestrator.judge.index import Filter, Index, situation
+from orchestrator.judge.index import Filter, Index
 from orchestrator.judge.moments import at
 from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
 from orchestrator.recording.history import Gap, Socket, Stay
@@ -107,9 +107,8 @@ class Gauge:
         counting: list[Socket] = []
         others: list[Socket] = []
         for node in self.nodes:
-            for socket in self._index.sockets.get(node, ()):
-                known = situation(socket, t)
-                if known is None or self._filter.socket(socket) is False:
+            for socket, known in self._index.alive(node, t):
+                if self._filter.socket(socket) is False:
                     continue
                 if self._counts(known):
                     counting.append(socket)

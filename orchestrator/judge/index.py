@@ -10,13 +10,12 @@ from functools import cached_property
 from itertools import pairwise
 
 from orchestrator.recording.addresses import split_address
-from orchestrator.recording.connections import unseen_ends
+from orchestrator.recording.connections import birth, death, unseen_ends
 from orchestrator.recording.counters import Counters
 from orchestrator.recording.history import Connection, Gap, History, Socket, Stay, Unseen
 from orchestrator.recording.sockets import NodeTicks
 from orchestrator.scenario.facts import TcpState
 from orchestrator.scenario.model import Where
-
 
 _Stays = defaultdict[tuple[str, TcpState], list[tuple[Socket, Stay]]]
 _Gaps = defaultdict[str, defaultdict[frozenset[TcpState], list[tuple[Socket, Gap]]]]
@@ -72,6 +71,19 @@ class Index:
         found: dict[str, list[Socket]] = defaultdict(list)
         for socket in self.history.sockets:
             found[socket.node].append(socket)
+        return found
+
+    def alive(self, node: str, t: float) -> list[tuple[Socket, Stay | Gap]]:
+        """The node's sockets that live or may live at `t`, with what is known of them there."""
+        around = [socket for first, last, socket in self._lives[node] if first <= t <= last]
+        known = ((socket, situation(socket, t)) for socket in around)
+        return [(socket, at_t) for socket, at_t in known if at_t is not None]
+
+    @cached_property
+    def _lives(self) -> dict[str, list[tuple[float, float, Socket]]]:
+        found: dict[str, list[tuple[float, float, Socket]]] = defaultdict(list)
+        for socket in self.history.sockets:
+            found[socket.node].append((birth(socket)[0], death(socket), socket))
         return found
 
     def stays(self, node: str, state: TcpState) -> list[tuple[Socket, Stay]]:

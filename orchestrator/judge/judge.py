@@ -14,7 +14,7 @@ from orchestrator.judge.counters import NOUNS, count
 from orchestrator.judge.durations import lasts, requests_per_connection
 from orchestrator.judge.gauges import Gauge, other_states
 from orchestrator.judge.index import Filter, Index
-from orchestrator.judge.moments import Asked, Landmarks, asked
+from orchestrator.judge.moments import Landmarks, asked
 from orchestrator.judge.points import PointFact, PointJudge
 from orchestrator.judge.queues import Queue
 from orchestrator.judge.tally import Inside

@@ -132,8 +132,12 @@ class PointJudge:
             since = max(self.grid.bounds(longest.first)[0], start)
             held = f"{format_duration(round(self._length(longest, start), 3))} from {self._landmarks.name(since)}"
             return Decision(FAIL, longest.last + 1, f"it held for at most {held}, not for {lasting}")
-        fewest = min(window, key=lambda piece: sum(each[piece] == FAIL for each in self._tracks))
-        return Decision(FAIL, fewest)
+        return Decision(FAIL, min(window, key=self._badness))
+
+    def _badness(self, piece: int) -> tuple[int, int]:
+        """How many facts fail at the piece, and how many do not hold for sure."""
+        truths = [track[piece] for track in self._tracks]
+        return truths.count(FAIL), len(truths) - truths.count(PASS)
 
     def _length(self, stretch: Stretch, start: float) -> float:
         return self.grid.bounds(stretch.last)[1] - max(self.grid.bounds(stretch.first)[0], start)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 
 from orchestrator.judge.evidence import number, plural, queue_at, socket_lines
-from orchestrator.judge.index import Filter, Index, situation
+from orchestrator.judge.index import Filter, Index
 from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
 from orchestrator.recording.history import Gap, QueueReading, Socket, Stay
 from orchestrator.scenario.facts import TcpState
@@ -88,10 +88,9 @@ class Queue:
         sure: list[Socket] = []
         perhaps: list[Socket] = []
         for node in self.nodes:
-            for socket in self._index.sockets.get(node, ()):
-                known = situation(socket, t)
+            for socket, known in self._index.alive(node, t):
                 matches = self._filter.socket(socket)
-                if known is None or matches is False:
+                if matches is False:
                     continue
                 if isinstance(known, Gap):
                     if self._state in known.states:

@@ -11,6 +11,7 @@ import math
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from orchestrator.recording.addresses import ANY, node_at, split_address
 from orchestrator.recording.history import Connection, Socket, Unseen
@@ -69,7 +70,7 @@ def _pair_up(ours: Sequence[Socket], theirs: Sequence[Socket]) -> list[Pair]:
     i = j = 0
     while i < len(ours) and j < len(theirs):
         one, other = ours[i], theirs[j]
-        if not _overlap(one, other):
+        if not _can_be_one(one, other):
             alone_first = birth(one) < birth(other)
         elif j + 1 < len(theirs) and _apart(one, theirs[j + 1]) < _apart(one, other):
             # The other end of `one` is the next socket; this one is what an earlier connection left behind.
@@ -91,13 +92,27 @@ def _pair_up(ours: Sequence[Socket], theirs: Sequence[Socket]) -> list[Pair]:
     return pairs
 
 
-def _overlap(one: Socket, other: Socket) -> bool:
-    return birth(one)[0] < death(other) and birth(other)[0] < death(one)
+def _can_be_one(one: Socket, other: Socket) -> bool:
+    """Whether two sockets of one address pair can be ends of one connection.
+
+    They are born at the same time, or seen at the same time, or the second is born while the first waits for it with
+    its handshake. That one may have gone when the other came is not enough: the port was used again.
+    """
+    early, late = sorted((one, other), key=birth)
+    (early_from, _), (late_from, _) = birth(early), birth(late)
+    if late_from >= death(early):
+        return False
+    if late_from < birth(early)[1] or early_from == late_from:
+        return True
+    if early.stays[-1].last >= late.stays[0].first:
+        return True
+    waiting = [stay for stay in early.stays if stay.first <= late_from]
+    return bool(waiting) and waiting[-1].state in EMBRYONIC
 
 
 def _apart(one: Socket, other: Socket) -> float:
-    """Seconds between two births, by the ticks that first showed them; inf when the lives do not overlap."""
-    return abs(one.stays[0].first - other.stays[0].first) if _overlap(one, other) else math.inf
+    """Seconds between two births, by the ticks that first showed them; inf when the two cannot be one connection."""
+    return abs(one.stays[0].first - other.stays[0].first) if _can_be_one(one, other) else math.inf
 
 
 def _connection(pair: Pair, listening: set[tuple[str, str, int | None]], addresses: Mapping[str, str]) -> Connection:
@@ -189,7 +204,8 @@ def _closed(
     if interval is None:
         seen = client or server
         return (birth(seen)[0] if seen else -math.inf), until
-    return min(interval[0], until), until
+    # Ends are sampled one after the other: a FIN may show at the receiver one tick before its sender.
+    return interval if until <= interval[0] else (interval[0], until)
 
 
 def _leaves_open(socket: Socket) -> tuple[float, float] | None:
@@ -228,29 +244,38 @@ def unseen_ends(
     return dict(matched), left
 
 
-def _established(socket: Socket) -> float:
-    """The tick that first showed the socket past its handshake; inf when none did."""
-    return next((stay.first for stay in socket.stays if stay.state not in EMBRYONIC), math.inf)
-
-
 def _use_up(entries: list[Unseen], missing: list[Connection], matched: list[Connection]) -> list[Unseen]:
     used = [0] * len(entries)
-    position = 0
-    for connection in sorted(missing, key=lambda item: item.opened):
-        seen = connection.client or connection.server
-        assert seen is not None
-        while position < len(entries) and (
-            entries[position].before <= connection.opened[0] or used[position] >= entries[position].most
-        ):
-            position += 1
-        if position < len(entries) and entries[position].after < min(death(seen), _established(seen) + _HANDSHAKE):
-            used[position] += 1
-            matched.append(connection)
-    return [
-        Unseen(
-            entry.node, entry.after, entry.before, entry.count - taken, max(0, entry.least - taken),
-            entry.most - taken, entry.states,
-        )
-        for entry, taken in zip(entries, used, strict=True)
-        if entry.count > taken
-    ]  # fmt: skip
+    waiting = sorted(missing, key=lambda item: item.opened)
+    # Nodes are sampled one after the other: one end may be counted a tick before the other is seen. Try without first.
+    for touching in (False, True):
+        still: list[Connection] = []
+        position = 0
+        for connection in waiting:
+            opened, until = connection.opened[0], _counted_until(connection)
+            while position < len(entries) and (
+                entries[position].before < opened
+                or (entries[position].before == opened and not touching)
+                or used[position] >= entries[position].most
+            ):
+                position += 1
+            if position < len(entries) and entries[position].after < until:
+                used[position] += 1
+                matched.append(connection)
+            else:
+                still.append(connection)
+        waiting = still
+    return [_rest(entry, taken) for entry, taken in zip(entries, used, strict=True) if entry.count > taken]
+
+
+def _counted_until(connection: Connection) -> float:
+    """When the unseen end must have been counted, judging by the end that was seen."""
+    seen = connection.client or connection.server
+    assert seen is not None
+    established = next((stay.first for stay in seen.stays if stay.state not in EMBRYONIC), math.inf)
+    return min(death(seen), established + _HANDSHAKE)
+
+
+def _rest(entry: Unseen, taken: int) -> Unseen:
+    least, most = max(0, entry.least - taken), entry.most - taken
+    return replace(entry, count=entry.count - taken, least=least, most=most)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -77,6 +77,21 @@ class RunFolder:
         if not folder.events.is_file():
             raise InputError(f"{path} is not the folder of a run: it has no {EVENTS}", hint=hint)
         return folder
+
+    def keep_sources(self, scenario: Path, topology: Path) -> None:
+        """Copy both files as they are: the run can be judged again when the originals have changed."""
+        try:
+            self.scenario.write_bytes(scenario.read_bytes())
+            self.topology.write_bytes(topology.read_bytes())
+        except OSError as error:
+            raise EnvironmentFailure(f"cannot write into {self.path}: {error.strerror}") from None
+
+    def write_environment(self, facts: Mapping[str, object]) -> None:
+        """Write `env.json`: the machine that the run was made on. Raises EnvironmentFailure."""
+        try:
+            self.env.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise EnvironmentFailure(f"cannot write {self.env}: {error.strerror}") from None
 
     def history(self) -> History:
         """What the recording tells. Raises InputError with file and line."""

@@ -192,7 +192,7 @@ class LineChecker:
                 raise self._error(f"{what}: `{name}` must be {_KINDS[kind][1]}, not {describe(value)}")
 
     def _declared(self, node: object) -> None:
-        if node not in self._nodes:
+        if not isinstance(node, str) or node not in self._nodes:
             raise self._error(f"the `begin` line declares no node {node}", hint=suggestion(str(node), self._nodes))
 
     def _address(self, value: str, field: str) -> None:
@@ -209,4 +209,7 @@ class LineChecker:
 
 def _is(value: object, kind: str) -> bool:
     types = _KINDS[kind][0]
-    return isinstance(value, types) and (not isinstance(value, bool) or bool in types)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return isinstance(value, types) and (not isinstance(value, bool) or bool in types)
+    # JSON allows 1e999, which Python reads as infinity, and whole numbers that no float can hold.
+    return isinstance(value, types) and abs(value) < 1e18

@@ -6,45 +6,44 @@ import shlex
 from pathlib import Path
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.judge.moments import at
 from orchestrator.judge.verdict import FactVerdict, Outcome, Verdict
 from orchestrator.recording.folder import SS
 from orchestrator.recording.history import History
 from orchestrator.report.model import RunReport
-from orchestrator.report.terminal import INDENT, command, label, labelled, shell_path, text
+from orchestrator.report.terminal import ORDER, command, label, labelled, listing, put, shell_path, text
 from orchestrator.scenario.values import Window
 
-_ORDER = [Outcome.FAIL, Outcome.UNKNOWN, Outcome.PASS]
 
-
-def print_expectation(report: RunReport, verdict: Verdict, console: Console) -> None:
-    """One expectation with all its facts; those that do not hold are explained."""
-    labelled(console, [(label(verdict.outcome), text(verdict.that, "bold")), (Text(), _when(verdict, report.history))])
-    facts = sorted(verdict.facts, key=lambda fact: _ORDER.index(fact.outcome))
+def print_expectation(report: RunReport, verdict: Verdict, console: Console, width: int) -> None:
+    """One expectation with all its facts; those that do not hold are explained. `width`: of the column of labels."""
+    rows = [(label(verdict.outcome), text(verdict.that, "bold")), (Text(), _when(verdict, report.history))]
+    labelled(console, rows, width)
+    indent = width + 2
+    facts = sorted(verdict.facts, key=lambda fact: ORDER.index(fact.outcome))
     if facts:
         console.print()
-        console.print(Padding(_fact_table(facts), (0, 0, 0, len(INDENT))))
-    shown: set[str] = set()
-    for fact in facts:
-        if fact.outcome is not Outcome.PASS:
-            _explain(fact, console)
-            if fact.node not in shown:
-                shown.add(fact.node)
-                for line in _to_see(report, verdict, fact.node):
-                    command(console, f"{INDENT}  ", line)
+        put(console, _fact_table(facts, console.width - indent), indent=indent)
+    seen: set[str] = set()
+    for alike in _alike(facts):
+        _explain(alike, console, indent)
+        for node in dict.fromkeys(fact.node for fact in alike):
+            for line in _to_see(report, verdict, node) if node not in seen else ():
+                command(console, line, indent=indent + 2)
+            seen.add(node)
 
 
 def _when(verdict: Verdict, history: History) -> Text:
-    """`at idle.end (8.43 s)`; of a window its ends, and the instant that decided."""
+    """`at idle.end (8.43s)`; of a window its ends, and the instant that decided."""
     kind, _, rest = verdict.when.partition(" ")
-    seconds = "" if verdict.at is None else f"{verdict.at:.2f} s"
+    seconds = "" if verdict.at is None else at(verdict.at)
     if kind != "at":
         seconds = f"decided at {seconds}" if seconds else ""
         if window := _window(rest.partition(" for ")[0], history):
-            seconds = f"{window[0]:.2f} s .. {window[1]:.2f} s" + (f", {seconds}" if seconds else "")
+            seconds = f"{at(window[0])} .. {at(window[1])}" + (f", {seconds}" if seconds else "")
     return text(verdict.when) + text(f" ({seconds})" if seconds else "")
 
 
@@ -58,31 +57,47 @@ def _window(written: str, history: History) -> tuple[float, float] | None:
     return start, end
 
 
-def _fact_table(facts: list[FactVerdict]) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for name in ("node", "fact", "expected", "actual", ""):
-        table.add_column(name, overflow="fold")
+def _fact_table(facts: list[FactVerdict], width: int) -> Table:
+    headers = ["node", "fact", "expected", "actual", "", "margin"]
+    rows = [
+        [
+            *(text(cell) for cell in (fact.node, fact.fact, fact.expected, fact.actual)),
+            label(fact.outcome),
+            text(fact.margin),
+        ]
+        for fact in facts
+    ]
+    if not any(fact.margin for fact in facts):
+        headers, rows = headers[:-1], [row[:-1] for row in rows]
+    return listing(width, headers, rows, flexible=["margin"])
+
+
+def _alike(facts: list[FactVerdict]) -> list[list[FactVerdict]]:
+    """The facts that do not hold; those with the same explanation stand together."""
+    found: dict[tuple[str, str, tuple[str, ...]], list[FactVerdict]] = {}
     for fact in facts:
-        cells = (text(cell) for cell in (fact.node, fact.fact, fact.expected, fact.actual))
-        table.add_row(*cells, label(fact.outcome))
-    return table
+        if fact.outcome is not Outcome.PASS:
+            found.setdefault((fact.reason, fact.nearest, fact.evidence), []).append(fact)
+    return list(found.values())
 
 
-def _explain(fact: FactVerdict, console: Console) -> None:
+def _explain(alike: list[FactVerdict], console: Console, indent: int) -> None:
     console.print()
-    about = f"{fact.node} {fact.fact}"
-    console.print(Padding(text(f"{about}: {fact.reason}" if fact.reason else about), (0, 0, 0, len(INDENT))))
+    first = alike[0]
+    about = ", ".join(f"{fact.node} {fact.fact}" for fact in alike)
+    # Most reasons are sentences that name what they are about.
+    words = {word.rstrip(",.:;") for word in first.reason.split()}
+    named = len(alike) == 1 and {first.node, *first.fact.split()} <= words
+    put(console, text(first.reason if named else f"{about}: {first.reason}".rstrip(": ")), indent=indent)
     details = Table.grid(padding=(0, 2, 0, 0))
     details.add_column(style="dim", no_wrap=True)
     details.add_column(overflow="fold")
-    if fact.nearest:
-        details.add_row("nearest", text(f"it would have held at {fact.nearest}"))
-    if fact.margin:
-        details.add_row("margin", text(fact.margin))
-    for position, line in enumerate(fact.evidence):
+    if first.nearest:
+        details.add_row("nearest", text(f"it would have held at {first.nearest}"))
+    for position, line in enumerate(first.evidence):
         details.add_row("" if position else "evidence", text(line))
     if details.row_count:
-        console.print(Padding(details, (0, 0, 0, len(INDENT) + 2)))
+        put(console, details, indent=indent + 2)
 
 
 def _to_see(report: RunReport, verdict: Verdict, node: str) -> list[str]:

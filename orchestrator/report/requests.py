@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import History
 from orchestrator.report.story import error_name
-from orchestrator.report.terminal import text
+from orchestrator.report.terminal import INDENT, listing, put, text
 
 _KINDS = 40
 
@@ -23,33 +22,38 @@ class _Kind:
     step: str
     client: str
     request: str
-    connection: str
-    asked: str
-    """The request's Connection header: what the client said about the connection's future."""
     answer: str
+    socket: str
+    """Whether a connection was opened for it: `new` or `reused`."""
+    asked: str
+    """The request's Connection header."""
     said: str
     """The response's Connection header."""
     error: str
 
 
 def print_requests(history: History, console: Console) -> None:
-    """Alike requests share a line. Both Connection headers stand there: they are how the ends agree to close."""
+    """Alike requests share a line. `keep-alive / close` are the Connection headers of request and response."""
     kinds = Counter(_kind(event) for event in history.requests)
     if not kinds:
         return
     console.print()
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for name in ("", "", "step", "client", "request", "connection", "Connection:", "answer", "Connection:"):
-        table.add_column(name, overflow="fold", justify="right" if not name else "left")
-    for kind, count in list(kinds.items())[:_KINDS]:
-        shown = (kind.step, kind.client, kind.request, kind.connection, kind.asked, kind.answer, kind.said)
-        table.add_row("", Text(f"{count} x"), *map(text, shown))
-    console.print(table)
+    headers = ["", "step", "client", "request", "answer", "socket", "Connection header"]
+    rows = [
+        [
+            Text(f"{count} x"),
+            *map(text, (kind.step, kind.client, kind.request, kind.answer, kind.socket, f"{kind.asked} / {kind.said}")),
+        ]
+        for kind, count in list(kinds.items())[:_KINDS]
+    ]
+    if len({kind.client for kind in kinds}) == 1:
+        headers, rows = [*headers[:2], *headers[3:]], [[*row[:2], *row[3:]] for row in rows]
+    put(console, listing(console.width - INDENT, headers, rows, flexible=["request"]), indent=INDENT)
     if len(kinds) > _KINDS:
-        console.print(Text(f"  ... and {len(kinds) - _KINDS} more kinds of requests"))
+        put(console, Text(f"... and {len(kinds) - _KINDS} more kinds of requests"), indent=INDENT)
     errors = Counter(kind.error for kind in kinds.elements() if kind.error)
     for error, count in errors.most_common(_KINDS):
-        console.print(Text(f"  {count} x ") + text(error))
+        put(console, Text(f"{count} x ") + text(error), indent=INDENT)
 
 
 def _kind(event: Event) -> _Kind:
@@ -58,9 +62,9 @@ def _kind(event: Event) -> _Kind:
         step=str(event.get("step", "")),
         client=str(event.get("node", "")),
         request=f"{event.get('method', '')} {event.get('url', '')}",
-        connection="reused" if event.get("reused") else "new",
-        asked=_header(event.get("request_headers")),
         answer=error_name(error) if error else str(event.get("status", "")),
+        socket="reused" if event.get("reused") else "new",
+        asked=_header(event.get("request_headers")),
         said=_header(event.get("response_headers")),
         error=str(error.get("text") or "") if isinstance(error, Mapping) else str(error or ""),
     )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.recording.history import History, QueueReading, Socket
+from orchestrator.judge.evidence import queue_at
+from orchestrator.judge.index import Index, situation
+from orchestrator.recording.history import History, Socket, Stay
 from orchestrator.scenario.facts import GAUGE_STATES, TcpState
+
+READING_ORDER = (TcpState.ESTABLISHED, *(state for state in GAUGE_STATES if state is not TcpState.ESTABLISHED))
+"""ESTABLISHED first, then the ways of opening and closing, LISTEN last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,44 +27,35 @@ class Count:
 
 def possible_states(socket: Socket, t: float) -> frozenset[TcpState]:
     """The states that the socket may have been in at `t`: one when that is known; CLOSED stands for no socket."""
-    for stay in socket.stays:
-        if stay.first <= t <= stay.last:
-            return frozenset({stay.state})
-    for gap in socket.gaps:
-        if gap.after < t < gap.before:
-            return gap.states
-    return frozenset({TcpState.CLOSED})
+    known = situation(socket, t)
+    if isinstance(known, Stay):
+        return frozenset({known.state})
+    return known.states if known else frozenset({TcpState.CLOSED})
 
 
-def count_states(history: History, node: str, t: float) -> dict[TcpState, Count]:
-    """Every state of a socket table -> how many sockets of `node` were in it at `t`.
+def count_states(index: Index, node: str, t: float) -> dict[TcpState, Count]:
+    """The states that a socket of `node` had, or may have had, at `t` -> how many, in reading order.
 
     Sockets that no sample showed count as possible in every state that they can have been in.
     """
     low: Counter[TcpState] = Counter()
     high: Counter[TcpState] = Counter()
-    for socket in history.sockets:
-        if socket.node == node:
-            states = possible_states(socket, t)
-            high.update(states)
-            low.update(states if len(states) == 1 else ())
-    for unseen in history.unseen:
-        if unseen.node == node and unseen.after < t < unseen.before:
+    for _, known in index.alive(node, t):
+        if isinstance(known, Stay):
+            low[known.state] += 1
+        high.update({known.state} if isinstance(known, Stay) else known.states)
+    for unseen in index.unseen.get(node, ()):
+        if unseen.after < t < unseen.before:
             high.update(dict.fromkeys(unseen.states, unseen.count))
-    return {state: Count(low[state], high[state]) for state in GAUGE_STATES}
+    return {state: Count(low[state], high[state]) for state in READING_ORDER if high[state]}
 
 
-def queue_at(socket: Socket, t: float) -> QueueReading | None:
-    """The reading that stood at `t`; None before the first."""
-    return max((reading for reading in socket.queues if reading.t <= t), key=lambda reading: reading.t, default=None)
-
-
-def recv_q(history: History, node: str, state: TcpState, t: float) -> Count | None:
+def recv_q(index: Index, node: str, state: TcpState, t: float) -> Count | None:
     """The smallest and the largest Recv-Q, bytes, of the sockets that were surely in `state` at `t`; None: no such."""
     readings = [
         reading.recv_q
-        for socket in history.sockets
-        if socket.node == node and possible_states(socket, t) == {state} and (reading := queue_at(socket, t))
+        for socket, known in index.alive(node, t)
+        if isinstance(known, Stay) and known.state is state and (reading := queue_at(socket, t))
     ]
     return Count(min(readings), max(readings)) if readings else None
 
@@ -71,10 +66,3 @@ def moments_by_instant(history: History) -> list[tuple[float, list[str]]]:
     for name, t in history.moments.items():
         together.setdefault(t, []).append(name)
     return sorted(together.items())
-
-
-def in_reading_order(states: Iterable[TcpState]) -> list[TcpState]:
-    """ESTABLISHED first, then the way of a close, LISTEN last."""
-    given = set(states)
-    order = [TcpState.ESTABLISHED, *(state for state in GAUGE_STATES if state is not TcpState.ESTABLISHED)]
-    return [state for state in order if state in given]

@@ -9,7 +9,7 @@ Alike connections share a sentence, and replicas of one service share it too.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from orchestrator.recording.addresses import split_address
@@ -54,9 +54,6 @@ class Fate:
             stuck=tuple((state, name(node)) for state, node in self.stuck),
         )
 
-    def nodes(self) -> Iterator[str]:
-        yield from (self.client, self.server)
-
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
         return f"{self.client} -> {self.server}{port}: {self.outcome}"
@@ -93,14 +90,17 @@ class Group:
     hows: Counter[str]
 
     def __str__(self) -> str:
-        return f"{_number(self.count, 'connection')} {self.fate}"
+        return f"{number(self.count, 'connection')} {self.fate}"
+
+
+def services(history: History) -> dict[str, str]:
+    """Node -> service, for the replicas of a service."""
+    return {node: name for name, replicas in history.groups.items() if len(replicas) > 1 for node in replicas}
 
 
 def connection_groups(history: History) -> list[Group]:
     """Connections grouped by their fate, the oldest first."""
-    service = {
-        node: name for name, replicas in history.groups.items() if len(replicas) > 1 for node in replicas
-    }  # fmt: skip
+    service = services(history)
     alike: dict[Fate, list[tuple[Fate, str]]] = defaultdict(list)
     for connection in sorted(history.connections, key=lambda connection: connection.opened):
         fate = _fate(connection, history)
@@ -112,7 +112,7 @@ def _group(members: list[tuple[Fate, str]], service: dict[str, str]) -> Group:
     """A replica that is alone in its group keeps its own name."""
     taking_part: dict[str, set[str]] = defaultdict(set)
     for fate, _ in members:
-        for node in fate.nodes():
+        for node in (fate.client, fate.server):
             taking_part[service.get(node, node)].add(node)
 
     def name(node: str) -> str:
@@ -165,7 +165,7 @@ def unseen_sentences(history: History) -> list[str]:
     for unseen in left:
         per_node[unseen.node] += unseen.count
     return [
-        f"up to {_number(count, 'more socket')} on {node} came and went between two samples"
+        f"up to {number(count, 'more socket')} on {node} came and went between two samples"
         for node, count in per_node.items()
     ]
 
@@ -184,7 +184,7 @@ class Requests:
     def __str__(self) -> str:
         parts = [f"{count} answered {status}" for status, count in sorted(self.answered.items())]
         parts += [f"{count} failed with {name}" for name, count in self.errors.most_common()]
-        return ", ".join(parts)
+        return parts[0].replace(str(self.count), "all", 1) if len(parts) == 1 < self.count else ", ".join(parts)
 
 
 def requests_by_node(history: History) -> dict[str, Requests]:
@@ -193,9 +193,9 @@ def requests_by_node(history: History) -> dict[str, Requests]:
 
 
 def request_sentences(history: History) -> list[str]:
-    service = {node: name for name, replicas in history.groups.items() if len(replicas) > 1 for node in replicas}
+    service = services(history)
     per_client = _requests(history.requests, lambda node: service.get(node, node))
-    return [f"{_number(got.count, 'request')} by {client}: {got}" for client, got in per_client.items()]
+    return [f"{number(got.count, 'request')} by {client}: {got}" for client, got in per_client.items()]
 
 
 def _requests(events: Iterable[Event], name: Callable[[str], str]) -> dict[str, Requests]:
@@ -219,5 +219,6 @@ def sentences(history: History) -> list[str]:
     return [*map(str, connection_groups(history)), *unseen_sentences(history), *request_sentences(history)]
 
 
-def _number(count: int, thing: str) -> str:
+def number(count: int, thing: str) -> str:
+    """`1 connection`, `3 connections`."""
     return f"{count} {thing}{'' if count == 1 else 's'}"

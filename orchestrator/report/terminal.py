@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -16,10 +17,14 @@ from orchestrator.report.safe import visible
 STYLES = {Outcome.PASS: "green", Outcome.UNKNOWN: "yellow", Outcome.FAIL: "red"}
 """The only colours of a report."""
 
-LABEL = len("UNKNOWN")
-"""Width of the first column, which holds outcomes."""
+ORDER = [Outcome.FAIL, Outcome.UNKNOWN, Outcome.PASS]
+"""How a reader wants to meet outcomes."""
 
-INDENT = " " * (LABEL + 2)
+INDENT = 2
+_GAP = 2
+_NAME = 24
+_NARROWEST = 14
+"""Terminal columns: between two columns of a table, the longest that is kept on one line, the least for what wraps."""
 
 
 def text(data: object, style: str = "") -> Text:
@@ -29,32 +34,68 @@ def text(data: object, style: str = "") -> Text:
 
 def label(outcome: Outcome, *, loud: bool = False) -> Text:
     """The outcome, in its colour."""
-    return Text(outcome.value.upper() if loud else outcome.value, style=f"bold {STYLES[outcome]}" if loud else STYLES[outcome])
+    style = STYLES[outcome]
+    return Text(outcome.value.upper(), style=f"bold {style}") if loud else Text(outcome.value, style=style)
 
 
-def columns(*justify: str, gap: int = 2) -> Table:
-    """A table without lines, whose last column takes what is left and wraps."""
-    table = Table.grid(padding=(0, gap, 0, 0), pad_edge=False)
-    for position, side in enumerate(justify):
-        last = position == len(justify) - 1
-        table.add_column(justify="right" if side == "right" else "left", overflow="fold", ratio=1 if last else None)
-    table.expand = True
-    return table
+def label_width(outcomes: Iterable[Outcome]) -> int:
+    """Terminal columns of the widest label."""
+    return max((len(outcome.value) for outcome in outcomes), default=0)
 
 
-def labelled(console: Console, rows: list[tuple[Text, Text]]) -> None:
-    """Rows of a short label and a sentence; sentences wrap under themselves."""
+def put(console: Console, what: RenderableType, *, indent: int = 0) -> None:
+    """Print, wrapped to the terminal's width, indented, and without the spaces with which tables end their lines."""
+    options = console.options.update(width=max(1, console.width - indent))
+    for segments in console.render_lines(what, options, pad=False):
+        line = Text(" " * indent)
+        for segment in segments:
+            line.append(segment.text, segment.style)
+        line.rstrip()
+        console.print(line, soft_wrap=True)
+
+
+def lines(console: Console, sentences: Iterable[Text], *, indent: int = INDENT) -> None:
+    """Sentences, one below the other; what is wrapped hangs two columns further in."""
+    for sentence in sentences:
+        width = max(1, console.width - indent)
+        first, *rest = sentence.wrap(console, width) if sentence.cell_len > width else [sentence]
+        put(console, first, indent=indent)
+        if rest:
+            remainder = sentence[len(first.plain) :]
+            remainder = remainder[len(remainder.plain) - len(remainder.plain.lstrip()) :]
+            put(console, remainder, indent=indent + 2)
+
+
+def labelled(console: Console, rows: Iterable[tuple[Text, Text]], width: int) -> None:
+    """Rows of a label in a column of `width` and a sentence; sentences wrap under themselves."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(min_width=LABEL, no_wrap=True)
+    table.add_column(width=width, no_wrap=True)
     table.add_column(overflow="fold")
     for first, sentence in rows:
         table.add_row(first, sentence)
-    console.print(table)
+    put(console, table)
 
 
-def command(console: Console, indent: str, line: str, note: str = "") -> None:
+def listing(width: int, headers: Sequence[str], rows: Sequence[Sequence[Text]], flexible: Sequence[str] = ()) -> Table:
+    """A table without lines for `width` terminal columns. What is `flexible` wraps, and what is longer than a name
+    should be; where even that does not fit, everything wraps."""
+    columns = list(zip(*rows, strict=True))
+    widest = [
+        max(cell.cell_len for cell in (Text(header), *cells)) for header, cells in zip(headers, columns, strict=True)
+    ]
+    fixed = [size <= _NAME and header not in flexible for header, size in zip(headers, widest, strict=True)]
+    needed = sum(size + _GAP if stays else _NARROWEST for size, stays in zip(widest, fixed, strict=True))
+    table = Table(box=None, header_style="dim", padding=(0, _GAP, 0, 0), pad_edge=False)
+    for header, stays in zip(headers, fixed, strict=True):
+        table.add_column(Text(header), overflow="fold", no_wrap=stays and needed <= width)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def command(console: Console, line: str, note: str = "", *, indent: int) -> None:
     """A command on a line of its own, never broken, so that it can be copied; the note only where it fits."""
-    shown = Text(indent) + text(line, "bold")
+    shown = Text(" " * indent) + text(line, "bold")
     if note and shown.cell_len + 3 + len(note) <= console.width:
         shown.append(f"   {note}", style="dim")
     console.print(shown, soft_wrap=True)
@@ -62,6 +103,8 @@ def command(console: Console, indent: str, line: str, note: str = "") -> None:
 
 def shell_path(path: Path) -> str:
     """The path as a shell takes it, relative to the current directory when it lies under it."""
-    whole = Path(os.path.abspath(path))
-    here = Path.cwd()
-    return shlex.quote(str(whole.relative_to(here) if whole.is_relative_to(here) else whole))
+    whole = path.resolve()
+    # Elsewhere, or where the current directory is gone, the whole path does.
+    with contextlib.suppress(ValueError, OSError):
+        whole = whole.relative_to(Path.cwd())
+    return shlex.quote(str(whole))

@@ -13,10 +13,21 @@ from orchestrator.report.failures import print_expectation
 from orchestrator.report.model import RunReport
 from orchestrator.report.moments import print_moments
 from orchestrator.report.requests import print_requests
-from orchestrator.report.story import connection_groups, request_sentences, unseen_sentences
-from orchestrator.report.terminal import INDENT, command, label, labelled, shell_path, text
+from orchestrator.report.story import connection_groups, number, request_sentences, unseen_sentences
+from orchestrator.report.terminal import (
+    INDENT,
+    ORDER,
+    STYLES,
+    command,
+    label,
+    label_width,
+    labelled,
+    lines,
+    put,
+    shell_path,
+    text,
+)
 
-_ORDER = [Outcome.FAIL, Outcome.UNKNOWN, Outcome.PASS]
 _GROUPS = 12
 """Kinds of connections that are told of; more do not make a story."""
 
@@ -36,13 +47,13 @@ def render(report: RunReport, console: Console, *, verbose: bool = False) -> Non
 def render_summary(reports: Sequence[RunReport], console: Console) -> None:
     """One line per run, failures first, and the totals."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(min_width=len("UNKNOWN"), no_wrap=True)
+    table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
-    for report in sorted(reports, key=lambda report: _ORDER.index(report.outcome)):
+    for report in sorted(reports, key=lambda report: ORDER.index(report.outcome)):
         table.add_row(
             label(report.outcome, loud=True),
             text(report.scenario),
@@ -51,16 +62,16 @@ def render_summary(reports: Sequence[RunReport], console: Console) -> None:
             text(report.runtime),
             text(_worst_sentence(report)),
         )
-    console.print(table)
+    put(console, table)
     console.print()
-    counts = [(outcome, sum(report.outcome is outcome for report in reports)) for outcome in _ORDER]
+    counts = [(outcome, sum(report.outcome is outcome for report in reports)) for outcome in ORDER]
     told = {Outcome.FAIL: "failed", Outcome.UNKNOWN: "unknown", Outcome.PASS: "passed"}
-    line = Text(f"{_number(len(reports), 'scenario')}: ")
+    line = Text(f"{number(len(reports), 'scenario')}: ")
     for position, (outcome, count) in enumerate((outcome, count) for outcome, count in counts if count):
         line.append(", " if position else "")
-        line.append(f"{count} {told[outcome]}", style=f"bold {label(outcome).style}")
+        line.append(f"{count} {told[outcome]}", style=f"bold {STYLES[outcome]}")
     line.append(f"  ({sum(report.duration for report in reports):.1f} s)")
-    console.print(line)
+    put(console, line)
 
 
 def expectations_sentence(report: RunReport) -> str:
@@ -68,7 +79,7 @@ def expectations_sentence(report: RunReport) -> str:
     total = len(report.verdicts)
     if not total:
         return "nothing was expected: the run only recorded"
-    return f"{report.count(Outcome.PASS)} of {_number(total, 'expectation')} hold{'s' if total == 1 else ''}"
+    return f"{report.count(Outcome.PASS)} of {number(total, 'expectation')} hold{'s' if total == 1 else ''}"
 
 
 def _print_headline(report: RunReport, console: Console) -> None:
@@ -79,48 +90,53 @@ def _print_headline(report: RunReport, console: Console) -> None:
         rows.append((Text(), text(report.title)))
     if report.trouble:
         rows.append((Text(), text(report.trouble, "bold")))
-    labelled(console, rows)
+    labelled(console, rows, _label_width(report))
+
+
+def _label_width(report: RunReport) -> int:
+    return label_width([report.outcome, *(verdict.outcome for verdict in report.verdicts)])
 
 
 def _print_story(report: RunReport, console: Console, *, verbose: bool) -> None:
     groups = connection_groups(report.history)
     shown = groups if verbose else groups[:_GROUPS]
-    lines: list[Text] = []
+    told: list[Text] = []
     for group in shown:
-        lines.append(text(group, "bold"))
+        told.append(text(group, "bold"))
         if verbose:
-            lines += [text(f"  {how} ({count})", "dim") for how, count in group.hows.most_common()]
+            told += [text(f"  {how} ({count})", "dim") for how, count in group.hows.most_common()]
     if len(groups) > len(shown):
         rest = sum(group.count for group in groups[_GROUPS:])
-        lines.append(Text(f"... and {_number(rest, 'connection')} of {len(groups) - len(shown)} more kinds (--verbose)"))
+        told.append(Text(f"... and {number(rest, 'connection')} of {len(groups) - len(shown)} more kinds (--verbose)"))
     if not groups:
-        lines.append(Text("No connection was seen."))
-    lines += [text(line) for line in (*unseen_sentences(report.history), *request_sentences(report.history))]
+        told.append(Text("No connection was seen."))
+    told += [text(line) for line in (*unseen_sentences(report.history), *request_sentences(report.history))]
     console.print()
-    labelled(console, [(Text(), line) for line in lines])
+    lines(console, told)
 
 
 def _print_expectations(report: RunReport, console: Console, *, verbose: bool) -> None:
-    ordered = sorted(report.verdicts, key=lambda verdict: _ORDER.index(verdict.outcome))
+    ordered = sorted(report.verdicts, key=lambda verdict: ORDER.index(verdict.outcome))
     for verdict in ordered:
         if verbose or verdict.outcome is not Outcome.PASS:
             console.print()
-            print_expectation(report, verdict, console)
+            print_expectation(report, verdict, console, _label_width(report))
     passed = [verdict for verdict in ordered if verdict.outcome is Outcome.PASS]
     if passed and not verbose:
         console.print()
-        labelled(console, [(label(verdict.outcome), text(verdict.that)) for verdict in passed])
+        rows = [(label(verdict.outcome), text(verdict.that)) for verdict in passed]
+        labelled(console, rows, _label_width(report))
 
 
 def _print_end(report: RunReport, console: Console) -> None:
     if report.all_notes:
         console.print()
-        labelled(console, [(Text("note"), text(note)) for note in report.all_notes])
+        lines(console, [text(f"note: {note}") for note in report.all_notes])
     if report.folder is not None:
         path = shell_path(report.folder)
         console.print()
-        command(console, INDENT, f"simctl report {path}", "this report again")
-        command(console, INDENT, f"simctl verify {path}", "judge the recording again")
+        command(console, f"simctl report {path}", "this report again", indent=INDENT)
+        command(console, f"simctl verify {path}", "judge the recording again", indent=INDENT)
 
 
 def _worst_sentence(report: RunReport) -> str:
@@ -128,7 +144,3 @@ def _worst_sentence(report: RunReport) -> str:
     if report.outcome is Outcome.PASS:
         return ""
     return next((v.that for v in report.verdicts if v.outcome is report.outcome), report.trouble)
-
-
-def _number(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"

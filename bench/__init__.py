@@ -1,0 +1,5 @@
+"""Benchmarks: simctl against a peer, in the same run, as ratios. `make bench`, or `python -m bench NAME ...`.
+
+Machines are noisy and shared, so single seconds say little: both sides run in turn, several times, and the median of
+the pairs' ratios is what counts.
+"""

@@ -1,0 +1,80 @@
+"""Runs as JUnit XML, which GitLab, Jenkins and GitHub's actions read: a suite per run, a case per expectation.
+
+A failed expectation is a `failure`, one that could not be decided an `error`: neither lets a pipeline go green.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+from orchestrator.judge.verdict import Outcome, Verdict
+from orchestrator.report.model import RunReport
+from orchestrator.report.safe import visible
+from orchestrator.report.story import sentences
+
+_ELEMENTS = {Outcome.FAIL: "failure", Outcome.UNKNOWN: "error"}
+
+
+def render(reports: Sequence[RunReport]) -> str:
+    """The XML document, ASCII only, so that no locale spoils it. What XML forbids stands there in escaped form."""
+    suites = ElementTree.Element("testsuites", name="simctl")
+    for report in reports:
+        _suite(suites, report)
+    cases = [int(suite.get(count, "0")) for suite in suites for count in ("tests", "failures", "errors")]
+    for position, count in enumerate(("tests", "failures", "errors")):
+        suites.set(count, str(sum(cases[position::3])))
+    suites.set("time", f"{sum(report.duration for report in reports):.3f}")
+    ElementTree.indent(suites)
+    document: bytes = ElementTree.tostring(suites, encoding="us-ascii")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{document.decode("ascii")}\n'
+
+
+def _suite(parent: ElementTree.Element, report: RunReport) -> None:
+    suite = ElementTree.SubElement(parent, "testsuite", name=visible(report.scenario), time=f"{report.duration:.3f}")
+    properties = ElementTree.SubElement(suite, "properties")
+    facts = {"title": report.title, "runtime": report.runtime, "clock": report.clock, "folder": report.folder or ""}
+    for name, value in facts.items():
+        ElementTree.SubElement(properties, "property", name=name, value=visible(value))
+    for verdict in report.verdicts:
+        case = _case(suite, report, verdict.that)
+        if element := _ELEMENTS.get(verdict.outcome):
+            _problem(case, element, _summary(verdict), _lines(verdict))
+    if report.trouble:
+        _problem(_case(suite, report, "the run is complete"), "error", report.trouble, [])
+    for attribute, tag in (("tests", "testcase"), ("failures", "testcase/failure"), ("errors", "testcase/error")):
+        suite.set(attribute, str(len(suite.findall(tag))))
+    output = ElementTree.SubElement(suite, "system-out")
+    output.text = "\n".join(visible(line) for line in (*sentences(report.history), *report.all_notes))
+
+
+def _case(suite: ElementTree.Element, report: RunReport, name: str) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", classname=visible(report.scenario), name=visible(name))
+
+
+def _problem(case: ElementTree.Element, element: str, message: str, lines: Sequence[str]) -> None:
+    kind = "expectation" if element == "failure" else "unknown"
+    problem = ElementTree.SubElement(case, element, message=visible(message), type=kind)
+    problem.text = "\n".join(visible(line) for line in lines or [message])
+
+
+def _summary(verdict: Verdict) -> str:
+    """What is wrong, in one line."""
+    wrong = (fact for fact in verdict.facts if fact.outcome is verdict.outcome)
+    told = "; ".join(f"{fact.node} {fact.fact}: expected {fact.expected}, actual {fact.actual}" for fact in wrong)
+    return f"{verdict.when}: {told}" if told else verdict.when
+
+
+def _lines(verdict: Verdict) -> list[str]:
+    """Everything that is known of the facts that do not hold."""
+    when = verdict.when if verdict.at is None else f"{verdict.when} ({verdict.at:.3f} s)"
+    lines = [when]
+    for fact in verdict.facts:
+        if fact.outcome is Outcome.PASS:
+            continue
+        lines += [f"{fact.node} {fact.fact}: expected {fact.expected}, actual {fact.actual} ({fact.outcome})"]
+        lines += [f"  {fact.reason}"] if fact.reason else []
+        lines += [f"  nearest: it would have held at {fact.nearest}"] if fact.nearest else []
+        lines += [f"  margin: {fact.margin}"] if fact.margin else []
+        lines += [f"  evidence: {line}" for line in fact.evidence]
+    return lines
