@@ -61,6 +61,7 @@ class Lab:
         *,
         scenario: str = "",
         period: float = PERIOD,
+        ready_timeout: float = READY_TIMEOUT,
         progress: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.topology = topology
@@ -72,6 +73,7 @@ class Lab:
         self._folder = folder
         self._scenario = scenario
         self._period = period
+        self._ready_timeout = ready_timeout
         self._progress = progress
         self._zero = 0.0
         self._step = ""
@@ -175,7 +177,7 @@ class Lab:
         self._wait_ready(pending)
 
     def _wait_ready(self, nodes: Sequence[Node]) -> None:
-        deadline = time.monotonic() + READY_TIMEOUT
+        deadline = time.monotonic() + self._ready_timeout
         waiting = list(nodes)
         while waiting:
             for node in list(waiting):
@@ -187,7 +189,7 @@ class Lab:
                     self._node_event(node.name, "ready")
             if waiting and time.monotonic() > deadline:
                 channel = self.channels[waiting[0].name]
-                raise channel.failure(f"was not ready within {READY_TIMEOUT:g} s: {self._awaited(waiting[0])}")
+                raise channel.failure(f"was not ready within {self._ready_timeout:g} s: {self._awaited(waiting[0])}")
             if waiting:
                 time.sleep(_POLL)
 

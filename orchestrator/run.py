@@ -13,7 +13,7 @@ from orchestrator.environment import describe_machine
 from orchestrator.errors import InputError, Interrupted, SimctlError
 from orchestrator.judge.judge import judge
 from orchestrator.judge.verdict import Verdict, overall
-from orchestrator.lab import Lab, LabFolder
+from orchestrator.lab import READY_TIMEOUT, Lab, LabFolder
 from orchestrator.recording.folder import RunFolder
 from orchestrator.recording.history import History
 from orchestrator.report.model import RunReport
@@ -38,6 +38,7 @@ class Options:
     variables: Mapping[str, str] = field(default_factory=dict)
     output: Path = Path("runs")
     allow_exec: bool = False
+    ready_timeout: float = READY_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,14 @@ def _execute(
     )
     progress(f"up: {len(prepared.topology.nodes)} nodes")
     lab = Lab(
-        prepared.topology, runtime, prepared.kinds, files, scenario=prepared.scenario.name, progress=progress
-    )  # fmt: skip
+        prepared.topology,
+        runtime,
+        prepared.kinds,
+        files,
+        scenario=prepared.scenario.name,
+        ready_timeout=options.ready_timeout,
+        progress=progress,
+    )
     with lab:
         try:
             run_steps(prepared.scenario, lab, progress, folder.logs)

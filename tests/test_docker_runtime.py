@@ -53,7 +53,7 @@ from orchestrator.topology.model import Node
 
 folder, run, images, count = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4])
 kind = next(iter(images))
-runtime = DockerRuntime(run, dockerengine.connect(), images)
+runtime = DockerRuntime(dockerengine.connect(), images, run=run)
 plans = [
     NodePlan(Node(f"n{n}", f"n{n}", f"simctl/{kind}", kind, Place("x")), (), {}, folder / f"n{n}.log")
     for n in range(count)
@@ -103,7 +103,7 @@ def kind(client: APIClient, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture
 def runtime(client: APIClient, kind: Mapping[str, str]) -> Iterator[DockerRuntime]:
     run = new_run()
-    runtime = DockerRuntime(run, client, kind)
+    runtime = DockerRuntime(client, kind, run=run)
     try:
         yield runtime
     finally:
@@ -237,7 +237,7 @@ def test_the_probe_cannot_enter_what_another_machine_runs(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://engine.invalid:2376")
     with pytest.raises(EnvironmentFailure, match="must be root on the machine of the engine"):
-        DockerRuntime(new_run(), client, kind).probe_command()
+        DockerRuntime(client, kind).probe_command()
 
 
 # -- signals and ends ------------------------------------------------------------------------------------------------
@@ -342,8 +342,8 @@ def test_stop_leaves_nothing_and_may_be_called_again(
     client: APIClient, kind: Mapping[str, str], plan: Callable[..., NodePlan]
 ) -> None:
     run = new_run()
-    DockerRuntime(run, client, kind).stop()
-    runtime = DockerRuntime(run, client, kind)
+    DockerRuntime(client, kind, run=run).stop()
+    runtime = DockerRuntime(client, kind, run=run)
     nodes = runtime.start([plan(name) for name in "abc"])
     assert len(containers(client, run)) == 3
     runtime.stop()

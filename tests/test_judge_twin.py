@@ -253,5 +253,5 @@ def test_of_one_gauge_at_one_moment_the_judge_knows_all_that_can_be_known(data: 
     found = verdict(history(table.text(), period=STEP), asked.text()).outcome
     truths = set().union(*(answers(truth, asked) for truth in runs(table, asked.facts)))
     event(f"{found.value}")
-    expected = Outcome.UNKNOWN if len(truths) == 2 else Outcome.PASS if True in truths else Outcome.FAIL
-    assert found is expected
+    truly = Outcome.UNKNOWN if len(truths) == 2 else Outcome.PASS if True in truths else Outcome.FAIL
+    assert found is truly

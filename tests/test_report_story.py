@@ -64,6 +64,12 @@ def test_the_fate_of_a_connection(told: str) -> None:
     assert sentences(history_of(STORIES[told])) == [f"1 connection client -> server:8080: {told}"]
 
 
+def test_what_the_teardown_closes_was_open_at_the_end() -> None:
+    later: Life = [("ESTABLISHED", 0.35, END), ("TIME_WAIT", END + 0.05, END + 0.1)]
+    torn = replace(one(later, later, "client", "x"), closed=(END, END + 0.05))
+    assert sentences(history_of(torn)) == ["1 connection client -> server:8080: still open at the end"]
+
+
 def test_alike_connections_share_a_sentence_whatever_shows_it() -> None:
     life: Life = [OPEN, ("TIME_WAIT", 1.05, END)]
     same = [one(life, None, "client", how, port=port) for port, how in ((1, "seen a"), (2, "seen b"), (3, "seen a"))]

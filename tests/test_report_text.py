@@ -48,8 +48,8 @@ def test_a_failure_shows_expected_beside_actual_and_why() -> None:
     assert "node fact expected actual margin" in lines
     assert "server TIME_WAIT 1 0 fail 1 socket" in lines
     assert lines.index("server TIME_WAIT 1 0 fail 1 socket") < lines.index("client CLOSE_WAIT 1 1 pass 1 socket")
-    assert "nearest it would have held at reuse.start + 100ms" in lines
-    assert "evidence server 198.18.0.3:8080 -> client 198.18.0.2:40000 FIN_WAIT2 since 5.45s" in lines
+    assert "nearest: it would have held at reuse.start + 100ms" in lines
+    assert "server 198.18.0.3:8080 -> client 198.18.0.2:40000 FIN_WAIT2 since 5.45s" in lines
 
 
 def test_an_unknown_names_its_window_in_seconds() -> None:
@@ -64,6 +64,15 @@ def test_facts_with_one_explanation_are_explained_once() -> None:
     output = printed(report(Verdict("that", "at idle.end", Outcome.UNKNOWN, facts)), width=120)
     assert f"client CLOSE_WAIT, client TIME_WAIT: {reason}" in output
     assert output.count(reason) == 1
+
+
+def test_long_evidence_is_for_verbose() -> None:
+    evidence = tuple(f"socket number {n}." for n in range(10))
+    fact = FactVerdict("client", "TIME_WAIT", "1", "10", Outcome.FAIL, reason="why", evidence=evidence)
+    made = report(Verdict("that", "at end", Outcome.FAIL, (fact,)))
+    assert all(line in printed(made, verbose=True) for line in evidence)
+    brief = printed(made)
+    assert evidence[3] in brief and evidence[4] not in brief and "... and 6 more lines (--verbose)" in brief
 
 
 def test_the_ss_file_of_the_moment_is_named_when_it_is_there(tmp_path: Path) -> None:
@@ -237,16 +246,17 @@ def summary(*reports: RunReport, width: int = 80) -> list[str]:
     return out.getvalue().splitlines()
 
 
-def test_the_summary_has_a_line_per_run_failures_first() -> None:
-    lines = summary(
-        report(PASSED, scenario="good"),
-        report(UNKNOWN, scenario="odd"),
-        report(FAILED, PASSED, scenario="bad"),
-        width=120,
-    )
-    assert [line.split()[:2] for line in lines[:3]] == [["FAIL", "bad"], ["UNKNOWN", "odd"], ["PASS", "good"]]
-    assert lines[0].split()[2:7] == ["1", "of", "2", "8.6", "s"]
-    assert FAILED.that in lines[0]
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_summary_has_a_line_per_run_failures_first(width: int) -> None:
+    good = report(PASSED, scenario="close-wait-stays", runtime="docker")
+    lines = summary(good, report(UNKNOWN, scenario="odd"), report(FAILED, PASSED, scenario="bad"), width=width)
+    assert [line.split()[:2] for line in lines[:3]] == [
+        ["FAIL", "bad"],
+        ["UNKNOWN", "odd"],
+        ["PASS", "close-wait-stays"],
+    ]
+    assert lines[0].split()[2:8] == ["1", "of", "2", "8.6", "s", "netns"]
+    assert FAILED.that[:20] in lines[0]
     assert lines[-1] == "3 scenarios: 1 failed, 1 unknown, 1 passed  (25.8 s)"
 
 

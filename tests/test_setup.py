@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,18 @@ def test_every_make_command_of_the_readme_exists() -> None:
         re.findall(r"\bmake ([a-z][a-z-]*)", re.sub(r"apt(-get)? install.*", "", (ROOT / "README.md").read_text()))
     )
     assert {"demo", "test"} <= named <= set(VERBS)
+
+
+@pytest.mark.netns
+def test_the_scenario_in_the_readme_holds(
+    tmp_path: Path, simctl: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    found = re.search(r"```yaml\n(name: mine\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert found
+    (tmp_path / "mine.yaml").write_text(found[1])
+    shutil.copytree(ROOT / "compose", tmp_path / "compose")
+    done = simctl("run", "mine.yaml", "--runtime", "netns")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_ci_calls_the_test_command_of_the_readme_and_nothing_else() -> None:

@@ -142,7 +142,9 @@ if ((${#packages[@]})); then
     install_packages
 fi
 if engine_is_ours_to_start; then
-    [[ $(id -u) == 0 ]] && command -v dockerd >/dev/null || incomplete "no Docker engine answers, and only root can start one"
+    if [[ $(id -u) != 0 ]] || ! command -v dockerd >/dev/null; then
+        incomplete "no Docker engine answers, and only root can start one"
+    fi
     start_engine || incomplete "tests on docker have no engine"
 fi
 say "all that ${1#--for-} need is here"

@@ -24,6 +24,8 @@ from settings import SettingError, Settings, read_settings
 SO_COOKIE = 57
 """From asm-generic/socket.h; Python has no name for it."""
 
+STOP = {signal.SIGTERM, signal.SIGINT}
+
 GRACE = 2.0
 """Seconds that requests in the works get to finish after SIGTERM."""
 
@@ -68,7 +70,7 @@ class Server:
             connection.thread.join(max(0.0, deadline - time.monotonic()))
 
     def stop(self) -> None:
-        """Make serve() return. Safe in a signal handler: shutting a listener down wakes accept()."""
+        """Make serve(), in another thread, return: shutting a listener down wakes accept()."""
         self.stopping.set()
         self._listener.shutdown(socket.SHUT_RDWR)
 
@@ -209,7 +211,14 @@ class Connection:
             threading.Event().wait()  # as a handler that is stuck: it never looks at the connection again
         if answer.delay:
             time.sleep(answer.delay)
+        if not last:
+            self._sock.sendall(answer.render(request.method, fields, chunked))
+            return
+        # A client that reads `Connection: close` closes as soon as it has the body. Whoever says close should be the
+        # one who closes: held back by the cork, the end of the answer leaves in one segment with the FIN.
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         self._sock.sendall(answer.render(request.method, fields, chunked))
+        self._sock.shutdown(socket.SHUT_WR)
 
     def _connection_fields(self, request: h11.Request, last: str) -> dict[str, str]:
         if last:
@@ -252,7 +261,8 @@ def tell(event: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM. It is waited for: a Python handler would not run when it comes just before accept()."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     try:
         settings = read_settings(sys.argv[1:], os.environ)
         server = Server(settings)
@@ -264,10 +274,12 @@ def main() -> int:
         return 1
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # as the JVM does
-    signal.signal(signal.SIGTERM, lambda *_: server.stop())
-    signal.signal(signal.SIGINT, lambda *_: server.stop())
     tell({"ev": "ready", "t": time.monotonic(), "kind": "origin", "pid": os.getpid(), "port": server.port})
-    server.serve()
+    acceptor = threading.Thread(target=server.serve)
+    acceptor.start()
+    signal.sigwait(STOP)
+    server.stop()
+    acceptor.join()
     os._exit(0)  # a stuck handler's thread must not hold the process
 
 

@@ -73,6 +73,16 @@ def parse_variables(assignments: list[str]) -> dict[str, str]:
     return variables
 
 
+def parse_duration_option(option: str, text: str) -> float:
+    """Seconds from an option such as `30s`."""
+    from orchestrator.scenario.values import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise InputError(f"{option}: {error}") from None
+
+
 def console_width() -> int | None:
     """COLUMNS when it is set, else None: rich asks the terminal."""
     columns = os.environ.get("COLUMNS", "")

@@ -14,6 +14,7 @@ from orchestrator.cli.common import (
     QuietOption,
     RuntimeOption,
     SetOption,
+    parse_duration_option,
     parse_variables,
     print_error,
     verb,
@@ -41,6 +42,7 @@ def run(
     junit: Path | None = typer.Option(None, "--junit", help="Also write a JUnit report to this file."),
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Say more about expectations that hold."),
     allow_exec: bool = AllowExecOption,
+    ready_timeout: str = typer.Option("30s", "--ready-timeout", help="How long a node may take to be ready."),
     quiet: bool = QuietOption,
 ) -> None:
     """Run scenarios: bring the nodes up, drive the traffic, record, take down, judge.
@@ -50,7 +52,13 @@ def run(
     from orchestrator.run import Options
     from orchestrator.scenario.loader import find_scenario
 
-    options = Options(runtime=runtime, variables=parse_variables(set_), output=output, allow_exec=allow_exec)
+    options = Options(
+        runtime=runtime,
+        variables=parse_variables(set_),
+        output=output,
+        allow_exec=allow_exec,
+        ready_timeout=parse_duration_option("--ready-timeout", ready_timeout),
+    )
     out = Output(format_, verbose=verbose)
     paths = [path for word in scenarios for path in find_scenario(word)]
     reports, errors = _run_all(paths, options, Progress(quiet=quiet))

@@ -53,7 +53,7 @@ class Filter:
         return None if None in known else True
 
     def socket(self, socket: Socket) -> bool | None:
-        return self.match(socket.local, socket.peer, socket.comm)
+        return True if self._where is None else self.match(socket.local, socket.peer, socket.comm)
 
 
 class Index:

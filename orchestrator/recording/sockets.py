@@ -25,6 +25,8 @@ from orchestrator.recording.history import Gap, QueueReading, Socket, Stay
 from orchestrator.recording.lifecycle import MINISOCKETS, TIME_WAIT_SECONDS, between, later
 from orchestrator.scenario.facts import TcpState
 
+_STATES = {state.value: state for state in TcpState}
+
 _RST_UNDER_WAY = 1.0
 """Seconds that a RST may take from node to node: far more than a lab's links delay."""
 
@@ -67,7 +69,7 @@ class Life:
         return self.sightings[-1][1]
 
     def see(self, line: Event) -> None:
-        t, state = float(line["t"]), TcpState(line["state"])
+        t, state = float(line["t"]), _STATES[line["state"]]
         if not self.sightings or self.state is not state:
             self.sightings.append((t, state))
         reading = QueueReading(t, line["recv_q"], line["send_q"])
@@ -108,7 +110,7 @@ def gather_lives(lines: Iterable[Event]) -> list[Life]:
 
 def _continues(life: Life, line: Event) -> bool:
     same = (life.local, life.peer) == (line["local"], line["peer"])
-    state = TcpState(line["state"])
+    state = _STATES[line["state"]]
     return same and (state is life.state or state in later(life.state))
 
 

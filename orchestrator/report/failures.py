@@ -14,25 +14,30 @@ from orchestrator.judge.verdict import FactVerdict, Outcome, Verdict
 from orchestrator.recording.folder import SS
 from orchestrator.recording.history import History
 from orchestrator.report.model import RunReport
-from orchestrator.report.terminal import ORDER, command, label, labelled, listing, put, shell_path, text
+from orchestrator.report.terminal import ORDER, command, label, labelled, lines, listing, put, shell_path, text
 from orchestrator.scenario.values import Window
 
+_BODY = 6
+"""Indentation of what stands below an expectation; evidence, two further in, still fits into 80 columns."""
 
-def print_expectation(report: RunReport, verdict: Verdict, console: Console, width: int) -> None:
+_EVIDENCE = 4
+"""Lines of evidence that make the point; `--verbose` shows all."""
+
+
+def print_expectation(report: RunReport, verdict: Verdict, console: Console, width: int, *, verbose: bool) -> None:
     """One expectation with all its facts; those that do not hold are explained. `width`: of the column of labels."""
     rows = [(label(verdict.outcome), text(verdict.that, "bold")), (Text(), _when(verdict, report.history))]
     labelled(console, rows, width)
-    indent = width + 2
     facts = sorted(verdict.facts, key=lambda fact: ORDER.index(fact.outcome))
     if facts:
         console.print()
-        put(console, _fact_table(facts, console.width - indent), indent=indent)
-    seen: set[str] = set()
+        put(console, _fact_table(facts, console.width - _BODY), indent=_BODY)
+    seen: set[str] = set()  # nodes whose command was named
     for alike in _alike(facts):
-        _explain(alike, console, indent)
+        _explain(alike, console, verbose=verbose)
         for node in dict.fromkeys(fact.node for fact in alike):
             for line in _to_see(report, verdict, node) if node not in seen else ():
-                command(console, line, indent=indent + 2)
+                command(console, line, indent=_BODY + 2)
             seen.add(node)
 
 
@@ -81,23 +86,20 @@ def _alike(facts: list[FactVerdict]) -> list[list[FactVerdict]]:
     return list(found.values())
 
 
-def _explain(alike: list[FactVerdict], console: Console, indent: int) -> None:
+def _explain(alike: list[FactVerdict], console: Console, *, verbose: bool) -> None:
     console.print()
     first = alike[0]
     about = ", ".join(f"{fact.node} {fact.fact}" for fact in alike)
     # Most reasons are sentences that name what they are about.
     words = {word.rstrip(",.:;") for word in first.reason.split()}
     named = len(alike) == 1 and {first.node, *first.fact.split()} <= words
-    put(console, text(first.reason if named else f"{about}: {first.reason}".rstrip(": ")), indent=indent)
-    details = Table.grid(padding=(0, 2, 0, 0))
-    details.add_column(style="dim", no_wrap=True)
-    details.add_column(overflow="fold")
-    if first.nearest:
-        details.add_row("nearest", text(f"it would have held at {first.nearest}"))
-    for position, line in enumerate(first.evidence):
-        details.add_row("" if position else "evidence", text(line))
-    if details.row_count:
-        put(console, details, indent=indent + 2)
+    put(console, text(first.reason if named else f"{about}: {first.reason}".rstrip(": ")), indent=_BODY)
+    shown = first.evidence if verbose or len(first.evidence) <= _EVIDENCE + 1 else first.evidence[:_EVIDENCE]
+    told = [text(f"nearest: it would have held at {first.nearest}")] if first.nearest else []
+    told += [text(line) for line in shown]
+    if len(shown) < len(first.evidence):
+        told.append(Text(f"... and {len(first.evidence) - len(shown)} more lines (--verbose)"))
+    lines(console, told, indent=_BODY + 2)
 
 
 def _to_see(report: RunReport, verdict: Verdict, node: str) -> list[str]:

@@ -38,11 +38,11 @@ class Fate:
     """Both ends closed at the same time."""
     established: bool
     open: bool
-    """Both ends were still ESTABLISHED at the last tick."""
+    """Both ends were still ESTABLISHED at the end."""
     time_wait: tuple[str, ...]
     """Nodes on which TIME_WAIT was seen, client first."""
     stuck: tuple[tuple[TcpState, str], ...]
-    """Half-closed states that stood at the last tick, with their nodes, client first."""
+    """Half-closed states that stood at the end, with their nodes, client first."""
 
     def renamed(self, name: Callable[[str], str]) -> Fate:
         return replace(
@@ -124,22 +124,31 @@ def _group(members: list[tuple[Fate, str]], service: dict[str, str]) -> Group:
 
 def _fate(connection: Connection, history: History) -> Fate:
     client, server, port = _ends(connection)
+    end = _end(history)
     sockets = [socket for socket in (connection.client, connection.server) if socket is not None]
-    at_end = [(_last_state(socket, history), socket.node) for socket in sockets]
-    closed = connection.first_closer is not None or connection.closed is not None
+    at_end = [(_state_at(socket, end), socket.node) for socket in sockets]
+    # What closes after the end is the lab being taken down.
+    closed = connection.closed is not None and connection.closed[1] <= end
     return Fate(
         client=client,
         server=server,
         port=port,
-        first_closer=connection.first_closer,
-        at_once=connection.how.startswith(_SAME_TIME),
+        first_closer=connection.first_closer if closed else None,
+        at_once=closed and connection.how.startswith(_SAME_TIME),
         established=any(stay.state not in EMBRYONIC for socket in sockets for stay in socket.stays),
         open=not closed and all(state is TcpState.ESTABLISHED for state, _ in at_end),
         time_wait=tuple(
-            socket.node for socket in sockets if any(stay.state is TcpState.TIME_WAIT for stay in socket.stays)
+            socket.node
+            for socket in sockets
+            if any(stay.state is TcpState.TIME_WAIT and stay.first <= end for stay in socket.stays)
         ),
         stuck=tuple((state, node) for state, node in at_end if state in _HALF_CLOSED),
     )
+
+
+def _end(history: History) -> float:
+    """Until when the story goes: the moment `end`, or the last sample of a run that did not get there."""
+    return history.moments.get("end", history.ticks[-1] if history.ticks else 0.0)
 
 
 def _ends(connection: Connection) -> tuple[str, str, int | None]:
@@ -152,18 +161,20 @@ def _ends(connection: Connection) -> tuple[str, str, int | None]:
     return connection.client_node or host, connection.server.node, split_address(connection.server.local)[1]
 
 
-def _last_state(socket: Socket, history: History) -> TcpState:
-    """The state at the last tick; CLOSED when it was gone or not known."""
-    states = possible_states(socket, history.ticks[-1]) if history.ticks else frozenset[TcpState]()
+def _state_at(socket: Socket, t: float) -> TcpState:
+    """CLOSED when it was gone or its state is not known."""
+    states = possible_states(socket, t)
     return next(iter(states)) if len(states) == 1 else TcpState.CLOSED
 
 
 def unseen_sentences(history: History) -> list[str]:
     """What the kernel counted and no sample showed, ends of connections that are told of elsewhere left out."""
     _, left = unseen_ends(history.connections, history.unseen)
+    end = _end(history)
     per_node: Counter[str] = Counter()
     for unseen in left:
-        per_node[unseen.node] += unseen.count
+        if unseen.after < end:
+            per_node[unseen.node] += unseen.count
     return [
         f"up to {number(count, 'more socket')} on {node} came and went between two samples"
         for node, count in per_node.items()

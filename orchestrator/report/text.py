@@ -46,13 +46,14 @@ def render(report: RunReport, console: Console, *, verbose: bool = False) -> Non
 
 def render_summary(reports: Sequence[RunReport], console: Console) -> None:
     """One line per run, failures first, and the totals."""
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", max_width=max(1, console.width // 3))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
+    # What is left of the line.
+    table.add_column(no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
     for report in sorted(reports, key=lambda report: ORDER.index(report.outcome)):
         table.add_row(
             label(report.outcome, loud=True),
@@ -120,7 +121,7 @@ def _print_expectations(report: RunReport, console: Console, *, verbose: bool) -
     for verdict in ordered:
         if verbose or verdict.outcome is not Outcome.PASS:
             console.print()
-            print_expectation(report, verdict, console, _label_width(report))
+            print_expectation(report, verdict, console, _label_width(report), verbose=verbose)
     passed = [verdict for verdict in ordered if verdict.outcome is Outcome.PASS]
     if passed and not verbose:
         console.print()

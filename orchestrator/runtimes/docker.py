@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal as signals
 import socket
 import sys
@@ -31,6 +32,7 @@ from orchestrator.errors import EnvironmentFailure, NodeFailure
 from orchestrator.linux import descendants
 from orchestrator.runtimes import dockerengine
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
+from orchestrator.runtimes.dockerengine import clean, connect, engine_answers, leftovers
 from orchestrator.runtimes.dockerevents import Deaths
 from orchestrator.runtimes.dockersettings import container_settings
 from orchestrator.runtimes.dockerstreams import NodeStreams
@@ -38,6 +40,8 @@ from orchestrator.runtimes.processes import signal_program
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+__all__ = ["DockerRuntime", "clean", "connect", "engine_answers", "leftovers"]
 
 _AT_A_TIME = 10
 """Calls of the engine at a time. More does not help: it is runc that takes the time, and the processors are few."""
@@ -59,12 +63,15 @@ class _Container:
 
 
 class DockerRuntime:
-    """One lab of containers. `run` names it in labels; `images` maps node kinds to image references (images.py)."""
+    """One lab of containers. `images` maps node kinds to image references, as images.ensure_images returns them.
+
+    `run` stands in labels and in container names, so it must be unique; without one, the runtime makes one up.
+    """
 
     name = "docker"
 
-    def __init__(self, run: str, client: APIClient, images: Mapping[str, str]) -> None:
-        self._run = run
+    def __init__(self, client: APIClient, images: Mapping[str, str], *, run: str | None = None) -> None:
+        self._run = run or secrets.token_hex(6)
         self._client = client
         self._images = images
         self._lock = threading.Lock()

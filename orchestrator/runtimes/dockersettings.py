@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from docker import APIClient
     from docker.types import Healthcheck as EngineHealthcheck
 
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_.-]")
+
 
 def container_settings(client: APIClient, plan: NodePlan, *, run: str, image: str) -> dict[str, Any]:
     """The arguments of `APIClient.create_container`. Writes the node's /etc/hosts beside its log, to be mounted.
@@ -25,7 +28,7 @@ def container_settings(client: APIClient, plan: NodePlan, *, run: str, image: st
     node = plan.node
     settings: dict[str, Any] = {
         "image": image,
-        "name": f"simctl-{run}-{node.name}",
+        "name": _NOT_IN_NAMES.sub("-", f"simctl-{run}-{node.name}"),
         "command": None if node.command is None else list(node.command),
         "hostname": node.hostname or node.name,
         "environment": dict(node.environment),

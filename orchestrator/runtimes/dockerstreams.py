@@ -66,6 +66,7 @@ class NodeStreams:
         # A socket pair, not a pipe: close() can end a write that waits for a reader who never comes.
         self._output, theirs = socket.socketpair()
         self._output_to_log = output_to_log
+        self._ended = threading.Event()
         self.stdin = cast(BinaryIO, AttachedInput(connection))
         with theirs:
             self.stdout: BinaryIO = theirs.makefile("rb")  # holds it open
@@ -74,8 +75,7 @@ class NodeStreams:
 
     def wait_ended(self, timeout: float) -> bool:
         """Whether the container's output ended within `timeout` seconds: everything that it said is delivered."""
-        self._reader.join(timeout)
-        return not self._reader.is_alive()
+        return self._ended.wait(timeout)
 
     def close(self) -> None:
         """Once the container is gone: take what it still said, then cut the connection. `stdout` stays readable."""
@@ -98,4 +98,5 @@ class NodeStreams:
                         self._output.sendall(payload)
                 else:
                     log.write(payload)
+        self._ended.set()  # before the reader of `stdout` can know
         self._output.close()

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 from orchestrator import resources
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.runtimes import debian
-from orchestrator.runtimes.dockerengine import engine_errors
+from orchestrator.runtimes.dockerengine import connect, engine_errors
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -86,19 +86,26 @@ def references(kinds: Iterable[str], *, nodes: Path = resources.NODES) -> dict[s
     return {kind: image.reference for kind, image in kind_images(kinds, nodes).items()}
 
 
-def missing_images(kinds: Iterable[str], *, client: APIClient, nodes: Path = resources.NODES) -> list[str]:
-    """The references, of those that these kinds need, that the engine does not have."""
-    there = _there(client)
+def missing_images(
+    kinds: Iterable[str], *, client: APIClient | None = None, nodes: Path = resources.NODES
+) -> list[str]:
+    """The references, of those that these kinds need, that the engine does not have. Connects unless given a client."""
+    there = _there(client or connect())
     return [image.reference for image in kind_images(kinds, nodes).values() if image.reference not in there]
 
 
 def ensure_images(
-    kinds: Iterable[str], *, progress: Progress, client: APIClient, nodes: Path = resources.NODES
+    kinds: Iterable[str],
+    *,
+    progress: Progress,
+    client: APIClient,
+    nodes: Path = resources.NODES,
+    force: bool = False,
 ) -> dict[str, str]:
-    """Build what is missing; returns kind -> reference. Raises EnvironmentFailure."""
+    """Build what is missing (`force`: everything); returns kind -> reference. Raises EnvironmentFailure."""
     wanted = references(kinds, nodes=nodes)
-    if missing_images(wanted, client=client, nodes=nodes):
-        return build(wanted, progress=progress, client=client, nodes=nodes)
+    if force or missing_images(wanted, client=client, nodes=nodes):
+        return build(wanted, progress=progress, client=client, nodes=nodes, force=force)
     return wanted
 
 
