@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from orchestrator.drive.channel import Channel
+from orchestrator.errors import EnvironmentFailure
 from orchestrator.fabric.addresses import AddressPlan, SubnetClaim, plan_addresses
 from orchestrator.observe.client import ProbeClient
 from orchestrator.recording.events import FORMAT, Event
@@ -262,7 +263,9 @@ class Lab:
             self._probe.call("sample", on=False)
 
     def finish(self, outcome: str, detail: str = "") -> None:
-        """Close the recording: `done`, `interrupted` or `failed`."""
+        """Close the recording: `done`, `interrupted` or `failed`. The teardown is no part of the story."""
+        with contextlib.suppress(EnvironmentFailure):  # the probe may be what failed
+            self.sample(on=False)
         self._writer.write({"t": round(self.now(), 6), "ev": "end", "outcome": outcome, "detail": detail})
 
     def log(self, name: str) -> Path:

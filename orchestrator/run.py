@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.drive.steps import run_steps
 from orchestrator.environment import describe_machine
-from orchestrator.errors import InputError, Interrupted, SimctlError
+from orchestrator.errors import InputError, SimctlError
 from orchestrator.judge.judge import judge
 from orchestrator.judge.verdict import Verdict, overall
 from orchestrator.lab import READY_TIMEOUT, Lab, LabFolder
@@ -65,7 +63,9 @@ def prepare(path: Path, options: Options) -> Prepared:
 
 
 def run(path: Path, options: Options, progress: Progress) -> RunReport:
-    """Prepare, bring up, drive, record, take down, judge. Raises SimctlError; Interrupted after an orderly teardown."""
+    """Prepare, bring up, drive, record, take down, judge. Raises SimctlError.
+
+    A KeyboardInterrupt passes through after an orderly teardown."""
     prepared = prepare(path, options)
     choice = select.choose(options.runtime, prepared.topology, prepared.kinds)
     _check_exec(prepared, choice, options)
@@ -75,10 +75,9 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
     folder = RunFolder.create(options.output, prepared.scenario.name)
     folder.keep_sources(prepared.loaded.source.path, prepared.topology.path)
     folder.write_environment(describe_machine(choice.name, prepared.topology))
-    with terminating_signals():
-        _execute(prepared, choice, options, folder, progress)
-        progress("judge")
-        return judge_folder(folder)
+    _execute(prepared, choice, options, folder, progress)
+    progress("judge")
+    return judge_folder(folder)
 
 
 def judge_folder(folder: RunFolder) -> RunReport:
@@ -149,23 +148,3 @@ def _check_exec(prepared: Prepared, choice: select.Choice, options: Options) -> 
                 place=prepared.loaded.source.place(("steps", index, "exec"), of_key=True),
                 hint="use --runtime docker, or allow it with --allow-exec if you trust the file",
             )
-
-
-@contextmanager
-def terminating_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: by KeyboardInterrupt, once; what comes later waits for the teardown."""
-
-    def interrupt(number: int, frame: object) -> None:
-        for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(other, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted: everything was taken down") from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -74,12 +74,6 @@ finally:
 
 @pytest.fixture(scope="module")
 def client() -> APIClient:
-    answers, why = dockerengine.engine_answers()
-    if not answers or os.geteuid() != 0:
-        reason = f"needs a Docker engine and root: {why}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
     return dockerengine.connect()
 
 

@@ -254,6 +254,11 @@ def test_between_two_readings_both_must_agree() -> None:
     assert outcome(run, "{at: start + 500ms, client: {recv_q: {ESTABLISHED: 6}}}") is FAIL
 
 
+def test_a_queue_that_changed_between_two_samples_is_unknown_though_others_are_right() -> None:
+    run = "client:1 > server:80 | E/5 E/6\nclient:2 > server:80 | E/5 E/5"
+    assert outcome(run, "{at: start + 500ms, client: {recv_q: {ESTABLISHED: 5}}}") is UNKNOWN
+
+
 def test_one_wrong_queue_is_enough_and_is_shown_first() -> None:
     run = history("client:1 > server:80 | E/1\nclient:2 > server:80 | E/0\nclient:3 > server:80 | E/1")
     found = fact(run, "{client: {recv_q: {ESTABLISHED: 1}}}")
@@ -287,6 +292,11 @@ def test_a_failure_says_when_it_would_have_held() -> None:
     assert found.nearest == "load.end + 1s"
     assert found.margin == ""
     assert fact(history(IDLE), "{at: load.end, client: {CLOSE_WAIT: 9}}").nearest == ""
+
+
+def test_of_two_moments_at_one_time_the_end_of_a_step_names_it() -> None:
+    run = history("moment b.end 1\nmoment c.start 1\nmoment a.start 1\nclient:1 > server:80 | E CW CW")
+    assert fact(run, "{at: start, client: {CLOSE_WAIT: 1}}").nearest == "b.end"
 
 
 def test_the_evidence_reads_like_ss() -> None:

@@ -83,7 +83,8 @@ def test_scripts_parse_and_stop_at_errors(script: str) -> None:
 
 # -- tools/setup.sh --------------------------------------------------------------------------------------------------
 
-NEEDED = "bash dirname grep mktemp tail rm id ip ss netstat tcpdump nsenter ps debootstrap javac python3 pgrep sleep"
+NEEDED = "bash dirname grep mktemp tail rm id pgrep sleep python3"
+WANTED = "ip ss netstat tcpdump nsenter ps debootstrap docker-compose javac"
 
 
 def fake(folder: Path, name: str, body: str) -> None:
@@ -98,7 +99,7 @@ def tools(tmp_path: Path) -> Path:
     """A folder for PATH in which everything is there, and apt-get only writes down what it was told."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in NEEDED.split():
+    for name in f"{NEEDED} {WANTED}".split():
         found = shutil.which(name)
         if found and name != "python3":
             (folder / name).symlink_to(found)

@@ -46,6 +46,7 @@ want_for_tests() {
     want tests nsenter util-linux
     want tests ps procps
     want tests debootstrap debootstrap
+    want tests docker-compose docker-compose
     want tests javac openjdk-17-jdk-headless
     want tests /usr/share/java/jetty9-server.jar libjetty9-java
     engine_is_ours_to_start || return 0
@@ -57,7 +58,6 @@ want_for_tests() {
 
 want_for_bench() {
     want_for_tests
-    want benchmarks docker-compose docker-compose
     want benchmarks mn mininet
     want benchmarks brctl bridge-utils
 }

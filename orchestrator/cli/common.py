@@ -17,7 +17,9 @@ from orchestrator.errors import InputError, Interrupted, SimctlError
 RuntimeOption = typer.Option("auto", "--runtime", "-r", help="Where nodes live: auto, netns or docker.")
 SetOption = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="A variable of the Compose file. Repeatable.")
 AllowExecOption = typer.Option(
-    False, "--allow-exec", help="Let the files run commands on this machine and mount its folders. Only if you trust them."
+    False,
+    "--allow-exec",
+    help="Let the files run commands on this machine and mount its folders. Only if you trust them.",
 )
 QuietOption = typer.Option(False, "--quiet", "-q", help="No progress on stderr.")
 
@@ -30,7 +32,7 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except KeyboardInterrupt:
-            raise Interrupted("interrupted") from None
+            raise Interrupted("interrupted; everything is taken down") from None
 
     return wrapper
 
@@ -47,7 +49,9 @@ def print_error(error: SimctlError) -> None:
 
 def printable(text: str) -> str:
     """Text that came from a node, safe for a terminal: control characters in visible form."""
-    return "".join(char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode() for char in text)
+    return "".join(
+        char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 class Progress:

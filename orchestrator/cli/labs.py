@@ -119,7 +119,9 @@ def _free_name(wanted: str, records: list[Any], *, chosen: bool) -> str:
     if wanted not in taken:
         return wanted
     if chosen:
-        raise InputError(f"a lab named {wanted!r} is up already", hint=f"simctl down {wanted}, or choose another --name")
+        raise InputError(
+            f"a lab named {wanted!r} is up already", hint=f"simctl down {wanted}, or choose another --name"
+        )
     return next(name for number in range(2, 1000) if (name := f"{wanted}-{number}") not in taken)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from orchestrator import interrupts
 from orchestrator.cli import app
 from orchestrator.cli.common import print_error
 from orchestrator.errors import SimctlError
@@ -14,6 +15,7 @@ from orchestrator.exitcodes import ExitCode
 
 
 def main() -> None:
+    interrupts.install()
     from orchestrator.cli import catalogue, doctor, images, judging, labs, run, validate
 
     for module in (run, validate, judging, labs, catalogue, images, doctor):

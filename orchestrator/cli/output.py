@@ -31,44 +31,44 @@ class Output:
     def print_reports(self, reports: list[RunReport], *, many: bool) -> None:
         """Several reports end with a summary; as JSON they are one list."""
         if self._form == "junit":
-            from orchestrator.report import junit
+            from orchestrator.report.junit import render
 
-            sys.stdout.write(junit.render(reports))
+            sys.stdout.write(render(reports))
         elif self._form == "json":
             self._print_json(reports, many=many)
         else:
             self._print_text(reports, many=many)
 
     def write_junit(self, reports: list[RunReport], path: Path) -> None:
-        from orchestrator.report import junit
+        from orchestrator.report.junit import render
 
         try:
-            path.write_text(junit.render(reports))
+            path.write_text(render(reports))
         except OSError as error:
             raise EnvironmentFailure(f"cannot write {path}: {error.strerror}") from None
 
     @staticmethod
     def exit_code(reports: list[RunReport]) -> ExitCode:
         from orchestrator.judge.verdict import Outcome
+        from orchestrator.report.model import EXIT_CODES
 
-        codes = {Outcome.PASS: ExitCode.PASS, Outcome.FAIL: ExitCode.FAIL, Outcome.UNKNOWN: ExitCode.UNKNOWN}
-        return codes[Outcome.worst([report.outcome for report in reports])]
+        return EXIT_CODES[Outcome.worst([report.outcome for report in reports])]
 
     def _print_json(self, reports: list[RunReport], *, many: bool) -> None:
-        from orchestrator.report import json
+        from orchestrator.report.json import render
 
-        documents = [json.render(report) for report in reports]
+        documents = [render(report) for report in reports]
         print("[" + ",\n".join(documents) + "]" if many else "".join(documents))
 
     def _print_text(self, reports: list[RunReport], *, many: bool) -> None:
         from rich.console import Console
 
-        from orchestrator.report import text
+        from orchestrator.report.text import render, render_summary
 
         console = Console(width=console_width(), highlight=False)
         for report in reports:
-            text.render(report, console, verbose=self._verbose)
+            render(report, console, verbose=self._verbose)
             if many:
                 console.print()
         if many:
-            text.render_summary(reports, console)
+            render_summary(reports, console)

@@ -34,10 +34,14 @@ def register(app: typer.Typer) -> None:
 
 @verb
 def run(
-    scenarios: list[str] = typer.Argument(..., metavar="FILE|FOLDER|NAME ...", help="What to run; `simctl scenarios` lists names."),
+    scenarios: list[str] = typer.Argument(
+        ..., metavar="FILE|FOLDER|NAME ...", help="What to run; `simctl scenarios` lists names."
+    ),
     runtime: str = RuntimeOption,
     set_: list[str] = SetOption,
-    output: Path = typer.Option(Path("runs"), "--output", "-o", help="Folder in which each run gets a folder of its own."),
+    output: Path = typer.Option(
+        Path("runs"), "--output", "-o", help="Folder in which each run gets a folder of its own."
+    ),
     format_: str = FormatOption,
     junit: Path | None = typer.Option(None, "--junit", help="Also write a JUnit report to this file."),
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Say more about expectations that hold."),

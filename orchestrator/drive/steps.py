@@ -27,7 +27,6 @@ def run_steps(scenario: Scenario, lab: Lab, progress: Callable[[str], None], exe
         _VERBS[step.verb](step, lab, exec_folder)
         last = position + 1 == len(scenario.steps)
         lab.mark(f"{step.name}.end", "end" if last else f"{scenario.steps[position + 1].name}.start")
-    lab.sample(on=False)  # the teardown closes connections too, and is no part of the story
 
 
 def describe(step: Step) -> str:

@@ -15,23 +15,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import InputError, Interrupted, SimctlError
+from orchestrator import interrupts
+from orchestrator.errors import InputError, SimctlError
 from orchestrator.lab import Lab, LabFolder
 from orchestrator.labs.registry import LabRecord, save
 from orchestrator.linux import process_start_time
-from orchestrator.run import terminating_signals
 from orchestrator.runtimes import select
 from orchestrator.topology.compose import load_topology
 from orchestrator.topology.kinds import load_kinds
 
 
 def main() -> None:
-    task = json.load(sys.stdin)
+    interrupts.install()
     try:
-        with terminating_signals():
-            _keep(task)
-    except Interrupted:
-        pass
+        _keep(json.load(sys.stdin))
+    except KeyboardInterrupt:  # how `simctl down` ends it
+        return
     except SimctlError as error:
         _say({"error": error.message, "place": str(error.place or ""), "hint": error.hint, "detail": error.detail,
               "usage": isinstance(error, InputError)})  # fmt: skip
@@ -46,7 +45,12 @@ def _keep(task: Mapping[str, Any]) -> None:
     files = LabFolder(folder / "events.jsonl", folder / "logs", folder / "ss")
     files.logs.mkdir()
     runtime = select.create(
-        choice, topology, kinds, files.logs, allow_exec=task["allow_exec"], progress=lambda text: _say({"progress": text})
+        choice,
+        topology,
+        kinds,
+        files.logs,
+        allow_exec=task["allow_exec"],
+        progress=lambda text: _say({"progress": text}),
     )
     with Lab(topology, runtime, kinds, files) as lab, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         assert lab.plan is not None

@@ -56,7 +56,9 @@ def home() -> Path:
     except OSError as error:
         raise EnvironmentFailure(f"cannot make {folder}: {error.strerror}") from None
     if folder.stat().st_uid != os.geteuid():
-        raise EnvironmentFailure(f"{folder} belongs to another user", hint="set XDG_RUNTIME_DIR to a folder of your own")
+        raise EnvironmentFailure(
+            f"{folder} belongs to another user", hint="set XDG_RUNTIME_DIR to a folder of your own"
+        )
     return folder
 
 

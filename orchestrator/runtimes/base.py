@@ -35,6 +35,12 @@ class NodePlan:
     log: Path
     """Where the node's standard error (and, of foreign images, output) goes."""
 
+    @property
+    def hosts_file(self) -> str:
+        """The node's /etc/hosts: loopback, then every name that it can reach."""
+        lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in self.hosts.items())]
+        return "\n".join(lines) + "\n"
+
 
 @dataclass(slots=True)
 class StartedNode:

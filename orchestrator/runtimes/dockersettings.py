@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.runtimes import dockerengine
 from orchestrator.runtimes.base import NodePlan
-from orchestrator.runtimes.netns import hosts_file
 from orchestrator.topology.model import Healthcheck, Volume
 
 if TYPE_CHECKING:
     from docker import APIClient
     from docker.types import Healthcheck as EngineHealthcheck
 
+_INIT = ("python3", "/simctl/base/init.py")
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_.-]")
 
 
@@ -46,6 +46,8 @@ def container_settings(client: APIClient, plan: NodePlan, *, run: str, image: st
     }
     if node.kind is not None:
         settings["environment"]["SIMCTL_LINGER"] = "1"
+        if node.entrypoint is not None:  # the program is another one, the first process stays ours
+            settings["entrypoint"] = [*_INIT, *node.entrypoint]
         return settings
     if node.entrypoint is not None:
         settings["entrypoint"] = list(node.entrypoint)
@@ -56,7 +58,7 @@ def container_settings(client: APIClient, plan: NodePlan, *, run: str, image: st
 
 def _write_hosts(plan: NodePlan) -> Path:
     path = plan.log.resolve().with_suffix(".hosts")
-    path.write_text(hosts_file(plan))
+    path.write_text(plan.hosts_file)
     path.chmod(0o644)  # readable for whatever user the image runs as
     return path
 

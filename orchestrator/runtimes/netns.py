@@ -125,7 +125,7 @@ class NetnsRuntime:
         message = {
             "name": node.name,
             "hostname": node.hostname or node.name,
-            "hosts": hosts_file(plan),
+            "hosts": plan.hosts_file,
             "argv": [*command, *(node.command or ())],
             "environment": environment(node.environment),
             "volumes": [
@@ -173,12 +173,6 @@ class NetnsRuntime:
                 self._nursery.kill()
                 self._nursery.wait()
             self._nursery = None
-
-
-def hosts_file(plan: NodePlan) -> str:
-    """The node's /etc/hosts: loopback, then every name that it can reach."""
-    lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in plan.hosts.items())]
-    return "\n".join(lines) + "\n"
 
 
 def environment(knobs: Mapping[str, str]) -> dict[str, str]:

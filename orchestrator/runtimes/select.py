@@ -35,7 +35,9 @@ def choose(requested: str, topology: Topology, kinds: Mapping[str, Kind]) -> Cho
     if not answers:
         return Choice("netns", f"{reason}; for containers start an engine and use --runtime docker")
     if os.geteuid() != 0:
-        return Choice("netns", "an engine answers, but wiring its containers needs root: sudo simctl ... --runtime docker")
+        return Choice(
+            "netns", "an engine answers, but wiring its containers needs root: sudo simctl ... --runtime docker"
+        )
     from orchestrator.runtimes.images import missing_images
 
     missing = missing_images(used_kinds(topology, kinds))
@@ -68,7 +70,7 @@ def create(
     from orchestrator.runtimes.images import ensure_images
 
     client = connect()
-    for name in clean(client):
-        progress(f"removed {name}, left by a simctl that was killed")
-    ensure_images(used_kinds(topology, kinds), progress=progress, client=client)
-    return DockerRuntime(client)
+    for leftover in clean(client):
+        progress(f"removed {leftover}, left by a simctl that was killed")
+    images = ensure_images(used_kinds(topology, kinds), progress=progress, client=client)
+    return DockerRuntime(client, images)

@@ -11,6 +11,7 @@ import org.eclipse.jetty.http.HttpFields;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.HttpHeaderValue;
 import org.eclipse.jetty.http.HttpVersion;
+import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.handler.AbstractHandler;
 
@@ -44,6 +45,8 @@ final class Answers extends AbstractHandler {
             body = "there are /, /hang, /bytes/N, /delay/MS and /status/CODE\n".getBytes();
         }
         response.setStatus(status);
+        // Jetty adds it while it writes; said here, so that the event has what goes out.
+        response.setHeader("Server", HttpConfiguration.SERVER_VERSION);
         response.setContentType("text/plain");
         if (status != 204 && status != 304) {
             response.setContentLength(body.length);
