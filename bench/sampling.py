@@ -16,7 +16,7 @@ _PER_PORT = 25_000
 
 
 def against_ss() -> Comparison:
-    """In a namespace of its own, well within the 60 s that TIME_WAIT lasts. Both see the same table; ours also tells what changed since the last sample."""
+    """In a namespace of its own, well within the 60 s that TIME_WAIT lasts; ours also tells what changed."""
     results: list[Comparison] = []
     errors: list[BaseException] = []
 

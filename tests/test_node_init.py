@@ -164,7 +164,7 @@ def test_hang_up_kills_the_program_and_its_children() -> None:
 def test_half_closing_a_unix_socket_is_a_hang_up() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        process = subprocess.Popen([*INIT, "sleep", "60"], stdin=theirs, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen([*INIT, "sleep", "60"], stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
         ours.sendall(b"go\n")
         until(lambda: len(children(process.pid)) == 1)
         ours.shutdown(socket.SHUT_WR)

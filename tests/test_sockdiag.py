@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 import pytest
-from tests.netspace import in_netns
 
 from orchestrator.observe.counters import Counters
 from orchestrator.observe.counters import parse as parse_counters
 from orchestrator.observe.sockdiag import SockDiag, SocketRow
+from tests.netspace import in_netns
 
 pytestmark = pytest.mark.netns
 

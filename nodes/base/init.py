@@ -14,8 +14,8 @@ import time
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Sent on to the program's process group."""
 
-# What Python ignores and a program expects at its default.
-_RESTORED = (*FORWARDED, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
+# A program expects every signal at its default; Python ignores SIGPIPE, and who started us may have ignored others.
+_RESTORED = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
 def main(argv: list[str]) -> int:

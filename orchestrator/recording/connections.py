@@ -99,12 +99,10 @@ def _can_be_one(one: Socket, other: Socket) -> bool:
     its handshake. That one may have gone when the other came is not enough: the port was used again.
     """
     early, late = sorted((one, other), key=birth)
-    (early_from, _), (late_from, _) = birth(early), birth(late)
+    late_from = birth(late)[0]
     if late_from >= death(early):
         return False
-    if late_from < birth(early)[1] or early_from == late_from:
-        return True
-    if early.stays[-1].last >= late.stays[0].first:
+    if late_from < birth(early)[1] or early.stays[-1].last >= late.stays[0].first:
         return True
     waiting = [stay for stay in early.stays if stay.first <= late_from]
     return bool(waiting) and waiting[-1].state in EMBRYONIC
