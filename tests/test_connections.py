@@ -48,6 +48,7 @@ def test_two_ends_are_one_connection() -> None:
         ("- ? E", "- E -"),  # the client was missed while the server's end was seen
         ("- SS SS T", "- - - T"),
         ("- SS -", "- - T"),
+        ("- - T", "- E -"),  # a short connection that came while the tick was taken
     ],
 )
 def test_ends_that_show_at_different_ticks_are_one_connection(client: str, server: str) -> None:
@@ -220,12 +221,15 @@ LIVES = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3), st.booleans(), 
 def test_connections_that_follow_each_other_on_a_port_are_told_apart(
     ports: list[list[tuple[int, int, bool, bool]]],
 ) -> None:
-    """Connections of one port, each starting when the one before it is over on both sides; any end may be unseen."""
+    """Connections of one port, each starting when the one before it is over on both sides; any end may be unseen.
+
+    With unseen ends one tick is left between two connections: else two half seen ones could be one.
+    """
     width, rows, expected = 24, [], []
     for number, lives in enumerate(ports):
         at = 1
         for life, (pause, length, client_seen, server_seen) in enumerate(lives):
-            at += pause
+            at += pause if all(client and server for *_, client, server in lives) else max(1, pause)
             cells = " ".join("E" if at <= t < at + length else "-" for t in range(width))
             at += length
             names = (f"c{number}{life}" if client_seen else None, f"d{number}{life}" if server_seen else None)

@@ -180,6 +180,20 @@ def test_time_wait_at_an_end_of_a_gap_stays() -> None:
     assert states(after) == {S.TIME_WAIT, S.CLOSED}
 
 
+def test_a_socket_is_born_through_syn_sent_only_where_a_syn_was_sent() -> None:
+    run = history("client:41000 > server:8080 | - E\nserver:8080 > client:41000 | - E\nproxy:5 > server:8080 | - SS")
+    client, server, proxy = run.sockets
+    assert states(client.gaps[0]) == {S.CLOSED, S.SYN_SENT, S.SYN_RECV, S.ESTABLISHED}
+    assert states(server.gaps[0]) == {S.CLOSED, S.SYN_RECV, S.ESTABLISHED}
+    assert states(proxy.gaps[0]) == {S.CLOSED, S.SYN_SENT}
+
+
+def test_a_counter_that_rose_between_table_and_counters_of_one_tick_is_heeded() -> None:
+    """The SYN was counted with the tick before the one that shows the socket."""
+    run = history("server:41000 > client:80 | - - E\ncount server ActiveOpens 0 1 1\ncount server PassiveOpens 0 0 0")
+    assert S.SYN_SENT in run.sockets[0].gaps[0].states
+
+
 # -- minisockets -------------------------------------------------------------------------------------------------
 
 
@@ -229,17 +243,45 @@ def test_a_request_socket_that_vanished_may_be_the_one_that_was_counted() -> Non
     assert (entry.count, entry.least, entry.most) == (1, 0, 1)
 
 
-@pytest.mark.parametrize("early", [[1, -1, 0, 0], [0, -1, 1, 0]])
-def test_a_socket_counted_a_tick_before_or_after_it_was_seen_is_no_other_one(early: list[int]) -> None:
-    row = {1: "client:41000 > server:8080 | - - E E", 0: "client:41000 > server:8080 | - E E E"}[early[0]]
-    shift = " ".join(map(str, [0, *early][:4]))
-    assert unseen(f"{row}\nunseen client {shift}") == []
+@pytest.mark.parametrize("in_flight", ["0 1 -1 0 0", "0 1 0 -1 0", "0 0 1 0 -1"])
+def test_a_socket_that_was_opened_while_the_tick_was_taken_is_no_other_one(in_flight: str) -> None:
+    """The counters of a tick know it, the next table shows it; in a loop there may be one at every tick."""
+    rows = "\n".join(f"client:{41000 + t} > server:8080 | " + "- " * t + "E " * (5 - t) for t in range(1, 5))
+    assert unseen(f"{rows}\nunseen client {in_flight}") == []
+
+
+def test_an_unseen_socket_among_sockets_in_flight_has_a_longer_interval() -> None:
+    """One was opened while tick 1 was taken, or lived unseen before it; then one more that tick 3 did not see."""
+    rows = "client:41000 > server:8080 | - - E E E\nunseen client 0 1 0 0 0"
+    assert unseen(rows) == [("client", 0, 2, 1)]
 
 
 def test_what_the_kernel_never_counts_does_not_hide_others() -> None:
-    """A debt is settled with the neighbouring intervals only."""
     row = "client:41000 > server:8080 | - E E E E E"
     assert unseen(f"{row}\nunseen client 0 -1 0 0 1 0") == [("client", 3, 4, 1)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=6))
+def test_unseen_sockets_lie_in_their_intervals(told: list[tuple[int, int, int]]) -> None:
+    """From the truth: per interval how many lived unseen, how many were seen, how many of these came while the tick
+    before was taken."""
+    width, rows, counted = len(told) + 1, [], [0] * (len(told) + 1)
+    truth: list[int] = []
+    for tick, (hidden, shown, early) in enumerate(told, 1):
+        for number in range(shown):
+            cells = " ".join("-" if t < tick else "E" for t in range(width))
+            rows.append(f"client:{1000 * tick + number} > server:80 | {cells}")
+        counted[tick] += hidden
+        truth += [tick] * hidden
+        if tick > 1:
+            moved = min(early, shown)
+            counted[tick - 1] += moved
+            counted[tick] -= moved
+    run = history("\n".join([*rows, "client:9 | " + "L " * width, f"unseen client {' '.join(map(str, counted))}"]))
+    places = [(entry.after, entry.before) for entry in run.unseen for _ in range(entry.count)]
+    assert len(places) == len(truth)
+    assert all(after <= tick - 1 and tick <= before for tick, (after, before) in zip(truth, places, strict=True))
+    assert all(entry.least == entry.most == entry.count for entry in run.unseen)
 
 
 def test_unseen_sockets_go_with_the_ticks_that_sampled_the_node() -> None:

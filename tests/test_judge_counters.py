@@ -54,6 +54,20 @@ def test_a_handshake_that_may_have_been_finished_is_unknown() -> None:
     assert found.reason == "1 connection may or may not count: the samples do not tell"
 
 
+@pytest.mark.parametrize(
+    ("server", "connections"),
+    [
+        ("server:80 > client:1 | - - T T\nserver:80 | L L L L", "1"),
+        ("server:80 | L L L L\nunseen server 0 0 1 0", "1"),
+        ("server:80 > client:1 | - SR SR SR", "0..1"),
+        ("server:80 | L L L L", "0..1"),
+    ],
+)
+def test_a_handshake_is_finished_when_the_other_end_shows_it(server: str, connections: str) -> None:
+    run = history("client:1 > server:80 | - SS - -\n" + server)
+    assert fact(run, "{client: {connections: 1}}").actual == connections
+
+
 def test_unseen_connections_count() -> None:
     run = "server:8080 | L L L\nunseen server 0 2 0\nmoment a.end 1"
     assert outcome(run, "{over: start .. a.end, server: {connections: 2}}") is PASS
@@ -65,6 +79,19 @@ def test_unseen_connections_count() -> None:
 def test_refused_attempts_are_no_connections() -> None:
     refused = "client:40000 > server:80 | E E E\nunseen client 0 2 0\ncount client AttemptFails 0 2 2"
     assert outcome(refused, "{client: {connections: 0}}") is PASS
+
+
+def test_an_end_that_was_seen_in_its_handshake_only_is_counted_once() -> None:
+    """The server's end was shown in SYN_RECV; the client's shows that the handshake was finished."""
+    run = "client:1 > server:80 | - E T T\nserver:80 > client:1 | - SR - -\nserver:80 | L L L L\nunseen server 0 0 1 0"
+    assert fact(history(run), "{server: {connections: 1}}").outcome is PASS
+    assert fact(history(run), "{server: {first_fin: 0}}").outcome is PASS
+    assert fact(history(run), "{where: {port: 9}, server: {connections: 0}}").outcome is PASS
+
+
+def test_a_connection_of_a_node_with_itself_is_counted_once_per_end() -> None:
+    run = "server:5 > server:80 | - - T T\nserver:80 | L L L L\nunseen server 0 0 1 0"
+    assert fact(history(run), "{server: {connections: 2}}").outcome is PASS
 
 
 def test_an_unseen_end_is_chosen_by_the_address_of_the_other() -> None:

@@ -6,12 +6,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
 from orchestrator.observe.counters import Counters
 from orchestrator.observe.counters import parse as parse_counters
-from orchestrator.observe.sockdiag import SockDiag, SocketRow
+from orchestrator.observe.sockdiag import SockDiag, SocketRow, sk_of
 from tests.netspace import in_netns
 
 pytestmark = pytest.mark.netns
@@ -157,3 +158,35 @@ def test_counters_of_a_kernel_that_lacks_a_name() -> None:
     text = "TcpExt: SyncookiesSent TW\nTcpExt: 5 7\n"
     assert parse_counters(text, "TcpExt") == {"TW": 7}
     assert parse_counters("", "Tcp") == {}
+
+
+def test_changes_add_up_to_the_table_whatever_way_the_buffers_went() -> None:
+    """Connections open and close in bunches, so that sockets move between mixed and uniform buffers."""
+
+    def story() -> None:
+        table, told = SockDiag(), {}
+        random = Random(7)
+        with _listener(512) as server:
+            held: list[socket.socket] = []
+            for _ in range(25):
+                for _ in range(random.randrange(120)):
+                    held.append(socket.create_connection(server.getsockname()))
+                    held.append(server.accept()[0])
+                random.shuffle(held)
+                for _ in range(random.randrange(len(held) + 1)):
+                    held.pop().close()
+                changes = table.changes()
+                for socket_id in changes.gone:
+                    del told[sk_of(socket_id)]
+                told |= {row.sk: (row.state, row.local, row.peer, row.inode) for row in changes.rows}
+                assert changes.total == len(told)
+            for one in held:
+                one.close()
+            _until(lambda: not {"ESTABLISHED", "FIN_WAIT1", "LAST_ACK"} & set(_states(table.rows())))
+            changes = table.changes()
+            for socket_id in changes.gone:
+                del told[sk_of(socket_id)]
+            told |= {row.sk: (row.state, row.local, row.peer, row.inode) for row in changes.rows}
+            assert told == {row.sk: (row.state, row.local, row.peer, row.inode) for row in table.rows()}
+
+    in_netns(story)

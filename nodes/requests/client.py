@@ -53,10 +53,10 @@ class Client:
         if unknown := sorted(set(command) - set(FIELDS)):
             raise CommandError(f"unknown field {unknown[0]!r}; there are: {', '.join(FIELDS)}")
         verbs = {"request": self._request, "close": self._close}
-        do = command.get("do")
-        if do not in verbs:
-            raise CommandError(f"unknown command {do!r}; there are: {', '.join(verbs)}")
-        verbs[do](command)
+        verb = verbs.get(str(command.get("do")))
+        if verb is None:
+            raise CommandError(f"unknown command {command.get('do')!r}; there are: {', '.join(verbs)}")
+        verb(command)
 
     def _close(self, raw: dict[str, Any]) -> None:
         name = raw.get("session")

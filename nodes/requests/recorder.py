@@ -135,11 +135,9 @@ def cause_name(error: BaseException) -> str:
         return "NameResolutionError"
     if type(last) in (OSError, TimeoutError) and isinstance(number := getattr(last, "errno", None), int):
         return errno.errorcode.get(number, "OSError")
-    for each in chain:
-        if isinstance(each, urllib3.exceptions.ConnectTimeoutError):
-            return "ConnectTimeout"
-        if isinstance(each, urllib3.exceptions.ReadTimeoutError):
-            return "ReadTimeout"
+    if isinstance(last, TimeoutError | urllib3.exceptions.TimeoutError):
+        reading = any(isinstance(each, urllib3.exceptions.ReadTimeoutError) for each in chain)
+        return "ReadTimeout" if reading else "ConnectTimeout"
     return type(last).__name__
 
 

@@ -107,12 +107,17 @@ class _Sum:
 def _connections(index: Index, node: str, inside: Inside, where: Filter) -> Tally:
     """Connections that got ESTABLISHED, by the birth of their socket on the node."""
     total = _Sum(inside)
+    half_seen = index.half_seen(node)
+    ends_of_these = {id(end) for connection in half_seen for end in (connection.client, connection.server)}
     for socket in index.sockets.get(node, ()):
+        if socket.stays[-1].state is TcpState.SYN_RECV and id(socket) in ends_of_these:
+            continue  # its connection is counted below, as one
         least, most = _became_connection(socket)
+        least = max(least, int(id(socket) in index.answered))
         matches = where.socket(socket)
         if matches is not False:
             total.add(*birth(socket), least if matches else 0, most, partial(_born_line, index, socket))
-    for connection in index.half_seen(node):
+    for connection in half_seen:
         matches = _matches(where, connection, node)
         if matches is not False:
             total.add(*connection.opened, int(matches is True), 1, partial(_half_seen_line, connection, node))

@@ -87,10 +87,9 @@ def _hidden(
                 continue
             if expected.low > 0 or gap.before - gap.after > expected.high:
                 yield f"{ends(index, socket)} perhaps in {state} between {at(gap.after)} and {at(gap.before)}"
-    for entry in index.unseen.get(node, ()):
-        out_of_range = expected.low > 0 or entry.before - entry.after > expected.high
-        if out_of_range and state in entry.states and inside.perhaps(entry.after, entry.before):
-            yield f"{node}: an unseen socket perhaps in {state} between {at(entry.after)} and {at(entry.before)}"
+    for _, after, before in index.hidden(node, frozenset({state})):
+        if (expected.low > 0 or before - after > expected.high) and inside.perhaps(after, before):
+            yield f"{node}: an unseen socket perhaps in {state} between {at(after)} and {at(before)}"
 
 
 def _truth(stay: Finished, expected: DurationRange) -> int:

@@ -68,9 +68,8 @@ class Gauge:
                     for socket, gap in gaps:
                         if (sure := self._filter.socket(socket)) is not False:
                             yield Span(gap.after, gap.before, False, int(within and sure is True), 1)
-            for entry in self._index.unseen.get(node, ()):
-                if entry.states & self._states:
-                    yield Span(entry.after, entry.before, False, 0, entry.count)
+            for entry, after, before in self._index.hidden(node, self._states):
+                yield Span(after, before, False, 0, entry.count)
 
     def actual(self, pieces: Sequence[int]) -> str:
         """The value over the pieces."""
@@ -119,8 +118,8 @@ class Gauge:
         unseen = [
             unseen_line(entry)
             for node in self.nodes
-            for entry in self._index.unseen.get(node, ())
-            if entry.after < t < entry.before and entry.states & self._states
+            for entry, after, before in self._index.hidden(node, self._states)
+            if after < t < before
         ]
         return lines + tuple(unseen[: max(0, LIMIT - len(lines))])
 

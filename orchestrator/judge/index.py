@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -13,6 +13,7 @@ from orchestrator.recording.addresses import split_address
 from orchestrator.recording.connections import birth, death, unseen_ends
 from orchestrator.recording.counters import Counters
 from orchestrator.recording.history import Connection, Gap, History, Socket, Stay, Unseen
+from orchestrator.recording.lifecycle import EMBRYONIC
 from orchestrator.recording.sockets import NodeTicks
 from orchestrator.scenario.facts import TcpState
 from orchestrator.scenario.model import Where
@@ -134,9 +135,33 @@ class Index:
         """Connections whose end on the node was counted by the kernel but seen by no tick."""
         return self._ends[0].get(node, [])
 
+    @cached_property
+    def answered(self) -> frozenset[int]:
+        """`id` of each client end whose handshake was finished, as the server's end or its node's counters show."""
+        counted = {id(connection) for found in self._ends[0].values() for connection in found}
+        return frozenset(
+            id(connection.client)
+            for connection in self.history.connections
+            if connection.client is not None
+            and (
+                any(stay.state not in EMBRYONIC for stay in connection.server.stays)
+                if connection.server is not None
+                else id(connection) in counted
+            )
+        )
+
     def wholly_unseen(self, node: str) -> list[Unseen]:
         """Sockets of the node that nothing is known of but that they lived."""
         return self._ends[1].get(node, [])
+
+    def hidden(self, node: str, states: frozenset[TcpState]) -> Iterator[tuple[Unseen, float, float]]:
+        """Unseen sockets that may have been in some of the states, with each open interval between two ticks where."""
+        times = self.ticks(node).times
+        for entry in self.unseen.get(node, ()):
+            if entry.states & states:
+                first, last = bisect_left(times, entry.after), bisect_left(times, entry.before)
+                for after, before in pairwise(times[first : last + 1]):
+                    yield entry, after, before
 
     def resolve(self, name: str) -> tuple[str, ...]:
         """The nodes that a name stands for; empty when there is none."""

@@ -61,9 +61,8 @@ class Queue:
                     for socket, gap in gaps:
                         if self._filter.socket(socket) is not False:
                             yield UNKNOWN, Span(gap.after, gap.before, False, 0, 1)
-            for entry in self._index.unseen.get(node, ()):
-                if self._state in entry.states:
-                    yield UNKNOWN, Span(entry.after, entry.before, False, 0, entry.count)
+            for entry, after, before in self._index.hidden(node, frozenset({self._state})):
+                yield UNKNOWN, Span(after, before, False, 0, entry.count)
 
     def _readings(self, socket: Socket, stay: Stay) -> Iterator[tuple[int, Span]]:
         ticks = self._index.ticks(socket.node)

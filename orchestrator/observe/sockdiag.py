@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.scenario.facts import TcpState
@@ -26,8 +27,11 @@ _LENGTH_TYPE = struct.Struct("=IH")
 # recv and send queue, uid, inode.
 _MESSAGE = struct.Struct("=16xBBBB48sIIIII")
 _BRIEF = struct.Struct("=17xs2x48s4x8s4x4s")
-_MINI_SIZE = _MESSAGE.size
-"""A minisocket (TIME_WAIT, orphaned FIN_WAIT2) is the bare message, without attributes: 88 bytes."""
+_ID, _EXPIRES = 20, 68
+_CHUNK = 1 << 16
+_MINI_SIZES = (88, 96)
+"""Lengths of a minisocket's message. One (TIME_WAIT, orphaned FIN_WAIT2) is the bare message; the privileged see
+one small attribute more (the mark). Full sockets have several attributes, so the length tells them apart."""
 
 STATES = {
     1: TcpState.ESTABLISHED,
@@ -90,23 +94,33 @@ class SockDiag:
         body = _REQUEST.pack(0, 0, 0, 0, b"", 0xFFF | 1 << 12, 0)
         self._request = _HEADER.pack(_HEADER.size + len(body), _TCPDIAG_GETSOCK, _NLM_F_REQUEST_DUMP, 1, 0) + body
         self._table: Table = {}
+        self._minis = MiniTable()
 
     def close(self) -> None:
         self._netlink.close()
 
     def changes(self) -> Changes:
         """Dump the table and compare it with the last dump of this object. Raises OSError."""
-        before = self._table
-        now: Table = {}
-        rows: list[SocketRow] = []
+        uniform: list[bytes] = []
+        table: Table = {}
+        rows: dict[bytes, SocketRow] = {}
         for buffer in self._buffers():
-            if _is_uniform(buffer):
-                _compare_uniform(buffer, before, now, rows)
+            if _is_uniform(buffer, uniform[0][0] if uniform else None):
+                uniform.append(buffer)
             else:
-                _compare_mixed(buffer, before, now, rows)
-        gone = [] if before.keys() <= now.keys() else list(before.keys() - now.keys())
-        self._table = now
-        return Changes(rows, gone, len(now))
+                _compare_mixed(buffer, self._table, table, rows)
+        minis = MiniTable(uniform)
+        came, went = minis.beside(self._minis)
+        # A minisocket whose neighbours in the dump changed may have moved between the two kinds of buffers: no news.
+        for socket_id in [socket_id for socket_id in rows if _same_mini(table[socket_id], went.get(socket_id))]:
+            del rows[socket_id]
+        rows |= {
+            socket_id: row for socket_id, row in came.items() if not _same_mini(self._table.get(socket_id), row.state)
+        }
+        gone = [socket_id for socket_id in self._table if socket_id not in table and socket_id not in came]
+        gone += [socket_id for socket_id in went if socket_id not in table and socket_id not in came]
+        self._table, self._minis = table, minis
+        return Changes(list(rows.values()), gone, len(table) + len(minis))
 
     def rows(self) -> list[SocketRow]:
         """The whole table, decoded."""
@@ -145,23 +159,78 @@ def _done_offset(buffer: bytes) -> int | None:
     return None
 
 
-def _is_uniform(buffer: bytes) -> bool:
-    """Whether all messages have the bare length. One strided slice: no loop over messages."""
-    size = len(buffer)
-    count, rest = divmod(size, _MINI_SIZE)
-    return rest == 0 and buffer[0::_MINI_SIZE] == bytes([_MINI_SIZE]) * count and not any(buffer[1::_MINI_SIZE])
+class MiniTable:
+    """The minisockets of one dump, kept as one block of messages: they come by ten thousands and have only a state.
+
+    Two dumps are compared as blocks, and record by record only between their first and their last difference.
+    """
+
+    def __init__(self, buffers: Sequence[bytes] = ()) -> None:
+        self._raw = b"".join(buffers)
+        self._size = self._raw[0] if self._raw else _MINI_SIZES[0]
+        block = bytearray(self._raw)
+        for byte in range(_EXPIRES, _EXPIRES + 4):  # the timer runs: no event
+            block[byte :: self._size] = bytes(len(self))
+        self._block = bytes(block)
+
+    def __len__(self) -> int:
+        return len(self._raw) // self._size
+
+    def beside(self, before: MiniTable) -> tuple[dict[bytes, SocketRow], dict[bytes, TcpState]]:
+        """What came or changed since `before`, and what was there and is not, or not in that state: by socket id."""
+        if self._block == before._block:
+            return {}, {}
+        start = _common_start(self._block, before._block) // self._size * self._size
+        end = _common_end(self._block[start:], before._block[start:]) // self._size * self._size
+        ours, theirs = self._records(start, end), before._records(start, end)
+        came = {
+            _id_at(self._raw, ours[record]): _row(self._raw, ours[record]) for record in ours.keys() - theirs.keys()
+        }
+        went = {_id_at(before._raw, theirs[one]): STATES[one[17]] for one in theirs.keys() - ours.keys()}
+        return came, went
+
+    def _records(self, start: int, end: int) -> dict[bytes, int]:
+        """Message without its running timer -> offset, for all but `start` bytes in front and `end` bytes behind."""
+        offsets = range(start, len(self._block) - end, self._size)
+        return {self._block[offset : offset + self._size]: offset for offset in offsets}
 
 
-def _compare_uniform(buffer: bytes, before: Table, now: Table, rows: list[SocketRow]) -> None:
-    get = before.get
-    for index, (state, socket_id, queues, inode) in enumerate(_BRIEF.iter_unpack(buffer)):
-        value = state + queues + inode
-        now[socket_id] = value
-        if get(socket_id) != value:
-            rows.append(_row(buffer, index * _MINI_SIZE))
+def _common_start(one: bytes, other: bytes) -> int:
+    """Bytes from the front in which both are equal, to the chunk."""
+    most = min(len(one), len(other))
+    return next((at for at in range(0, most, _CHUNK) if one[at : at + _CHUNK] != other[at : at + _CHUNK]), most)
 
 
-def _compare_mixed(buffer: bytes, before: Table, now: Table, rows: list[SocketRow]) -> None:
+def _common_end(one: bytes, other: bytes) -> int:
+    """Bytes from the back in which both are equal, to the chunk."""
+    at, most = 0, min(len(one), len(other))
+    while (
+        at + _CHUNK <= most
+        and one[len(one) - at - _CHUNK : len(one) - at] == other[len(other) - at - _CHUNK : len(other) - at]
+    ):
+        at += _CHUNK
+    return at
+
+
+def _is_uniform(buffer: bytes, size: int | None) -> bool:
+    """Whether all messages are minisockets of one length (`size`, when it is known). No loop over messages."""
+    length = buffer[0]
+    if buffer[1] or length not in _MINI_SIZES or len(buffer) % length or size not in (None, length):
+        return False
+    same = buffer[0::length] == bytes([length]) * (len(buffer) // length)
+    return same and not any(buffer[1::length])
+
+
+def _same_mini(value: bytes | None, state: TcpState | None) -> bool:
+    """Whether a row of the table is a minisocket in that state: no queues, no inode."""
+    return value is not None and state is not None and STATES[value[0]] is state and not any(value[1:])
+
+
+def _id_at(raw: bytes, offset: int) -> bytes:
+    return raw[offset + _ID : offset + _ID + 48]
+
+
+def _compare_mixed(buffer: bytes, before: Table, now: Table, rows: dict[bytes, SocketRow]) -> None:
     offset, end = 0, len(buffer)
     while offset < end:
         length, _ = _LENGTH_TYPE.unpack_from(buffer, offset)
@@ -169,14 +238,14 @@ def _compare_mixed(buffer: bytes, before: Table, now: Table, rows: list[SocketRo
         value = state + queues + inode
         now[socket_id] = value
         if before.get(socket_id) != value:
-            rows.append(_row(buffer, offset))
+            rows[socket_id] = _row(buffer, offset)
         offset += (length + 3) & ~3
 
 
 def _decode(buffer: bytes) -> list[SocketRow]:
-    rows: list[SocketRow] = []
+    rows: dict[bytes, SocketRow] = {}
     _compare_mixed(buffer, {}, {}, rows)
-    return rows
+    return list(rows.values())
 
 
 def _row(buffer: bytes, offset: int) -> SocketRow:

@@ -8,10 +8,11 @@ in order of birth. Only sockets of one address pair are compared, so the work is
 from __future__ import annotations
 
 import math
-from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
+from typing import NamedTuple
 
 from orchestrator.recording.addresses import ANY, node_at, split_address
 from orchestrator.recording.history import Connection, Socket, Unseen
@@ -96,13 +97,15 @@ def _can_be_one(one: Socket, other: Socket) -> bool:
     """Whether two sockets of one address pair can be ends of one connection.
 
     They are born at the same time, or seen at the same time, or the second is born while the first waits for it with
-    its handshake. That one may have gone when the other came is not enough: the port was used again.
+    its handshake. Births in successive intervals are at the same time too: nodes are sampled one after the other, and
+    a loop of short connections meets that small difference often. That the one may have gone when the other came is
+    not enough: the port was used again.
     """
     early, late = sorted((one, other), key=birth)
     late_from = birth(late)[0]
     if late_from >= death(early):
         return False
-    if late_from < birth(early)[1] or early.stays[-1].last >= late.stays[0].first:
+    if late_from <= birth(early)[1] or early.stays[-1].last >= late.stays[0].first:
         return True
     waiting = [stay for stay in early.stays if stay.first <= late_from]
     return bool(waiting) and waiting[-1].state in EMBRYONIC
@@ -219,59 +222,65 @@ def _leaves_open(socket: Socket) -> tuple[float, float] | None:
 def unseen_ends(
     connections: Iterable[Connection], unseen: Iterable[Unseen]
 ) -> tuple[dict[str, list[Connection]], list[Unseen]]:
-    """Which connections have an end that was unseen but counted, by the node of that end; and what is left unseen.
+    """Which connections have an end that the kernel counted but no tick saw, by the node of that end; and what is
+    left unseen.
 
     An end is taken for one of a node's unseen sockets when that one can have lived while the connection came to be.
-    The earliest interval is used up first, which matches as many as can be matched.
+    An end that was last seen in SYN_RECV, and whose peer got further, is such an end too: it was counted when its
+    handshake was finished, and nobody saw that.
     """
-    missing: dict[str, list[Connection]] = defaultdict(list)
+    missing: dict[str, list[_Missing]] = defaultdict(list)
     for connection in connections:
-        if connection.opened[0] == -math.inf:
-            continue
-        if connection.client is None and connection.client_node is not None:
-            missing[connection.client_node].append(connection)
-        elif connection.server is None and connection.server_node is not None:
-            missing[connection.server_node].append(connection)
+        client, server = connection.client, connection.server
+        for end, node, other in (
+            (client, connection.client_node, server),
+            (server, connection.server_node, client),
+        ):
+            if node is not None and other is not None and _uncounted(end) and connection.opened[0] > -math.inf:
+                missing[node].append(_Missing(connection.opened[0], _counted_until(other), connection))
     by_node: dict[str, list[Unseen]] = defaultdict(list)
     for entry in unseen:
-        insort(by_node[entry.node], entry, key=lambda item: item.after)
+        by_node[entry.node].append(entry)
     matched: dict[str, list[Connection]] = defaultdict(list)
     left: list[Unseen] = []
     for node, entries in by_node.items():
-        left += _use_up(entries, missing.get(node, []), matched[node])
+        left += _use_up(sorted(entries, key=lambda entry: entry.before), missing.get(node, []), matched[node])
     return dict(matched), left
 
 
-def _use_up(entries: list[Unseen], missing: list[Connection], matched: list[Connection]) -> list[Unseen]:
+class _Missing(NamedTuple):
+    """A connection with an end that was not seen, or not seen enough, and when the kernel must have counted that."""
+
+    since: float
+    until: float
+    connection: Connection
+
+
+def _uncounted(end: Socket | None) -> bool:
+    """Whether the end was not seen in any state in which the kernel has counted it."""
+    return end is None or (end.stays[-1].state is TcpState.SYN_RECV and death(end) < math.inf)
+
+
+def _counted_until(other: Socket) -> float:
+    """Until when an end must have been counted, judging by the other one."""
+    established = next((stay.first for stay in other.stays if stay.state not in EMBRYONIC), math.inf)
+    return min(death(other), established + _HANDSHAKE)
+
+
+def _use_up(entries: list[Unseen], missing: list[_Missing], matched: list[Connection]) -> list[Unseen]:
+    """Takes the earliest interval that fits: since all times only grow, no other choice matches more."""
     used = [0] * len(entries)
-    waiting = sorted(missing, key=lambda item: item.opened)
-    # Nodes are sampled one after the other: one end may be counted a tick before the other is seen. Try without first.
-    for touching in (False, True):
-        still: list[Connection] = []
-        position = 0
-        for connection in waiting:
-            opened, until = connection.opened[0], _counted_until(connection)
-            while position < len(entries) and (
-                entries[position].before < opened
-                or (entries[position].before == opened and not touching)
-                or used[position] >= entries[position].most
-            ):
-                position += 1
-            if position < len(entries) and entries[position].after < until:
-                used[position] += 1
-                matched.append(connection)
-            else:
-                still.append(connection)
-        waiting = still
+    position = 0
+    for since, until, connection in sorted(missing, key=itemgetter(0, 1)):
+        # Nodes are sampled one after the other: one end may be counted a tick before the other is seen.
+        while position < len(entries) and (
+            entries[position].before < since or used[position] >= entries[position].most
+        ):
+            position += 1
+        if position < len(entries) and entries[position].after < until:
+            used[position] += 1
+            matched.append(connection)
     return [_rest(entry, taken) for entry, taken in zip(entries, used, strict=True) if entry.count > taken]
-
-
-def _counted_until(connection: Connection) -> float:
-    """When the unseen end must have been counted, judging by the end that was seen."""
-    seen = connection.client or connection.server
-    assert seen is not None
-    established = next((stay.first for stay in seen.stays if stay.state not in EMBRYONIC), math.inf)
-    return min(death(seen), established + _HANDSHAKE)
 
 
 def _rest(entry: Unseen, taken: int) -> Unseen:

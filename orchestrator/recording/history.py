@@ -66,8 +66,8 @@ class Socket:
 class Unseen:
     """Up to `count` sockets of `node` lived inside the open interval (after, before), by the kernel's counters.
 
-    They were in some of `states` there. `least` to `most` of them got as far as ESTABLISHED; the others failed to
-    connect.
+    They were in some of `states` there, each between two successive ticks: at none of the ticks inside. `least` to
+    `most` of them got as far as ESTABLISHED; the others failed to connect.
     """
 
     node: str

@@ -11,6 +11,8 @@ latter counts short timers, not early deaths), or when the gap starts in FIN_WAI
 And it can only have been cut short by a RST (some node's OutRsts rose, shortly before at the earliest, since a RST
 may be under way for a while) or by a new connection that took its address pair (ActiveOpens or PassiveOpens rose). No
 counter shows an early death itself.
+
+In the same way a socket is born through SYN_SENT only when its node sent a SYN: when ActiveOpens rose.
 """
 
 from __future__ import annotations
@@ -162,35 +164,49 @@ def _to_socket(life: Life, ticks: NodeTicks, rule: GapRule) -> Socket:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """What the counters let happen inside a gap: a SYN sent, a minisocket armed, a TIME_WAIT cut short."""
+
+    called: bool
+    armed: bool
+    cut_short: bool
+
+
 class GapRule:
     """Which states are possible in a gap; see the top of this file."""
 
     def __init__(self, ticks: NodeTicks, counters: Counters) -> None:
         self._ticks = ticks
         self._counters = counters
-        self._known: dict[tuple[str, float, float], tuple[bool, bool]] = {}
+        self._known: dict[tuple[str, float, float], _Moved] = {}
 
     def states(self, node: str, after: float, before: float, start: TcpState, end: TcpState) -> frozenset[TcpState]:
         """The states on a path from `start` to `end` that a socket can have been in inside (after, before)."""
         states = between(start, end)
-        time_wait = TcpState.TIME_WAIT
-        if time_wait in (start, end) or time_wait not in states or before - after >= TIME_WAIT_SECONDS:
-            return states
-        armed, cut_short = self._time_wait(node, after, before)
-        if cut_short and (armed or start is TcpState.FIN_WAIT2):
-            return states
-        return states - {time_wait}
+        if TcpState.TIME_WAIT in states - {start, end} and before - after < TIME_WAIT_SECONDS:
+            moved = self._moved(node, after, before)
+            if not (moved.cut_short and (moved.armed or start is TcpState.FIN_WAIT2)):
+                states -= {TcpState.TIME_WAIT}
+        if TcpState.SYN_SENT in states - {start, end} and not self._moved(node, after, before).called:
+            states -= {TcpState.SYN_SENT}
+        return states
 
-    def _time_wait(self, node: str, after: float, before: float) -> tuple[bool, bool]:
-        """Whether a minisocket may have been armed in the gap, and whether one may have been cut short."""
+    def _moved(self, node: str, after: float, before: float) -> _Moved:
         key = (node, after, before)
         if key not in self._known:
+            # A tick reads a table and then the counters: what happened between the two was counted a tick early.
+            since = self._ticks.before(after)
+            since = after if since is None else since
             # The group of TW is read seldom: the first tick this much later has surely read it.
             read = self._ticks.from_(before + TCPEXT_EVERY) or self._ticks.times[-1]
-            armed = any(self._rose(node, name, after, read) for name in ("TW", "TWKilled"))
-            reset = any(self._rose(other, "OutRsts", after - _RST_UNDER_WAY, before) for other in self._counters.series)
-            taken_over = any(self._rose(node, name, after, before) for name in ("ActiveOpens", "PassiveOpens"))
-            self._known[key] = (armed, reset or taken_over)
+            called = self._rose(node, "ActiveOpens", since, before)
+            reset = any(self._rose(other, "OutRsts", since - _RST_UNDER_WAY, before) for other in self._counters.series)
+            self._known[key] = _Moved(
+                called=called,
+                armed=any(self._rose(node, name, since, read) for name in ("TW", "TWKilled")),
+                cut_short=reset or called or self._rose(node, "PassiveOpens", since, before),
+            )
         return self._known[key]
 
     def _rose(self, node: str, name: str, after: float, until: float) -> bool:

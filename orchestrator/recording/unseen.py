@@ -1,17 +1,22 @@
 """Sockets that no tick saw, told from the kernel's counters of opened connections.
 
 ActiveOpens rises when a SYN is sent (a socket enters SYN_SENT), PassiveOpens when a handshake is finished on the
-listening side (a socket that a table may have shown in SYN_RECV before). So, in the interval between two ticks,
+listening side (a socket that a table may have shown in SYN_RECV before). So, up to a tick,
 
-    opened (rise of both counters) - sockets of the tables that were counted there = sockets that lived unseen,
+    opened (rise of both counters) - sockets of the tables that were counted = sockets that lived unseen + in flight,
 
-where a socket is counted in the interval of its first sighting, one first seen in SYN_RECV in the interval in which it
-left that state, and one that went from SYN_RECV straight out of the tables perhaps there and perhaps never.
+where a socket is counted by the tick that first shows it, one first seen in SYN_RECV by the tick that shows it in
+another state, and one that went from SYN_RECV straight out of the tables perhaps and perhaps not.
 
-The difference can be negative. A node's table is read before its counters, so a socket born between the two
-readings is counted one tick before it is seen: +1, then -1. A negative difference is therefore settled with the
-interval before, then (for samplers that read in the other order) with the one after. What is left is dropped: it
-is a socket that the kernel does not count, such as one restored by TCP_REPAIR.
+*In flight* are the sockets that were opened while the tick was taken: a node's table is read before its counters, so
+the counters know them already and only the next table shows them. A loop of short connections meets that in every
+second tick, so the difference goes up and down by ones and twos. Three things are certain. The number of unseen sockets
+never falls, so it is at most the least difference from there on. It is at least the difference less what can have
+been in flight: sockets that the next tick counts, and that this one opened. And at the last tick nothing is in flight
+that matters: it lived after the recording. So each unseen socket has a first and a last interval in which it may
+have lived, most often the same.
+
+A difference below zero means a socket that the kernel never counts (one restored by TCP_REPAIR): it is set to zero.
 
 AttemptFails rises when a socket goes from SYN_SENT or SYN_RECV to CLOSED by a RST. Connection attempts that were
 refused are unseen sockets too, and are no connections.
@@ -20,7 +25,9 @@ refused are unseen sockets too, and are no connections.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, groupby, pairwise
 
 from orchestrator.recording.counters import Counters
 from orchestrator.recording.history import Unseen
@@ -39,22 +46,23 @@ class _Seen:
 
 
 def count_unseen(node: str, lives: list[Life], ticks: NodeTicks, counters: Counters) -> list[Unseen]:
-    """The unseen sockets of one node, by interval between two of its ticks."""
-    seen = _tally(lives, ticks)
-    intervals = list(zip(ticks.times, ticks.times[1:], strict=False))
-    excess = [_opened(counters, node, after, before) - seen[before].counted for after, before in intervals]
-    _settle(excess)
-    gaps = GapRule(ticks, counters)
+    """The unseen sockets of one node, in order of time: both ends of their intervals only grow."""
+    by_tick = _tally(lives, ticks)
+    intervals = list(pairwise(ticks.times))
+    seen = [by_tick[before] for _, before in intervals]
+    opened = [_opened(counters, node, after, before) for after, before in intervals]
+    places = _places(opened, [each.counted for each in seen])
     listens = any(life.state is TcpState.LISTEN for life in lives)
+    gaps = GapRule(ticks, counters)
     found: list[Unseen] = []
-    for (after, before), count in zip(intervals, excess, strict=True):
-        if count > 0:
-            fails = counters.rise(node, "AttemptFails", after, before)
-            least, most = _established(count, fails, seen[before], listens)
-            states = gaps.states(node, after, before, TcpState.CLOSED, TcpState.CLOSED)
-            if most == 0:
-                states = frozenset({TcpState.SYN_SENT, TcpState.CLOSED})
-            found.append(Unseen(node, after, before, count, least, most, states))
+    for (first, last), entries in groupby(places):
+        count, after, before = sum(1 for _ in entries), intervals[first][0], intervals[last][1]
+        fails = counters.rise(node, "AttemptFails", after, before)
+        least, most = _established(count, fails, seen[first : last + 1], listens)
+        states = gaps.states(node, after, before, TcpState.CLOSED, TcpState.CLOSED)
+        if most == 0:
+            states = frozenset({TcpState.SYN_SENT, TcpState.CLOSED})
+        found.append(Unseen(node, after, before, count, least, most, states))
     return found
 
 
@@ -81,18 +89,27 @@ def _opened(counters: Counters, node: str, after: float, before: float) -> int:
     return sum(counters.rise(node, name, after, before) or 0 for name in ("ActiveOpens", "PassiveOpens"))
 
 
-def _settle(excess: list[int]) -> None:
-    """Cancel each negative entry with its neighbours, the earlier one first; drop what is left of it."""
-    for position, value in enumerate(excess):
-        for other in (position - 1, position + 1):
-            if value < 0 and 0 <= other < len(excess) and excess[other] > 0:
-                settled = min(-value, excess[other])
-                excess[other] -= settled
-                value += settled
-        excess[position] = max(0, value)
+def _places(opened: Sequence[int], counted: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """For each unseen socket, the first and the last interval in which it may have lived."""
+    difference = list(
+        accumulate((up - down for up, down in zip(opened, counted, strict=True)), lambda a, b: max(0, a + b))
+    )
+    if not difference:
+        return
+    most = list(accumulate(reversed(difference), min))[::-1]
+    in_flight = [min(up, following) for up, following in zip(opened, [*counted[1:], 0], strict=True)]
+    least = list(accumulate((value - out for value, out in zip(difference, in_flight, strict=True)), max))
+    first = last = 0
+    for number in range(1, most[-1] + 1):
+        while most[first] < number:
+            first += 1
+        # At the last tick the two bounds meet, so there is an end to this.
+        while least[last] < number:
+            last += 1
+        yield first, max(first, last)
 
 
-def _established(count: int, fails: int | None, seen: _Seen, listens: bool) -> tuple[int, int]:
+def _established(count: int, fails: int | None, seen: Sequence[_Seen], listens: bool) -> tuple[int, int]:
     """How many of `count` unseen sockets got ESTABLISHED, at least and at most.
 
     A failure is one of theirs for sure when nothing else can have failed there: no socket of the tables, and no
@@ -100,6 +117,6 @@ def _established(count: int, fails: int | None, seen: _Seen, listens: bool) -> t
     """
     if fails is None:
         return 0, count
-    least = max(0, count - seen.perhaps - fails)
-    most = count if listens or seen.failed else max(least, count - fails)
+    least = max(0, count - sum(each.perhaps for each in seen) - fails)
+    most = count if listens or any(each.failed for each in seen) else max(least, count - fails)
     return least, most

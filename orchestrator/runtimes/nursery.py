@@ -11,6 +11,7 @@ Rootless, the nursery first becomes root of a user namespace of its own; everyth
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import json
 import os
@@ -18,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -43,7 +45,9 @@ def main() -> None:
         control.send(json.dumps({"error": f"namespaces are refused: {error}"}).encode())
         return
     control.send(json.dumps({"ready": os.getpid()}).encode())
-    Nursery(control).serve()
+    # What the forked children will use is loaded once, here, and the collector must not touch the pages they share.
+    gc.disable()
+    Nursery(control, _load_init()).serve()
 
 
 def _prepare(*, rootless: bool) -> None:
@@ -57,8 +61,9 @@ def _prepare(*, rootless: bool) -> None:
 class Nursery:
     """Serves one simctl. Forked keepers answer through a pipe, so that many nodes are born at the same time."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, init_main: Callable[[list[str]], int]) -> None:
         self._control = control
+        self._init_main = init_main
         self._births: dict[int, str] = {}
         self._keepers: list[int] = []
         self._poll = select.poll()
@@ -92,7 +97,7 @@ class Nursery:
         keeper = os.fork()
         if keeper == 0:
             os.close(read_end)
-            _keeper(request, fds, write_end)
+            _keeper(request, fds, write_end, self._init_main)
         self._keepers.append(keeper)  # never waited for before the end, so its pid stays its own
         os.close(write_end)
         for fd in fds:
@@ -111,7 +116,7 @@ class Nursery:
         self._control.send(json.dumps(message).encode())
 
 
-def _keeper(request: dict[str, Any], fds: list[int], report: int) -> NoReturn:
+def _keeper(request: dict[str, Any], fds: list[int], report: int, init_main: Callable[[list[str]], int]) -> NoReturn:
     """Make the namespaces, fork init into them, and wait for it."""
     nursery = os.getppid()
     status = 1
@@ -125,7 +130,7 @@ def _keeper(request: dict[str, Any], fds: list[int], report: int) -> NoReturn:
         child = os.fork()
         if child == 0:
             os.close(parent_end)
-            _init(request, fds, alive, report)
+            _init(request, fds, alive, report, init_main)
         os.close(alive)
         for fd in fds:
             os.close(fd)
@@ -140,7 +145,9 @@ def _keeper(request: dict[str, Any], fds: list[int], report: int) -> NoReturn:
         os._exit(status & 0xFF)
 
 
-def _init(request: dict[str, Any], fds: list[int], alive: int, report: int) -> NoReturn:
+def _init(
+    request: dict[str, Any], fds: list[int], alive: int, report: int, init_main: Callable[[list[str]], int]
+) -> NoReturn:
     """Inside the new namespaces, as pid 1: make the node's view of the machine, then become nodes/base/init.py."""
     try:
         linux.die_with_parent(signal.SIGKILL)
@@ -162,16 +169,17 @@ def _init(request: dict[str, Any], fds: list[int], alive: int, report: int) -> N
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir("/tmp")
-    os._exit(_load_init().main(request["argv"]))
+    os._exit(init_main(request["argv"]))
 
 
-def _load_init() -> Any:
-    """The init of the images, loaded from its file: nodes/ is data, not a package."""
+def _load_init() -> Callable[[list[str]], int]:
+    """main() of the images' init, loaded from its file: nodes/ is data, not a package."""
     spec = importlib.util.spec_from_file_location("simctl_init", NODES / "base" / "init.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    main: Callable[[list[str]], int] = module.main
+    return main
 
 
 def _make_mounts(request: dict[str, Any]) -> None:
