@@ -144,6 +144,14 @@ class Lab:
             self.pids[name] = node.pid
             self.channels[name] = Channel(node, self.log(name), self._on_event)
             self._node_event(name, "started", pid=node.pid, **node.detail)
+        for planned in self.topology.nodes:
+            if self._starts_early(planned):
+                self.channels[planned.name].go()
+
+    def _starts_early(self, node: Node) -> bool:
+        """A node that must wait for a healthy one starts in its turn."""
+        kind = self._kinds.get(node.kind or "")
+        return kind is not None and kind.early and "service_healthy" not in node.depends_on.values()
 
     def _wire(self) -> None:
         assert self.plan is not None
@@ -169,7 +177,7 @@ class Lab:
         pending: list[Node] = []
         for wave in start_order(self.topology):
             for node in wave:
-                if node.kind is not None:
+                if node.kind is not None and not self._starts_early(node):
                     self.channels[node.name].go()
                 pending.append(node)
             now = [node for node in pending if node.service in waited_for]
@@ -303,6 +311,7 @@ class Lab:
 
     def _down(self) -> None:
         self._progress("down")
+        self._probe.begin_close()
         for channel in self.channels.values():
             channel.close()
         self.runtime.stop()

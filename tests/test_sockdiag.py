@@ -164,7 +164,8 @@ def test_changes_add_up_to_the_table_whatever_way_the_buffers_went() -> None:
     """Connections open and close in bunches, so that sockets move between mixed and uniform buffers."""
 
     def story() -> None:
-        table, told = SockDiag(), {}
+        table = SockDiag()
+        told: dict[str, tuple[object, ...]] = {}
         random = Random(7)
         with _listener(512) as server:
             held: list[socket.socket] = []

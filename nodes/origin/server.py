@@ -1,8 +1,8 @@
 """The reference server: what a Java server of the classic kind does with its connections, and why, in the open.
 
 One thread per connection with blocking reads. h11 reads the requests. Keep-alive as RFC 9112 section 9 says. Events on
-standard output as nodes/README.md says, each before its effect can be seen on the wire. When its idle timer fires the
-server simply close()s, as Winstone did: FIN, and if a request arrives in that very moment, a RST.
+standard output as nodes/README.md says. When its idle timer fires the server simply close()s, as Winstone did: FIN, and
+if a request arrives in that very moment, a RST.
 """
 
 from __future__ import annotations
@@ -122,8 +122,10 @@ class Connection:
             return
         if reason in ("request", "limit", "error"):
             self._drain()
-        tell({"ev": "closed", "t": time.monotonic(), **self._names, "reason": reason, "requests": self._count})
+        now = time.monotonic()
+        # Told afterwards: between the last response and its FIN every microsecond counts, or the client closes first.
         self._sock.close()
+        tell({"ev": "closed", "t": now, **self._names, "reason": reason, "requests": self._count})
 
     def _serve(self) -> str:
         """Answer requests until one of them was the last; returns why."""

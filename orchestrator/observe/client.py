@@ -56,11 +56,15 @@ class ProbeClient:
     def alive(self) -> bool:
         return not self._ended
 
-    def close(self) -> None:
-        """End the probe: its input ends, and everything that it made in the kernel goes with it."""
+    def begin_close(self) -> None:
+        """End the probe's input: it ends, and everything that it made in the kernel goes with it."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
+
+    def close(self) -> None:
+        """Wait until the probe is gone."""
+        self.begin_close()
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:

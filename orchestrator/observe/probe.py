@@ -18,11 +18,11 @@ An answer is `{"re": id, ...}` or `{"re": id, "error": text}`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -162,7 +162,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(BrokenPipeError):  # simctl is gone: nothing to do and nobody to tell
         main()
-    except BrokenPipeError:  # simctl is gone: nothing to do and nobody to tell
-        sys.exit(0)
+    os._exit(0)  # nothing is buffered, and taking an interpreter apart costs 50 ms

@@ -15,13 +15,9 @@ from orchestrator.linux import inside_netns
 from orchestrator.observe.counters import Counters
 from orchestrator.observe.owner import owners
 from orchestrator.observe.sockdiag import Changes, SockDiag, SocketRow, sk_of
-from orchestrator.recording.events import Event
+from orchestrator.recording.events import TCPEXT_EVERY, Event
 
 Clock = Callable[[], float]
-
-_TCPEXT_EVERY = 1.0
-"""Seconds between readings of the large counter group, besides named moments. It costs as much as a whole table."""
-
 
 @dataclass(slots=True)
 class Observed:
@@ -75,17 +71,17 @@ class Sampler:
         t = self._clock()
         all_groups = moment or t >= self._next_tcpext
         if all_groups:
-            self._next_tcpext = t + _TCPEXT_EVERY
+            self._next_tcpext = t + TCPEXT_EVERY
         events: list[Event] = []
         counters: dict[str, dict[str, int]] = {}
         missed: list[str] = []
         for node in self.nodes.values():
             try:
                 changes = node.table.changes()
-                moved = node.counters.changes(all_groups=all_groups)
             except OSError:
                 missed.append(node.name)
                 continue
+            moved = node.counters.changes(all_groups=all_groups)
             if moved:
                 counters[node.name] = moved
             if changes.rows or changes.gone:

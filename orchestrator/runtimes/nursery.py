@@ -222,3 +222,4 @@ def _bind_volume(volume: dict[str, Any], fd: int) -> None:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # nothing is buffered, and simctl waits

@@ -80,6 +80,8 @@ class Kind(_Model):
     role: Literal["client", "server", "proxy", "middle", "host"]
     title: str
     events: bool = False
+    early: bool = False
+    """Its program may start before the node is wired: it waits for commands, or listens on every address."""
     ready: Ready = Ready(port=None, event=None)
     entrypoint: tuple[str, ...] = Field(min_length=1)
     knobs: dict[str, Knob] = {}

@@ -3,6 +3,7 @@ package simctl;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
+import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 
@@ -12,12 +13,17 @@ final class Events {
 
     private Events() {}
 
-    /** Fields are put in order; values are String, Number, Map of such, or null. */
+    /** What happens now. */
     static void tell(String ev, Map<String, ?> fields) {
+        tell(ev, System.nanoTime(), fields);
+    }
+
+    /** `nanos` as nanoTime() gave it. Fields are put in order; values are String, Number, Map of such, or null. */
+    static void tell(String ev, long nanos, Map<String, ?> fields) {
         StringBuilder json = new StringBuilder("{\"ev\":");
         append(json, ev);
         // nanoTime() is CLOCK_MONOTONIC on Linux: the same clock as Python's time.monotonic().
-        json.append(",\"t\":").append(String.format("%.9f", System.nanoTime() / 1e9));
+        json.append(",\"t\":").append(BigDecimal.valueOf(nanos, 9).toPlainString());
         fields.forEach((name, value) -> {
             json.append(',');
             append(json, name);

@@ -71,16 +71,14 @@ final class Wire extends SocketChannelEndPoint {
     @Override
     protected void doShutdownOutput() {
         if (!leaks()) {
-            tellClosed();
-            super.doShutdownOutput();
+            tellClosed(super::doShutdownOutput);
         }
     }
 
     @Override
     public void doClose() {
         if (!leaks()) {
-            tellClosed();
-            super.doClose();
+            tellClosed(super::doClose);
         }
     }
 
@@ -88,15 +86,21 @@ final class Wire extends SocketChannelEndPoint {
         return leak && endOfFile && last == null && !Main.stopping;
     }
 
-    private synchronized void tellClosed() {
-        if (told) {
-            return;
+    /** Act first: between the last response and its FIN every microsecond counts, or the client closes first. */
+    private void tellClosed(Runnable act) {
+        long now = System.nanoTime();
+        String why = reason();
+        act.run();
+        synchronized (this) {
+            if (told) {
+                return;
+            }
+            told = true;
         }
-        told = true;
         Map<String, Object> fields = new LinkedHashMap<>(names);
-        fields.put("reason", reason());
+        fields.put("reason", why);
         fields.put("requests", requests);
-        Events.tell("closed", fields);
+        Events.tell("closed", now, fields);
     }
 
     private String reason() {
