@@ -44,7 +44,7 @@ def up_and_down(topology_file: Path, runtime_name: str) -> None:
         logs = folder / "logs"
         logs.mkdir()
         choice = select.choose(runtime_name, topology, kinds)
-        runtime: Runtime = select.create(choice, topology, kinds, logs, allow_exec=True, progress=lambda text: None)
+        runtime: Runtime = select.create(choice, topology, kinds, allow_exec=True, progress=lambda text: None)
         with Lab(topology, runtime, kinds, LabFolder(folder / "events.jsonl", logs, folder / "ss")):
             pass
 

@@ -17,3 +17,5 @@ class ExitCode(IntEnum):
     """No expectation failed, but at least one could not be decided."""
     INTERRUPTED = 130
     """Ctrl-C or SIGTERM, after an orderly teardown."""
+    OUTPUT_CLOSED = 141
+    """The reader of the output went away (`simctl ... | head`): as a program that SIGPIPE ends."""

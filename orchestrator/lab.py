@@ -43,11 +43,12 @@ _HTTP_PORT_FLAG = re.compile(r"--httpPort[= ](\d+)")
 
 @dataclass(frozen=True, slots=True)
 class LabFolder:
-    """Where a lab writes: the event file, node logs, socket texts by moment."""
+    """Where a lab writes: the event file, node logs, socket texts by moment; captures of its networks, if any."""
 
     events: Path
     logs: Path
     texts: Path
+    captures: Path | None = None
 
 
 class Lab:
@@ -62,6 +63,7 @@ class Lab:
         *,
         scenario: str = "",
         period: float = PERIOD,
+        trace: bool = True,
         ready_timeout: float = READY_TIMEOUT,
         progress: Callable[[str], None] = lambda text: None,
     ) -> None:
@@ -74,6 +76,7 @@ class Lab:
         self._folder = folder
         self._scenario = scenario
         self._period = period
+        self._trace = trace
         self._ready_timeout = ready_timeout
         self._progress = progress
         self._zero = 0.0
@@ -156,6 +159,13 @@ class Lab:
     def _wire(self) -> None:
         assert self.plan is not None
         self._probe.call("start", userns=self.runtime.user_namespace, zero=self._zero, period=self._period)
+        if self._trace:
+            answer = self._probe.call(
+                "trace", addresses=self.plan.nodes, unprivileged=self.runtime.user_namespace is not None
+            )
+            untraced = answer["untraced"]
+            if untraced:
+                self.note(f"no kernel trace ({untraced}): samples {self._period * 1000:g} ms apart are all there is")
         self._probe.call(
             "wire",
             networks=[network.name for network in self.topology.networks],
@@ -165,6 +175,9 @@ class Lab:
             pids=self.pids,
             sysctls={node.name: dict(node.sysctls) for node in self.topology.nodes},
         )  # fmt: skip
+        if self._folder.captures is not None:
+            self._folder.captures.mkdir()
+            self._probe.call("capture", folder=str(self._folder.captures.resolve()))
 
     def _let_go(self) -> None:
         """Start programs in the order of `depends_on`, waiting where a service must be healthy first."""
@@ -192,13 +205,18 @@ class Lab:
             for node in list(waiting):
                 channel = self.channels[node.name]
                 if not channel.alive:
-                    raise channel.failure(f"died at start ({channel.exited or self.runtime.exited(node.name)})")
+                    how = channel.exited or self.runtime.exited(node.name)
+                    raise channel.failure(f"died at start ({how})", place=node.place)
                 if self._is_ready(node):
                     waiting.remove(node)
                     self._node_event(node.name, "ready")
             if waiting and time.monotonic() > deadline:
-                channel = self.channels[waiting[0].name]
-                raise channel.failure(f"was not ready within {self._ready_timeout:g} s: {self._awaited(waiting[0])}")
+                late = waiting[0]
+                raise self.channels[late.name].failure(
+                    f"was not ready within {self._ready_timeout:g} s: {self._awaited(late)}",
+                    place=late.place,
+                    hint="give it longer with --ready-timeout, if it is only slow",
+                )
             if waiting:
                 time.sleep(_POLL)
 
@@ -216,7 +234,7 @@ class Lab:
         if kind is None:
             return "its health check does not pass"
         port = self._port(node, kind)
-        return "it never said so" if port is None else f"it does not listen on port {port}"
+        return "its program never said that it is" if port is None else f"it does not listen on port {port}"
 
     def _port(self, node: Node, kind: Kind) -> int | None:
         """The port on which the node will listen: the kind's own, unless a flag or the knob HTTP_PORT moves it."""
@@ -270,11 +288,28 @@ class Lab:
         if not self._probe.alive:
             self._probe.call("sample", on=False)
 
+    def check_recording(self) -> None:
+        """After the lab is down: raise when not all of the story could be written."""
+        self._writer.check()
+
     def finish(self, outcome: str, detail: str = "") -> None:
         """Close the recording: `done`, `interrupted` or `failed`. The teardown is no part of the story."""
         with contextlib.suppress(EnvironmentFailure):  # the probe may be what failed
             self.sample(on=False)
+            self._probe.call("trace_end")
+        if self._folder.captures is not None:
+            self._end_capture(self._folder.captures)
         self._writer.write({"t": round(self.now(), 6), "ev": "end", "outcome": outcome, "detail": detail})
+
+    def _end_capture(self, folder: Path) -> None:
+        with contextlib.suppress(EnvironmentFailure):  # the files are finished without the probe too
+            for network, captured in self._probe.call("capture_end")["networks"].items():
+                text = f"{captured['frames']} frames in {folder.name}/{network}.pcapng"
+                if captured["dropped"]:
+                    text += f", {captured['dropped']} lost: this machine was too busy to keep up"
+                if captured["error"]:
+                    text += f", which ends early: {captured['error']}"
+                self.note(f"capture: {text}")
 
     def log(self, name: str) -> Path:
         return self._folder.logs / f"{name}.log"

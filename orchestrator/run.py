@@ -12,10 +12,11 @@ from orchestrator.errors import InputError, SimctlError
 from orchestrator.judge.judge import judge
 from orchestrator.judge.verdict import Verdict, overall
 from orchestrator.lab import READY_TIMEOUT, Lab, LabFolder
-from orchestrator.recording.folder import RunFolder
+from orchestrator.recording.folder import RunFolder, storage_errors
 from orchestrator.recording.history import History
 from orchestrator.report.model import RunReport
 from orchestrator.runtimes import select
+from orchestrator.runtimes.base import Runtime
 from orchestrator.scenario.check import check_scenario
 from orchestrator.scenario.loaded import LoadedScenario
 from orchestrator.scenario.loader import load_scenario, parse_scenario
@@ -36,6 +37,7 @@ class Options:
     variables: Mapping[str, str] = field(default_factory=dict)
     output: Path = Path("runs")
     allow_exec: bool = False
+    capture: bool = False
     ready_timeout: float = READY_TIMEOUT
 
 
@@ -72,21 +74,23 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
     progress(f"runtime {choice.name}: {choice.why}")
     for note in prepared.topology.notes:
         progress(f"{note.place}: {note.text}")
+    runtime = select.create(choice, prepared.topology, prepared.kinds, allow_exec=options.allow_exec, progress=progress)
     folder = RunFolder.create(options.output, prepared.scenario.name)
-    folder.keep_sources(prepared.loaded.source.path, prepared.topology.path)
-    folder.write_environment(describe_machine(choice.name, prepared.topology))
-    _execute(prepared, choice, options, folder, progress)
-    progress("judge")
-    return judge_folder(folder)
+    with storage_errors(folder.path):
+        folder.keep_sources(prepared.loaded.source.path, prepared.topology.path)
+        folder.write_environment(describe_machine(choice.name, prepared.topology))
+        _execute(prepared, runtime, options, folder, progress)
+        progress("judge")
+        report = judge_folder(folder)
+        folder.write_verdicts(report.verdicts)
+    return report
 
 
 def judge_folder(folder: RunFolder) -> RunReport:
-    """Hold a recording against the expectations of the scenario in it, and keep the verdicts."""
+    """Hold a recording against the expectations of the scenario in it."""
     scenario = parse_scenario(load_yaml(folder.scenario))
     history = folder.history()
-    verdicts = judge(scenario.expect, history)
-    folder.write_verdicts(verdicts)
-    return _report(folder, scenario, history, verdicts)
+    return _report(folder, scenario, history, judge(scenario.expect, history))
 
 
 def stored_report(folder: RunFolder) -> RunReport:
@@ -109,13 +113,8 @@ def _report(folder: RunFolder, scenario: Scenario, history: History, verdicts: l
     )
 
 
-def _execute(
-    prepared: Prepared, choice: select.Choice, options: Options, folder: RunFolder, progress: Progress
-) -> None:
-    files = LabFolder(folder.events, folder.logs, folder.ss)
-    runtime = select.create(
-        choice, prepared.topology, prepared.kinds, files.logs, allow_exec=options.allow_exec, progress=progress
-    )
+def _execute(prepared: Prepared, runtime: Runtime, options: Options, folder: RunFolder, progress: Progress) -> None:
+    files = LabFolder(folder.events, folder.logs, folder.ss, folder.captures if options.capture else None)
     progress(f"up: {len(prepared.topology.nodes)} nodes")
     lab = Lab(
         prepared.topology,
@@ -128,7 +127,8 @@ def _execute(
     )
     with lab:
         try:
-            run_steps(prepared.scenario, lab, progress, folder.logs)
+            with storage_errors(folder.path):
+                run_steps(prepared.scenario, lab, progress, folder.logs)
         except KeyboardInterrupt:
             lab.finish("interrupted")
             raise
@@ -136,6 +136,7 @@ def _execute(
             lab.finish("failed", str(error))
             raise
         lab.finish("done")
+    lab.check_recording()
 
 
 def _check_exec(prepared: Prepared, choice: select.Choice, options: Options) -> None:

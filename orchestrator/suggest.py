@@ -15,12 +15,18 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     return by_lower[near[0]] if near else None
 
 
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """A hint for an unknown word where the message lists what is known: what it was meant to be."""
+    near = did_you_mean(word, candidates)
+    return f"did you mean {near}?" if near is not None else None
+
+
 def suggestion(word: str, candidates: Iterable[str]) -> str | None:
     """A hint for an unknown word: what it was meant to be, else the whole list; None when the list is empty."""
     names = list(dict.fromkeys(candidates))
-    near = did_you_mean(word, names)
+    near = nearest(word, names)
     if near is not None:
-        return f"did you mean {near}?"
+        return near
     return f"known: {', '.join(names)}" if names else None
 
 

@@ -318,7 +318,7 @@ def test_a_health_check_is_the_engines(runtime: DockerRuntime, plan: Callable[..
 
 
 def test_an_image_that_is_not_there(runtime: DockerRuntime, plan: Callable[..., NodePlan], base: str) -> None:
-    with pytest.raises(EnvironmentFailure, match=r"there is no image nowhere\.invalid/nothing:1 here") as caught:
+    with pytest.raises(EnvironmentFailure, match=r"the engine has no image nowhere\.invalid/nothing:1") as caught:
         runtime.start([plan("a"), plan("x", foreign="nowhere.invalid/nothing:1")])
     assert caught.value.hint == "docker pull nowhere.invalid/nothing:1"
     assert str(caught.value.place) == "lab.yaml:3:5"

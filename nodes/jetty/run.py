@@ -1,7 +1,7 @@
 """Starts Jetty: compiles src/ once, keeps the result in a cache by the hash of what it was made from, and runs java.
 
-`run.py --compile-to FOLDER` only compiles, as the image does when it is built; the folder `compiled` beside this file
-is looked in before the cache. Other arguments go to the program.
+The folder `compiled` beside this file, which the image has, is looked in before the cache. All arguments go to the
+program: they come from Compose files, so none may choose what is written where.
 """
 
 from __future__ import annotations
@@ -35,10 +35,7 @@ class Failure(Exception):
 
 def main(arguments: list[str]) -> int:
     try:
-        if arguments[:1] == ["--compile-to"] and len(arguments) == 2:
-            prepared([Path(arguments[1])])
-        else:
-            run(prepared([HERE / "compiled", cache()]), arguments)
+        run(prepared([HERE / "compiled", cache()]), arguments)
     except Failure as error:
         return complain(str(error))
     except OSError as error:
@@ -46,7 +43,6 @@ def main(arguments: list[str]) -> int:
             f"{error.filename}: {error.strerror}; it needs openjdk-17-jdk-headless and libjetty9-java, "
             "and a cache that can be written (XDG_CACHE_HOME)"
         )
-    return 0
 
 
 def prepared(folders: list[Path]) -> Path:

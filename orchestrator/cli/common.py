@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import typer
 
+from orchestrator.cli.streams import tell
 from orchestrator.errors import InputError, Interrupted, SimctlError
 
 RuntimeOption = typer.Option("auto", "--runtime", "-r", help="Where nodes live: auto, netns or docker.")
@@ -22,6 +22,9 @@ AllowExecOption = typer.Option(
     help="Let the files run commands on this machine and mount its folders. Only if you trust them.",
 )
 QuietOption = typer.Option(False, "--quiet", "-q", help="No progress on stderr.")
+
+
+ReadyTimeoutOption = typer.Option("30s", "--ready-timeout", help="How long a node may take to be ready.")
 
 
 def verb(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,7 +47,7 @@ def print_error(error: SimctlError) -> None:
         lines = [f"simctl: {problem}", *(f"  | {printable(line)}" for line in problem.detail)]
         if problem.hint:
             lines.append(f"  hint: {problem.hint}")
-        print("\n".join(lines), file=sys.stderr)
+        tell("\n".join(lines))
 
 
 def printable(text: str) -> str:
@@ -63,7 +66,7 @@ class Progress:
 
     def __call__(self, text: str) -> None:
         if not self._quiet:
-            print(f"[{time.monotonic() - self._begun:6.2f}s] {text}", file=sys.stderr, flush=True)
+            tell(f"[{time.monotonic() - self._begun:6.2f}s] {text}")
 
 
 def parse_variables(assignments: list[str]) -> dict[str, str]:

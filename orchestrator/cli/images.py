@@ -22,11 +22,14 @@ def build(
 ) -> None:
     """Build the base image and the images of node kinds; what is up to date is left alone."""
     from orchestrator.runtimes.docker import connect
-    from orchestrator.runtimes.images import ensure_images
+    from orchestrator.runtimes.images import ensure_images, missing_images
     from orchestrator.topology.kinds import kind, load_kinds
 
     chosen = {name: kind(name) for name in kinds} if kinds else dict(load_kinds())
-    ensure_images(chosen, progress=Progress(), client=connect(), force=force)
+    client = connect()
+    there = set() if force else set(chosen) - {_kind_of(image) for image in missing_images(chosen, client=client)}
+    for name, reference in ensure_images(chosen, progress=Progress(), client=client, force=force).items():
+        print(f"{reference}: {'up to date' if name in there else 'built'}")
 
 
 @verb
@@ -35,6 +38,12 @@ def list_() -> None:
     from orchestrator.runtimes.images import missing_images
     from orchestrator.topology.kinds import load_kinds
 
-    missing = set(missing_images(load_kinds()))
-    for name in load_kinds():
-        print(f"simctl/{name}: {'to be built' if f'simctl/{name}' in missing else 'up to date'}")
+    kinds = load_kinds()
+    missing = {_kind_of(image) for image in missing_images(kinds)}
+    for name in kinds:
+        print(f"simctl/{name}: {'to be built' if name in missing else 'up to date'}")
+
+
+def _kind_of(reference: str) -> str:
+    """`simctl/origin:0123456789ab` is the image of the kind origin."""
+    return reference.removeprefix("simctl/").partition(":")[0]

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from orchestrator.cli.common import verb
 from orchestrator.cli.output import FormatOption, Output
+from orchestrator.cli.streams import tell
+from orchestrator.errors import EnvironmentFailure
+
+if TYPE_CHECKING:
+    from orchestrator.recording.folder import RunFolder
+    from orchestrator.report.model import RunReport
 
 _RUN = typer.Argument(..., metavar="RUN ...", help="Folder of a run.")
 
@@ -29,9 +36,20 @@ def verify(
     from orchestrator.run import judge_folder
 
     out = Output(format_, verbose=verbose)
-    reports = [judge_folder(RunFolder.open(path)) for path in runs]
+    reports = []
+    for folder in [RunFolder.open(path) for path in runs]:
+        reports.append(judge_folder(folder))
+        _keep_verdicts(folder, reports[-1])
     out.print_reports(reports, many=len(runs) > 1)
     sys.exit(out.exit_code(reports))
+
+
+def _keep_verdicts(folder: RunFolder, judged: RunReport) -> None:
+    """A folder that cannot be written (a colleague's, an archive's) can be judged all the same."""
+    try:
+        folder.write_verdicts(judged.verdicts)
+    except EnvironmentFailure as error:
+        tell(f"simctl: the verdicts are not kept: {error}")
 
 
 @verb

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,18 @@ from typing import Any
 
 import typer
 
-from orchestrator.cli.common import AllowExecOption, Progress, RuntimeOption, SetOption, parse_variables, verb
+from orchestrator.cli.common import (
+    AllowExecOption,
+    Progress,
+    QuietOption,
+    ReadyTimeoutOption,
+    RuntimeOption,
+    SetOption,
+    parse_duration_option,
+    parse_variables,
+    verb,
+)
+from orchestrator.cli.streams import tell
 from orchestrator.errors import EnvironmentFailure, InputError, Place
 
 _LAB = typer.Option(None, "--lab", "-l", help="Which lab, when several are up.")
@@ -35,31 +47,35 @@ def up(
     runtime: str = RuntimeOption,
     set_: list[str] = SetOption,
     allow_exec: bool = AllowExecOption,
+    ready_timeout: str = ReadyTimeoutOption,
+    quiet: bool = QuietOption,
 ) -> None:
     """Bring a topology up and leave it standing, until `simctl down`."""
     from orchestrator.labs import registry
+    from orchestrator.topology.compose import load_topology
 
     path = _topology_file(topology)
-    registry.remove_dead()
-    label = _free_name(name or path.stem, registry.labs(), chosen=name is not None)
-    folder = registry.home() / f"{label}-{os.getpid()}"
-    folder.mkdir(mode=0o700)
+    variables = parse_variables(set_)
+    patience = parse_duration_option("--ready-timeout", ready_timeout)
+    load_topology(path, variables, allow_host_access=allow_exec)  # what is wrong with it is said before anything starts
+    folder = registry.reserve(_label(path) if name is None else name, exact=name is not None)
+    label = folder.name
     task = {
         "name": label,
         "topology": str(path.resolve()),
-        "variables": parse_variables(set_),
+        "variables": variables,
         "runtime": runtime,
         "allow_exec": allow_exec,
+        "ready_timeout": patience,
         "folder": str(folder),
     }
-    nodes = _start_keeper(task, folder)
+    nodes = _start_keeper(task, folder, Progress(quiet=quiet))
     for node, facts in nodes.items():
         print(f"{node:16} {facts['kind']:12} {' '.join(facts['addresses'])}")
     print(f"lab {label} is up. Look: simctl ss {next(iter(nodes))}   End: simctl down {label}")
 
 
-def _start_keeper(task: dict[str, Any], folder: Path) -> dict[str, Any]:
-    progress = Progress()
+def _start_keeper(task: dict[str, Any], folder: Path, progress: Progress) -> dict[str, Any]:
     with (folder / "keeper.log").open("wb") as log:
         keeper = subprocess.Popen(
             [sys.executable, "-m", "orchestrator.labs.keeper"],
@@ -114,15 +130,9 @@ def _topology_file(word: str) -> Path:
     )
 
 
-def _free_name(wanted: str, records: list[Any], *, chosen: bool) -> str:
-    taken = {record.name for record in records}
-    if wanted not in taken:
-        return wanted
-    if chosen:
-        raise InputError(
-            f"a lab named {wanted!r} is up already", hint=f"simctl down {wanted}, or choose another --name"
-        )
-    return next(name for number in range(2, 1000) if (name := f"{wanted}-{number}") not in taken)
+def _label(path: Path) -> str:
+    """A lab's name from its file's: what a name may not have becomes a dash."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:30] or "lab"
 
 
 @verb
@@ -130,11 +140,14 @@ def ps() -> None:
     """List the standing labs and their nodes."""
     from orchestrator.labs import registry
 
-    registry.remove_dead()
     records = registry.labs()
-    if not records:
+    living = [record for record in records if record.alive]
+    if not living:
         print("no lab is up")
     for record in records:
+        if record not in living:
+            tell(f"simctl: lab {record.name} is gone, its keeper was killed; simctl clean removes its record")
+    for record in living:
         ended = registry.ask(record, "states")["ended"]
         print(f"{record.name}  ({record.runtime}, {record.topology})")
         for node, facts in record.nodes.items():
@@ -178,8 +191,11 @@ def exec_(
 
     record = registry.find(lab)
     pid = int(registry.node_of(record, node)["pid"])
-    argv = [*nsenter(pid, user_namespace=record.rootless), *command]
-    sys.exit(subprocess.run(argv, check=False).returncode)
+    argv = [*nsenter(pid, user_namespace=record.rootless), *command[command[0] == "--" :]]
+    # A lab is closed: there is no way from it to the user's proxy.
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    status = subprocess.run(argv, env=environment, check=False).returncode
+    sys.exit(status if status >= 0 else 128 - status)
 
 
 @verb
@@ -190,17 +206,21 @@ def down(
     """Take a standing lab down."""
     from orchestrator.labs import registry
 
-    for record in registry.labs() if all_ else [registry.find(lab)]:
+    records = registry.labs() if all_ else [registry.find(lab, choose="its name, or --all")]
+    for record in records:
         registry.take_down(record)
         print(f"lab {record.name} is down")
+    if not records:
+        print("no lab is up")
 
 
 @verb
 def clean() -> None:
-    """Remove what a killed simctl could not: records of dead labs, containers whose simctl is gone."""
+    """Remove what a killed simctl could not: records of dead labs, trace instances, containers without a simctl."""
     from orchestrator.labs import registry
 
     removed = [f"record of lab {name}" for name in registry.remove_dead()]
+    removed += _clean_traces()
     removed += _clean_containers()
     for what in removed:
         print(f"removed {what}")
@@ -208,10 +228,23 @@ def clean() -> None:
         print("nothing was left behind")
 
 
+def _clean_traces() -> list[str]:
+    """In a process of its own, which may have to mount tracefs for itself. Only root can have left any."""
+    if os.geteuid() != 0:
+        return []
+    argv = [sys.executable, "-m", "orchestrator.observe.tracefs"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        tell(f"simctl: trace instances were not looked for: {done.stderr.strip().rpartition(chr(10))[2]}")
+    return [f"trace instance {name}" for name in done.stdout.split()]
+
+
 def _clean_containers() -> list[str]:
     from orchestrator.runtimes.docker import engine_answers
 
-    if not engine_answers()[0]:
+    answers, why = engine_answers()
+    if not answers:
+        tell(f"simctl: containers were not looked for: {why}")
         return []
     from orchestrator.runtimes import docker
 

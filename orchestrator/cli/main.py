@@ -10,18 +10,26 @@ import sys
 from orchestrator import interrupts
 from orchestrator.cli import app
 from orchestrator.cli.common import print_error
+from orchestrator.cli.streams import OutputClosed, watch_results
 from orchestrator.errors import SimctlError
 from orchestrator.exitcodes import ExitCode
 
 
 def main() -> None:
     interrupts.install()
+    watch_results()
     from orchestrator.cli import catalogue, doctor, images, judging, labs, run, validate
 
     for module in (run, validate, judging, labs, catalogue, images, doctor):
         module.register(app)
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OutputClosed as error:
+        sys.exit(error.exit_code)
     except SimctlError as error:
         print_error(error)
         sys.exit(error.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,14 @@ class Output:
             self._print_json(reports, many=many)
         else:
             self._print_text(reports, many=many)
+
+    @staticmethod
+    def check_writable(path: Path) -> None:
+        """Before a run of minutes, not after it."""
+        if not path.parent.is_dir():
+            raise EnvironmentFailure(f"cannot write {path}: there is no folder {path.parent}")
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise EnvironmentFailure(f"cannot write {path}: it is {'a folder' if path.is_dir() else 'not permitted'}")
 
     def write_junit(self, reports: list[RunReport], path: Path) -> None:
         from orchestrator.report.junit import render

@@ -12,6 +12,7 @@ from orchestrator.cli.common import (
     AllowExecOption,
     Progress,
     QuietOption,
+    ReadyTimeoutOption,
     RuntimeOption,
     SetOption,
     parse_duration_option,
@@ -46,7 +47,10 @@ def run(
     junit: Path | None = typer.Option(None, "--junit", help="Also write a JUnit report to this file."),
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Say more about expectations that hold."),
     allow_exec: bool = AllowExecOption,
-    ready_timeout: str = typer.Option("30s", "--ready-timeout", help="How long a node may take to be ready."),
+    capture: bool = typer.Option(
+        False, "--capture", help="Also write each network's traffic to captures/NETWORK.pcapng, for Wireshark."
+    ),
+    ready_timeout: str = ReadyTimeoutOption,
     quiet: bool = QuietOption,
 ) -> None:
     """Run scenarios: bring the nodes up, drive the traffic, record, take down, judge.
@@ -61,9 +65,12 @@ def run(
         variables=parse_variables(set_),
         output=output,
         allow_exec=allow_exec,
+        capture=capture,
         ready_timeout=parse_duration_option("--ready-timeout", ready_timeout),
     )
     out = Output(format_, verbose=verbose)
+    if junit is not None:
+        out.check_writable(junit)
     paths = [path for word in scenarios for path in find_scenario(word)]
     reports, errors = _run_all(paths, options, Progress(quiet=quiet))
     out.print_reports(reports, many=len(paths) > 1)

@@ -7,9 +7,9 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from orchestrator.errors import NodeFailure
+from orchestrator.errors import NodeFailure, Place
 from orchestrator.recording.events import Event
 from orchestrator.runtimes.base import Exited, StartedNode
 
@@ -31,7 +31,8 @@ class Channel:
         self._closed = False
         self.said_ready = False
         self.exited: Exited | None = None
-        self._reader = threading.Thread(target=self._read, name=f"read-{node.name}", daemon=True)
+        output_log = log.open("ab", buffering=0)  # here, so that a full disk is an error of ours and not of the thread
+        self._reader = threading.Thread(target=self._read, args=(output_log,), name=f"read-{node.name}", daemon=True)
         self._reader.start()
 
     def go(self) -> None:
@@ -63,13 +64,14 @@ class Channel:
     def alive(self) -> bool:
         return self.exited is None and not self._closed
 
-    def failure(self, what: str) -> NodeFailure:
+    def failure(self, what: str, *, place: Place | None = None, hint: str | None = None) -> NodeFailure:
         """An error about this node that shows the end of its log."""
         try:
-            lines = self._log.read_text(errors="replace").splitlines()[-_LOG_TAIL:]
+            lines = self._log.read_text(errors="replace").splitlines()
         except OSError:
             lines = []
-        return NodeFailure(f"node {self.name} {what}", detail=lines or ["(its log is empty)"])
+        told = [line for line in lines if line.strip()][-_LOG_TAIL:]
+        return NodeFailure(f"node {self.name} {what}", place=place, hint=hint, detail=told or ["(its log is empty)"])
 
     def close(self) -> None:
         """End the node's input, which ends the node."""
@@ -89,15 +91,16 @@ class Channel:
         except OSError:
             raise self.failure(f"does not take commands ({self.exited or 'it is gone'})") from None
 
-    def _read(self) -> None:
-        with self._log.open("ab", buffering=0) as log:
+    def _read(self, output_log: BinaryIO) -> None:
+        with output_log:
             try:
                 for line in self._node.stdout:
                     event = _event(line)
-                    if event is None:
-                        log.write(line)
-                    else:
+                    if event is not None:
                         self._take(event)
+                    elif line.strip():
+                        with contextlib.suppress(OSError):  # a full disk must not make us deaf to the node
+                            output_log.write(line)
             except (OSError, ValueError):  # the stream was closed under us by a teardown
                 pass
         with self._changed:

@@ -46,7 +46,8 @@ class Fabric:
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._ip: Any = IPRoute()
         self._bridges: dict[str, int] = {}
-        self._legs = 0
+        self.ports: dict[str, Leg] = {}
+        """Interface of the fabric -> the leg whose far end it is."""
 
     def add_network(self, name: str) -> None:
         """Make a bridge. Spanning tree is off by default, so a port forwards at once."""
@@ -69,15 +70,16 @@ class Fabric:
                 _apply(PINNED | dict(sysctls.get(node, {})), node)
 
     def _add_pair(self, leg: Leg, netns: int) -> None:
-        self._legs += 1
+        port = f"leg{len(self.ports) + 1}"
         self._ip.link(
             "add",
-            ifname=f"leg{self._legs}",
+            ifname=port,
             kind="veth",
             master=self._bridges[leg.network],
             state="up",
             peer={"ifname": leg.name, "net_ns_fd": netns, "address": mac(leg.address)},
         )
+        self.ports[port] = leg
 
     def close(self) -> None:
         self._ip.close()

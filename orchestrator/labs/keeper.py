@@ -20,6 +20,7 @@ from orchestrator.errors import InputError, SimctlError
 from orchestrator.lab import Lab, LabFolder
 from orchestrator.labs.registry import LabRecord, save
 from orchestrator.linux import process_start_time
+from orchestrator.recording.folder import storage_errors
 from orchestrator.runtimes import select
 from orchestrator.topology.compose import load_topology
 from orchestrator.topology.kinds import load_kinds
@@ -27,8 +28,10 @@ from orchestrator.topology.kinds import load_kinds
 
 def main() -> None:
     interrupts.install()
+    task = json.load(sys.stdin)
     try:
-        _keep(json.load(sys.stdin))
+        with storage_errors(Path(task["folder"]), hint="free some space, or set SIMCTL_STATE to another folder"):
+            _keep(task)
     except KeyboardInterrupt:  # how `simctl down` ends it
         return
     except SimctlError as error:
@@ -42,17 +45,13 @@ def _keep(task: Mapping[str, Any]) -> None:
     kinds = load_kinds()
     choice = select.choose(task["runtime"], topology, kinds)
     _say({"progress": f"runtime {choice.name}: {choice.why}"})
+    runtime = select.create(
+        choice, topology, kinds, allow_exec=task["allow_exec"], progress=lambda text: _say({"progress": text})
+    )
     files = LabFolder(folder / "events.jsonl", folder / "logs", folder / "ss")
     files.logs.mkdir()
-    runtime = select.create(
-        choice,
-        topology,
-        kinds,
-        files.logs,
-        allow_exec=task["allow_exec"],
-        progress=lambda text: _say({"progress": text}),
-    )
-    with Lab(topology, runtime, kinds, files) as lab, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+    lab = Lab(topology, runtime, kinds, files, trace=False, ready_timeout=task["ready_timeout"])
+    with lab, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         assert lab.plan is not None
         server.bind(str(folder / "control"))
         server.listen()

@@ -7,7 +7,11 @@ in the kernel lives in its own namespaces, so nothing is left however it ends.
 | do | fields | answer |
 |---|---|---|
 | `start` | userns (pid or null), zero (monotonic s that is t = 0), period (s) | |
+| `trace` | addresses {address: node}, unprivileged (in a user namespace) | untraced: why there is none, or null |
+| `trace_end` | | its events are emitted before the answer |
 | `wire` | networks [name], legs [{node, name, network, address, prefix}], pids {node: pid}, sysctls | |
+| `capture` | folder | after `wire`: a file for each network |
+| `capture_end` | | networks {name: {frames, dropped, error: why the file ends early, or null}} |
 | `listening` | node | ports |
 | `sample` | on | |
 | `mark` | texts (also run ss and netstat) | t, texts {node: {tool: text}} |
@@ -26,12 +30,17 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.linux import CLONE_NEWNET, CLONE_NEWUSER, die_with_parent, setns, unshare
 from orchestrator.observe.sampler import Sampler
 from orchestrator.observe.sstext import socket_texts
 from orchestrator.recording.events import Event
+
+if TYPE_CHECKING:
+    from orchestrator.observe.pcap import Capture
+    from orchestrator.observe.trace import Tracer
 
 Message = dict[str, Any]
 
@@ -47,6 +56,8 @@ class Probe:
         self._period = 0.05
         self._sampler: Sampler | None = None
         self._fabric: Any = None
+        self._tracer: Tracer | None = None
+        self._capture: Capture | None = None
         self._sampling = False
         self._due = 0.0
 
@@ -64,6 +75,10 @@ class Probe:
             "start": self._start,
             "wire": self._wire,
             "listening": lambda message: {"ports": self.sampler.listening(message["node"])},
+            "trace": self._trace,
+            "trace_end": self._trace_end,
+            "capture": self._start_capture,
+            "capture_end": self._end_capture,
             "sample": self._sample,
             "mark": self._mark,
             "tables": lambda message: {"rows": [asdict(row) for row in self._rows(message["node"])]},
@@ -82,6 +97,8 @@ class Probe:
         begun = time.monotonic()
         t = self.sampler.tick(moment=moment)
         took = time.monotonic() - begun
+        if self._tracer is not None:
+            self._tracer.take()
         self._due = begun + max(self._period, took / _BUSY_SHARE)
         return t
 
@@ -108,6 +125,45 @@ class Probe:
         legs = [Leg(**leg) for leg in message["legs"]]
         self._fabric.add_legs(legs, self.sampler.namespaces(), message["sysctls"])
         return {}
+
+    def _trace(self, message: Message) -> Message:
+        """Tracing is the machine's own: not for the root of a user namespace, and not on every kernel."""
+        from orchestrator.observe.trace import Tracer
+        from orchestrator.observe.tracefs import remove_leftovers
+
+        if message["unprivileged"]:
+            return {"untraced": "it needs root"}
+        nodes = message["addresses"]
+        try:
+            remove_leftovers()
+            self._tracer = Tracer(nodes.get, self._zero)
+        except OSError as error:
+            return {"untraced": error.strerror or str(error)}
+        return {"untraced": None}
+
+    def _trace_end(self, message: Message) -> Message:
+        if self._tracer is not None:
+            tracer, self._tracer = self._tracer, None
+            for event in (events := tracer.finish()):
+                event["t"] = round(event["t"], 9)
+            _emit(events)
+        return {}
+
+    def _start_capture(self, message: Message) -> Message:
+        from orchestrator.observe.pcap import Capture
+
+        self._capture = Capture(Path(message["folder"]), self._fabric.ports, self._zero)
+        return {}
+
+    def _end_capture(self, message: Message) -> Message:
+        assert self._capture is not None
+        capture, self._capture = self._capture, None
+        return {"networks": {network: asdict(captured) for network, captured in capture.finish().items()}}
+
+    def close(self) -> None:
+        """What the kernel would not take back by itself."""
+        if self._tracer is not None:
+            self._tracer.close()
 
     def _sample(self, message: Message) -> Message:
         self._sampling = message["on"]
@@ -144,8 +200,22 @@ def _answer(probe: Probe, line: bytes) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent(signal.SIGKILL)
+    signal.signal(signal.SIGTERM, _leave)
+    die_with_parent(signal.SIGTERM)  # not SIGKILL: the trace instance has to be removed
     probe = Probe()
+    try:
+        _serve(probe)
+    finally:
+        probe.close()
+
+
+def _leave(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit
+
+
+def _serve(probe: Probe) -> None:
+    """Until the input ends."""
     pending = b""
     poll = select.poll()
     poll.register(0, select.POLLIN)
@@ -162,6 +232,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):  # simctl is gone: nothing to do and nobody to tell
+    with contextlib.suppress(BrokenPipeError, SystemExit):  # simctl is gone: nothing to do and nobody to tell
         main()
     os._exit(0)  # nothing is buffered, and taking an interpreter apart costs 50 ms

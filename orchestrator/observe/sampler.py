@@ -19,6 +19,7 @@ from orchestrator.recording.events import TCPEXT_EVERY, Event
 
 Clock = Callable[[], float]
 
+
 @dataclass(slots=True)
 class Observed:
     """One node under observation."""

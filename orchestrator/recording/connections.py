@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from orchestrator.recording.addresses import ANY, node_at, split_address
+from orchestrator.recording.events import Event
 from orchestrator.recording.history import Connection, Socket, Unseen
 from orchestrator.recording.lifecycle import ACTIVE_CLOSE, EMBRYONIC, PASSIVE_CLOSE
 from orchestrator.scenario.facts import TcpState
@@ -23,6 +24,8 @@ _OPEN = EMBRYONIC | {TcpState.ESTABLISHED}
 
 _HANDSHAKE = 1.0
 """Seconds by which one end may think itself connected before the other does: the last ACK may be under way."""
+
+_RST_AFTER_CLOSE = 0.001
 
 Pair = tuple[Socket | None, Socket | None]
 
@@ -41,8 +44,16 @@ def death(socket: Socket) -> float:
     return after.before if after else math.inf
 
 
-def join(sockets: Iterable[Socket], addresses: Mapping[str, str]) -> tuple[Connection, ...]:
-    """Every connection of which at least one end was seen, in order of birth. `addresses`: address -> node."""
+def join(
+    sockets: Iterable[Socket], addresses: Mapping[str, str], resets: Iterable[Event] = ()
+) -> tuple[Connection, ...]:
+    """Every connection of which at least one end was seen, in order of birth. `addresses`: address -> node.
+
+    `resets` are the RST segments that a trace shows; without a trace, one that ended a connection is not known.
+    """
+    by_pair: dict[frozenset[str], list[Event]] = defaultdict(list)
+    for reset in resets:
+        by_pair[frozenset((reset["local"], reset["peer"]))].append(reset)
     listening: set[tuple[str, str, int | None]] = set()
     ends: dict[frozenset[tuple[str | None, str]], tuple[list[Socket], list[Socket]]] = defaultdict(lambda: ([], []))
     for socket in sockets:
@@ -54,7 +65,7 @@ def join(sockets: Iterable[Socket], addresses: Mapping[str, str]) -> tuple[Conne
         # Which side of the pair a socket is on must not depend on which one came first.
         ends[frozenset((local, peer))][_order(local, peer)].append(socket)
     found = [
-        _connection(pair, listening, addresses)
+        _with_reset(_connection(pair, listening, addresses), by_pair)
         for one_side, other_side in ends.values()
         for pair in _pair_up(sorted(one_side, key=birth), sorted(other_side, key=birth))
     ]
@@ -135,6 +146,22 @@ def _connection(pair: Pair, listening: set[tuple[str, str, int | None]], address
         how=how,
         closed=_closed(client, server, closer, client_node),
     )
+
+
+def _with_reset(connection: Connection, by_pair: Mapping[frozenset[str], Sequence[Event]]) -> Connection:
+    """The connection, with a RST as what closed it first when one was sent before any FIN."""
+    end = connection.client or connection.server
+    if not by_pair or end is None:
+        return connection
+    fin = connection.closed[1] if connection.closed and connection.first_closer else math.inf
+    gone = max(death(one) for one in (connection.client, connection.server) if one is not None)
+    for reset in by_pair.get(frozenset((end.local, end.peer)), ()):
+        t = float(reset["t"])
+        # close() with unread data reports CLOSED first and sends its RST some microseconds later.
+        if connection.opened[0] <= t <= min(fin, gone + _RST_AFTER_CLOSE):
+            how = f"RST ({reset['reason']})" if reset.get("reason") else "RST"
+            return replace(connection, first_closer=reset["node"], how=how, closed=(t, t))
+    return connection
 
 
 def _is_client(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -19,10 +21,28 @@ SS = "ss"
 """Folder: MOMENT/NODE.TOOL.txt, what `ss` and `netstat` printed."""
 LOGS = "logs"
 """Folder: NODE.log."""
+CAPTURES = "captures"
+"""Folder: NETWORK.pcapng; only of a run with --capture."""
 VERDICT = "verdict.json"
 ENV = "env.json"
 
 VERDICT_FORMAT = 1
+
+
+_STORAGE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+
+
+@contextlib.contextmanager
+def storage_errors(
+    folder: Path, *, hint: str = "free some space, or choose another folder with --output"
+) -> Iterator[None]:
+    """What a file system refuses inside (no space, read-only, broken) becomes one message about the folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _STORAGE:
+            raise
+        raise EnvironmentFailure(f"cannot write into {folder}: {error.strerror}", hint=hint) from None
 
 
 class RunFolder:
@@ -35,6 +55,7 @@ class RunFolder:
         self.events = path / EVENTS
         self.ss = path / SS
         self.logs = path / LOGS
+        self.captures = path / CAPTURES
         self.verdict = path / VERDICT
         self.env = path / ENV
 
@@ -61,8 +82,9 @@ class RunFolder:
                     f"cannot make the run folder {path}: {error.strerror}", hint="choose another folder with --output"
                 ) from None
             folder = cls(path)
-            folder.ss.mkdir()
-            folder.logs.mkdir()
+            with storage_errors(path):
+                folder.ss.mkdir()
+                folder.logs.mkdir()
             return folder
 
     @classmethod
@@ -74,8 +96,9 @@ class RunFolder:
         if not path.is_dir():
             raise InputError(f"{path} is a file, not the folder of a run", hint=hint)
         folder = cls(path)
-        if not folder.events.is_file():
-            raise InputError(f"{path} is not the folder of a run: it has no {EVENTS}", hint=hint)
+        for needed in (folder.events, folder.scenario):
+            if not needed.is_file():
+                raise InputError(f"{path} is not the folder of a run: it has no {needed.name}", hint=hint)
         return folder
 
     def keep_sources(self, scenario: Path, topology: Path) -> None:
@@ -84,7 +107,9 @@ class RunFolder:
             self.scenario.write_bytes(scenario.read_bytes())
             self.topology.write_bytes(topology.read_bytes())
         except OSError as error:
-            raise EnvironmentFailure(f"cannot write into {self.path}: {error.strerror}") from None
+            raise EnvironmentFailure(
+                f"cannot write into {self.path}: {error.strerror}", hint="choose another folder with --output"
+            ) from None
 
     def write_environment(self, facts: Mapping[str, object]) -> None:
         """Write `env.json`: the machine that the run was made on. Raises EnvironmentFailure."""
@@ -109,7 +134,8 @@ class RunFolder:
             partial.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
             partial.replace(self.verdict)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise EnvironmentFailure(f"cannot write {self.verdict}: {error.strerror}") from None
 
     def read_verdicts(self) -> list[Verdict]:

@@ -127,6 +127,10 @@ class History:
     """Nodes whose program reports what it served and closed: `served` and `closed_by` are decidable there."""
     asking: frozenset[str] = frozenset()
     """Nodes whose program reports its requests: `requests` and `errors` are decidable there."""
+    resets: tuple[Event, ...] = ()
+    """RST segments sent, with sender, address pair and the kernel's reason; only a trace shows them."""
+    exact: bool = False
+    """Whether sockets come from the kernel's trace, which the counters confirm: no gap is longer than an instant."""
     begin: Event = field(default_factory=dict)
     end: Event = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 _TEXT, _MAYBE_TEXT = ("text", True), ("text", False)
+_WHOLE = ("whole", True)
 _MAYBE_WHOLE, _MAYBE_NUMBER = ("whole", False), ("number", False)
 
 _FIELDS: dict[str, dict[str, tuple[str, bool]]] = {
@@ -41,6 +42,13 @@ _FIELDS: dict[str, dict[str, tuple[str, bool]]] = {
                 "error": ("mapping", False)},
     "served": {"node": _TEXT, "local": _MAYBE_TEXT, "peer": _MAYBE_TEXT},
     "closed": {"node": _TEXT, "reason": _TEXT, "local": _MAYBE_TEXT, "peer": _MAYBE_TEXT},
+    "state": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "old": _TEXT, "new": _TEXT},
+    "destroy": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "sk": _TEXT},
+    "rst": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "reason": _MAYBE_TEXT},
+    "rst_received": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT},
+    "retransmit": {"node": _TEXT, "local": _TEXT, "peer": _TEXT},
+    "minisocket": {"what": _TEXT, "node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "old": _MAYBE_TEXT},
+    "traced": {"lost": _WHOLE},
     "note": {"text": _TEXT},
     "end": {"outcome": _TEXT, "detail": _MAYBE_TEXT},
 }  # fmt: skip

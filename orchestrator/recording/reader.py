@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InputError, Place
 from orchestrator.recording.connections import join
+from orchestrator.recording.conservation import disagreements
 from orchestrator.recording.counters import Counters, Reading
 from orchestrator.recording.events import Event
+from orchestrator.recording.exact import KINDS as TRACE_KINDS
+from orchestrator.recording.exact import TracedLife, exact_sockets, trace_lives
 from orchestrator.recording.history import History, Socket, Unseen
 from orchestrator.recording.lines import LineChecker
-from orchestrator.recording.sockets import NodeTicks, gather_lives, to_sockets
+from orchestrator.recording.sockets import Life, NodeTicks, gather_lives, to_sockets
 from orchestrator.recording.unseen import count_unseen
 
-_KNOWN = ("begin", "node", "moment", "tick", "socket", "request", "served", "closed", "note", "end")
+_KNOWN = (*TRACE_KINDS, "begin", "node", "moment", "tick", "socket", "request", "served", "closed", "note", "end")
 
 
 def read_events(path: Path) -> Iterator[Event]:
@@ -69,7 +73,10 @@ def build_history(events: Iterable[Event]) -> History:
     ticks = tuple(float(tick["t"]) for tick in by_kind["tick"])
     missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
     counters = Counters(_series(by_kind["tick"], nodes))
-    sockets, unseen = _sockets(by_kind["socket"], nodes, ticks, missed, counters)
+    lives = _lives(by_kind["socket"], nodes, ticks)
+    trace = _trace(by_kind, counters)
+    sockets, unseen = _sockets(lives, ticks, missed, counters, trace, _longest(by_kind["tick"]))
+    resets = tuple(event for event in by_kind["rst"] if trace.complete and event["t"] <= ticks[-1])
     addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
     return History(
         nodes=nodes,
@@ -80,7 +87,7 @@ def build_history(events: Iterable[Event]) -> History:
         missed={node: times for node, times in missed.items() if times},
         sockets=sockets,
         unseen=unseen,
-        connections=join(sockets, addresses),
+        connections=join(sockets, addresses, resets),
         requests=tuple(sorted(by_kind["request"], key=_time)),
         served=tuple(sorted(by_kind["served"], key=_time)),
         closed=tuple(sorted(by_kind["closed"], key=_time)),
@@ -89,28 +96,71 @@ def build_history(events: Iterable[Event]) -> History:
         asking=_reporting(begin, "client"),
         begin=begin,
         end=by_kind["end"][0] if by_kind["end"] else {},
-        notes=tuple(note["text"] for note in by_kind["note"]) + tuple(_passed_over(by_kind)),
+        resets=resets,
+        exact=trace.complete,
+        notes=(*(note["text"] for note in by_kind["note"]), *trace.doubts, *_passed_over(by_kind)),
     )
 
 
-def _sockets(
-    lines: list[Event],
-    nodes: tuple[str, ...],
-    ticks: tuple[float, ...],
-    missed: dict[str, tuple[float, ...]],
-    counters: Counters,
-) -> tuple[tuple[Socket, ...], tuple[Unseen, ...]]:
-    by_node: dict[str, list[Event]] = defaultdict(list)
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """The kernel trace of a run: the lives that it tells, and why it is not believed, if so."""
+
+    lives: tuple[TracedLife, ...] = ()
+    complete: bool = False
+    doubts: tuple[str, ...] = ()
+
+
+def _trace(by_kind: dict[str, list[Event]], counters: Counters) -> _Trace:
+    """The trace, when there is one and nothing of it was missed. Otherwise the samples are all there is to go by."""
+    ticks = by_kind["tick"]
+    if not by_kind["traced"] or not ticks:
+        return _Trace()
+    lost = sum(int(line["lost"]) for line in by_kind["traced"])
+    if lost:
+        return _Trace(doubts=(f"the kernel's trace lost {lost} events, so samples are used instead",))
+    last = ticks[-1]
+    events = sorted((event for kind in TRACE_KINDS for event in by_kind[kind]), key=_time)
+    every_life = trace_lives(events, until=_time(last) + float(last.get("took") or 0.0))
+    doubts = disagreements(every_life, events, counters, ticks)
+    if doubts:
+        return _Trace(doubts=(*doubts, "trace and counters disagree, so samples are used instead"))
+    return _Trace(tuple(trace_lives(events, until=_time(last))), complete=True)
+
+
+def _longest(ticks: list[Event]) -> float:
+    """Seconds that the longest tick took."""
+    return max((float(tick.get("took") or 0.0) for tick in ticks), default=0.0)
+
+
+def _lives(lines: list[Event], nodes: tuple[str, ...], ticks: tuple[float, ...]) -> dict[str, list[Life]]:
+    """Node -> the sockets that its samples show."""
+    by_node: dict[str, list[Event]] = {node: [] for node in nodes}
     for line in lines:
         if ticks and line["t"] <= ticks[-1]:
             by_node[line["node"]].append(line)
+    return {node: gather_lives(of_node) for node, of_node in by_node.items()}
+
+
+def _sockets(
+    lives: dict[str, list[Life]],
+    ticks: tuple[float, ...],
+    missed: dict[str, tuple[float, ...]],
+    counters: Counters,
+    trace: _Trace,
+    slack: float,
+) -> tuple[tuple[Socket, ...], tuple[Unseen, ...]]:
     sockets: list[Socket] = []
     unseen: list[Unseen] = []
-    for node in nodes:
+    if trace.complete:
+        every_life = [life for of_node in lives.values() for life in of_node]
+        sockets, left = exact_sockets(trace.lives, every_life, ticks[-1], slack)
+        lives = {node: [life for life in left if life.node == node] for node in lives}
+    for node, of_node in lives.items():
         sampled = NodeTicks(ticks, missed[node])
-        lives = gather_lives(by_node[node])
-        sockets += to_sockets(lives, sampled, counters)
-        unseen += count_unseen(node, lives, sampled, counters)
+        sockets += to_sockets(of_node, sampled, counters)
+        if not trace.complete:
+            unseen += count_unseen(node, of_node, sampled, counters)
     return tuple(sockets), tuple(unseen)
 
 

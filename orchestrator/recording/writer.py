@@ -37,7 +37,7 @@ class EventWriter:
     def check(self) -> None:
         """Raise EnvironmentFailure when something could not be written."""
         with self._lock:
-            if self._failure is None:
+            if self._failure is None and not self._file.closed:
                 try:
                     self._file.flush()
                 except OSError as error:

@@ -32,7 +32,7 @@ from orchestrator.errors import EnvironmentFailure, NodeFailure
 from orchestrator.linux import descendants
 from orchestrator.runtimes import dockerengine
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
-from orchestrator.runtimes.dockerengine import clean, connect, engine_answers, leftovers
+from orchestrator.runtimes.dockerengine import check, clean, connect, engine_answers, leftovers
 from orchestrator.runtimes.dockerevents import Deaths
 from orchestrator.runtimes.dockersettings import container_settings
 from orchestrator.runtimes.dockerstreams import NodeStreams
@@ -41,7 +41,7 @@ from orchestrator.runtimes.processes import signal_program
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["DockerRuntime", "clean", "connect", "engine_answers", "leftovers"]
+__all__ = ["DockerRuntime", "check", "clean", "connect", "engine_answers", "leftovers"]
 
 _AT_A_TIME = 10
 """Calls of the engine at a time. More does not help: it is runc that takes the time, and the processors are few."""
@@ -121,9 +121,7 @@ class DockerRuntime:
         try:
             container = _Container(self._client.create_container(**settings)["Id"], plan)
         except ImageNotFound:
-            image = settings["image"]
-            hint = "simctl images build" if plan.node.kind else f"docker pull {image}"
-            raise EnvironmentFailure(f"there is no image {image} here", place=plan.node.place, hint=hint) from None
+            raise dockerengine.no_image(plan.node, settings["image"]) from None
         with self._lock:
             self._containers[plan.node.name] = container
             stopping = self._stopping
@@ -174,11 +172,7 @@ class DockerRuntime:
         """As Runtime.probe_command. Raises EnvironmentFailure where containers are not processes of this machine."""
         lost = [c for c in self._containers.values() if c.pid and not _is_ours(c.pid, c.id)]
         if os.geteuid() != 0 or dockerengine.local_socket() is None or lost:
-            raise EnvironmentFailure(
-                f"the docker runtime must be root on the machine of the engine (it is at {dockerengine.address()}): "
-                "the probe enters the containers' namespaces",
-                hint="use sudo, or --runtime netns",
-            )
+            raise dockerengine.not_root_here()
         return [sys.executable, "-m", "orchestrator.observe.probe"]
 
     def healthy(self, name: str) -> bool:

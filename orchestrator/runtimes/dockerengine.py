@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import __version__
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.linux import process_start_time
+from orchestrator.topology.model import Node
 
 if TYPE_CHECKING:  # the import costs 0.3 to 0.6 s: only those who talk to an engine pay it
     from docker import APIClient
@@ -114,6 +115,39 @@ def engine_errors(what: str, *, hint: str | None = None) -> Iterator[None]:
         raise EnvironmentFailure(f"{what}: the engine did not answer in time", hint=hint) from error
     except (DockerException, requests.RequestException) as error:
         raise EnvironmentFailure(f"{what}: {error}", hint=hint) from error
+
+
+# -- before anything starts ------------------------------------------------------------------------------------------
+
+
+def check(client: APIClient, nodes: Iterable[Node]) -> None:
+    """Refuse what cannot be done with this engine, before anything starts. Raises EnvironmentFailure."""
+    from docker.errors import ImageNotFound
+
+    if os.geteuid() != 0 or local_socket() is None:
+        raise not_root_here()
+    for node in nodes:
+        if node.kind is None:
+            with engine_errors(f"cannot look for the image {node.image}"):
+                try:
+                    inspect: Any = client.inspect_image  # the stubs have no types for it
+                    inspect(node.image)
+                except ImageNotFound:
+                    raise no_image(node, node.image) from None
+
+
+def not_root_here() -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"the docker runtime must be root on the machine of the engine (it is at {address()}): "
+        "the probe enters the containers' namespaces",
+        hint="use sudo, or --runtime netns",
+    )
+
+
+def no_image(node: Node, image: str) -> EnvironmentFailure:
+    hint = "simctl images build" if node.kind else f"docker pull {image}"
+    message = f"service {node.service}: the engine has no image {image}"
+    return EnvironmentFailure(message, place=node.place, hint=hint)
 
 
 # -- whose container is it -------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
 from orchestrator.runtimes.processes import exec_in, signal_program
 from orchestrator.topology.kinds import Kind, argv, missing
+from orchestrator.topology.model import Node
 
 _BIRTH_TIMEOUT = 30.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -29,13 +30,14 @@ class NetnsRuntime:
 
     name = "netns"
 
-    def __init__(self, kinds: Mapping[str, Kind], log_folder: Path, *, allow_exec: bool = False) -> None:
+    def __init__(self, kinds: Mapping[str, Kind], *, allow_exec: bool = False) -> None:
         self._kinds = kinds
-        self._log_folder = log_folder
         self._allow_exec = allow_exec
+        self._log = Path(os.devnull)
         self._nursery: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._pids: dict[str, int] = {}
+        self._environments: dict[str, dict[str, str]] = {}
         self.rootless = os.geteuid() != 0
 
     @property
@@ -43,10 +45,9 @@ class NetnsRuntime:
         """The nursery is the root of that namespace; as root there is none."""
         return self._nursery.pid if self.rootless and self._nursery else None
 
-    def check(self, plans: Sequence[NodePlan]) -> None:
-        """Refuse what this runtime cannot do, before anything starts."""
-        for plan in plans:
-            node = plan.node
+    def check(self, nodes: Sequence[Node]) -> None:
+        """Refuse what this runtime cannot do, before anything starts. Raises InputError, EnvironmentFailure."""
+        for node in nodes:
             if node.kind is None:
                 raise InputError(
                     f"service {node.service}: the image {node.image} runs under docker only",
@@ -70,7 +71,8 @@ class NetnsRuntime:
                 )
 
     def start(self, plans: Sequence[NodePlan]) -> dict[str, StartedNode]:
-        self.check(plans)
+        self.check([plan.node for plan in plans])
+        self._log = plans[0].log.with_name("nursery.log")
         control = self._start_nursery()
         streams = {plan.node.name: self._request(control, plan) for plan in plans}
         for _ in plans:
@@ -87,7 +89,7 @@ class NetnsRuntime:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         ours.settimeout(_BIRTH_TIMEOUT)
-        with theirs, (self._log_folder / "nursery.log").open("ab") as log:
+        with theirs, self._log.open("ab") as log:
             self._nursery = subprocess.Popen(
                 [sys.executable, "-m", "orchestrator.runtimes.nursery", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
@@ -111,8 +113,7 @@ class NetnsRuntime:
         except TimeoutError:
             data = b""
         if not data:
-            log = self._log_folder / "nursery.log"
-            lines = log.read_text(errors="replace").splitlines()[-10:]
+            lines = self._log.read_text(errors="replace").splitlines()[-10:]
             raise EnvironmentFailure("the process that makes the nodes ended or hangs", detail=lines)
         answer: dict[str, Any] = json.loads(data)
         return answer
@@ -122,12 +123,13 @@ class NetnsRuntime:
         node = plan.node
         assert node.kind is not None  # check() saw to it
         command = list(node.entrypoint) if node.entrypoint else argv(self._kinds[node.kind], sys.executable)
+        self._environments[node.name] = environment(node.environment)
         message = {
             "name": node.name,
             "hostname": node.hostname or node.name,
             "hosts": plan.hosts_file,
             "argv": [*command, *(node.command or ())],
-            "environment": environment(node.environment),
+            "environment": self._environments[node.name],
             "volumes": [
                 {"source": str(volume.source), "target": volume.target, "read_only": volume.read_only}
                 for volume in node.volumes
@@ -159,7 +161,8 @@ class NetnsRuntime:
         return None if Path(f"/proc/{self._pids[name]}").exists() else Exited(signal=9)
 
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
-        return exec_in(self._pids[name], command, timeout, user_namespace=self.rootless)
+        own = self._environments[name]
+        return exec_in(self._pids[name], command, timeout, environment=own, user_namespace=self.rootless)
 
     def stop(self) -> None:
         """The nursery returns when the last process of the last node is gone."""

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal as signals
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from orchestrator.linux import descendants
 from orchestrator.runtimes.base import ExecResult
@@ -23,12 +23,15 @@ def signal_program(init_pid: int, signal: int) -> None:
             os.kill(pid, signal)
 
 
-def exec_in(pid: int, command: Sequence[str], timeout: float, *, user_namespace: bool) -> ExecResult:
+def exec_in(
+    pid: int, command: Sequence[str], timeout: float, *, environment: Mapping[str, str], user_namespace: bool
+) -> ExecResult:
     """Run a command inside the namespaces of `pid` with nsenter; output and error together."""
     argv = [*nsenter(pid, user_namespace=user_namespace), *command]
     try:
         done = subprocess.run(
             argv,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

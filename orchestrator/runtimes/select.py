@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from orchestrator.errors import InputError
 from orchestrator.runtimes.base import Runtime
@@ -56,20 +55,26 @@ def create(
     choice: Choice,
     topology: Topology,
     kinds: Mapping[str, Kind],
-    logs: Path,
     *,
     allow_exec: bool,
     progress: Callable[[str], None],
 ) -> Runtime:
-    """The runtime itself, with everything made that it needs first (docker: images)."""
+    """The runtime itself, with everything made that it needs first (docker: images).
+
+    What it cannot do with this topology is refused here, before anything is started or written: InputError or
+    EnvironmentFailure.
+    """
     if choice.name == "netns":
         from orchestrator.runtimes.netns import NetnsRuntime
 
-        return NetnsRuntime(kinds, logs, allow_exec=allow_exec)
-    from orchestrator.runtimes.docker import DockerRuntime, clean, connect
+        runtime = NetnsRuntime(kinds, allow_exec=allow_exec)
+        runtime.check(topology.nodes)
+        return runtime
+    from orchestrator.runtimes.docker import DockerRuntime, check, clean, connect
     from orchestrator.runtimes.images import ensure_images
 
     client = connect()
+    check(client, topology.nodes)
     for leftover in clean(client):
         progress(f"removed {leftover}, left by a simctl that was killed")
     images = ensure_images(used_kinds(topology, kinds), progress=progress, client=client)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from orchestrator import resources
 from orchestrator.errors import InputError
-from orchestrator.suggest import suggestion
+from orchestrator.suggest import nearest, suggestion
 from orchestrator.yamlsource import Source, load_yaml
 
 _FILE = "node.yaml"
@@ -116,7 +116,7 @@ def kind(name: str, root: Path = resources.NODES) -> Kind:
     names = kind_names(root)
     if name not in names:
         raise InputError(
-            f"unknown node kind {name!r}; there are: {', '.join(names) or 'none'}", hint=suggestion(name, names)
+            f"unknown node kind {name!r}; there are: {', '.join(names) or 'none'}", hint=nearest(name, names)
         )
     return _load(root / name)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from orchestrator.suggest import suggestion
+from orchestrator.suggest import nearest
 from orchestrator.topology import keys
 from orchestrator.topology.command import read_command, read_healthcheck
 from orchestrator.topology.cursor import Cursor
@@ -101,7 +101,7 @@ def _image(cursor: Cursor, fields: Mapping[str, Cursor], rules: Rules) -> tuple[
     if match is not None and match[1] not in rules.kinds:
         at.problem(
             f"unknown node kind {match[1][:60]!r}; there are: {', '.join(rules.kinds) or 'none'}",
-            hint=suggestion(match[1], rules.kinds),
+            hint=nearest(match[1], rules.kinds),
         )
     if "build" in fields:
         fields["build"].note(f"`build` is passed over: {image} is taken as it is")

@@ -1,0 +1,212 @@
+"""Sockets from the kernel's own account: every change of state with its time.
+
+The trace has no event for three things, and each is found another way:
+- TIME_WAIT. A minisocket's timer starts, and its full socket reports CLOSED (`born`). It is in TIME_WAIT when the
+  peer's FIN had come, else an orphan in FIN_WAIT2, which turns when the peer's FIN comes: between the peer's LAST_ACK
+  and its CLOSED.
+- The early end of a minisocket: by a RST that the peer sent, or by a new socket on the same address pair.
+- What was there before tracing began, and listening sockets: as the samples show them.
+
+Samples stay the source of queues, owners and cookies. A change takes no time, which the history writes as a gap of one
+nanosecond: the resolution of the trace clock.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.recording.events import Event
+from orchestrator.recording.history import Gap, Socket, Stay
+from orchestrator.recording.sockets import Life
+from orchestrator.scenario.facts import TcpState
+
+INSTANT = 1e-9
+
+KINDS = ("state", "destroy", "rst", "rst_received", "retransmit", "minisocket", "traced")
+"""The lines that tracing adds to a recording."""
+
+
+@dataclass(slots=True)
+class TracedLife:
+    """One socket: (time, state it entered), oldest first; `turned` is when a FIN_WAIT2 minisocket became TIME_WAIT."""
+
+    node: str
+    local: str
+    peer: str
+    changes: list[tuple[float, TcpState]] = field(default_factory=list)
+    turned: tuple[float, float] | None = None
+    ended: float | None = None
+    cookie: str = ""
+
+    @property
+    def born(self) -> float:
+        return self.changes[0][0]
+
+    @property
+    def state(self) -> TcpState:
+        return self.changes[-1][1]
+
+    def entered(self, state: TcpState) -> float | None:
+        """When it entered a state, None when it never did."""
+        return next((t for t, entered in self.changes if entered is state), None)
+
+
+def trace_lives(events: Iterable[Event], until: float) -> list[TracedLife]:
+    """The lives that the trace tells, in order of birth; what happened after `until` is left out."""
+    gathered = _Gathering()
+    for event in events:
+        if float(event["t"]) <= until:
+            gathered.take(event)
+    gathered.turn_minisockets()
+    return gathered.lives
+
+
+class _Gathering:
+    """Follows sockets by `a`, and minisockets by their address pair."""
+
+    def __init__(self) -> None:
+        self.lives: list[TracedLife] = []
+        self._current: dict[int, TracedLife] = {}
+        self._last: dict[int, TracedLife] = {}
+        self._minis: dict[tuple[str, str], TracedLife] = {}
+
+    def take(self, event: Event) -> None:
+        match event["ev"]:
+            case "state":
+                self._state(event)
+            case "minisocket":
+                self._minisocket(event)
+            case "destroy":
+                life = self._last.pop(event["a"], None) or self._current.get(event["a"])
+                if life is not None and life.local == event["local"]:
+                    life.cookie = event["sk"]
+            case "rst":
+                self._end_mini((event["peer"], event["local"]), float(event["t"]))
+
+    def _state(self, event: Event) -> None:
+        a, t, new = event["a"], float(event["t"]), TcpState(event["new"])
+        if event["old"] in (TcpState.CLOSED, TcpState.LISTEN):
+            life = TracedLife(event["node"], event["local"], event["peer"])
+            self.lives.append(life)
+            self._current[a] = life
+        known = self._current.get(a)
+        if known is None:  # it was there before tracing began: the samples tell its story
+            return
+        if known.local != event["local"] and not event["local"].endswith(":0"):
+            known.local = event["local"]
+        if new is TcpState.CLOSED:
+            self._close(a, known, t)
+            return
+        if known.changes and new is known.state:  # close() after shutdown() enters FIN_WAIT1 once more
+            return
+        known.changes.append((t, new))
+        if len(known.changes) <= 2:
+            # A SYN_SENT has no port yet: which pair is taken over shows with the next change.
+            self._end_mini((known.local, known.peer), known.born)
+
+    def _close(self, a: int, life: TracedLife, t: float) -> None:
+        del self._current[a]
+        self._last[a] = life
+        key = (life.local, life.peer)
+        if self._minis.get(key) is not life:
+            life.ended = t
+
+    def _minisocket(self, event: Event) -> None:
+        t, key = float(event["t"]), (event["local"], event["peer"])
+        if event["what"] == "born":
+            life = self._current.get(event["a"])
+            if life is not None:
+                self._minis[key] = life
+                if event["old"] == TcpState.CLOSING:
+                    life.changes.append((t, TcpState.TIME_WAIT))
+                else:
+                    life.turned = (t, t)  # for now: turn_minisockets() asks the peer
+        elif event["what"] == "expired":
+            self._end_mini(key, t)
+
+    def _end_mini(self, key: tuple[str, str], t: float) -> None:
+        life = self._minis.pop(key, None)
+        if life is not None:
+            life.ended = t
+
+    def turn_minisockets(self) -> None:
+        """From FIN_WAIT2 to TIME_WAIT: when the peer's FIN came. It had come if the peer is in LAST_ACK already."""
+        by_pair: dict[tuple[str, str], list[TracedLife]] = defaultdict(list)
+        for life in self.lives:
+            by_pair[life.local, life.peer].append(life)
+        for life in self.lives:
+            if life.turned is None:
+                continue
+            born = life.turned[0]
+            peer = _overlapping(by_pair[life.peer, life.local], life.born)
+            fin = peer.entered(TcpState.LAST_ACK) if peer is not None else None
+            if peer is None or fin is None or (life.ended is not None and fin > life.ended):
+                life.turned = None
+                continue
+            acknowledged = peer.ended if peer.ended is not None else fin
+            life.turned = (born, born) if fin <= born else (fin, max(fin, acknowledged))
+            life.changes.append((life.turned[1], TcpState.TIME_WAIT))
+
+
+def _overlapping(lives: Sequence[TracedLife], t: float) -> TracedLife | None:
+    """The life of one address pair whose birth is nearest to `t`: both ends are born within a handshake."""
+    return min(lives, key=lambda life: abs(life.born - t), default=None)
+
+
+def exact_sockets(
+    traced: Sequence[TracedLife], sampled: Sequence[Life], until: float, slack: float
+) -> tuple[list[Socket], list[Life]]:
+    """Sockets of all traced lives, and the sampled lives that no trace covers.
+
+    A tick's time is read before its tables are, so a socket may be dated up to `slack` seconds before its birth.
+    """
+    by_pair: dict[tuple[str, str, str], list[Life]] = defaultdict(list)
+    for one in sampled:
+        by_pair[one.node, one.local, one.peer].append(one)
+    taken: set[int] = set()
+    sockets: list[Socket] = []
+    for number, life in enumerate(traced, 1):
+        seen = [one for one in by_pair[life.node, life.local, life.peer] if _within(one, life, slack)]
+        taken.update(map(id, seen))
+        sockets.append(_socket(life, seen, until, f"t{number}"))
+    return sockets, [one for one in sampled if id(one) not in taken]
+
+
+def _within(sampled: Life, life: TracedLife, slack: float) -> bool:
+    """Whether a sampled socket of the same pair is this one."""
+    if life.cookie and sampled.sk == life.cookie:
+        return True
+    first = sampled.sightings[0][0]
+    return life.born - slack <= first and (life.ended is None or first <= life.ended)
+
+
+def _socket(life: TracedLife, seen: Sequence[Life], until: float, fallback: str) -> Socket:
+    stays: list[Stay] = []
+    gaps = [Gap(life.born - INSTANT, life.born, frozenset({TcpState.CLOSED, life.changes[0][1]}))]
+    end = until if life.ended is None else life.ended
+    for position, (entered, state) in enumerate(life.changes):
+        last = position + 1 == len(life.changes)
+        left = end if last else life.changes[position + 1][0]
+        begun = left - INSTANT
+        if not last and life.turned is not None and life.changes[position + 1][0] == life.turned[1]:
+            begun = min(begun, life.turned[0] - INSTANT)
+        stay_end = left if last and life.ended is None else max(entered, begun)
+        stays.append(Stay(state, entered, stay_end))
+        if not last or life.ended is not None:
+            following = TcpState.CLOSED if last else life.changes[position + 1][1]
+            gaps.append(Gap(stay_end, max(left, stay_end), frozenset({state, following})))
+    owner = next((one for one in seen if one.pid is not None), None)
+    return Socket(
+        node=life.node,
+        sk=seen[0].sk if seen else life.cookie or fallback,
+        local=life.local,
+        peer=life.peer,
+        stays=tuple(stays),
+        gaps=tuple(gaps),
+        queues=tuple(reading for one in seen for reading in one.queues),
+        uid=next((one.uid for one in seen if one.uid is not None), None),
+        pid=owner.pid if owner else None,
+        comm=owner.comm if owner else None,
+    )
