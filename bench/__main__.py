@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import labs, overhead, sampling
+from bench import labs, observing, overhead, sampling
 from bench.measure import Comparison
 from orchestrator.runtimes.docker import engine_answers
 
@@ -20,6 +20,8 @@ Benchmark = Callable[[Path], Comparison]
 BENCHMARKS: dict[str, Benchmark] = {
     "overhead": lambda folder: overhead.of_scenario("session-close", "netns"),
     "sample": lambda folder: sampling.against_ss(),
+    "sample-100": lambda folder: observing.sampling_share(),
+    "churn": lambda folder: observing.churn_cost(),
     "mininet-2": lambda folder: labs.against_mininet(folder, 2, goal=1.0),
     "mininet-10": lambda folder: labs.against_mininet(folder, 10, goal=0.5),
     "mininet-100": lambda folder: labs.against_mininet(folder, 100, goal=0.2),

@@ -305,8 +305,7 @@ class Lab:
         with contextlib.suppress(EnvironmentFailure):  # the files are finished without the probe too
             for network, captured in self._probe.call("capture_end")["networks"].items():
                 text = f"{captured['frames']} frames in {folder.name}/{network}.pcapng"
-                if captured["dropped"]:
-                    text += f", {captured['dropped']} lost: this machine was too busy to keep up"
+                text += f", {captured['dropped'] or 'none'} dropped by the kernel"
                 if captured["error"]:
                     text += f", which ends early: {captured['error']}"
                 self.note(f"capture: {text}")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.linux import descendants
+from orchestrator.linux import descendants, process_start_time
 
 pytestmark = pytest.mark.netns
 
@@ -72,12 +72,17 @@ def network_namespaces(pids: list[int]) -> set[str]:
 
 
 def await_gone(pids: list[int], namespaces: set[str]) -> None:
-    """Until none of the processes lives and no process of the machine is in one of the namespaces."""
+    """Until none of the processes lives, and no process that is as old as they are is in one of the namespaces.
+
+    Younger ones may be: the kernel gives the number of a namespace that is gone to the next one.
+    """
+    now = int(float(Path("/proc/uptime").read_text().split()[0]) * os.sysconf("SC_CLK_TCK"))
     deadline = time.monotonic() + DEADLINE
     while True:
         living = [pid for pid in pids if Path(f"/proc/{pid}").exists() and not _zombie(pid)]
         everyone = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-        inside = network_namespaces(everyone) & namespaces
+        old = [pid for pid in everyone if (process_start_time(pid) or now) < now]
+        inside = network_namespaces(old) & namespaces
         if not living and not inside:
             return
         assert time.monotonic() < deadline, f"left behind: processes {living}, namespaces {inside}"

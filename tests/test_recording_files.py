@@ -171,6 +171,7 @@ def test_two_runs_of_one_second_get_two_folders(tmp_path: Path) -> None:
 def test_a_folder_knows_its_history(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "x")
     folder.events.write_text("".join(json.dumps(line) + "\n" for line in events(RUN)))
+    folder.scenario.touch()
     assert RunFolder.open(folder.path).history() == history(RUN)
 
 

@@ -27,6 +27,7 @@ from orchestrator.cli.common import (
 )
 from orchestrator.cli.streams import tell
 from orchestrator.errors import EnvironmentFailure, InputError, Place
+from orchestrator.interpreter import OWN_PYTHON
 
 _LAB = typer.Option(None, "--lab", "-l", help="Which lab, when several are up.")
 
@@ -78,7 +79,7 @@ def up(
 def _start_keeper(task: dict[str, Any], folder: Path, progress: Progress) -> dict[str, Any]:
     with (folder / "keeper.log").open("wb") as log:
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator.labs.keeper"],
+            [*OWN_PYTHON, "orchestrator.labs.keeper"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -115,9 +116,15 @@ def _keeper_error(message: dict[str, Any]) -> EnvironmentFailure | InputError:
 
 def _topology_file(word: str) -> Path:
     from orchestrator.resources import COMPOSE
+    from orchestrator.scenario.loader import looks_like_scenario
     from orchestrator.suggest import did_you_mean
 
     path = Path(word)
+    if path.is_file() and looks_like_scenario(path):
+        raise InputError(
+            f"{path} is a scenario; a lab is made of a topology",
+            hint=f"simctl run {path}, or simctl up with the file that it names as `topology`",
+        )
     if path.exists() or path.suffix in (".yaml", ".yml"):
         return path
     bundled = {file.stem: file for file in sorted(COMPOSE.glob("*.yaml"))}
@@ -232,7 +239,7 @@ def _clean_traces() -> list[str]:
     """In a process of its own, which may have to mount tracefs for itself. Only root can have left any."""
     if os.geteuid() != 0:
         return []
-    argv = [sys.executable, "-m", "orchestrator.observe.tracefs"]
+    argv = [*OWN_PYTHON, "orchestrator.observe.tracefs"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         tell(f"simctl: trace instances were not looked for: {done.stderr.strip().rpartition(chr(10))[2]}")

@@ -172,8 +172,7 @@ class _Recorder:
                 self.ring.refuse()
 
     def finish(self) -> Captured:
-        """Write the last frames and the statistics."""
-        self.ring.refuse()
+        """Write the last frames, once the ring refuses more, and the statistics."""
         deadline = time.monotonic() + _LAST_FRAMES
         while not self.ring.all_read() and time.monotonic() < deadline:
             select.select([self.ring], [], [], HANDOVER)
@@ -226,6 +225,8 @@ def _record(recorders: Sequence[_Recorder], ends: Sequence[int]) -> dict[str, di
         ended = any(fd in ends for fd, _ in poll.poll())
         for recorder in recorders:
             recorder.take()
+    for recorder in recorders:
+        recorder.ring.refuse()
     return {recorder.file.name: asdict(recorder.finish()) for recorder in recorders}
 
 

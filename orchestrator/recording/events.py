@@ -10,6 +10,7 @@
 | `request` | node, step, session, method, url, t0, status or error, local, peer, reused, nth, headers | clients |
 | `served` | node, local, peer, method, path, status, nth | servers of ours |
 | `closed` | node, local, peer, reason, requests | servers of ours |
+| `state`, `destroy`, `rst`, `retransmit`, `minisocket`, `traced`, ... | see observe/trace.py | the trace |
 | `note` | text | anybody: something the reader should know |
 | `end` | outcome of the run itself: `done`, `interrupted`, `failed`; detail | the run |
 

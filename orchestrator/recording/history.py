@@ -134,3 +134,5 @@ class History:
     begin: Event = field(default_factory=dict)
     end: Event = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    happened: tuple[Event, ...] = ()
+    """What befell the nodes: the `node` lines (started, ready, killed, paused, ...), in order of time."""

@@ -98,6 +98,7 @@ def build_history(events: Iterable[Event]) -> History:
         end=by_kind["end"][0] if by_kind["end"] else {},
         resets=resets,
         exact=trace.complete,
+        happened=tuple(sorted(by_kind["node"], key=_time)),
         notes=(*(note["text"] for note in by_kind["note"]), *trace.doubts, *_passed_over(by_kind)),
     )
 

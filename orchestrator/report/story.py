@@ -9,7 +9,7 @@ Alike connections share a sentence, and replicas of one service share it too.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.recording.addresses import split_address
@@ -23,6 +23,11 @@ from orchestrator.scenario.facts import TcpState
 _SAME_TIME = "both closed at the same time"
 """How orchestrator/recording/connections.py begins its account of FINs that crossed."""
 
+_OWN_REASONS = ("idle", "limit", "request", "shutdown")
+"""Reasons of a server that closes of its own accord (nodes/README.md); the others follow what the client did."""
+
+Reasons = Mapping[tuple[str, str, str], Sequence[Event]]
+
 _HALF_CLOSED = frozenset(TcpState) - EMBRYONIC - {TcpState.ESTABLISHED, TcpState.TIME_WAIT, TcpState.CLOSED}
 
 
@@ -34,6 +39,8 @@ class Fate:
     server: str
     port: int | None
     first_closer: str | None
+    by: str
+    """`FIN` or `RST`, where the kernel's trace tells; then the closing server's own reason, where it is one of ours."""
     at_once: bool
     """Both ends closed at the same time."""
     established: bool
@@ -77,7 +84,7 @@ class Fate:
     @property
     def _who(self) -> str:
         if self.first_closer:
-            return f"{self.first_closer} closed first"
+            return f"{self.first_closer} closed first" + (f" ({self.by})" if self.by else "")
         return _SAME_TIME if self.at_once else "the samples do not show who closed first"
 
 
@@ -101,9 +108,10 @@ def services(history: History) -> dict[str, str]:
 def connection_groups(history: History) -> list[Group]:
     """Connections grouped by their fate, the oldest first."""
     service = services(history)
+    reasons = _reasons(history)
     alike: dict[Fate, list[tuple[Fate, str]]] = defaultdict(list)
     for connection in sorted(history.connections, key=lambda connection: connection.opened):
-        fate = _fate(connection, history)
+        fate = _fate(connection, history, reasons)
         alike[fate.renamed(lambda node: service.get(node, node))].append((fate, connection.how))
     return [_group(members, service) for members in alike.values()]
 
@@ -122,7 +130,29 @@ def _group(members: list[tuple[Fate, str]], service: dict[str, str]) -> Group:
     return Group(members[0][0].renamed(name), len(members), Counter(how for _, how in members if how))
 
 
-def _fate(connection: Connection, history: History) -> Fate:
+def _by(connection: Connection, history: History, reasons: Reasons) -> str:
+    """How and why the first closer closed, as far as it is known: `FIN, idle`."""
+    how = "RST" if connection.how.startswith("RST") else "FIN" if history.exact else ""
+    end = connection.server if connection.first_closer == connection.server_node else connection.client
+    told = reasons.get((end.node, end.local, end.peer), ()) if end is not None and connection.closed else ()
+    near = min(told, key=lambda event: abs(float(event["t"]) - _closed_at(connection)), default=None)
+    why = str(near["reason"]) if near is not None and near["reason"] in _OWN_REASONS else ""
+    return ", ".join(part for part in (how, why) if part)
+
+
+def _closed_at(connection: Connection) -> float:
+    return connection.closed[1] if connection.closed else 0.0
+
+
+def _reasons(history: History) -> Reasons:
+    """(node, local, peer) -> what that server said on closing, of all connections of that address pair."""
+    found: dict[tuple[str, str, str], list[Event]] = defaultdict(list)
+    for event in history.closed:
+        found[event["node"], str(event.get("local")), str(event.get("peer"))].append(event)
+    return found
+
+
+def _fate(connection: Connection, history: History, reasons: Reasons) -> Fate:
     client, server, port = _ends(connection)
     end = _end(history)
     sockets = [socket for socket in (connection.client, connection.server) if socket is not None]
@@ -134,6 +164,7 @@ def _fate(connection: Connection, history: History) -> Fate:
         server=server,
         port=port,
         first_closer=connection.first_closer if closed else None,
+        by=_by(connection, history, reasons),
         at_once=closed and connection.how.startswith(_SAME_TIME),
         established=any(stay.state not in EMBRYONIC for socket in sockets for stay in socket.stays),
         open=not closed and all(state is TcpState.ESTABLISHED for state, _ in at_end),

@@ -20,7 +20,6 @@ import os
 import secrets
 import signal as signals
 import socket
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EnvironmentFailure, NodeFailure
+from orchestrator.interpreter import OWN_PYTHON
 from orchestrator.linux import descendants
 from orchestrator.runtimes import dockerengine
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
@@ -173,7 +173,7 @@ class DockerRuntime:
         lost = [c for c in self._containers.values() if c.pid and not _is_ours(c.pid, c.id)]
         if os.geteuid() != 0 or dockerengine.local_socket() is None or lost:
             raise dockerengine.not_root_here()
-        return [sys.executable, "-m", "orchestrator.observe.probe"]
+        return [*OWN_PYTHON, "orchestrator.observe.probe"]
 
     def healthy(self, name: str) -> bool:
         from docker.errors import NotFound

@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestrator import resources
 from orchestrator.errors import EnvironmentFailure, InputError
+from orchestrator.interpreter import OWN_PYTHON
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
 from orchestrator.runtimes.processes import exec_in, signal_program
 from orchestrator.topology.kinds import Kind, argv, missing
@@ -91,7 +92,7 @@ class NetnsRuntime:
         ours.settimeout(_BIRTH_TIMEOUT)
         with theirs, self._log.open("ab") as log:
             self._nursery = subprocess.Popen(
-                [sys.executable, "-m", "orchestrator.runtimes.nursery", str(theirs.fileno())],
+                [*OWN_PYTHON, "orchestrator.runtimes.nursery", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -147,7 +148,7 @@ class NetnsRuntime:
         return stdin, stdout
 
     def probe_command(self) -> list[str]:
-        return [sys.executable, "-m", "orchestrator.observe.probe"]
+        return [*OWN_PYTHON, "orchestrator.observe.probe"]
 
     def healthy(self, name: str) -> bool:
         """Foreign images never run here, and node kinds have a readiness of their own."""

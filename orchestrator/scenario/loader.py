@@ -101,11 +101,12 @@ def _scenarios_below(folder: Path) -> list[Path]:
         if file.suffix in SUFFIXES
         and not hidden.search(file.relative_to(folder).as_posix())
         and _is_file(file)
-        and _looks_like_scenario(file)
+        and looks_like_scenario(file)
     )
 
 
-def _looks_like_scenario(file: Path) -> bool:
+def looks_like_scenario(file: Path) -> bool:
+    """Whether a YAML file is meant to be one, right or wrong."""
     try:
         return _SCENARIO_KEY.search(file.read_bytes()) is not None
     except OSError:

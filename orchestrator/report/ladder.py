@@ -1,0 +1,112 @@
+"""The ladder of one connection as data: rows in order of time, to be drawn by `ladderdraw` or by anybody else.
+
+A row is one thing that happened between two ends, or at one of them. Its interval [after, before] is all that the
+recording knows of its time: zero-width, or nearly, where the kernel's trace saw it; the distance of two samples
+elsewhere. Rows are in an order that the truth can have had: no row's `before` lies before an earlier row's `after`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.scenario.facts import TcpState
+
+
+class Side(StrEnum):
+    """An end of the connection: the one that sent the SYN, and the other."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+    @property
+    def other(self) -> Side:
+        return Side.SERVER if self is Side.CLIENT else Side.CLIENT
+
+
+class Kind(StrEnum):
+    BEGIN = "begin"
+    """The connection was there already when the recording began."""
+    SEGMENT = "segment"
+    """One TCP segment from `sender`; `text` has its flags."""
+    CROSSING = "crossing"
+    """Two FINs under way at the same time, one from each end."""
+    REQUEST = "request"
+    """A request on its way to the server, which took it up, as far as the recording can tell."""
+    UNSERVED = "unserved"
+    """A request that the server's program, which tells what it serves, never took up."""
+    RESPONSE = "response"
+    ERROR = "error"
+    """What the client's program got instead of a response."""
+    REQUESTS = "requests"
+    """Many exchanges in one row: the interval is the stretch of time that they took."""
+    STATE = "state"
+    """An end changed its state, and no segment explains it: a timer, the end of a process, or nothing is known."""
+    QUEUE = "queue"
+    """A queue that stands: the program does not read, or the peer does not acknowledge."""
+    PROGRAM = "program"
+    """What the server's program says that it did."""
+    NODE = "node"
+    """What simctl did to a node: killed, paused, ..."""
+    STEP = "step"
+    """A step of the scenario began."""
+    SILENCE = "silence"
+    """Nothing happened; `lasted` is how long."""
+    END = "end"
+    """The recording ends, and something of the connection is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end after the row: its state (None: not there yet or never seen; CLOSED: gone), and whether the row changed
+    it. `note` is what its queues tell (`Recv-Q 1`)."""
+
+    state: TcpState | None = None
+    changed: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """See the top of this file. Times in seconds of the run; -inf where nothing bounds them. Texts are as they came
+    from the nodes: whoever shows them makes them harmless (`report.safe`)."""
+
+    after: float
+    before: float
+    kind: Kind
+    text: str = ""
+    client: End = End()
+    server: End = End()
+    sender: Side | None = None
+    """From which end the arrow goes; None for rows without one."""
+    notes: tuple[str, ...] = ()
+    lasted: tuple[float, float] | None = None
+    """Shortest and longest possible duration of a silence, seconds."""
+
+    def end(self, side: Side) -> End:
+        return self.client if side is Side.CLIENT else self.server
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Who stands above a column. `seen` is false when no sample showed that end's socket."""
+
+    name: str
+    address: str
+    owner: str = ""
+    seen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """One connection, ready to be drawn. `headline` says who closed first, how and why, and what that left behind."""
+
+    name: str
+    headline: str
+    client: Head
+    server: Head
+    rows: tuple[Row, ...]
+    footnotes: tuple[str, ...] = ()
+
+    def head(self, side: Side) -> Head:
+        return self.client if side is Side.CLIENT else self.server

@@ -1,0 +1,290 @@
+"""What happened to one connection, from every source of the recording, in order of time."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from orchestrator.judge.evidence import queue_at
+from orchestrator.recording.history import Connection, History, Stay
+from orchestrator.report.ladder import Kind, Side
+from orchestrator.report.ladderorder import Item, Order
+from orchestrator.report.ladderrequests import Exchange, Said
+from orchestrator.report.ladderwire import Change, Life, Segment, Wire
+from orchestrator.report.ladderwords import duration
+from orchestrator.scenario.facts import TcpState
+
+_S = TcpState
+
+_FIN_ERRORS = frozenset({"RemoteDisconnected", "IncompleteRead"})
+_RST_ERRORS = frozenset({"ConnectionResetError", "BrokenPipeError"})
+"""Errors that a client meets after the server's FIN, or after a RST."""
+
+_STEPS = 8
+"""More steps than these inside one connection are not shown: the ladder is about the connection."""
+
+_QUEUES = 6
+_STANDS = 0.5
+"""Rows about queues of one end, and the seconds that a queue must stand to be told of."""
+
+_TIME_WAIT = 59.9
+"""A TIME_WAIT that was shorter than this, in seconds, was cut short."""
+
+
+def end_of(history: History) -> float:
+    """Until when the story goes: the moment `end`, or the last sample of a run that did not get there."""
+    return history.moments.get("end", history.ticks[-1] if history.ticks else 0.0)
+
+
+class Items:
+    """Collects the items of one connection. `items` has them in order when it is made."""
+
+    def __init__(self, connection: Connection, history: History, said: Said) -> None:
+        self.until = end_of(history)
+        self.history = history
+        told = float(said.closed["t"]) if said.closed else None
+        exchanges = [one for one in said.exchanges if min(one.asked, one.served or one.asked) <= self.until]
+        self.wire = Wire(connection, history, exchanges, told, self.until)
+        self._order = Order()
+        self._found: list[Item] = []
+        self._of_change: dict[int, Item] = {}
+        self._begin()
+        self._segments()
+        self._exchanges(exchanges)
+        self._unexplained()
+        self._closed(said)
+        self._queues()
+        for side in Side:
+            self._order.then(*(self._of_change[id(change)] for change in self.wire.life(side).changes))
+        self._nodes()
+        self._steps()
+        self.items = self._order.sort(self._found)
+
+    # -- the wire --------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        there = [
+            life.socket.stays[0].first
+            for life in (self.wire.client, self.wire.server)
+            if life.initial is not None and life.socket is not None
+        ]
+        if there:
+            self._add(Item(Kind.BEGIN, min(there), min(there), "already there when the recording begins"))
+
+    def _segments(self) -> None:
+        self._handshake = [self._segment(segment) for segment in self.wire.handshake]
+        self._order.then(*self._handshake)
+        fins, acks = self.wire.fins, self.wire.acks
+        if self.wire.crossing:
+            crossed = self._crossing(fins[Side.CLIENT], fins[Side.SERVER])
+            self._fin = dict.fromkeys(Side, crossed)
+        else:
+            self._fin = {one.sender: self._segment(one) for one in self.wire.segments if one.flags == "FIN"}
+        for side, item in self._fin.items():
+            if side in acks:
+                self._order.then(item, self._segment(acks[side]))
+        first, *second = [self._fin[one.sender] for one in self.wire.segments if one.flags == "FIN"] or [None]
+        self._order.then(*self._handshake[-1:], first, *second)
+        self._resets = [self._segment(segment) for segment in self.wire.resets]
+        for item in self._resets:
+            victim = self._fin.get(item.sender.other) if item.sender else None
+            if victim is not None and victim.changes == []:
+                self._order.then(victim, item)
+
+    def _segment(self, segment: Segment) -> Item:
+        item = Item(Kind.SEGMENT, segment.after, segment.before, segment.flags, segment.sender)
+        item.notes += [segment.note] if segment.note else []
+        return self._add(item, segment.changes)
+
+    def _crossing(self, one: Segment, two: Segment) -> Item:
+        """Both FINs in one row. What they bring about at the far ends comes later, in rows of its own."""
+        opened = (_S.SYN_RECV, _S.ESTABLISHED)
+        sent = [change for change in (*one.changes, *two.changes) if change.was in opened]
+        item = Item(Kind.CROSSING, min(one.after, two.after), max(one.before, two.before), "FIN")
+        self._add(item, sent)
+        for change in (*one.changes, *two.changes):
+            if change not in sent:
+                self._state(change)
+        return item
+
+    def _unexplained(self) -> None:
+        for change in self.wire.unexplained:
+            self._state(change)
+
+    def _state(self, change: Change) -> None:
+        text = _explain(change, {side: self.wire.life(side).node or side for side in Side})
+        self._add(Item(Kind.STATE, change.after, change.before, text), [change])
+
+    # -- programs --------------------------------------------------------------------------------------------------
+
+    def _exchanges(self, exchanges: Iterable[Exchange]) -> None:
+        server, client = self._fin.get(Side.SERVER), self._fin.get(Side.CLIENT)
+        last = self._handshake[-1] if self._handshake else None
+        for exchange in exchanges:
+            request, answer = self._request(exchange), self._answer(exchange)
+            self._order.then(last, request, answer)
+            if answer is not None and exchange.told:
+                last = answer
+                if exchange.met & _FIN_ERRORS:
+                    self._order.then(server, answer)
+                elif exchange.met & _RST_ERRORS:
+                    self._order.then(*self._resets[:1], answer)
+                elif not exchange.error:
+                    self._order.then(answer, server)
+        self._order.then(last, client)
+
+    def _request(self, exchange: Exchange) -> Item:
+        served, kind = exchange.served, Kind.REQUEST
+        after, before = exchange.asked, exchange.done
+        if served is not None and served <= exchange.done:
+            after = before = served
+        elif exchange.told and self.wire.server.node in self.history.speaking:
+            kind = Kind.UNSERVED
+        item = Item(kind, after, before, exchange.request, Side.CLIENT, exchange=exchange, floor=exchange.asked)
+        if served is not None and served > exchange.done:
+            late = Item(Kind.PROGRAM, served, served, f"too late: {self.wire.server.node} serves {exchange.request}")
+            self._add(late)
+            self._order.then(item, late)
+        elif kind is Kind.UNSERVED:
+            item.notes.append(f"{self.wire.server.node} did not serve it")
+        return self._add(item)
+
+    def _answer(self, exchange: Exchange) -> Item | None:
+        after = f"after {duration(exchange.done - exchange.asked)}"
+        floor = exchange.served if exchange.served is not None and exchange.served <= exchange.done else exchange.asked
+        kind, text = Kind.RESPONSE, f"{exchange.status} {after}"
+        if exchange.error:
+            kind, text = Kind.ERROR, f"{exchange.error} {after}"
+            if exchange.status:
+                text = f"{exchange.status}, then {text}"
+        elif not exchange.status:
+            return None
+        elif not exchange.told:
+            text = exchange.status
+        item = Item(kind, exchange.done, exchange.done, text, Side.SERVER, exchange=exchange, floor=floor)
+        return self._add(item)
+
+    def _closed(self, said: Said) -> None:
+        """The server's own reason: at its FIN where that is known, else in a row of its own."""
+        if said.closed is None or float(said.closed["t"]) > self.until:
+            return
+        t = float(said.closed["t"])
+        text = f"closed by {self.wire.server.node}: {said.closed['reason']}"
+        fin = self._fin.get(Side.SERVER)
+        if fin is not None and fin.after - _STANDS <= t <= fin.before + _STANDS:
+            fin.notes.append(text)
+        else:
+            self._add(Item(Kind.PROGRAM, t, t, text))
+
+    # -- queues, nodes, steps --------------------------------------------------------------------------------------
+
+    def _queues(self) -> None:
+        for life in (self.wire.client, self.wire.server):
+            for number, item in enumerate(_standing_queues(life, self.history, self.until)):
+                if number < _QUEUES:
+                    self._add(item)
+
+    def _nodes(self) -> None:
+        ends = {self.wire.client.node, self.wire.server.node}
+        first, last = self._span()
+        for event in self.history.happened:
+            t = float(event["t"])
+            if event["node"] in ends and event["what"] in _DONE_TO_NODES and first <= t <= last:
+                self._add(Item(Kind.NODE, t, t, f"{event['node']} is {event['what']}"))
+
+    def _steps(self) -> None:
+        first, last = self._span()
+        starts: dict[float, list[str]] = {}
+        for name, t in self.history.moments.items():
+            step, _, what = name.rpartition(".")
+            if what == "start":
+                starts.setdefault(t, []).append(step)
+        begun = max((t for t in starts if t <= first), default=math.inf)
+        shown = {t: names for t, names in sorted(starts.items()) if begun <= t <= last and t < self.until}
+        if len(shown) <= _STEPS:
+            for t, names in shown.items():
+                self._add(Item(Kind.STEP, t, t, ", ".join(names)))
+
+    def _span(self) -> tuple[float, float]:
+        """From the first thing that happened to the last one, or to the end of the run when an end is left."""
+        left = any(life.socket and not _gone(life) for life in (self.wire.client, self.wire.server))
+        times = [item.before for item in self._found]
+        return min(times, default=0.0), self.until if left else max(times, default=0.0)
+
+    def _add(self, item: Item, changes: Iterable[Change] = ()) -> Item:
+        item.changes += changes
+        for change in item.changes:
+            self._of_change[id(change)] = item
+        self._found.append(item)
+        return item
+
+
+_DONE_TO_NODES = ("killed", "stopped", "paused", "resumed")
+
+
+def _gone(life: Life) -> bool:
+    return bool(life.changes) and life.changes[-1].state is _S.CLOSED
+
+
+def _explain(change: Change, names: dict[Side, str]) -> str:
+    """Why a state changed though nothing is known to have been sent at that time."""
+    least, most = change.lasted
+    match change.was, change.state:
+        case (_S.TIME_WAIT, _S.CLOSED) if most < _TIME_WAIT:
+            return f"TIME_WAIT cut short after {duration(least, most)}"
+        case (_S.TIME_WAIT | _S.FIN_WAIT2), _S.CLOSED:
+            return f"{change.was} is over" + ("" if math.isinf(most) else f" after {duration(least, most)}")
+        case _, _S.CLOSED:
+            return "gone, the recording does not show how"
+        case _, _S.CLOSE_WAIT | _S.CLOSING | _S.TIME_WAIT:
+            return f"the FIN of {names[change.side.other]} arrives"
+        case _, _S.FIN_WAIT2:
+            return f"the ACK of {names[change.side.other]} arrives"
+    return ""
+
+
+def close_wait_queue(life: Life, history: History, before: float) -> str:
+    """`Recv-Q 1` when an end entered CLOSE_WAIT at `before`; empty when no sample came while it lasted."""
+    stay = _close_wait(life)
+    if stay is None or life.socket is None:
+        return ""
+    tick = bisect_left(history.ticks, max(before, stay.first))
+    if tick == len(history.ticks) or history.ticks[tick] > stay.last:
+        return ""
+    reading = queue_at(life.socket, history.ticks[tick])
+    return f"Recv-Q {reading.recv_q}" if reading else ""
+
+
+def _close_wait(life: Life) -> Stay | None:
+    stays = life.socket.stays if life.socket else ()
+    return next((stay for stay in stays if stay.state is _S.CLOSE_WAIT), None)
+
+
+def _standing_queues(life: Life, history: History, until: float) -> Iterator[Item]:
+    """Changes of Recv-Q in CLOSE_WAIT, and queues that stand for a while at other times."""
+    if life.socket is None:
+        return
+    stay = _close_wait(life)
+    shown = close_wait_queue(life, history, -math.inf)
+    for reading, following in pairwise([*life.socket.queues, None]):
+        if reading is None or reading.t > until:
+            return
+        tick = bisect_left(history.ticks, reading.t)
+        after = history.ticks[tick - 1] if tick else reading.t
+        if stay is not None and stay.first <= reading.t <= stay.last:
+            note = f"Recv-Q {reading.recv_q}"
+            if shown and note != shown:
+                text = f"{life.node} reads the end" if reading.recv_q == 0 else ""
+                yield Item(Kind.QUEUE, max(after, stay.first), reading.t, text, queue=(life.side, note))
+                shown = note
+            continue
+        stands = min(following.t if following else until, life.socket.stays[-1].last, until) - reading.t
+        if stands >= _STANDS and life.socket.stays[0].state is not _S.LISTEN:
+            if reading.recv_q:
+                text = f"{life.node} does not read"
+                yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, f"Recv-Q {reading.recv_q}"))
+            elif reading.send_q:
+                text = "not acknowledged"
+                yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, f"Send-Q {reading.send_q}"))

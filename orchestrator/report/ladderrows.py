@@ -1,0 +1,249 @@
+"""From what happened to the rows of a ladder: states folded in, many requests in one row, silences, the end."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby, pairwise
+
+from orchestrator.recording.history import Connection, History
+from orchestrator.recording.lifecycle import TIME_WAIT_SECONDS
+from orchestrator.report.ladder import End, Head, Kind, Ladder, Row, Side
+from orchestrator.report.ladderheadline import headline
+from orchestrator.report.ladderitems import Items, close_wait_queue
+from orchestrator.report.ladderorder import Item
+from orchestrator.report.ladderrequests import Exchange, Said, addresses
+from orchestrator.report.ladderwire import Life
+from orchestrator.report.ladderwords import duration
+from orchestrator.scenario.facts import TcpState
+
+_S = TcpState
+
+SILENCE = 0.3
+"""Seconds without anything that make a row of their own."""
+
+_PAUSES = 4
+_LONGER = 3.0
+"""Alike requests are told in one row, cut at this many pauses at most, each so many times longer than is usual."""
+
+_FAILURES = 3
+"""Failed requests that are shown one by one."""
+
+
+def ladder(name: str, connection: Connection, history: History, said: Said) -> Ladder:
+    """The ladder of one connection of the history. `said` is what programs told of it."""
+    found = Items(connection, history, said)
+    folded = list(_with_silences(_fold(_collapse(found.items), found)))
+    rows = tuple([*folded, *_end(folded, found)])
+    client, server = addresses(connection)
+    return Ladder(
+        name=name,
+        headline=headline(connection, found, said),
+        client=_head(found.wire.client, client, history),
+        server=_head(found.wire.server, server, history),
+        rows=rows,
+        footnotes=tuple(_footnotes(rows, found)),
+    )
+
+
+def _head(life: Life, address: str, history: History) -> Head:
+    socket = life.socket
+    owner = f"{socket.comm} pid {socket.pid}" if socket and socket.comm else ""
+    if socket is None:
+        owner = "not seen" if life.node in history.nodes else "no node of the run"
+    return Head(life.node or str(life.side), address, owner, seen=socket is not None)
+
+
+# -- many requests in one row ----------------------------------------------------------------------------------------
+
+
+def _collapse(items: Sequence[Item]) -> Iterator[Item]:
+    """Successive exchanges become: the first of them whole, the others in one row; anew after a pause."""
+    for plain, run in groupby(items, key=lambda item: item.exchange is not None and not item.changes):
+        found = list(run)
+        yield from _collapse_run(found) if plain else found
+
+
+def _collapse_run(run: list[Item]) -> Iterator[Item]:
+    """One run of requests and answers. A request whose answer is elsewhere stays as it is."""
+    of_exchange: dict[int, list[Item]] = {}
+    for item in run:
+        of_exchange.setdefault(id(item.exchange), []).append(item)
+    whole = [items for items in of_exchange.values() if len(items) > 1 or not _pending(items)]
+    failed = [items for items in whole if _exchange(items).error]
+    shown = {id(_exchange(items)) for items in failed[:_FAILURES]}
+    parts: list[list[list[Item]]] = [[]]
+    cuts = _pauses(whole)
+    for number, items in enumerate(of_exchange.values()):
+        alone = _pending(items) or id(_exchange(items)) in shown
+        if alone or number in cuts:
+            parts.append([])
+        parts[-1].append(items)
+        if alone:
+            parts.append([])
+    for part in parts:
+        yield from (item for items in part[:1] for item in items)
+        rest = part[1:]
+        if len(rest) == 1:
+            yield from rest[0]
+        elif rest:
+            yield _summary(rest)
+
+
+def _exchange(items: Sequence[Item]) -> Exchange:
+    exchange = items[0].exchange
+    assert exchange is not None
+    return exchange
+
+
+def _pending(items: Sequence[Item]) -> bool:
+    """A request alone, whose answer comes after something else, or never."""
+    return len(items) == 1 and items[0].kind in (Kind.REQUEST, Kind.UNSERVED)
+
+
+def _pauses(whole: Sequence[Sequence[Item]]) -> set[int]:
+    """Before which exchanges of a run there is a pause that a reader wants to see: only the longest few."""
+    gaps = [max(0.0, two[0].after - one[-1].before) for one, two in pairwise(whole)]
+    if not gaps:
+        return set()
+    usual = statistics.median(gaps) if len(gaps) > _PAUSES else 0.0
+    long = [number for number, gap in enumerate(gaps, 1) if gap >= max(SILENCE, _LONGER * usual)]
+    return set(sorted(long, key=lambda number: -gaps[number - 1])[:_PAUSES])
+
+
+def _summary(parts: Sequence[Sequence[Item]]) -> Item:
+    exchanges = [_exchange(items) for items in parts]
+    outcomes = Counter(one.error or one.status or "no answer" for one in exchanges)
+    first = min(items[0].earliest for items in parts)
+    last = max(items[-1].before for items in parts)
+    told = ", ".join(
+        f"all {outcome}" if len(outcomes) == 1 else f"{count} x {outcome}" for outcome, count in outcomes.most_common(4)
+    )
+    text = f"{len(exchanges)} more requests in {duration(last - first)}: {told}"
+    return Item(Kind.REQUESTS, min(first, last), last, text)
+
+
+# -- states ----------------------------------------------------------------------------------------------------------
+
+
+def _fold(items: Iterable[Item], found: Items) -> Iterator[Row]:
+    """Items to rows that carry the states of both ends. State changes of both ends at one time share a row."""
+    now = {
+        life.side: End(_S(life.initial) if life.initial else None) for life in (found.wire.client, found.wire.server)
+    }
+    rows: list[Row] = []
+    for item in items:
+        ends = {side: replace(end, changed=False, note="") for side, end in now.items()}
+        if item.kind is Kind.BEGIN:
+            ends = {side: replace(end, changed=end.state is not None) for side, end in ends.items()}
+        for change in sorted(item.changes, key=lambda change: change.before):
+            note = ""
+            if change.state is _S.CLOSE_WAIT:
+                note = close_wait_queue(found.wire.life(change.side), found.history, change.before)
+            ends[change.side] = End(change.state, True, note)
+        if item.queue is not None:
+            side, note = item.queue
+            ends[side] = replace(ends[side], note=note)
+        now = ends
+        row = Row(
+            item.after, item.before, item.kind, item.text, ends[Side.CLIENT], ends[Side.SERVER], item.sender,
+            tuple(item.notes),
+        )  # fmt: skip
+        if rows and (merged := _merge(rows[-1], row)):
+            rows[-1] = merged
+        else:
+            rows.append(row)
+    return iter(rows)
+
+
+def _merge(one: Row, two: Row) -> Row | None:
+    """Two changes of state at one time, at one end each, as one row."""
+    if one.kind is not Kind.STATE or two.kind is not Kind.STATE or two.after > one.before:
+        return None
+    if any(one.end(side).changed and two.end(side).changed for side in Side):
+        return None
+    text = one.text if one.text == two.text else ", ".join(text for text in (one.text, two.text) if text)
+    ends = {side: one.end(side) if one.end(side).changed else two.end(side) for side in Side}
+    return replace(two, after=min(one.after, two.after), text=text, client=ends[Side.CLIENT], server=ends[Side.SERVER])
+
+
+# -- silences and the end --------------------------------------------------------------------------------------------
+
+
+def _with_silences(rows: Iterator[Row]) -> Iterator[Row]:
+    last: Row | None = None
+    asking = False
+    for row in rows:
+        if last is not None and row.after - last.before >= SILENCE:
+            yield silence(last, row.after, row.before, asking=asking)
+        yield row
+        last = row
+        if row.kind in (Kind.REQUEST, Kind.UNSERVED):
+            asking = True
+        elif row.kind in (Kind.RESPONSE, Kind.ERROR, Kind.REQUESTS):
+            asking = False
+
+
+def silence(last: Row, after: float, before: float, *, asking: bool) -> Row:
+    """The row for the time between a row and what happens in [after, before]."""
+    lasted = (after - last.before, before - last.after)
+    states = {side: last.end(side).state for side in Side}
+    text = duration(*lasted)
+    if last.kind is Kind.REQUESTS:
+        text = duration(lasted[0])
+    if asking:
+        text += ", no answer yet"
+    elif set(states.values()) == {_S.ESTABLISHED}:
+        text += " idle"
+    elif _S.SYN_SENT in states.values():
+        text += ", no answer"
+    ends = [replace(last.end(side), changed=False, note="") for side in Side]
+    return Row(last.before, after, Kind.SILENCE, text, *ends, lasted=lasted)
+
+
+def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
+    """What is left when the recording ends; nothing when both ends are gone."""
+    if not rows:
+        return
+    last, until = rows[-1], max(found.until, rows[-1].before)
+    left = {side: last.end(side).state for side in Side}
+    if not any(state not in (None, _S.CLOSED) for state in left.values()):
+        return
+    if until - last.before >= SILENCE:
+        asking = any(row.kind in (Kind.REQUEST, Kind.UNSERVED) for row in rows[-1:])
+        yield silence(last, until, until, asking=asking)
+    how = str(found.history.end.get("outcome", "broken off"))
+    text = "the run ends" if how == "done" else f"the run is {how}" if how != "failed" else "the run fails"
+    ends = [replace(last.end(side), changed=left[side] not in (None, _S.CLOSED), note="") for side in Side]
+    notes = tuple(_left(found, left, until))
+    yield Row(until, until, Kind.END, text, *ends, notes=notes)
+
+
+def _left(found: Items, left: dict[Side, TcpState | None], until: float) -> Iterator[str]:
+    for side, state in left.items():
+        life = found.wire.life(side)
+        if state is _S.TIME_WAIT:
+            begun = next((change for change in life.changes if change.state is _S.TIME_WAIT), None)
+            if begun is not None:
+                to_go = TIME_WAIT_SECONDS - (until - begun.before)
+                yield f"TIME_WAIT on {life.node} has {max(0.0, to_go):.0f} s to go"
+        elif state is _S.CLOSE_WAIT:
+            yield f"CLOSE_WAIT stays until {life.node} closes"
+
+
+def _footnotes(rows: Sequence[Row], found: Items) -> Iterator[str]:
+    """What a reader may need to read this ladder, and only that."""
+    timed = [row for row in rows if row.kind not in (Kind.SILENCE, Kind.REQUESTS)]
+    if any(row.before - row.after > 0.001 for row in timed):
+        yield "5.27-5.32, ~5.30: between two observations; 5.303: to the millisecond"
+    notes = {row.end(side).note for row in rows for side in Side if row.end(side).state is _S.CLOSE_WAIT}
+    if "Recv-Q 1" in notes:
+        yield "Recv-Q 1 in CLOSE_WAIT: the FIN came, the program has not read the end yet"
+    if "Recv-Q 0" in notes:
+        yield "Recv-Q 0 in CLOSE_WAIT: the program has read the end and does not close"
+    for life in (found.wire.client, found.wire.server):
+        if life.socket is None:
+            whose = f"of {life.node}" if life.node else f"of the {life.side}"
+            yield f"the end {whose} was not seen: its column shows what the other end proves"
