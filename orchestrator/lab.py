@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from orchestrator.drive.channel import Channel
-from orchestrator.errors import EnvironmentFailure
+from orchestrator.errors import EnvironmentFailure, NodeFailure
 from orchestrator.fabric.addresses import AddressPlan, SubnetClaim, plan_addresses
 from orchestrator.observe.client import ProbeClient
 from orchestrator.recording.events import FORMAT, Event
@@ -38,6 +38,9 @@ READY_TIMEOUT = 30.0
 """Seconds that a node may take until it listens or says that it is ready. A JVM on a busy machine takes several."""
 
 _POLL = 0.01
+_DYING = 1.0
+"""Seconds between the end of a container's process and the end of its output, at most."""
+
 _HTTP_PORT_FLAG = re.compile(r"--httpPort[= ](\d+)")
 
 
@@ -112,7 +115,11 @@ class Lab:
         )
         self._cleanup.callback(self._probe.close)
         self._start_nodes()
-        self._wire()
+        try:
+            self._wire()
+        except EnvironmentFailure:
+            self._blame_the_dead()
+            raise
         self._let_go()
 
     def _write_begin(self) -> None:
@@ -179,6 +186,17 @@ class Lab:
             self._folder.captures.mkdir()
             self._probe.call("capture", folder=str(self._folder.captures.resolve()))
 
+    def _blame_the_dead(self) -> None:
+        """A foreign image has no `go`: it may have ended before it was wired, and that is what to tell."""
+        for node in self.topology.nodes:
+            if self.channels[node.name].wait_exited(_DYING if node.kind is None else 0):
+                raise self._died_at_start(node)
+
+    def _died_at_start(self, node: Node) -> NodeFailure:
+        channel = self.channels[node.name]
+        how = channel.exited or self.runtime.exited(node.name) or "its output is closed"
+        return channel.failure(f"died at start ({how})", place=node.place)
+
     def _let_go(self) -> None:
         """Start programs in the order of `depends_on`, waiting where a service must be healthy first."""
         waited_for = {
@@ -203,10 +221,8 @@ class Lab:
         waiting = list(nodes)
         while waiting:
             for node in list(waiting):
-                channel = self.channels[node.name]
-                if not channel.alive:
-                    how = channel.exited or self.runtime.exited(node.name)
-                    raise channel.failure(f"died at start ({how})", place=node.place)
+                if not self.channels[node.name].alive:
+                    raise self._died_at_start(node)
                 if self._is_ready(node):
                     waiting.remove(node)
                     self._node_event(node.name, "ready")
@@ -298,17 +314,13 @@ class Lab:
             self.sample(on=False)
             self._probe.call("trace_end")
         if self._folder.captures is not None:
-            self._end_capture(self._folder.captures)
+            self._end_capture()
         self._writer.write({"t": round(self.now(), 6), "ev": "end", "outcome": outcome, "detail": detail})
 
-    def _end_capture(self, folder: Path) -> None:
+    def _end_capture(self) -> None:
         with contextlib.suppress(EnvironmentFailure):  # the files are finished without the probe too
-            for network, captured in self._probe.call("capture_end")["networks"].items():
-                text = f"{captured['frames']} frames in {folder.name}/{network}.pcapng"
-                text += f", {captured['dropped'] or 'none'} dropped by the kernel"
-                if captured["error"]:
-                    text += f", which ends early: {captured['error']}"
-                self.note(f"capture: {text}")
+            for text in self._probe.call("capture_end")["notes"]:
+                self.note(text)
 
     def log(self, name: str) -> Path:
         return self._folder.logs / f"{name}.log"

@@ -95,6 +95,14 @@ STEP = STEPS + "  - "
         ),
         (f"{STEP}kill: client\n  - stop: client", 9, 11, "client is gone: the step kill-3 ended its program", None),
         (f"{STEP}stop: worker\n  - pause: worker-2", 9, 12, "worker-2 is gone: the step stop-3", None),
+        (f"{STEP}pause: client\n  - stop: client", 9, 11, "client is paused by the step pause-3", "`resume` it first"),
+        (
+            f"{STEP}pause: worker-2\n  - resume: worker-1\n  - request: {{from: worker, url: 'http://server/'}}",
+            10,
+            21,
+            "worker-2 is paused by the step pause-3",
+            "`resume` it first",
+        ),
         # hosts
         (
             f"{STEP}request: {{from: client, url: 'http://sever/'}}",

@@ -35,7 +35,7 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except KeyboardInterrupt:
-            raise Interrupted("interrupted; everything is taken down") from None
+            raise Interrupted("interrupted") from None
 
     return wrapper
 

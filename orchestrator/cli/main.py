@@ -6,6 +6,7 @@ Modules of verbs import only typer at their top; what is heavy is imported where
 from __future__ import annotations
 
 import sys
+import traceback
 
 from orchestrator import interrupts
 from orchestrator.cli import app
@@ -18,9 +19,9 @@ from orchestrator.exitcodes import ExitCode
 def main() -> None:
     interrupts.install()
     watch_results()
-    from orchestrator.cli import catalogue, doctor, images, judging, labs, run, validate
+    from orchestrator.cli import catalogue, doctor, images, judging, labs, run, show, validate
 
-    for module in (run, validate, judging, labs, catalogue, images, doctor):
+    for module in (run, validate, judging, show, labs, catalogue, images, doctor):
         module.register(app)
     try:
         try:
@@ -35,3 +36,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+    except Exception:  # a bug of ours: Python's own status for it, 1, would say that an expectation failed
+        traceback.print_exc()
+        sys.exit(ExitCode.ENVIRONMENT)

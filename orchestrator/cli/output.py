@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.exitcodes import ExitCode
 
 if TYPE_CHECKING:
-    from orchestrator.report.model import RunReport
+    from orchestrator.report.model import NotRun, RunReport
 
 FORMATS = ("text", "json", "junit")
 FormatOption = typer.Option("text", "--format", "-f", help="text, json or junit; on stdout.")
@@ -29,16 +30,16 @@ class Output:
         self._form = form
         self._verbose = verbose
 
-    def print_reports(self, reports: list[RunReport], *, many: bool) -> None:
-        """Several reports end with a summary; as JSON they are one list."""
+    def print_reports(self, reports: list[RunReport], not_run: Sequence[NotRun] = (), *, many: bool) -> None:
+        """Several reports end with a summary; as JSON they are one list, without those that could not be run."""
         if self._form == "junit":
             from orchestrator.report.junit import render
 
-            sys.stdout.write(render(reports))
+            sys.stdout.write(render(reports, not_run))
         elif self._form == "json":
             self._print_json(reports, many=many)
         else:
-            self._print_text(reports, many=many)
+            self._print_text(reports, not_run, many=many)
 
     @staticmethod
     def check_writable(path: Path) -> None:
@@ -48,11 +49,11 @@ class Output:
         if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
             raise EnvironmentFailure(f"cannot write {path}: it is {'a folder' if path.is_dir() else 'not permitted'}")
 
-    def write_junit(self, reports: list[RunReport], path: Path) -> None:
+    def write_junit(self, reports: list[RunReport], not_run: Sequence[NotRun], path: Path) -> None:
         from orchestrator.report.junit import render
 
         try:
-            path.write_text(render(reports))
+            path.write_text(render(reports, not_run))
         except OSError as error:
             raise EnvironmentFailure(f"cannot write {path}: {error.strerror}") from None
 
@@ -69,7 +70,7 @@ class Output:
         documents = [render(report) for report in reports]
         print("[" + ",\n".join(documents) + "]" if many else "".join(documents))
 
-    def _print_text(self, reports: list[RunReport], *, many: bool) -> None:
+    def _print_text(self, reports: list[RunReport], not_run: Sequence[NotRun], *, many: bool) -> None:
         from rich.console import Console
 
         from orchestrator.report.text import render, render_summary
@@ -80,4 +81,4 @@ class Output:
             if many:
                 console.print()
         if many:
-            render_summary(reports, console)
+            render_summary(reports, console, not_run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,33 +73,52 @@ def run(
     if junit is not None:
         out.check_writable(junit)
     paths = [path for word in scenarios for path in find_scenario(word)]
-    reports, errors = _run_all(paths, options, Progress(quiet=quiet))
-    out.print_reports(reports, many=len(paths) > 1)
-    if junit is not None:
-        out.write_junit(reports, junit)
-    codes = [out.exit_code(reports), *(error.exit_code for error in errors)]
-    sys.exit(_worst(codes))
+    results = _Results([], {})
+    try:
+        _run_all(paths, options, Progress(quiet=quiet), results)
+    except KeyboardInterrupt:
+        if results.reports:
+            _tell(results, out, junit, many=True)
+        raise Interrupted("interrupted; everything is taken down") from None
+    _tell(results, out, junit, many=len(paths) > 1)
+    sys.exit(_worst([out.exit_code(results.reports), *(error.exit_code for error in results.errors.values())]))
 
 
-def _run_all(paths: list[Path], options: Options, progress: Progress) -> tuple[list[RunReport], list[SimctlError]]:
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """What came of several scenarios so far: reports, and file -> why it could not be run."""
+
+    reports: list[RunReport]
+    errors: dict[Path, SimctlError]
+
+
+def _run_all(paths: list[Path], options: Options, progress: Progress, results: _Results) -> None:
     """Run each; with several, a broken one does not keep the others from running."""
     from orchestrator.run import run as run_one
 
-    reports: list[RunReport] = []
-    errors: list[SimctlError] = []
     for path in paths:
         if len(paths) > 1:
             progress(f"--- {path.stem}")
         try:
-            reports.append(run_one(path, options, progress))
-        except Interrupted:
-            raise
+            results.reports.append(run_one(path, options, progress))
         except (InputError, EnvironmentFailure) as error:
             if len(paths) == 1:
                 raise
             print_error(error)
-            errors.append(error)
-    return reports, errors
+            results.errors[path] = error
+
+
+def _tell(results: _Results, out: Output, junit: Path | None, *, many: bool) -> None:
+    from orchestrator.report.model import NotRun
+
+    not_run = [NotRun(path.stem, _reason(error)) for path, error in results.errors.items()]
+    out.print_reports(results.reports, not_run, many=many)
+    if junit is not None:
+        out.write_junit(results.reports, not_run, junit)
+
+
+def _reason(error: SimctlError) -> str:
+    return "; ".join(str(problem) for problem in (error.problems if isinstance(error, InputError) else [error]))
 
 
 def _worst(codes: list[ExitCode]) -> int:

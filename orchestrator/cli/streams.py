@@ -35,8 +35,11 @@ def watch_results() -> None:
     """Make standard output a ResultStream."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # None when it was closed before we began
         old = sys.stdout
-        encoding, errors, line_buffering = old.encoding, old.errors, old.line_buffering
-        sys.stdout = ResultStream(old.detach(), encoding=encoding, errors=errors, line_buffering=line_buffering)
+        encoding, line_buffering = old.encoding, old.line_buffering
+        # A title may have characters that this locale has not: in visible form they spoil nothing.
+        sys.stdout = ResultStream(
+            old.detach(), encoding=encoding, errors="backslashreplace", line_buffering=line_buffering
+        )
 
 
 def tell(text: str) -> None:

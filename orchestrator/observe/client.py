@@ -78,14 +78,16 @@ class ProbeClient:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.startswith(b'{"re":'):
-                answer = json.loads(line)
-                with self._changed:
-                    self._answers[answer["re"]] = answer
-                    self._changed.notify_all()
-            else:
-                self._on_lines(line)
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+        try:
+            for line in self._process.stdout:
+                if line.startswith(b'{"re":'):
+                    answer = json.loads(line)
+                    with self._changed:
+                        self._answers[answer["re"]] = answer
+                        self._changed.notify_all()
+                else:
+                    self._on_lines(line)
+        finally:  # whoever waits for an answer must not wait in vain
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()

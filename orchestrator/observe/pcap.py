@@ -44,11 +44,21 @@ _FINISH_TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """What became of one network's capture. `error`: why the file ends before the run did, None when it does not."""
+    """What became of one network's capture. `error`: why the file ends before the run did, None when it does not.
 
-    frames: int
-    dropped: int
+    `frames` are those in the file, `dropped` those that the kernel had no room for; None when nobody knows.
+    """
+
+    frames: int | None
+    dropped: int | None
     error: str | None
+
+    def told(self, file: str) -> str:
+        """One line for the reader of the run; `file` is what to call the file."""
+        if self.error is None:
+            return f"capture: {self.frames} frames in {file}, {self.dropped or 'none'} dropped by the kernel"
+        holds = "" if self.frames is None else f" ({self.frames} frames)"
+        return f"capture: {file}{holds} ends before the run: {self.error}"
 
 
 class Capture:
@@ -62,6 +72,7 @@ class Capture:
         networks: dict[str, dict[int, Leg]] = {}
         for port, leg in ports.items():
             networks.setdefault(leg.network, {})[socket.if_nametoindex(port)] = leg
+        self.folder = folder
         self._networks = list(networks)
         blocks = max(_LEAST_BLOCKS, _MEMORY // BLOCK // max(1, len(networks)))
         zero_ns = _wall_clock_at(zero)
@@ -95,8 +106,8 @@ class Capture:
         _, status = os.waitpid(self._child, 0)
         if answer:
             return {network: Captured(**fields) for network, fields in json.loads(answer).items()}
-        error = f"the process that writes it ended early ({os.waitstatus_to_exitcode(status)})"
-        return dict.fromkeys(self._networks, Captured(0, 0, error))
+        error = f"the process that writes it died ({os.waitstatus_to_exitcode(status)})"
+        return dict.fromkeys(self._networks, Captured(None, None, error))
 
     def _await_answer(self) -> bytes:
         answer = b""

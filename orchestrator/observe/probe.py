@@ -11,7 +11,7 @@ in the kernel lives in its own namespaces, so nothing is left however it ends.
 | `trace_end` | | its events are emitted before the answer |
 | `wire` | networks [name], legs [{node, name, network, address, prefix}], pids {node: pid}, sysctls | |
 | `capture` | folder | after `wire`: a file for each network |
-| `capture_end` | | networks {name: {frames, dropped, error: why the file ends early, or null}} |
+| `capture_end` | | notes: a line for each file, what is in it |
 | `listening` | node | ports |
 | `sample` | on | |
 | `mark` | texts (also run ss and netstat) | t, texts {node: {tool: text}} |
@@ -158,7 +158,8 @@ class Probe:
     def _end_capture(self, message: Message) -> Message:
         assert self._capture is not None
         capture, self._capture = self._capture, None
-        return {"networks": {network: asdict(captured) for network, captured in capture.finish().items()}}
+        files = capture.finish()
+        return {"notes": [captured.told(f"{capture.folder.name}/{name}.pcapng") for name, captured in files.items()]}
 
     def close(self) -> None:
         """What the kernel would not take back by itself."""

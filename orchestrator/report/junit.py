@@ -9,18 +9,20 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from orchestrator.judge.verdict import Outcome, Verdict
-from orchestrator.report.model import RunReport
+from orchestrator.report.model import NotRun, RunReport
 from orchestrator.report.safe import visible
 from orchestrator.report.story import sentences
 
 _ELEMENTS = {Outcome.FAIL: "failure", Outcome.UNKNOWN: "error"}
 
 
-def render(reports: Sequence[RunReport]) -> str:
+def render(reports: Sequence[RunReport], not_run: Sequence[NotRun] = ()) -> str:
     """The XML document, ASCII only, so that no locale spoils it. What XML forbids stands there in escaped form."""
     suites = ElementTree.Element("testsuites", name="simctl")
     for report in reports:
         _suite(suites, report)
+    for broken in not_run:
+        _not_run(suites, broken)
     cases = [int(suite.get(count, "0")) for suite in suites for count in ("tests", "failures", "errors")]
     for position, count in enumerate(("tests", "failures", "errors")):
         suites.set(count, str(sum(cases[position::3])))
@@ -42,14 +44,24 @@ def _suite(parent: ElementTree.Element, report: RunReport) -> None:
             _problem(case, element, _summary(verdict), _lines(verdict))
     if report.trouble:
         _problem(_case(suite, report, "the run is complete"), "error", report.trouble, [])
-    for attribute, tag in (("tests", "testcase"), ("failures", "testcase/failure"), ("errors", "testcase/error")):
-        suite.set(attribute, str(len(suite.findall(tag))))
+    _count(suite)
     output = ElementTree.SubElement(suite, "system-out")
     output.text = "\n".join(visible(line) for line in (*sentences(report.history), *report.all_notes))
 
 
-def _case(suite: ElementTree.Element, report: RunReport, name: str) -> ElementTree.Element:
-    return ElementTree.SubElement(suite, "testcase", classname=visible(report.scenario), name=visible(name))
+def _not_run(parent: ElementTree.Element, broken: NotRun) -> None:
+    suite = ElementTree.SubElement(parent, "testsuite", name=visible(broken.scenario), time="0.000")
+    _problem(_case(suite, broken, "the scenario can be run"), "error", broken.reason, [])
+    _count(suite)
+
+
+def _count(suite: ElementTree.Element) -> None:
+    for attribute, tag in (("tests", "testcase"), ("failures", "testcase/failure"), ("errors", "testcase/error")):
+        suite.set(attribute, str(len(suite.findall(tag))))
+
+
+def _case(suite: ElementTree.Element, of: RunReport | NotRun, name: str) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", classname=visible(of.scenario), name=visible(name))
 
 
 def _problem(case: ElementTree.Element, element: str, message: str, lines: Sequence[str]) -> None:

@@ -56,14 +56,18 @@ class Kind(StrEnum):
     """The recording ends, and something of the connection is left."""
 
 
+Queue = tuple[str, int]
+"""`Recv-Q` or `Send-Q`, and its bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """One end after the row: its state (None: not there yet or never seen; CLOSED: gone), and whether the row changed
-    it. `note` is what its queues tell (`Recv-Q 1`)."""
+    it. `queue` is what one of its queues tells there: `Recv-Q` or `Send-Q`, and bytes."""
 
     state: TcpState | None = None
     changed: bool = False
-    note: str = ""
+    queue: Queue | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,22 @@ from collections.abc import Iterator
 from orchestrator.recording.history import Connection
 from orchestrator.report.ladder import Kind, Side
 from orchestrator.report.ladderitems import Items
+from orchestrator.report.ladderlife import Life
 from orchestrator.report.ladderorder import Item
 from orchestrator.report.ladderrequests import Said
-from orchestrator.report.ladderwire import Life
 from orchestrator.report.ladderwords import duration
 from orchestrator.scenario.facts import TcpState
 
 _S = TcpState
+
+_CLOSING = ("FIN", "FIN+ACK", "RST")
 
 _IDLE = 0.3
 """Seconds after which a closing is called one after idleness."""
 
 
 def headline(connection: Connection, found: Items, said: Said) -> str:
-    """`server closed first: FIN after 5.0 s idle (closed by server: idle); TIME_WAIT on server`."""
+    """`server closed first, with a FIN after 5.0 s idle (closed by server: idle); TIME_WAIT landed on server`."""
     parts = [_closing(connection, found, said), *_errors(said), *_left(found)]
     return "; ".join(part for part in parts if part)
 
@@ -32,34 +34,45 @@ def _closing(connection: Connection, found: Items, said: Said) -> str:
         return "never established: " + ("the server's node answered with a RST" if reset else "no answer was seen")
     if wire.crossing:
         return "both ends closed at the same time: their FINs crossed"
-    first = next((item for item in found.items if item.text in ("FIN", "RST") and item.kind is Kind.SEGMENT), None)
+    first = next((item for item in found.items if item.text in _CLOSING and item.kind is Kind.SEGMENT), None)
     closed = connection.closed is not None and connection.closed[1] <= found.until
     ends = [life for life in (wire.client, wire.server) if life.socket]
     if first is None and not closed:
         if all(life.states <= {_S.SYN_SENT, _S.SYN_RECV, _S.ESTABLISHED} for life in ends):
             return "open at the end of the recording: nobody closed"
         return "it was closed before the recording began" if any(life.initial for life in ends) else "it was closed"
-    closer = connection.first_closer if closed else None
-    if first is None or (closer is None and first.text == "FIN"):
+    sender = first.sender if first is not None and first.text == "RST" else wire.first
+    if first is None or sender is None or first.sender is not sender:
+        closer = connection.first_closer if closed else None
         return f"{closer} closed first" if closer else "the recording does not show who closed first"
-    assert first.sender is not None
-    name = wire.life(first.sender).node or str(first.sender)
-    if closer not in (None, name):
-        return f"{closer} closed first"
-    verb = "closed first" if first.text == "FIN" else "reset the connection"
-    return f"{name} {verb}: {_how(first, found, said)}"
+    verb = "reset the connection with a" if first.text == "RST" else "closed first, with a"
+    return f"{_name(wire.life(sender))} {verb} {_how(first, found, said)}"
+
+
+def _name(life: Life) -> str:
+    return life.node or f"the {life.side}"
 
 
 def _how(first: Item, found: Items, said: Said) -> str:
-    how = first.text
+    how = first.text[:3]
     before = [item.before for item in found.items if item.exchange is not None and item.before <= first.before]
     quiet = (first.after - max(before), first.before - max(before)) if before else (0.0, 0.0)
     answered = all(item.kind is not Kind.ERROR for item in found.items if item.before <= first.before)
     if quiet[0] >= _IDLE and answered:
         how += f" after {duration(*quiet)} idle"
+    assert first.sender is not None
+    closer = found.wire.life(first.sender).node
+    ended = next((item for item in found.items if item.kind is Kind.NODE and _ends_it(item, first, closer)), None)
     if said.closed is not None and first.sender is Side.SERVER:
-        how += f" (closed by {found.wire.server.node}: {said.closed['reason']})"
+        how += f" (closed by {closer}: {said.closed['reason']})"
+    elif ended is not None:
+        how += f" ({ended.text})"
     return how
+
+
+def _ends_it(item: Item, first: Item, closer: str | None) -> bool:
+    """Whether the end of the closer's program explains its FIN."""
+    return item.text in (f"{closer} is killed", f"{closer} is stopped") and abs(first.before - item.before) < _IDLE
 
 
 def _errors(said: Said) -> Iterator[str]:
@@ -78,7 +91,7 @@ def _left(found: Items) -> Iterator[str]:
     if landed:
         yield f"TIME_WAIT landed on {' and '.join(landed)}"
     if stuck:
-        yield " and ".join(f"{life.node} is left in {state}" for life, state in stuck)
+        yield "left at the end: " + ", ".join(f"{state} on {life.node}" for life, state in stuck)
     if not landed and not stuck and found.wire.fins:
         yield "no TIME_WAIT was seen"
 

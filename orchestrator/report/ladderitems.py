@@ -9,18 +9,17 @@ from itertools import pairwise
 
 from orchestrator.judge.evidence import queue_at
 from orchestrator.recording.history import Connection, History, Stay
-from orchestrator.report.ladder import Kind, Side
+from orchestrator.report.ladder import Kind, Queue, Side
+from orchestrator.report.ladderlife import Change, Life
 from orchestrator.report.ladderorder import Item, Order
 from orchestrator.report.ladderrequests import Exchange, Said
-from orchestrator.report.ladderwire import Change, Life, Segment, Wire
+from orchestrator.report.ladderwire import FIN_ERRORS, RST_ERRORS, Segment, Wire
 from orchestrator.report.ladderwords import duration
 from orchestrator.scenario.facts import TcpState
 
 _S = TcpState
 
-_FIN_ERRORS = frozenset({"RemoteDisconnected", "IncompleteRead"})
-_RST_ERRORS = frozenset({"ConnectionResetError", "BrokenPipeError"})
-"""Errors that a client meets after the server's FIN, or after a RST."""
+ARRIVES = "arrives"
 
 _STEPS = 8
 """More steps than these inside one connection are not shown: the ladder is about the connection."""
@@ -44,9 +43,8 @@ class Items:
     def __init__(self, connection: Connection, history: History, said: Said) -> None:
         self.until = end_of(history)
         self.history = history
-        told = float(said.closed["t"]) if said.closed else None
         exchanges = [one for one in said.exchanges if min(one.asked, one.served or one.asked) <= self.until]
-        self.wire = Wire(connection, history, exchanges, told, self.until)
+        self.wire = Wire(connection, history, exchanges, said.closed, self.until)
         self._order = Order()
         self._found: list[Item] = []
         self._of_change: dict[int, Item] = {}
@@ -81,12 +79,12 @@ class Items:
             crossed = self._crossing(fins[Side.CLIENT], fins[Side.SERVER])
             self._fin = dict.fromkeys(Side, crossed)
         else:
-            self._fin = {one.sender: self._segment(one) for one in self.wire.segments if one.flags == "FIN"}
+            self._fin = {one.sender: self._segment(one) for one in self.wire.segments if one in fins.values()}
         for side, item in self._fin.items():
-            if side in acks:
+            if side in acks and acks[side] not in fins.values():
                 self._order.then(item, self._segment(acks[side]))
-        first, *second = [self._fin[one.sender] for one in self.wire.segments if one.flags == "FIN"] or [None]
-        self._order.then(*self._handshake[-1:], first, *second)
+        closing = [self._fin[one.sender] for one in self.wire.segments if one in fins.values()]
+        self._order.then(*self._handshake[-1:], *closing)
         self._resets = [self._segment(segment) for segment in self.wire.resets]
         for item in self._resets:
             victim = self._fin.get(item.sender.other) if item.sender else None
@@ -127,9 +125,9 @@ class Items:
             self._order.then(last, request, answer)
             if answer is not None and exchange.told:
                 last = answer
-                if exchange.met & _FIN_ERRORS:
+                if exchange.met & FIN_ERRORS:
                     self._order.then(server, answer)
-                elif exchange.met & _RST_ERRORS:
+                elif exchange.met & RST_ERRORS:
                     self._order.then(*self._resets[:1], answer)
                 elif not exchange.error:
                     self._order.then(answer, server)
@@ -140,7 +138,7 @@ class Items:
         after, before = exchange.asked, exchange.done
         if served is not None and served <= exchange.done:
             after = before = served
-        elif exchange.told and self.wire.server.node in self.history.speaking:
+        elif exchange.told and not exchange.status and self.wire.server.node in self.history.speaking:
             kind = Kind.UNSERVED
         item = Item(kind, after, before, exchange.request, Side.CLIENT, exchange=exchange, floor=exchange.asked)
         if served is not None and served > exchange.done:
@@ -163,7 +161,8 @@ class Items:
             return None
         elif not exchange.told:
             text = exchange.status
-        item = Item(kind, exchange.done, exchange.done, text, Side.SERVER, exchange=exchange, floor=floor)
+        sender = Side.SERVER if kind is Kind.RESPONSE else None
+        item = Item(kind, exchange.done, exchange.done, text, sender, exchange=exchange, floor=floor)
         return self._add(item)
 
     def _closed(self, said: Said) -> None:
@@ -185,6 +184,15 @@ class Items:
             for number, item in enumerate(_standing_queues(life, self.history, self.until)):
                 if number < _QUEUES:
                     self._add(item)
+                    self._order.then(self._unread(item), item)
+
+    def _unread(self, item: Item) -> Item | None:
+        """The request that waits in the server's queue."""
+        if item.queue is None or item.queue[0] is not Side.SERVER:
+            return None
+        asked = [one for one in self._found if one.kind in (Kind.REQUEST, Kind.UNSERVED) and one.exchange]
+        waiting = [one for one in asked if one.earliest <= item.before <= one.before]
+        return waiting[-1] if waiting else None
 
     def _nodes(self) -> None:
         ends = {self.wire.client.node, self.wire.server.node}
@@ -199,7 +207,7 @@ class Items:
         starts: dict[float, list[str]] = {}
         for name, t in self.history.moments.items():
             step, _, what = name.rpartition(".")
-            if what == "start":
+            if step and what == "start":
                 starts.setdefault(t, []).append(step)
         begun = max((t for t in starts if t <= first), default=math.inf)
         shown = {t: names for t, names in sorted(starts.items()) if begun <= t <= last and t < self.until}
@@ -234,27 +242,29 @@ def _explain(change: Change, names: dict[Side, str]) -> str:
     match change.was, change.state:
         case (_S.TIME_WAIT, _S.CLOSED) if most < _TIME_WAIT:
             return f"TIME_WAIT cut short after {duration(least, most)}"
-        case (_S.TIME_WAIT | _S.FIN_WAIT2), _S.CLOSED:
+        case ((_S.TIME_WAIT | _S.FIN_WAIT2), _S.CLOSED):
             return f"{change.was} is over" + ("" if math.isinf(most) else f" after {duration(least, most)}")
+        case _S.LAST_ACK, _S.CLOSED:
+            return "LAST_ACK is over, by an ACK or a RST"
         case _, _S.CLOSED:
             return "gone, the recording does not show how"
         case _, _S.CLOSE_WAIT | _S.CLOSING | _S.TIME_WAIT:
-            return f"the FIN of {names[change.side.other]} arrives"
+            return f"the FIN of {names[change.side.other]} {ARRIVES}"
         case _, _S.FIN_WAIT2:
             return f"the ACK of {names[change.side.other]} arrives"
     return ""
 
 
-def close_wait_queue(life: Life, history: History, before: float) -> str:
-    """`Recv-Q 1` when an end entered CLOSE_WAIT at `before`; empty when no sample came while it lasted."""
+def close_wait_queue(life: Life, history: History, before: float) -> Queue | None:
+    """Recv-Q when an end entered CLOSE_WAIT at `before`; None when no sample came while it lasted."""
     stay = _close_wait(life)
     if stay is None or life.socket is None:
-        return ""
+        return None
     tick = bisect_left(history.ticks, max(before, stay.first))
     if tick == len(history.ticks) or history.ticks[tick] > stay.last:
-        return ""
+        return None
     reading = queue_at(life.socket, history.ticks[tick])
-    return f"Recv-Q {reading.recv_q}" if reading else ""
+    return ("Recv-Q", reading.recv_q) if reading else None
 
 
 def _close_wait(life: Life) -> Stay | None:
@@ -274,17 +284,17 @@ def _standing_queues(life: Life, history: History, until: float) -> Iterator[Ite
         tick = bisect_left(history.ticks, reading.t)
         after = history.ticks[tick - 1] if tick else reading.t
         if stay is not None and stay.first <= reading.t <= stay.last:
-            note = f"Recv-Q {reading.recv_q}"
-            if shown and note != shown:
+            queue = ("Recv-Q", reading.recv_q)
+            if shown and queue != shown:
                 text = f"{life.node} reads the end" if reading.recv_q == 0 else ""
-                yield Item(Kind.QUEUE, max(after, stay.first), reading.t, text, queue=(life.side, note))
-                shown = note
+                yield Item(Kind.QUEUE, max(after, stay.first), reading.t, text, queue=(life.side, queue))
+                shown = queue
             continue
         stands = min(following.t if following else until, life.socket.stays[-1].last, until) - reading.t
         if stands >= _STANDS and life.socket.stays[0].state is not _S.LISTEN:
             if reading.recv_q:
                 text = f"{life.node} does not read"
-                yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, f"Recv-Q {reading.recv_q}"))
+                yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, ("Recv-Q", reading.recv_q)))
             elif reading.send_q:
                 text = "not acknowledged"
-                yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, f"Send-Q {reading.send_q}"))
+                yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, ("Send-Q", reading.send_q)))

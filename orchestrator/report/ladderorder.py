@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from orchestrator.report.ladder import Kind, Side
+from orchestrator.report.ladder import Kind, Queue, Side
+from orchestrator.report.ladderlife import Change
 from orchestrator.report.ladderrequests import Exchange
-from orchestrator.report.ladderwire import Change
 
 _PASSES = 20
 """More are only needed where the recording contradicts itself; then any order will do."""
@@ -35,7 +36,7 @@ class Item:
     changes: list[Change] = field(default_factory=list)
     exchange: Exchange | None = None
     floor: float | None = None
-    queue: tuple[Side, str] | None = None
+    queue: tuple[Side, Queue] | None = None
     """What a queue tells, and at which end."""
 
     @property
@@ -52,7 +53,7 @@ class Order:
     def then(self, *items: Item | None) -> None:
         """These happened one after the other. What the recording contradicts is passed over."""
         known = [item for item in items if item is not None]
-        for one, two in zip(known, known[1:], strict=False):
+        for one, two in pairwise(known):
             if one is not two and one.earliest <= two.before:
                 self._pairs.append((one, two))
 
@@ -63,9 +64,16 @@ class Order:
         depth = self._depths()
         for item in items:
             if item.after > item.before:
-                item.after = min(item.earliest, item.before)
+                # Told late, or the recording contradicts itself: by so much it may be wrong on the other side too.
+                late = item.after - item.before
+                item.after = min(item.before, max(item.earliest, item.before - late))
         position = {id(item): number for number, item in enumerate(items)}
-        return sorted(items, key=lambda item: (item.before, depth.get(id(item), 0), position[id(item)]))
+
+        # What lies between two samples was over when the second was taken, and that is the moment of a step.
+        def key(item: Item) -> tuple[float, bool, int, int]:
+            return item.before, item.kind is Kind.STEP, depth.get(id(item), 0), position[id(item)]
+
+        return sorted(items, key=key)
 
     def _narrow_ends(self) -> None:
         for _ in range(_PASSES):

@@ -12,10 +12,10 @@ from orchestrator.recording.history import Connection, History
 from orchestrator.recording.lifecycle import TIME_WAIT_SECONDS
 from orchestrator.report.ladder import End, Head, Kind, Ladder, Row, Side
 from orchestrator.report.ladderheadline import headline
-from orchestrator.report.ladderitems import Items, close_wait_queue
+from orchestrator.report.ladderitems import ARRIVES, Items, close_wait_queue
+from orchestrator.report.ladderlife import Life
 from orchestrator.report.ladderorder import Item
 from orchestrator.report.ladderrequests import Exchange, Said, addresses
-from orchestrator.report.ladderwire import Life
 from orchestrator.report.ladderwords import duration
 from orchestrator.scenario.facts import TcpState
 
@@ -36,7 +36,10 @@ def ladder(name: str, connection: Connection, history: History, said: Said) -> L
     """The ladder of one connection of the history. `said` is what programs told of it."""
     found = Items(connection, history, said)
     folded = list(_with_silences(_fold(_collapse(found.items), found)))
-    rows = tuple([*folded, *_end(folded, found)])
+    end = list(_end(folded, found))
+    while not end and folded and folded[-1].kind is Kind.STEP:
+        folded.pop()  # the story is over: both ends are gone
+    rows = (*folded, *end)
     client, server = addresses(connection)
     return Ladder(
         name=name,
@@ -135,17 +138,17 @@ def _fold(items: Iterable[Item], found: Items) -> Iterator[Row]:
     }
     rows: list[Row] = []
     for item in items:
-        ends = {side: replace(end, changed=False, note="") for side, end in now.items()}
+        ends = {side: replace(end, changed=False, queue=None) for side, end in now.items()}
         if item.kind is Kind.BEGIN:
             ends = {side: replace(end, changed=end.state is not None) for side, end in ends.items()}
         for change in sorted(item.changes, key=lambda change: change.before):
-            note = ""
+            queue = None
             if change.state is _S.CLOSE_WAIT:
-                note = close_wait_queue(found.wire.life(change.side), found.history, change.before)
-            ends[change.side] = End(change.state, True, note)
+                queue = close_wait_queue(found.wire.life(change.side), found.history, change.before)
+            ends[change.side] = End(change.state, True, queue)
         if item.queue is not None:
-            side, note = item.queue
-            ends[side] = replace(ends[side], note=note)
+            side, queue = item.queue
+            ends[side] = replace(ends[side], queue=queue)
         now = ends
         row = Row(
             item.after, item.before, item.kind, item.text, ends[Side.CLIENT], ends[Side.SERVER], item.sender,
@@ -164,7 +167,9 @@ def _merge(one: Row, two: Row) -> Row | None:
         return None
     if any(one.end(side).changed and two.end(side).changed for side in Side):
         return None
-    text = one.text if one.text == two.text else ", ".join(text for text in (one.text, two.text) if text)
+    texts = [text for text in dict.fromkeys((one.text, two.text)) if text]
+    both = len(texts) == 2 and all(text.endswith(ARRIVES) for text in texts)
+    text = f"each FIN {ARRIVES}" if both else ", ".join(texts)
     ends = {side: one.end(side) if one.end(side).changed else two.end(side) for side in Side}
     return replace(two, after=min(one.after, two.after), text=text, client=ends[Side.CLIENT], server=ends[Side.SERVER])
 
@@ -199,8 +204,8 @@ def silence(last: Row, after: float, before: float, *, asking: bool) -> Row:
         text += " idle"
     elif _S.SYN_SENT in states.values():
         text += ", no answer"
-    ends = [replace(last.end(side), changed=False, note="") for side in Side]
-    return Row(last.before, after, Kind.SILENCE, text, *ends, lasted=lasted)
+    client, server = (replace(last.end(side), changed=False, queue=None) for side in Side)
+    return Row(last.before, after, Kind.SILENCE, text, client, server, lasted=lasted)
 
 
 def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
@@ -216,9 +221,9 @@ def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
         yield silence(last, until, until, asking=asking)
     how = str(found.history.end.get("outcome", "broken off"))
     text = "the run ends" if how == "done" else f"the run is {how}" if how != "failed" else "the run fails"
-    ends = [replace(last.end(side), changed=left[side] not in (None, _S.CLOSED), note="") for side in Side]
+    client, server = (End(state, changed=state not in (None, _S.CLOSED)) for state in left.values())
     notes = tuple(_left(found, left, until))
-    yield Row(until, until, Kind.END, text, *ends, notes=notes)
+    yield Row(until, until, Kind.END, text, client, server, notes=notes)
 
 
 def _left(found: Items, left: dict[Side, TcpState | None], until: float) -> Iterator[str]:
@@ -238,11 +243,14 @@ def _footnotes(rows: Sequence[Row], found: Items) -> Iterator[str]:
     timed = [row for row in rows if row.kind not in (Kind.SILENCE, Kind.REQUESTS)]
     if any(row.before - row.after > 0.001 for row in timed):
         yield "5.27-5.32, ~5.30: between two observations; 5.303: to the millisecond"
-    notes = {row.end(side).note for row in rows for side in Side if row.end(side).state is _S.CLOSE_WAIT}
-    if "Recv-Q 1" in notes:
+    waiting = [row.end(side) for row in rows for side in Side if row.end(side).state is _S.CLOSE_WAIT]
+    unread = {end.queue[1] for end in waiting if end.queue}
+    if 1 in unread:
         yield "Recv-Q 1 in CLOSE_WAIT: the FIN came, the program has not read the end yet"
-    if "Recv-Q 0" in notes:
+    if 0 in unread:
         yield "Recv-Q 0 in CLOSE_WAIT: the program has read the end and does not close"
+    if unread - {0, 1}:
+        yield "Recv-Q above 1 in CLOSE_WAIT: the program has not even read what came before the FIN"
     for life in (found.wire.client, found.wire.server):
         if life.socket is None:
             whose = f"of {life.node}" if life.node else f"of the {life.side}"

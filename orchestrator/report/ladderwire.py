@@ -5,6 +5,7 @@ and 3.6). Nothing is drawn that nothing proves:
 - The first state in which an end has sent its FIN (FIN_WAIT1 and what follows, LAST_ACK) proves that FIN; so does the
   first state of its peer that only a FIN leads to (CLOSE_WAIT, CLOSING, TIME_WAIT).
 - FIN_WAIT2 proves the ACK of the FIN, and so does a LAST_ACK that ends while the peer is in TIME_WAIT.
+- The end of file that a client's program read proves the server's FIN.
 - A RST is known from the trace. Without one, from the error that a program got (ECONNRESET, EPIPE), or from an end
   that vanished just when the other node's counter OutRsts rose, and its own did not.
 """
@@ -12,15 +13,16 @@ and 3.6). Nothing is drawn that nothing proves:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from orchestrator.recording.connections import birth, death
 from orchestrator.recording.counters import Counters
-from orchestrator.recording.history import Connection, History, Socket
-from orchestrator.recording.lifecycle import ACTIVE_CLOSE, EMBRYONIC, PASSIVE_CLOSE
+from orchestrator.recording.events import Event
+from orchestrator.recording.history import Connection, History
+from orchestrator.recording.lifecycle import ACTIVE_CLOSE, EMBRYONIC
 from orchestrator.report.ladder import Side
+from orchestrator.report.ladderlife import Change, Life, lives
 from orchestrator.report.ladderrequests import Exchange
 from orchestrator.scenario.facts import TcpState
 
@@ -28,27 +30,12 @@ _S = TcpState
 _SENT_FIN = frozenset({_S.FIN_WAIT1, _S.FIN_WAIT2, _S.CLOSING, _S.TIME_WAIT, _S.LAST_ACK})
 _GOT_FIN = frozenset({_S.CLOSE_WAIT, _S.LAST_ACK, _S.CLOSING, _S.TIME_WAIT})
 
-_RESET_ERRORS = ("ConnectionResetError", "BrokenPipeError")
+FIN_ERRORS = frozenset({"RemoteDisconnected", "IncompleteRead"})
+RST_ERRORS = frozenset({"ConnectionResetError", "BrokenPipeError"})
+"""Errors that a client meets after the server's FIN (it reads the end of file), or after a RST."""
+
 _UNDER_WAY = 0.25
 """Seconds within which a segment and what it brings about are shown as one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One end goes from state `was` (CLOSED: not there before) to `state` inside [after, before]."""
-
-    side: Side
-    was: TcpState
-    state: TcpState
-    after: float
-    before: float
-    since: tuple[float, float] = (-math.inf, -math.inf)
-    """The interval in which it had entered `was`."""
-
-    @property
-    def lasted(self) -> tuple[float, float]:
-        """Shortest and longest possible stay in `was`, seconds."""
-        return max(0.0, self.after - self.since[1]), self.before - self.since[0]
 
 
 @dataclass(slots=True, eq=False)
@@ -63,60 +50,6 @@ class Segment:
     changes: list[Change] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
-    """One end of the connection; `socket` is None when it was never seen."""
-
-    side: Side
-    node: str | None
-    socket: Socket | None
-    changes: tuple[Change, ...]
-    states: frozenset[TcpState]
-
-    @property
-    def initial(self) -> TcpState | None:
-        """The state in which the recording found it; None when it saw it come, or never saw it."""
-        return self.socket.stays[0].state if self.socket and birth(self.socket)[0] == -math.inf else None
-
-    def into(self, states: Iterable[TcpState]) -> Change | None:
-        """The change that led into one of the states for the first time."""
-        found = frozenset(states)
-        return next((one for one in self.changes if one.state in found and one.was not in found), None)
-
-    @property
-    def up(self) -> bool:
-        """Whether its handshake was finished."""
-        return bool(self.states - EMBRYONIC)
-
-
-def lives(connection: Connection, until: float) -> tuple[Life, Life]:
-    """Client and server. What may have happened after `until` is left out: it belongs to the taking down."""
-    return (
-        _life(Side.CLIENT, connection.client_node, connection.client, until),
-        _life(Side.SERVER, connection.server_node, connection.server, until),
-    )
-
-
-def _life(side: Side, node: str | None, socket: Socket | None, until: float) -> Life:
-    found = tuple(_changes(side, socket, until)) if socket else ()
-    begun = {socket.stays[0].state} if socket and socket.stays[0].first <= until else set()
-    return Life(side, node, socket, found, frozenset({one.state for one in found} | begun) - {_S.CLOSED})
-
-
-def _changes(side: Side, socket: Socket, until: float) -> Iterator[Change]:
-    since = birth(socket)
-    if since[0] > -math.inf and since[1] <= until:
-        yield Change(side, _S.CLOSED, socket.stays[0].state, *since)
-    for one, two in pairwise(socket.stays):
-        if two.first > until:
-            return
-        yield Change(side, one.state, two.state, one.last, two.first, since)
-        since = (one.last, two.first)
-    last = socket.stays[-1]
-    if death(socket) <= until:
-        yield Change(side, last.state, _S.CLOSED, last.last, death(socket), since)
-
-
 class Wire:
     """The segments of one connection, in the order in which they were sent, with the changes that each explains.
 
@@ -124,9 +57,9 @@ class Wire:
     """
 
     def __init__(
-        self, connection: Connection, history: History, exchanges: Sequence[Exchange], said: float | None, until: float
+        self, connection: Connection, history: History, exchanges: Sequence[Exchange], said: Event | None, until: float
     ) -> None:
-        """`said`: when the server's program said that it closes, if it did."""
+        """`said`: the event `closed` of the server's program, told just before it closes."""
         self.client, self.server = lives(connection, until)
         self._connection = connection
         self._history = history
@@ -137,11 +70,14 @@ class Wire:
             fin = self._fin(one, other)
             if fin is not None:
                 self.fins[one.side] = fin
+        if Side.SERVER not in self.fins and not history.exact:
+            self.fins |= {fin.sender: fin for fin in self._end_of_file(exchanges)}
         self.crossing = self._crossed()
         self.acks = {side: ack for side in self.fins if (ack := self._ack(side)) is not None}
-        """Side whose FIN was acknowledged -> the ACK, which the other side sent."""
+        """Side whose FIN was acknowledged -> the ACK, which the other side sent; it may be the other side's FIN."""
+        for side in Side:
+            self._join(side)
         self.resets = list(self._resets(exchanges, until))
-        self._fin_into_nothing()
         self.unexplained = [
             change for change in (*self.client.changes, *self.server.changes) if not self._attach(change)
         ]
@@ -154,16 +90,26 @@ class Wire:
     @property
     def segments(self) -> list[Segment]:
         """In the order of their causes."""
-        first = min(self.fins, key=lambda side: (side not in self._first, self.fins[side].before), default=None)
+        first = min(self.fins, key=lambda side: (side is not self.first, self.fins[side].before), default=None)
         sides = [first, first.other] if first else []
         closing = [found[side] for side in sides for found in (self.fins, self.acks) if side in found]
-        return [*self.handshake, *closing, *self.resets]
+        return list(dict.fromkeys([*self.handshake, *closing, *self.resets]))
 
     @property
-    def _first(self) -> list[Side]:
-        """The side that closed first, where that is known."""
+    def first(self) -> Side | None:
+        """The side that sent the first FIN, where the recording shows it."""
         closer = self._connection.first_closer
-        return [life.side for life in (self.client, self.server) if closer is not None and life.node == closer][:1]
+        for life in (self.client, self.server):
+            if closer is not None and life.node == closer:
+                return life.side
+            if life.passive:
+                return life.side.other
+        if len(self.fins) == 1:
+            return next(iter(self.fins))
+        for side, fin in self.fins.items():
+            if not self.crossing and fin.before <= self.fins[side.other].after:
+                return side
+        return None
 
     # -- opening ---------------------------------------------------------------------------------------------------
 
@@ -200,9 +146,27 @@ class Wire:
         if own is not None and far is not None:
             # Two nodes are sampled one after the other, so the receiver may seem to be first.
             after, before = (after, min(before, far.before)) if far.before > after else (far.after, before)
-        if sender.side is Side.SERVER and self._said is not None and after <= self._said <= before:
-            after = self._said
+        said = float(self._said["t"]) if self._said else -math.inf
+        if after <= said <= before:
+            if sender.side is Side.SERVER:
+                after = said
+            elif self._said and self._said["reason"] == "peer":  # it has read this FIN
+                before = said
         return Segment("FIN", sender.side, after, before)
+
+    def _end_of_file(self, exchanges: Sequence[Exchange]) -> Iterator[Segment]:
+        """The server's FIN, when a client read the end of file, and no RST can have looked like one."""
+        said = float(self._said["t"]) if self._said else -math.inf
+        for exchange in exchanges:
+            if exchange.error in FIN_ERRORS and exchange.met <= FIN_ERRORS:
+                after = said if said <= exchange.done else exchange.asked
+                yield Segment("FIN", Side.SERVER, max(after, self._open_until(exchange.asked)), exchange.done)
+                return
+
+    def _open_until(self, t: float) -> float:
+        """Until when the server's end was surely open, `t` at most."""
+        gone = self.server.into({_S.CLOSED})
+        return min(t, gone.after) if gone else -math.inf
 
     def _crossed(self) -> bool:
         """Whether both FINs were under way at the same time."""
@@ -210,9 +174,7 @@ class Wire:
             return False
         if _S.CLOSING in self.client.states | self.server.states:
             return True
-        return all(
-            life.states & ACTIVE_CLOSE and not life.states & PASSIVE_CLOSE for life in (self.client, self.server)
-        )
+        return all(life.states & ACTIVE_CLOSE and not life.passive for life in (self.client, self.server))
 
     def _ack(self, side: Side) -> Segment | None:
         """The ACK of this side's FIN."""
@@ -225,6 +187,14 @@ class Wire:
         if got is None:
             return None
         return Segment("ACK", side.other, max(got.after, min(self.fins[side].after, got.before)), got.before)
+
+    def _join(self, side: Side) -> None:
+        """One segment, when the ACK of this side's FIN did not come before the other side had sent its own FIN."""
+        ack, fin = self.acks.get(side), self.fins.get(side.other)
+        waited = _S.FIN_WAIT2 in self.life(side).states
+        if ack and fin and waited and not self.crossing and ack.after >= fin.after and ack.before > fin.before:
+            fin.flags = "FIN+ACK"
+            self.acks[side] = fin
 
     # -- resets ----------------------------------------------------------------------------------------------------
 
@@ -244,7 +214,7 @@ class Wire:
         if self._history.exact:
             return
         for exchange in exchanges:
-            if exchange.met & set(_RESET_ERRORS):
+            if exchange.met & RST_ERRORS:
                 gone = self.client.into({_S.CLOSED})
                 after = exchange.asked if gone is None else max(exchange.asked, gone.after)
                 before = exchange.done if gone is None else min(exchange.done, gone.before)
@@ -252,14 +222,6 @@ class Wire:
                     after, before = exchange.asked, exchange.done
                 yield Segment("RST", Side.SERVER, after, before)
                 return
-
-    def _fin_into_nothing(self) -> None:
-        """An end that leaves CLOSE_WAIT for a RST of the peer had sent something: its FIN, when no request failed."""
-        for reset in [one for one in self.resets if not one.note or self._history.exact]:
-            life = self.life(reset.sender.other)
-            gone = life.into({_S.CLOSED})
-            if gone is not None and gone.was is _S.CLOSE_WAIT and life.side not in self.fins and _near(reset, gone):
-                self.fins[life.side] = Segment("FIN", life.side, gone.after, min(gone.before, reset.before))
 
     def _count_resets(self) -> None:
         """Ends that vanished while the counters say that one of the nodes sent a RST."""
@@ -277,12 +239,13 @@ class Wire:
                 continue
             reset = next((one for one in self.resets if one.sender is rose[0].side and _near(one, change)), None)
             if reset is None:
-                note = f"OutRsts of {rose[0].node} rose"
+                note = f"the counter OutRsts of {rose[0].node} rose"
                 reset = Segment("RST", rose[0].side, change.after, change.before, note)
                 self.resets.append(reset)
             reset.changes.append(change)
             self.unexplained.remove(change)
             if change.was is _S.CLOSE_WAIT and change.side is not reset.sender and change.side not in self.fins:
+                # It closed, and its FIN met nobody: a RST answers only what was sent.
                 self.fins[change.side] = Segment("FIN", change.side, change.after, change.before)
 
     # -- what explains a change ------------------------------------------------------------------------------------

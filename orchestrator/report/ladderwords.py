@@ -58,4 +58,13 @@ def duration(least: float, most: float | None = None) -> str:
     if middle < 0.001:
         return f"{sign}{middle * 1e6:.0f} us"
     milliseconds = middle * 1000
-    return f"{sign}{milliseconds:.1f} ms" if milliseconds < 10 else f"{sign}{milliseconds:.0f} ms"
+    return f"{sign}{milliseconds:.1f} ms" if milliseconds < 9.95 else f"{sign}{milliseconds:.0f} ms"
+
+
+def short_count(number: int) -> str:
+    """In four characters at most, up to 999 millions: `142`, `9999`, `146k`, `6.3M`."""
+    if number < 10_000:
+        return str(number)
+    if number < 999_500:
+        return f"{number / 1000:.0f}k"
+    return f"{number / 1e6:.1f}M" if number < 9_950_000 else f"{number / 1e6:.0f}M"

@@ -45,5 +45,13 @@ class RunReport:
         return f"the run was not completed: {how}" + (f", {detail}" if detail else "")
 
 
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A scenario of several that could not be run, and why in one line: no report speaks of it, a summary must."""
+
+    scenario: str
+    reason: str
+
+
 EXIT_CODES = {Outcome.PASS: ExitCode.PASS, Outcome.FAIL: ExitCode.FAIL, Outcome.UNKNOWN: ExitCode.UNKNOWN}
 """What `simctl run` and `simctl verify` exit with for a run of this outcome."""

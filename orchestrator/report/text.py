@@ -10,7 +10,7 @@ from rich.text import Text
 
 from orchestrator.judge.verdict import Outcome
 from orchestrator.report.failures import print_expectation
-from orchestrator.report.model import RunReport
+from orchestrator.report.model import NotRun, RunReport
 from orchestrator.report.moments import print_moments
 from orchestrator.report.requests import print_requests
 from orchestrator.report.story import connection_groups, number, request_sentences, unseen_sentences
@@ -44,8 +44,8 @@ def render(report: RunReport, console: Console, *, verbose: bool = False) -> Non
     _print_end(report, console)
 
 
-def render_summary(reports: Sequence[RunReport], console: Console) -> None:
-    """One line per run, failures first, and the totals."""
+def render_summary(reports: Sequence[RunReport], console: Console, not_run: Sequence[NotRun] = ()) -> None:
+    """One line per run, what could not be run and what failed first, and the totals."""
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", max_width=max(1, console.width // 3))
@@ -54,6 +54,8 @@ def render_summary(reports: Sequence[RunReport], console: Console) -> None:
     table.add_column(no_wrap=True)
     # What is left of the line.
     table.add_column(no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
+    for broken in not_run:
+        table.add_row(Text("NOT RUN", style="bold red"), text(broken.scenario), "", "", "", text(broken.reason))
     for report in sorted(reports, key=lambda report: ORDER.index(report.outcome)):
         table.add_row(
             label(report.outcome, loud=True),
@@ -67,10 +69,11 @@ def render_summary(reports: Sequence[RunReport], console: Console) -> None:
     console.print()
     counts = [(outcome, sum(report.outcome is outcome for report in reports)) for outcome in ORDER]
     told = {Outcome.FAIL: "failed", Outcome.UNKNOWN: "unknown", Outcome.PASS: "passed"}
-    line = Text(f"{number(len(reports), 'scenario')}: ")
-    for position, (outcome, count) in enumerate((outcome, count) for outcome, count in counts if count):
-        line.append(", " if position else "")
-        line.append(f"{count} {told[outcome]}", style=f"bold {STYLES[outcome]}")
+    parts = [Text(f"{count} {told[outcome]}", style=f"bold {STYLES[outcome]}") for outcome, count in counts if count]
+    if not_run:
+        parts.insert(0, Text(f"{len(not_run)} not run", style="bold red"))
+    line = Text(f"{number(len(reports) + len(not_run), 'scenario')}: ")
+    line.append_text(Text(", ").join(parts))
     line.append(f"  ({sum(report.duration for report in reports):.1f} s)")
     put(console, line)
 

@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""Where nodes live. Every runtime fulfils one small protocol, base.Runtime; select chooses."""

@@ -36,7 +36,7 @@ from orchestrator.runtimes.dockerengine import check, clean, connect, engine_ans
 from orchestrator.runtimes.dockerevents import Deaths
 from orchestrator.runtimes.dockersettings import container_settings
 from orchestrator.runtimes.dockerstreams import NodeStreams
-from orchestrator.runtimes.processes import signal_program
+from orchestrator.runtimes.processes import TIMED_OUT, signal_program
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -48,8 +48,6 @@ _AT_A_TIME = 10
 
 _STOP_TIMEOUT = 30.0
 _LOG_TAIL = 15
-_TIMED_OUT = 124
-"""Exit status of a command that was ended for taking too long, as timeout(1) has it."""
 
 
 @dataclass(slots=True)
@@ -238,7 +236,7 @@ class DockerRuntime:
                 raise errors[0]
         text = b"".join(output).decode(errors="replace")
         if timed_out:
-            return ExecResult(_TIMED_OUT, text + f"\n(ended by simctl after {timeout:g} s)\n")
+            return ExecResult(TIMED_OUT, text + f"\n(ended by simctl after {timeout:g} s)\n")
         return ExecResult(state["ExitCode"], text)
 
     # -- down ------------------------------------------------------------------------------------------------------

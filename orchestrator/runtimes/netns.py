@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import resources
-from orchestrator.errors import EnvironmentFailure, InputError
+from orchestrator.errors import EnvironmentFailure
 from orchestrator.interpreter import OWN_PYTHON
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
+from orchestrator.runtimes.netnslimits import check_nodes
 from orchestrator.runtimes.processes import exec_in, signal_program
-from orchestrator.topology.kinds import Kind, argv, missing
+from orchestrator.topology.kinds import Kind, argv
 from orchestrator.topology.model import Node
 
 _BIRTH_TIMEOUT = 30.0
+_BIRTHS_AT_A_TIME = 64
+"""Requests without an answer. Were all sent first, those of 400 nodes would fill the socket in both directions."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -48,43 +51,29 @@ class NetnsRuntime:
 
     def check(self, nodes: Sequence[Node]) -> None:
         """Refuse what this runtime cannot do, before anything starts. Raises InputError, EnvironmentFailure."""
-        for node in nodes:
-            if node.kind is None:
-                raise InputError(
-                    f"service {node.service}: the image {node.image} runs under docker only",
-                    place=node.place,
-                    hint=f"use --runtime docker, or one of the node kinds: {', '.join(sorted(self._kinds))}",
-                )
-            if node.entrypoint is not None and not self._allow_exec:
-                raise InputError(
-                    f"service {node.service}: under netns an `entrypoint` is a command on this machine",
-                    place=node.place,
-                    hint="use --runtime docker, or allow it with --allow-exec if you trust the file",
-                )
-            kind = self._kinds[node.kind]
-            if needs := missing(kind):
-                packages = " ".join(sorted({need.package for need in needs}))
-                what = ", ".join(str(need) for need in needs)
-                raise EnvironmentFailure(
-                    f"node kind {node.kind} needs {what} on this machine for the netns runtime",
-                    place=node.place,
-                    hint=f"sudo apt-get install {packages}, or use --runtime docker",
-                )
+        check_nodes(nodes, self._kinds, allow_exec=self._allow_exec)
 
     def start(self, plans: Sequence[NodePlan]) -> dict[str, StartedNode]:
         self.check([plan.node for plan in plans])
         self._log = plans[0].log.with_name("nursery.log")
         control = self._start_nursery()
-        streams = {plan.node.name: self._request(control, plan) for plan in plans}
-        for _ in plans:
-            answer = self._answer(control)
-            if "error" in answer:
-                raise EnvironmentFailure(f"node {answer['name']} could not be made: {answer['error']}")
-            self._pids[answer["name"]] = answer["pid"]
+        streams: dict[str, tuple[int, int]] = {}
+        for plan in plans:
+            if len(streams) - len(self._pids) >= _BIRTHS_AT_A_TIME:
+                self._take_birth(control)
+            streams[plan.node.name] = self._request(control, plan)
+        while len(self._pids) < len(streams):
+            self._take_birth(control)
         return {
             name: StartedNode(name, self._pids[name], os.fdopen(stdin, "wb", 0), os.fdopen(stdout, "rb"))
             for name, (stdin, stdout) in streams.items()
         }
+
+    def _take_birth(self, control: socket.socket) -> None:
+        answer = self._answer(control)
+        if "error" in answer:
+            raise EnvironmentFailure(f"node {answer['name']} could not be made: {answer['error']}")
+        self._pids[answer["name"]] = answer["pid"]
 
     def _start_nursery(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -122,7 +111,7 @@ class NetnsRuntime:
     def _request(self, control: socket.socket, plan: NodePlan) -> tuple[int, int]:
         """Ask for one node; returns our ends of its standard input and output."""
         node = plan.node
-        assert node.kind is not None  # check() saw to it
+        assert node.kind is not None  # check_nodes() saw to it
         command = list(node.entrypoint) if node.entrypoint else argv(self._kinds[node.kind], sys.executable)
         self._environments[node.name] = environment(node.environment)
         message = {
@@ -137,15 +126,10 @@ class NetnsRuntime:
             ],
             "keep": _below_tmp(),
         }
-        child_in, stdin = os.pipe()
-        stdout, child_out = os.pipe()
         try:
-            with plan.log.open("ab") as log:
-                socket.send_fds(control, [json.dumps(message).encode()], [child_in, child_out, log.fileno()])
-        finally:
-            os.close(child_in)
-            os.close(child_out)
-        return stdin, stdout
+            return _send_request(control, json.dumps(message).encode(), plan.log)
+        except OSError as error:
+            raise EnvironmentFailure(f"node {node.name} could not be made: {error.strerror or error}") from None
 
     def probe_command(self) -> list[str]:
         return [*OWN_PYTHON, "orchestrator.observe.probe"]
@@ -177,6 +161,18 @@ class NetnsRuntime:
                 self._nursery.kill()
                 self._nursery.wait()
             self._nursery = None
+
+
+def _send_request(control: socket.socket, message: bytes, log_path: Path) -> tuple[int, int]:
+    child_in, stdin = os.pipe()
+    stdout, child_out = os.pipe()
+    try:
+        with log_path.open("ab") as log:
+            socket.send_fds(control, [message], [child_in, child_out, log.fileno()])
+    finally:
+        os.close(child_in)
+        os.close(child_out)
+    return stdin, stdout
 
 
 def environment(knobs: Mapping[str, str]) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """What the netns runtime refuses before anything starts: what takes a container, and what takes the user's trust.
 
 Under netns a node's program is a process of this machine that sees its files, as root where simctl is root. It is one
-of the kinds' programs, so a file from anywhere may run; but `PYTHONPATH`, `LD_PRELOAD` or `JAVA_TOOL_OPTIONS`, or a file
-mounted over one of the program's own, would turn it into any program. Containers have no such problem.
+of the kinds' programs, so a topology from anywhere may be run; but `PYTHONPATH`, `LD_PRELOAD` or `JAVA_TOOL_OPTIONS`,
+or a file mounted over one of the program's own, would make any program of it. Containers have no such problem.
 """
 
 from __future__ import annotations

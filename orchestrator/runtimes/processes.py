@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from orchestrator.linux import descendants
 from orchestrator.runtimes.base import ExecResult
 
+TIMED_OUT = 124
+"""Exit status of a command that was ended for taking too long, as timeout(1) has it."""
+
 
 def signal_program(init_pid: int, signal: int) -> None:
     """Send a signal to a node's program: every process below init, which itself must live on to hold the namespaces.
@@ -26,22 +29,27 @@ def signal_program(init_pid: int, signal: int) -> None:
 def exec_in(
     pid: int, command: Sequence[str], timeout: float, *, environment: Mapping[str, str], user_namespace: bool
 ) -> ExecResult:
-    """Run a command inside the namespaces of `pid` with nsenter; output and error together."""
+    """Run a command inside the namespaces of `pid` with nsenter; output and error together.
+
+    After `timeout` seconds it is killed with all its children, and the status is TIMED_OUT.
+    """
     argv = [*nsenter(pid, user_namespace=user_namespace), *command]
-    try:
-        done = subprocess.run(
-            argv,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as expired:
-        output = (expired.output or b"").decode(errors="replace")
-        return ExecResult(124, output + f"\n(ended by simctl after {timeout:g} s)\n")
-    return ExecResult(done.returncode, done.stdout.decode(errors="replace"))
+    with subprocess.Popen(
+        argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except BaseException as error:
+            # The command is a child of nsenter: it would go on, and hold the pipe open.
+            for each in [*descendants(process.pid), process.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signals.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            output, _ = process.communicate()
+            text = output.decode(errors="replace")
+            return ExecResult(TIMED_OUT, text + f"\n(ended by simctl after {timeout:g} s)\n")
+    return ExecResult(process.returncode, output.decode(errors="replace"))
 
 
 def nsenter(pid: int, *, user_namespace: bool) -> list[str]:

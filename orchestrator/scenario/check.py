@@ -36,25 +36,36 @@ class _Checker:
         self._open: dict[str, set[str]] = {node.name: set() for node in topology.nodes}
         self._gone: dict[str, str] = {}
         """Node -> the step that stopped or killed it."""
+        self._paused: dict[str, str] = {}
+        """Node -> the step that paused it, until one resumes it."""
 
     def check_steps(self) -> None:
         for index, step in enumerate(self._scenario.steps):
             keys: Keys = ("steps", index, step.verb)
             match step:
                 case Step(request=request) if request is not None:
-                    nodes = self._alive((*keys, "from"), request.from_, client=True)
+                    nodes = self._alive((*keys, "from"), request.from_, client=True, awake=True)
                     self._check_host((*keys, "url"), request.url, nodes)
                     for node in nodes if request.session is not None else ():
                         self._open[node.name].add(request.session or "")
                 case Step(close=close) if close is not None:
-                    nodes = self._alive((*keys, "from"), close.from_, client=True)
+                    nodes = self._alive((*keys, "from"), close.from_, client=True, awake=True)
                     self._check_close((*keys, "session"), close.session, nodes)
                 case Step(exec=command) if command is not None:
                     self._alive((*keys, "node"), command.node)
                 case Step(wait=None):
-                    nodes = self._alive(keys, getattr(step, step.verb))
-                    if step.verb in ("stop", "kill"):
-                        self._gone |= {node.name: step.name for node in nodes}
+                    nodes = self._alive(keys, getattr(step, step.verb), awake=step.verb == "stop")
+                    self._follow(step, nodes)
+
+    def _follow(self, step: Step, nodes: Iterable[Node]) -> None:
+        """What a step does to the nodes that later steps act on."""
+        named = {node.name: step.name for node in nodes}
+        if step.verb in ("stop", "kill"):
+            self._gone |= named
+        elif step.verb == "pause":
+            self._paused |= named
+        else:
+            self._paused = {name: by for name, by in self._paused.items() if name not in named}
 
     def check_expectation(self, keys: Keys, expectation: Expectation) -> None:
         if expectation.where is not None and expectation.where.peer is not None:
@@ -71,8 +82,11 @@ class _Checker:
                 for node in nodes:
                     self._check_fact_role((*keys, name, fact), fact, node)
 
-    def _alive(self, keys: Keys, name: str, *, client: bool = False) -> tuple[Node, ...]:
-        """The nodes of that name, when they are there and the step can do its work on them."""
+    def _alive(self, keys: Keys, name: str, *, client: bool = False, awake: bool = False) -> tuple[Node, ...]:
+        """The nodes of that name, when they are there and the step can do its work on them.
+
+        `awake`: their programs have to do something for the step, so it would wait for ever on a paused one.
+        """
         nodes = self._resolve(keys, name)
         for node in nodes:
             if client and self._role(node) != "client":
@@ -82,6 +96,10 @@ class _Checker:
                 return ()
             if node.name in self._gone:
                 self._add(keys, f"{node.name} is gone: the step {self._gone[node.name]} ended its program", None)
+                return ()
+            if awake and node.name in self._paused:
+                by = self._paused[node.name]
+                self._add(keys, f"{node.name} is paused by the step {by} and cannot do it", "`resume` it first")
                 return ()
         return nodes
 

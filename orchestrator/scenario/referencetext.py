@@ -53,8 +53,9 @@ first, not `start` or `end`, and each only once. A step starts when the one befo
 VERBS = {
     "request": """
 With `session`, the client keeps a named Session with its pool of connections open until a `close` step or the end
-of the run; each worker takes connections from that pool. Without, every request stands alone and closes its
-connection, as `requests.get` does. A request that fails does not end the step or the run: it is recorded, and
+of the run; each worker takes connections from that pool. The pool is the one that requests has by default: it keeps
+10 connections to a host, so with a `concurrency` of more than 10 some are opened and closed again all the time. Without
+`session`, every request stands alone and closes its connection, as `requests.get` does. A request that fails does not end the step or the run: it is recorded, and
 `errors` counts it.
 
 ```yaml
@@ -91,7 +92,8 @@ steps:
 
 OTHER_VERBS = """
 Each of these takes one value: `wait` a duration, the others a node. A node that was stopped or killed does not come
-back, so no later step can act on it; requests to it are legal, and show what its clients see.
+back, so no later step can act on it; requests to it are legal, and show what its clients see. A paused node can send
+nothing and stop by itself only after a `resume`; `kill` works on it.
 
 ```yaml
 steps:

@@ -1,0 +1,128 @@
+"""`simctl show`: one connection of a stored run as a ladder diagram."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from orchestrator.cli.common import console_width, verb
+from orchestrator.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestrator.judge.verdict import Verdict
+    from orchestrator.recording.folder import RunFolder
+    from orchestrator.report.ladderlist import Entry
+
+_FORMATS = ("text", "json")
+_LISTED = 24
+"""Connections that the table lists; a run can have tens of thousands."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("show")(show)
+
+
+@verb
+def show(
+    run: Path = typer.Argument(..., metavar="RUN", help="Folder of a run."),
+    conn: str = typer.Option("", "--conn", "-c", metavar="ID", help="c2, or the address:port or node:port of an end."),
+    format_: str = typer.Option("text", "--format", "-f", help="text or json; on stdout."),
+    ascii_: bool = typer.Option(False, "--ascii", help="Draw with ASCII characters only."),
+) -> None:
+    """Draw one connection of a stored run: both ends, what went between them, their states, who closed first.
+
+    Without --conn: the only connection, or a list of all and the one that tells most.
+    """
+    from orchestrator.recording.folder import RunFolder
+    from orchestrator.report.ladderlist import entries, find, most_telling
+    from orchestrator.report.ladderrequests import said_of_each
+    from orchestrator.report.ladderrows import ladder
+
+    if format_ not in _FORMATS:
+        raise InputError(f"unknown format {format_!r}", hint=f"one of {', '.join(_FORMATS)}")
+    folder = RunFolder.open(run)
+    history = folder.history()
+    known = entries(history, said_of_each(history))
+    chosen, why = find(conn, known) if conn else None, ""
+    if chosen is None and known:
+        chosen, why = most_telling(known, _verdicts(folder))
+    drawn = ladder(chosen.name, chosen.connection, history, chosen.said) if chosen else None
+    if format_ == "json":
+        from orchestrator.report.ladderjson import render
+
+        print(render(known, drawn))
+        return
+    from rich.console import Console
+
+    from orchestrator.report.ladderdraw import can_draw, draw
+
+    console = Console(width=console_width(), highlight=False)
+    if drawn is None or chosen is None:
+        console.print("No connection was seen.")
+        return
+    ascii_only = ascii_ or not can_draw(getattr(sys.stdout, "encoding", None) or "ascii")
+    if not conn and len(known) > 1:
+        _list(known, chosen, console, ascii_only=ascii_only)
+    for line in draw(drawn, console.width, ascii_only=ascii_only):
+        console.print(line, soft_wrap=True)
+    if not conn and len(known) > 1:
+        _explain(chosen, why, run, console)
+
+
+def _verdicts(folder: RunFolder) -> list[Verdict]:
+    """None for a run that was not judged: it was interrupted, say."""
+    try:
+        return folder.read_verdicts()
+    except InputError:
+        return []
+
+
+def _list(known: list[Entry], chosen: Entry, console: Console, *, ascii_only: bool) -> None:
+    """The table of connections; the chosen one is always in it. A server that is the same for all is said once."""
+    from rich.text import Text
+
+    from orchestrator.report.terminal import listing, put, text
+
+    first = known[:_LISTED]
+    if chosen not in first:
+        first = [*first[:-1], chosen]
+    servers = {entry.server for entry in known}
+    columns = {
+        "id": [entry.name for entry in first],
+        "client": [entry.client for entry in first],
+        "server": [entry.server for entry in first],
+        "opened": [entry.opened for entry in first],
+        "requests": [entry.requests for entry in first],
+        "first closer": [entry.first_closer for entry in first],
+        "how it ended": [entry.ended for entry in first],
+    }
+    if len(servers) == 1:
+        del columns["server"]
+    to = f" to {next(iter(servers))}" if len(servers) == 1 else ""
+    shown = [
+        [text(_plain(cell) if ascii_only else cell, "bold" if entry is chosen else "") for cell in cells]
+        for entry, cells in zip(first, zip(*columns.values(), strict=True), strict=True)
+    ]
+    put(console, text(f"{len(known)} connections{_plain(to) if ascii_only else to}"))
+    console.print()
+    put(console, listing(console.width - 2, list(columns), shown, flexible=["how it ended"]), indent=2)
+    if len(known) > len(first):
+        put(console, Text(f"... and {len(known) - len(first)} more"), indent=2)
+    console.print()
+
+
+def _plain(cell: str) -> str:
+    return cell.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _explain(chosen: Entry, why: str, run: Path, console: Console) -> None:
+    from orchestrator.report.terminal import command, lines, shell_path, text
+
+    console.print()
+    lines(console, [text(f"{chosen.name} is drawn because {why}. Another one:", "dim")])
+    command(console, f"simctl show {shell_path(run)} --conn ID", indent=2)
