@@ -12,7 +12,6 @@ wires them, and only then each program starts, so that none sees a half-made net
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,27 +20,18 @@ from types import TracebackType
 from typing import Any
 
 from orchestrator.drive.channel import Channel
-from orchestrator.errors import EnvironmentFailure, NodeFailure
+from orchestrator.errors import EnvironmentFailure
 from orchestrator.fabric.addresses import AddressPlan, SubnetClaim, plan_addresses
 from orchestrator.observe.client import ProbeClient
 from orchestrator.recording.events import FORMAT, Event
 from orchestrator.recording.writer import EventWriter
 from orchestrator.runtimes.base import NodePlan, Runtime
+from orchestrator.startup import READY_TIMEOUT, Startup
 from orchestrator.topology.kinds import Kind
 from orchestrator.topology.model import Node, Topology
-from orchestrator.topology.order import start_order
 
 PERIOD = 0.05
 """Seconds between samples."""
-
-READY_TIMEOUT = 30.0
-"""Seconds that a node may take until it listens or says that it is ready. A JVM on a busy machine takes several."""
-
-_POLL = 0.01
-_DYING = 1.0
-"""Seconds between the end of a container's process and the end of its output, at most."""
-
-_HTTP_PORT_FLAG = re.compile(r"--httpPort[= ](\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +105,22 @@ class Lab:
         )
         self._cleanup.callback(self._probe.close)
         self._start_nodes()
+        startup = Startup(
+            self.topology,
+            self._kinds,
+            self.runtime,
+            self.channels,
+            listening=lambda name: list(self._probe.call("listening", node=name)["ports"]),
+            on_ready=lambda name: self._node_event(name, "ready"),
+            timeout=self._ready_timeout,
+        )
+        startup.start_early()
         try:
             self._wire()
         except EnvironmentFailure:
-            self._blame_the_dead()
+            startup.blame_the_dead()
             raise
-        self._let_go()
+        startup.let_go()
 
     def _write_begin(self) -> None:
         assert self.plan is not None
@@ -154,14 +154,6 @@ class Lab:
             self.pids[name] = node.pid
             self.channels[name] = Channel(node, self.log(name), self._on_event)
             self._node_event(name, "started", pid=node.pid, **node.detail)
-        for planned in self.topology.nodes:
-            if self._starts_early(planned):
-                self.channels[planned.name].go()
-
-    def _starts_early(self, node: Node) -> bool:
-        """A node that must wait for a healthy one starts in its turn."""
-        kind = self._kinds.get(node.kind or "")
-        return kind is not None and kind.early and "service_healthy" not in node.depends_on.values()
 
     def _wire(self) -> None:
         assert self.plan is not None
@@ -185,80 +177,6 @@ class Lab:
         if self._folder.captures is not None:
             self._folder.captures.mkdir()
             self._probe.call("capture", folder=str(self._folder.captures.resolve()))
-
-    def _blame_the_dead(self) -> None:
-        """A foreign image has no `go`: it may have ended before it was wired, and that is what to tell."""
-        for node in self.topology.nodes:
-            if self.channels[node.name].wait_exited(_DYING if node.kind is None else 0):
-                raise self._died_at_start(node)
-
-    def _died_at_start(self, node: Node) -> NodeFailure:
-        channel = self.channels[node.name]
-        how = channel.exited or self.runtime.exited(node.name) or "its output is closed"
-        return channel.failure(f"died at start ({how})", place=node.place)
-
-    def _let_go(self) -> None:
-        """Start programs in the order of `depends_on`, waiting where a service must be healthy first."""
-        waited_for = {
-            service
-            for node in self.topology.nodes
-            for service, condition in node.depends_on.items()
-            if condition == "service_healthy"
-        }
-        pending: list[Node] = []
-        for wave in start_order(self.topology):
-            for node in wave:
-                if node.kind is not None and not self._starts_early(node):
-                    self.channels[node.name].go()
-                pending.append(node)
-            now = [node for node in pending if node.service in waited_for]
-            self._wait_ready(now)
-            pending = [node for node in pending if node not in now]
-        self._wait_ready(pending)
-
-    def _wait_ready(self, nodes: Sequence[Node]) -> None:
-        deadline = time.monotonic() + self._ready_timeout
-        waiting = list(nodes)
-        while waiting:
-            for node in list(waiting):
-                if not self.channels[node.name].alive:
-                    raise self._died_at_start(node)
-                if self._is_ready(node):
-                    waiting.remove(node)
-                    self._node_event(node.name, "ready")
-            if waiting and time.monotonic() > deadline:
-                late = waiting[0]
-                raise self.channels[late.name].failure(
-                    f"was not ready within {self._ready_timeout:g} s: {self._awaited(late)}",
-                    place=late.place,
-                    hint="give it longer with --ready-timeout, if it is only slow",
-                )
-            if waiting:
-                time.sleep(_POLL)
-
-    def _is_ready(self, node: Node) -> bool:
-        kind = self._kinds.get(node.kind or "")
-        if kind is None:
-            return self.runtime.healthy(node.name)
-        if kind.ready.event == "ready":
-            return self.channels[node.name].said_ready
-        port = self._port(node, kind)
-        return port is None or port in self._probe.call("listening", node=node.name)["ports"]
-
-    def _awaited(self, node: Node) -> str:
-        kind = self._kinds.get(node.kind or "")
-        if kind is None:
-            return "its health check does not pass"
-        port = self._port(node, kind)
-        return "its program never said that it is" if port is None else f"it does not listen on port {port}"
-
-    def _port(self, node: Node, kind: Kind) -> int | None:
-        """The port on which the node will listen: the kind's own, unless a flag or the knob HTTP_PORT moves it."""
-        if kind.ready.port is None:
-            return None
-        flag = _HTTP_PORT_FLAG.search(" ".join(node.command or ()))
-        moved = flag[1] if flag else node.environment.get("HTTP_PORT", "")
-        return int(moved) if moved.isdigit() else kind.ready.port
 
     # -- use -----------------------------------------------------------------------------------------------------
 

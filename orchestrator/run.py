@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from orchestrator.environment import describe_machine
 from orchestrator.errors import InputError, SimctlError
 from orchestrator.judge.judge import judge
 from orchestrator.judge.verdict import Verdict, overall
-from orchestrator.lab import READY_TIMEOUT, Lab, LabFolder
+from orchestrator.lab import Lab, LabFolder
 from orchestrator.recording.folder import RunFolder, storage_errors
 from orchestrator.recording.history import History
 from orchestrator.report.model import RunReport
@@ -21,6 +22,7 @@ from orchestrator.scenario.check import check_scenario
 from orchestrator.scenario.loaded import LoadedScenario
 from orchestrator.scenario.loader import load_scenario, parse_scenario
 from orchestrator.scenario.model import Scenario
+from orchestrator.startup import READY_TIMEOUT
 from orchestrator.topology.compose import load_topology
 from orchestrator.topology.kinds import Kind, load_kinds
 from orchestrator.topology.model import Topology
@@ -125,7 +127,7 @@ def _execute(prepared: Prepared, runtime: Runtime, options: Options, folder: Run
         ready_timeout=options.ready_timeout,
         progress=progress,
     )
-    with lab:
+    with _kept_or_removed(folder, lab, progress), lab:
         try:
             with storage_errors(folder.path):
                 run_steps(prepared.scenario, lab, progress, folder.logs)
@@ -137,6 +139,19 @@ def _execute(prepared: Prepared, runtime: Runtime, options: Options, folder: Run
             raise
         lab.finish("done")
     lab.check_recording()
+
+
+@contextlib.contextmanager
+def _kept_or_removed(folder: RunFolder, lab: Lab, progress: Progress) -> Iterator[None]:
+    """What was recorded of a run that fails stays, and it is said where. Without any node there is nothing to keep."""
+    try:
+        yield
+    except (SimctlError, KeyboardInterrupt):
+        if lab.pids:
+            progress(f"what was recorded is in {folder.path}")
+        else:
+            folder.remove()
+        raise
 
 
 def _check_exec(prepared: Prepared, choice: select.Choice, options: Options) -> None:

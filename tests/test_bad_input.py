@@ -85,24 +85,40 @@ def good_files(folder: Path) -> Path:
     return scenario
 
 
-@pytest.mark.parametrize("verb", ["validate", "run"])
-@pytest.mark.parametrize("bad", BAD_FILES.values(), ids=BAD_FILES)
-def test_a_file_that_is_wrong(simctl: Simctl, tmp_path: Path, bad: Bad, verb: str) -> None:
-    good_files(tmp_path)
+def write_bad(folder: Path, bad: Bad) -> None:
+    good_files(folder)
     changed = 0
-    for path in (tmp_path / "scenario.yaml", tmp_path / "compose.yaml"):
+    for path in (folder / "scenario.yaml", folder / "compose.yaml"):
         text = path.read_text()
         changed += text.count(bad.before)
         path.write_text(text.replace(bad.before, bad.after))
     assert changed == 1, "the case changes one place"
+
+
+@pytest.mark.parametrize("bad", BAD_FILES.values(), ids=BAD_FILES)
+def test_a_file_that_is_wrong(simctl: Simctl, tmp_path: Path, bad: Bad) -> None:
+    write_bad(tmp_path, bad)
     before = contents(tmp_path)
-    done = simctl(verb, "scenario.yaml", *(["-r", "netns", "-o", "runs"] if verb == "run" else []))
+    done = simctl("run", "scenario.yaml", "-r", "netns", "-o", "runs")
     assert_refused(done, 2)
     assert done.stderr.startswith(f"simctl: {bad.place}: "), done.stderr
     assert bad.message in done.stderr.splitlines()[0]
     if bad.hint:
         assert bad.hint in done.stderr.partition("hint: ")[2]
     assert contents(tmp_path) == before, "nothing was started"
+
+
+def test_validate_tells_the_same_of_many_files(simctl: Simctl, tmp_path: Path) -> None:
+    folders = [f"case{number}" for number in range(len(BAD_FILES))]
+    for name, bad in zip(folders, BAD_FILES.values(), strict=True):
+        (tmp_path / name).mkdir()
+        write_bad(tmp_path / name, bad)
+    done = simctl("validate", *(f"{name}/scenario.yaml" for name in folders))
+    assert (done.returncode, done.stdout) == (2, "")
+    said = [line for line in done.stderr.splitlines() if line.startswith("simctl: ")]
+    for name, bad, line in zip(folders, BAD_FILES.values(), said, strict=True):
+        assert line.startswith(f"simctl: {name}/{bad.place}: ")
+        assert bad.message in line
 
 
 @pytest.mark.netns

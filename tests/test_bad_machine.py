@@ -108,6 +108,43 @@ def test_a_run_whose_progress_nobody_reads_goes_on(tmp_path: Path) -> None:
     assert done.stdout.startswith("PASS")
 
 
+# -- what is not permitted -------------------------------------------------------------------------------------------
+
+POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+"""Root without any capability, as in a strict container: the kernel refuses what it refuses to everyone."""
+
+
+@pytest.mark.usefixtures("as_root")
+def test_namespaces_that_are_refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*POWERLESS, sys.executable, "-m", "orchestrator", "run", "session-close", "-r", "netns", "-o", str(tmp_path)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert_refused(done, 3)
+    assert "namespaces are refused: unshare: Operation not permitted" in done.stderr
+    assert "simctl doctor" in done.stderr
+    assert not contents(tmp_path), "no node was started, so there is nothing to keep"
+
+
+@pytest.mark.usefixtures("as_root")
+def test_an_engine_that_is_somebody_elses(tmp_path: Path) -> None:
+    path = tmp_path / "engine.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        os.chown(path, 4242, 4242)
+        path.chmod(0o600)
+        done = subprocess.run(
+            [*POWERLESS, sys.executable, "-m", "orchestrator", "run", "session-close", "-r", "docker"],
+            cwd=tmp_path, env={**os.environ, "DOCKER_HOST": f"unix://{path}"},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert_refused(done, 3)
+    assert "no permission to use the Docker engine" in done.stderr
+    assert "join the group docker" in done.stderr
+    assert contents(tmp_path) == {"engine.sock"}
+
+
 # -- engines that do not answer --------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from orchestrator import resources
 from orchestrator.errors import EnvironmentFailure, NodeFailure, Place
+from orchestrator.interpreter import OWN_PYTHON
 from orchestrator.linux import descendants
 from orchestrator.runtimes import dockerengine, images
 from orchestrator.runtimes.base import Exited, NodePlan
@@ -223,7 +224,7 @@ def test_exec(runtime: DockerRuntime, plan: Callable[..., NodePlan]) -> None:
 
 def test_the_probe_can_enter(runtime: DockerRuntime, plan: Callable[..., NodePlan]) -> None:
     runtime.start([plan("a")])
-    assert runtime.probe_command() == [sys.executable, "-m", "orchestrator.observe.probe"]
+    assert runtime.probe_command() == [*OWN_PYTHON, "orchestrator.observe.probe"]
 
 
 def test_the_probe_cannot_enter_what_another_machine_runs(

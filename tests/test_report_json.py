@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from orchestrator.recording.history import Unseen
 from orchestrator.report import json as report_json
 from orchestrator.report import junit
+from orchestrator.report.model import NotRun
 from orchestrator.scenario.facts import TcpState
 from tests.report_samples import FAILED, PASSED, UNKNOWN, idle_history, report, request
 from tests.test_report_text import HOSTILE, hostile_report
@@ -132,6 +133,15 @@ def test_junit_has_a_suite_per_run_and_a_case_per_expectation() -> None:
     assert error is not None and "do not tell" in (error.text or "")
     output = root[0].find("system-out")
     assert output is not None and "server closed first; TIME_WAIT on server" in (output.text or "")
+
+
+def test_junit_tells_of_scenarios_that_could_not_be_run() -> None:
+    document = junit.render([report(PASSED)], [NotRun("lost", "lost.yaml:1:1: no such file")])
+    root = ElementTree.fromstring(document.encode("utf-8"))
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("2", "0", "1")
+    error = root.find("testsuite[@name='lost']/testcase/error")
+    assert error is not None
+    assert error.get("message") == "lost.yaml:1:1: no such file"
 
 
 def test_junit_of_a_run_that_was_broken_off_is_not_green() -> None:

@@ -32,7 +32,8 @@ class ResultStream(io.TextIOWrapper):
 
 
 def watch_results() -> None:
-    """Make standard output a ResultStream."""
+    """Make standard output a ResultStream. To be called first: a stream that was closed gets /dev/null in its place."""
+    _fill_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):  # None when it was closed before we began
         old = sys.stdout
         encoding, line_buffering = old.encoding, old.line_buffering
@@ -44,6 +45,8 @@ def watch_results() -> None:
 
 def tell(text: str) -> None:
     """A line or more on standard error. When nobody can be told any more, the work goes on."""
+    if sys.stderr is None:  # closed before we began; print() would take standard output instead
+        return
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
@@ -59,6 +62,13 @@ def _failures() -> Iterator[None]:
         if error.errno == errno.EPIPE:
             raise OutputClosed("nobody reads the output") from None
         raise EnvironmentFailure(f"cannot write to standard output: {error.strerror}") from None
+
+
+def _fill_closed() -> None:
+    """The next file that is opened would become standard error, say, and a child would write into the recording."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 def _give_up(fd: int) -> None:

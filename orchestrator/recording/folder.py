@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -100,6 +101,10 @@ class RunFolder:
             if not needed.is_file():
                 raise InputError(f"{path} is not the folder of a run: it has no {needed.name}", hint=hint)
         return folder
+
+    def remove(self) -> None:
+        """Remove a run that never began."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def keep_sources(self, scenario: Path, topology: Path) -> None:
         """Copy both files as they are: the run can be judged again when the originals have changed."""

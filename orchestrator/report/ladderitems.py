@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterable
 
-from orchestrator.judge.evidence import queue_at
-from orchestrator.recording.history import Connection, History, Stay
-from orchestrator.report.ladder import Kind, Queue, Side
+from orchestrator.recording.history import Connection, History
+from orchestrator.report.ladder import Kind, Side
 from orchestrator.report.ladderlife import Change, Life
 from orchestrator.report.ladderorder import Item, Order
+from orchestrator.report.ladderqueues import standing_queues
 from orchestrator.report.ladderrequests import Exchange, Said
 from orchestrator.report.ladderwire import FIN_ERRORS, RST_ERRORS, Segment, Wire
 from orchestrator.report.ladderwords import duration
@@ -25,8 +23,10 @@ _STEPS = 8
 """More steps than these inside one connection are not shown: the ladder is about the connection."""
 
 _QUEUES = 6
-_STANDS = 0.5
-"""Rows about queues of one end, and the seconds that a queue must stand to be told of."""
+"""Rows about queues of one end."""
+
+_NEAR = 0.5
+"""Seconds between what the server says about closing and the FIN that it means."""
 
 _TIME_WAIT = 59.9
 """A TIME_WAIT that was shorter than this, in seconds, was cut short."""
@@ -87,8 +87,10 @@ class Items:
         self._order.then(*self._handshake[-1:], *closing)
         self._resets = [self._segment(segment) for segment in self.wire.resets]
         for item in self._resets:
-            victim = self._fin.get(item.sender.other) if item.sender else None
-            if victim is not None and victim.changes == []:
+            assert item.sender is not None
+            self._order.then(self._fin.get(item.sender), item)
+            victim = self._fin.get(item.sender.other)
+            if victim is not None and victim.changes == []:  # inferred from this RST
                 self._order.then(victim, item)
 
     def _segment(self, segment: Segment) -> Item:
@@ -172,7 +174,7 @@ class Items:
         t = float(said.closed["t"])
         text = f"closed by {self.wire.server.node}: {said.closed['reason']}"
         fin = self._fin.get(Side.SERVER)
-        if fin is not None and fin.after - _STANDS <= t <= fin.before + _STANDS:
+        if fin is not None and fin.after - _NEAR <= t <= fin.before + _NEAR:
             fin.notes.append(text)
         else:
             self._add(Item(Kind.PROGRAM, t, t, text))
@@ -181,7 +183,7 @@ class Items:
 
     def _queues(self) -> None:
         for life in (self.wire.client, self.wire.server):
-            for number, item in enumerate(_standing_queues(life, self.history, self.until)):
+            for number, item in enumerate(standing_queues(life, self.history, self.until)):
                 if number < _QUEUES:
                     self._add(item)
                     self._order.then(self._unread(item), item)
@@ -253,48 +255,3 @@ def _explain(change: Change, names: dict[Side, str]) -> str:
         case _, _S.FIN_WAIT2:
             return f"the ACK of {names[change.side.other]} arrives"
     return ""
-
-
-def close_wait_queue(life: Life, history: History, before: float) -> Queue | None:
-    """Recv-Q when an end entered CLOSE_WAIT at `before`; None when no sample came while it lasted."""
-    stay = _close_wait(life)
-    if stay is None or life.socket is None:
-        return None
-    tick = bisect_left(history.ticks, max(before, stay.first))
-    if tick == len(history.ticks) or history.ticks[tick] > stay.last:
-        return None
-    reading = queue_at(life.socket, history.ticks[tick])
-    return ("Recv-Q", reading.recv_q) if reading else None
-
-
-def _close_wait(life: Life) -> Stay | None:
-    stays = life.socket.stays if life.socket else ()
-    return next((stay for stay in stays if stay.state is _S.CLOSE_WAIT), None)
-
-
-def _standing_queues(life: Life, history: History, until: float) -> Iterator[Item]:
-    """Changes of Recv-Q in CLOSE_WAIT, and queues that stand for a while at other times."""
-    if life.socket is None:
-        return
-    stay = _close_wait(life)
-    shown = close_wait_queue(life, history, -math.inf)
-    for reading, following in pairwise([*life.socket.queues, None]):
-        if reading is None or reading.t > until:
-            return
-        tick = bisect_left(history.ticks, reading.t)
-        after = history.ticks[tick - 1] if tick else reading.t
-        if stay is not None and stay.first <= reading.t <= stay.last:
-            queue = ("Recv-Q", reading.recv_q)
-            if shown and queue != shown:
-                text = f"{life.node} reads the end" if reading.recv_q == 0 else ""
-                yield Item(Kind.QUEUE, max(after, stay.first), reading.t, text, queue=(life.side, queue))
-                shown = queue
-            continue
-        stands = min(following.t if following else until, life.socket.stays[-1].last, until) - reading.t
-        if stands >= _STANDS and life.socket.stays[0].state is not _S.LISTEN:
-            if reading.recv_q:
-                text = f"{life.node} does not read"
-                yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, ("Recv-Q", reading.recv_q)))
-            elif reading.send_q:
-                text = "not acknowledged"
-                yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, ("Send-Q", reading.send_q)))

@@ -12,9 +12,10 @@ from orchestrator.recording.history import Connection, History
 from orchestrator.recording.lifecycle import TIME_WAIT_SECONDS
 from orchestrator.report.ladder import End, Head, Kind, Ladder, Row, Side
 from orchestrator.report.ladderheadline import headline
-from orchestrator.report.ladderitems import ARRIVES, Items, close_wait_queue
+from orchestrator.report.ladderitems import ARRIVES, Items
 from orchestrator.report.ladderlife import Life
 from orchestrator.report.ladderorder import Item
+from orchestrator.report.ladderqueues import close_wait_queue
 from orchestrator.report.ladderrequests import Exchange, Said, addresses
 from orchestrator.report.ladderwords import duration
 from orchestrator.scenario.facts import TcpState
@@ -70,24 +71,25 @@ def _collapse(items: Sequence[Item]) -> Iterator[Item]:
 
 
 def _collapse_run(run: list[Item]) -> Iterator[Item]:
-    """One run of requests and answers. A request whose answer is elsewhere stays as it is."""
-    of_exchange: dict[int, list[Item]] = {}
+    """One run of requests and answers. What is not a request with its answer right behind it stays as it is."""
+    units: list[list[Item]] = []
     for item in run:
-        of_exchange.setdefault(id(item.exchange), []).append(item)
-    whole = [items for items in of_exchange.values() if len(items) > 1 or not _pending(items)]
-    failed = [items for items in whole if _exchange(items).error]
-    shown = {id(_exchange(items)) for items in failed[:_FAILURES]}
+        if units and len(units[-1]) == 1 and _answers(units[-1][0], item):
+            units[-1].append(item)
+        else:
+            units.append([item])
+    failed = [id(unit) for unit in units if _exchange(unit).error]
     parts: list[list[list[Item]]] = [[]]
-    cuts = _pauses(whole)
-    for number, items in enumerate(of_exchange.values()):
-        alone = _pending(items) or id(_exchange(items)) in shown
+    cuts = _pauses(units)
+    for number, unit in enumerate(units):
+        alone = len(unit) == 1 or id(unit) in failed[:_FAILURES]
         if alone or number in cuts:
             parts.append([])
-        parts[-1].append(items)
+        parts[-1].append(unit)
         if alone:
             parts.append([])
     for part in parts:
-        yield from (item for items in part[:1] for item in items)
+        yield from (item for unit in part[:1] for item in unit)
         rest = part[1:]
         if len(rest) == 1:
             yield from rest[0]
@@ -95,20 +97,20 @@ def _collapse_run(run: list[Item]) -> Iterator[Item]:
             yield _summary(rest)
 
 
-def _exchange(items: Sequence[Item]) -> Exchange:
-    exchange = items[0].exchange
+def _answers(request: Item, item: Item) -> bool:
+    asked = request.kind in (Kind.REQUEST, Kind.UNSERVED)
+    return asked and request.exchange is item.exchange and item.kind in (Kind.RESPONSE, Kind.ERROR)
+
+
+def _exchange(unit: Sequence[Item]) -> Exchange:
+    exchange = unit[0].exchange
     assert exchange is not None
     return exchange
 
 
-def _pending(items: Sequence[Item]) -> bool:
-    """A request alone, whose answer comes after something else, or never."""
-    return len(items) == 1 and items[0].kind in (Kind.REQUEST, Kind.UNSERVED)
-
-
-def _pauses(whole: Sequence[Sequence[Item]]) -> set[int]:
+def _pauses(units: Sequence[Sequence[Item]]) -> set[int]:
     """Before which exchanges of a run there is a pause that a reader wants to see: only the longest few."""
-    gaps = [max(0.0, two[0].after - one[-1].before) for one, two in pairwise(whole)]
+    gaps = [max(0.0, two[0].after - one[-1].before) for one, two in pairwise(units)]
     if not gaps:
         return set()
     usual = statistics.median(gaps) if len(gaps) > _PAUSES else 0.0

@@ -125,8 +125,9 @@ class Wire:
         heard = self.client.into(frozenset(TcpState) - EMBRYONIC - {_S.CLOSED})
         joined = self.server.into(frozenset(TcpState) - EMBRYONIC - {_S.CLOSED})
         if answered or _S.SYN_RECV in self.server.states:
-            until = min((change.before for change in (heard, joined) if change), default=births[-1].before)
-            yield Segment("SYN+ACK", Side.SERVER, begun.after, max(until, begun.after))
+            answer = heard or births[-1]
+            before = min(change.before for change in (answer, joined) if change)
+            yield Segment("SYN+ACK", Side.SERVER, min(answer.after, before), before)
         if answered:
             after = heard.after if heard else begun.after
             before = joined.before if joined else heard.before if heard else begun.before

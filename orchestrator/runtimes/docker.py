@@ -108,6 +108,10 @@ class DockerRuntime:
             container.streams = NodeStreams(connection, plan.log, output_to_log=node.kind is None)
             self._client.start(container.id)
         container.pid = self._first_pid(container)
+        if not _is_ours(container.pid, container.id):
+            assert self._deaths is not None
+            died = self._deaths.wait(container.id, timeout=1.0)
+            raise self._died_at_start(container) if died else dockerengine.not_root_here()
         detail = {"container": container.id[:12], "image": self._image(plan)}
         return StartedNode(node.name, container.pid, container.streams.stdin, container.streams.stdout, detail)
 
@@ -167,9 +171,8 @@ class DockerRuntime:
     # -- use -------------------------------------------------------------------------------------------------------
 
     def probe_command(self) -> list[str]:
-        """As Runtime.probe_command. Raises EnvironmentFailure where containers are not processes of this machine."""
-        lost = [c for c in self._containers.values() if c.pid and not _is_ours(c.pid, c.id)]
-        if os.geteuid() != 0 or dockerengine.local_socket() is None or lost:
+        """As Runtime.probe_command. Raises EnvironmentFailure where the probe could not enter containers."""
+        if os.geteuid() != 0 or dockerengine.local_socket() is None:
             raise dockerengine.not_root_here()
         return [*OWN_PYTHON, "orchestrator.observe.probe"]
 

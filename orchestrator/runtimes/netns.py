@@ -93,7 +93,7 @@ class NetnsRuntime:
         if "error" in answer:
             raise EnvironmentFailure(
                 str(answer["error"]),
-                hint="run as root, or allow user namespaces (simctl doctor says how), or use --runtime docker",
+                hint="simctl doctor says what this machine refuses and how to allow it; or use --runtime docker",
             )
         return ours
 

@@ -42,7 +42,7 @@ def main() -> None:
     try:
         _prepare(rootless=os.geteuid() != 0)
     except OSError as error:
-        control.send(json.dumps({"error": f"namespaces are refused: {error}"}).encode())
+        control.send(json.dumps({"error": f"namespaces are refused: {error.strerror}"}).encode())
         return
     control.send(json.dumps({"ready": os.getpid()}).encode())
     # What the forked children will use is loaded once, here, and the collector must not touch the pages they share.

@@ -55,8 +55,9 @@ VERBS = {
 With `session`, the client keeps a named Session with its pool of connections open until a `close` step or the end
 of the run; each worker takes connections from that pool. The pool is the one that requests has by default: it keeps
 10 connections to a host, so with a `concurrency` of more than 10 some are opened and closed again all the time. Without
-`session`, every request stands alone and closes its connection, as `requests.get` does. A request that fails does not end the step or the run: it is recorded, and
-`errors` counts it.
+`session`, every request stands alone and closes its connection, as `requests.get` does.
+
+A request that fails does not end the step or the run: it is recorded, and `errors` counts it.
 
 ```yaml
 steps:

@@ -56,7 +56,7 @@ SERVICE = KeyTable(
         "build": "passed over with a note when there is an `image`; an error without one: simctl builds no others",
         "command": "arguments for the kind's program, or the image's command; a text is split as a shell would",
         "entrypoint": "replaces the image's entrypoint; on a node kind only with `--allow-exec`",
-        "environment": "map or list; a name without a value takes it from the variables, if it is there; under netns see below",
+        "environment": "map or list; a name without a value takes it from the variables; under netns see below",
         "env_file": "file, list of files, or `{path, required}`; inside the Compose file's folder; `environment` wins",
         "networks": "list or map; of a map: `aliases`, `ipv4_address`",
         "depends_on": "list or map with `condition`: `service_started` or `service_healthy`",
