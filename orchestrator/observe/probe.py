@@ -173,8 +173,10 @@ class Probe:
 
     def _mark(self, message: Message) -> Message:
         t = self._tick(moment=True)
-        texts = socket_texts(self.sampler.namespaces(), self.sampler.home) if message["texts"] else {}
-        return {"t": t, "texts": texts}
+        if not message["texts"]:
+            return {"t": t, "texts": {}}
+        # With many nodes this takes seconds, in which their sockets live on.
+        return {"t": t, "texts": socket_texts(self.sampler.namespaces(), self.sampler.home, self.tick_if_due)}
 
     def _rows(self, node: str) -> Iterable[Any]:
         return self.sampler.nodes[node].table.rows()

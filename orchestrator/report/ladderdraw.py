@@ -157,7 +157,7 @@ class _Picture:
         space = len(line.plain) - len(line.plain.lstrip())
         if space < TIME_WIDTH:
             return line
-        return Text(unit.rjust(TIME_WIDTH), style="dim") + line[TIME_WIDTH:]
+        return Text.assemble((unit.rjust(TIME_WIDTH), "dim"), line[TIME_WIDTH:])
 
     # -- rows ------------------------------------------------------------------------------------------------------
 

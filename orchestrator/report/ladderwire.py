@@ -203,7 +203,8 @@ class Wire:
         """Those that the trace shows; without a trace, those that a program met."""
         sockets = [life.socket for life in (self.client, self.server) if life.socket]
         pairs = {(end.local, end.peer) for end in sockets} | {(end.peer, end.local) for end in sockets}
-        begun, ended = min(birth(end)[0] for end in sockets), max(map(death, sockets)) + _UNDER_WAY
+        begun = min(end.stays[0].first if birth(end)[0] == -math.inf else birth(end)[0] for end in sockets)
+        ended = max(map(death, sockets)) + _UNDER_WAY
         for event in self._history.resets:
             t = float(event["t"])
             if (event["local"], event["peer"]) in pairs and begun <= t <= min(ended, until):
@@ -262,7 +263,7 @@ class Wire:
     def _cause(self, change: Change) -> Segment | None:
         side, state = change.side, change.state
         match state:
-            case _S.SYN_SENT | _S.SYN_RECV:
+            case _S.SYN_SENT | _S.SYN_RECV if change.was is _S.CLOSED:
                 return self._opening("SYN")
             case _S.ESTABLISHED:
                 return self._opening("SYN+ACK" if side is Side.CLIENT else "ACK")
