@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.linux import CLONE_NEWNET, CLONE_NEWUSER, die_with_parent, setns, unshare
 from orchestrator.observe.sampler import Sampler
-from orchestrator.observe.sstext import socket_texts
+from orchestrator.observe.sstext import Place, socket_texts
 from orchestrator.recording.events import Event
 
 if TYPE_CHECKING:
@@ -175,8 +175,8 @@ class Probe:
         t = self._tick(moment=True)
         if not message["texts"]:
             return {"t": t, "texts": {}}
-        # With many nodes this takes seconds, in which their sockets live on.
-        return {"t": t, "texts": socket_texts(self.sampler.namespaces(), self.sampler.home, self.tick_if_due)}
+        places = {node.name: Place(node.netns, node.pid) for node in self.sampler.nodes.values()}
+        return {"t": t, "texts": socket_texts(places, self.sampler.home, self.tick_if_due)}
 
     def _rows(self, node: str) -> Iterable[Any]:
         return self.sampler.nodes[node].table.rows()

@@ -139,6 +139,7 @@ def _print_end(report: RunReport, console: Console) -> None:
     if report.folder is not None:
         path = shell_path(report.folder)
         console.print()
+        command(console, f"simctl show {path}", "both ends on one timeline", indent=INDENT)
         command(console, f"simctl report {path}", "this report again", indent=INDENT)
         command(console, f"simctl verify {path}", "judge the recording again", indent=INDENT)
 
