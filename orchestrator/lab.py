@@ -25,7 +25,7 @@ from orchestrator.fabric.addresses import AddressPlan, SubnetClaim, plan_address
 from orchestrator.observe.client import ProbeClient
 from orchestrator.recording.events import FORMAT, Event
 from orchestrator.recording.writer import EventWriter
-from orchestrator.runtimes.base import NodePlan, Runtime
+from orchestrator.runtimes.base import Exited, NodePlan, Runtime
 from orchestrator.startup import READY_TIMEOUT, Startup
 from orchestrator.topology.kinds import Kind
 from orchestrator.topology.model import Node, Topology
@@ -228,6 +228,7 @@ class Lab:
 
     def finish(self, outcome: str, detail: str = "") -> None:
         """Close the recording: `done`, `interrupted` or `failed`. The teardown is no part of the story."""
+        self._expected_ends.update(self.channels)
         with contextlib.suppress(EnvironmentFailure):  # the probe may be what failed
             self.sample(on=False)
             self._probe.call("trace_end")
@@ -255,8 +256,12 @@ class Lab:
     def _on_event(self, name: str, event: Event) -> None:
         """From a node's reader thread: onto the run's clock, with the step that was going on."""
         if event["ev"] == "exited":
-            what = "ended" if name in self._expected_ends else "exited"
-            self._node_event(name, what, status=event.get("status"), signal=event.get("signal"))
+            how = Exited(event.get("status"), event.get("signal"))
+            expected = name in self._expected_ends
+            self._node_event(name, "ended" if expected else "exited", status=how.status, signal=how.signal)
+            if not expected:
+                log = Path(self.log(name).parent.name, self.log(name).name)
+                self.note(f"{name}'s program ended by itself at {self.now():.2f}s ({how}); see {log}")
             return
         for key in ("t", "t0"):
             if isinstance(event.get(key), int | float):

@@ -65,6 +65,29 @@ def test_a_locale_without_the_characters_of_a_title(simctl: Simctl, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("as_root")
+def test_a_server_that_dies_by_itself_is_told(tmp_path: Path) -> None:
+    steps = '[{name: load, request: {from: client, url: "http://server:8080/delay/100", count: 20, timeout: 2s}}]'
+    argv = [sys.executable, "-m", "orchestrator", "run", str(write(tmp_path, "crash", steps=steps)), "-r", "netns"]
+    with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "load: 20 requests" not in (line := process.stderr.readline()):
+            assert line, "it ended too early"
+        (server,) = (pid for pid in descendants(process.pid) if b"origin/server.py" in command_line(pid))
+        os.kill(server, signal.SIGKILL)
+        stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "server's program ended by itself" in " ".join(stdout.split())
+    assert "killed by signal 9" in " ".join(stdout.split())
+
+
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.usefixtures("as_root")
 def test_a_command_that_takes_too_long_is_ended_with_its_children() -> None:
     before = set(descendants(os.getpid()))
     command = ["sh", "-c", "echo begun; sleep 300; true"]

@@ -6,6 +6,7 @@ socket until SIGTERM. Everything that it holds goes with it, however it ends.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -24,6 +25,9 @@ from orchestrator.recording.folder import storage_errors
 from orchestrator.runtimes import select
 from orchestrator.topology.compose import load_topology
 from orchestrator.topology.kinds import load_kinds
+
+_PATIENCE = 10.0
+"""Seconds that an asker gets: while one is served, the others wait."""
 
 
 def main() -> None:
@@ -84,7 +88,8 @@ def _keep(task: Mapping[str, Any]) -> None:
 def _serve(server: socket.socket, lab: Lab) -> None:
     while True:
         connection, _ = server.accept()
-        with connection:
+        with connection, contextlib.suppress(OSError):  # the asker went away, or says nothing
+            connection.settimeout(_PATIENCE)
             try:
                 request = json.loads(connection.makefile("rb").readline())
                 answer = _answer(request, lab)
@@ -92,10 +97,7 @@ def _serve(server: socket.socket, lab: Lab) -> None:
                 answer = {"error": str(error)}
             except (ValueError, KeyError) as error:
                 answer = {"error": f"not understood: {error}"}
-            try:
-                connection.sendall(json.dumps(answer).encode() + b"\n")
-            except OSError:  # the asker went away
-                continue
+            connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
 def _answer(request: Mapping[str, Any], lab: Lab) -> dict[str, Any]:
