@@ -66,7 +66,7 @@ def _command(lab: Lab, name: str, do: str, fields: dict[str, object]) -> None:
     channels = [lab.channels[node.name] for node in lab.topology.resolve(name)]
     commands = [(channel, channel.command(do, **fields)) for channel in channels]
     for channel, command_id in commands:
-        channel.wait_done(command_id)
+        channel.wait_done(command_id, lab.check)
 
 
 def _wait(step: Step, lab: Lab, exec_folder: Path) -> None:

@@ -6,6 +6,7 @@ before by its bytes: Python objects are made only for sockets that changed. Sour
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from collections.abc import Sequence
@@ -128,6 +129,18 @@ class SockDiag:
 
     def _buffers(self) -> list[bytes]:
         """The messages of one dump; a buffer holds whole messages, the closing NLMSG_DONE taken off."""
+        try:
+            return self._dump()
+        except OSError:
+            self._drain()  # or the rest of this dump would be taken for the next one
+            raise
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._netlink.recv(1 << 18, socket.MSG_DONTWAIT)
+
+    def _dump(self) -> list[bytes]:
         self._netlink.send(self._request)
         buffers: list[bytes] = []
         while True:
