@@ -97,7 +97,7 @@ def test_from_up_to_down(lab: Simctl, tmp_path: Path, runtime: str) -> None:
     assert (asked.returncode, asked.stdout) == (0, "200\n"), asked.stderr
 
     ss = lab("ss", "server")
-    assert re.search(r"^LISTEN .*:8080 .*users:\(\(\"python3\",pid=\d+", ss.stdout, re.MULTILINE)
+    assert re.search(r"^LISTEN .*:8080 .*users:\(\(\"python[\d.]*\",pid=\d+", ss.stdout, re.MULTILINE)
     # urllib asks for `Connection: close`, so the server closes first, and what stays there has no owner any more.
     netstat = lab("ss", "server", "--netstat")
     left = rf"{addresses['server']}:8080 +{addresses['client']}:\d+ +TIME_WAIT +- *$"
