@@ -45,7 +45,7 @@ def tell(simctl: Simctl, tmp_path: Path) -> Tell:
         (tmp_path / "compose.yaml").write_text(COMPOSE)
         scenario = tmp_path / "story.yaml"
         scenario.write_text(STORY.format(steps=steps, expect=expect))
-        done = simctl("run", scenario, "-r", "netns", "-q", "-o", tmp_path / "runs")
+        done = simctl("run", scenario, "-r", "netns", "-q", "-o", tmp_path / "runs", timeout=120)
         assert done.returncode == 0, done.stderr + done.stdout
         (run,) = (tmp_path / "runs").iterdir()
         history = RunFolder.open(run).history()
