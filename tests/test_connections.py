@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.recording.connections import join, unseen_ends
+from orchestrator.recording.connections import join
 from orchestrator.recording.history import Connection, History, Socket
+from orchestrator.recording.unseenends import unseen_ends
 from tests.builders import history
 
 

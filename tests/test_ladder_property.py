@@ -17,7 +17,7 @@ from orchestrator.recording.lifecycle import ARCS
 from orchestrator.report.ladderdraw import draw
 from orchestrator.report.ladderjson import render
 from orchestrator.report.ladderlist import entries, most_telling
-from orchestrator.report.ladderrequests import said_of_each
+from orchestrator.report.exchanges import said_of_each
 from orchestrator.report.ladderrows import ladder
 from orchestrator.scenario.facts import TcpState as S
 

@@ -39,8 +39,8 @@ def show(
     Without --conn: the only connection, or a list of all and the one that tells most.
     """
     from orchestrator.recording.folder import RunFolder
+    from orchestrator.report.exchanges import said_of_each
     from orchestrator.report.ladderlist import entries, find, most_telling
-    from orchestrator.report.ladderrequests import said_of_each
     from orchestrator.report.ladderrows import ladder
 
     if format_ not in _FORMATS:

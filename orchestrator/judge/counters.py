@@ -13,6 +13,7 @@ from orchestrator.judge.evidence import (
     plural,
     report_line,
     request_line,
+    segment_line,
     unseen_line,
 )
 from orchestrator.judge.index import Filter, Index
@@ -25,6 +26,9 @@ from orchestrator.recording.lifecycle import EMBRYONIC
 from orchestrator.scenario.facts import TcpState
 
 _KERNEL = {"resets": "OutRsts", "retransmits": "RetransSegs"}
+"""Where a trace does not tell of each segment: the counter."""
+
+_SEGMENTS = "segments of the kernel's trace"
 _HANDSHAKE_ONLY = EMBRYONIC | {TcpState.CLOSED, TcpState.LISTEN}
 
 NOUNS = {
@@ -60,6 +64,10 @@ def _count(index: Index, node: str, fact: str, name: str | None, inside: Inside,
         case "closed_by":
             events = [event for event in index.history.closed if event["reason"] == name]
             return _reports(index, node, events, inside, where)
+        case "resets" if index.history.exact:
+            return _events(node, index.history.resets, inside, where, segment_line, _SEGMENTS)
+        case "retransmits" if node in index.history.retransmits:
+            return _events(node, index.history.retransmits[node], inside, where, segment_line, _SEGMENTS)
         case _:
             return _kernel(index, node, _KERNEL[fact], inside, where)
 
@@ -173,7 +181,7 @@ def _requests(index: Index, node: str, inside: Inside, where: Filter, wanted: Ca
     if node not in index.history.asking:
         return unknown(f"{node} does not report its requests")
     events = [event for event in index.history.requests if wanted(event)]
-    return _events(node, events, inside, where, request_line)
+    return _events(node, events, inside, where, request_line, f"what the program of {node} reports")
 
 
 def _failed(event: Event, name: str | None) -> bool:
@@ -184,12 +192,14 @@ def _failed(event: Event, name: str | None) -> bool:
 def _reports(index: Index, node: str, events: Iterable[Event], inside: Inside, where: Filter) -> Tally:
     if node not in index.history.speaking:
         return unknown(f"{node} does not report what it served and closed")
-    return _events(node, events, inside, where, report_line)
+    return _events(node, events, inside, where, report_line, f"what the program of {node} reports")
 
 
-def _events(node: str, events: Iterable[Event], inside: Inside, where: Filter, line: Callable[[Event], str]) -> Tally:
+def _events(
+    node: str, events: Iterable[Event], inside: Inside, where: Filter, line: Callable[[Event], str], what: str
+) -> Tally:
     if where.by_owner:
-        return unknown(f"what the program of {node} reports cannot be filtered by `owner`")
+        return unknown(f"{what} cannot be filtered by `owner`")
     least = most = 0
     lines: list[str] = []
     for event in events:

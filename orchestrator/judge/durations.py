@@ -11,6 +11,7 @@ from orchestrator.judge.index import Filter, Index
 from orchestrator.judge.moments import at
 from orchestrator.judge.tally import Inside
 from orchestrator.judge.verdict import FactVerdict, Outcome
+from orchestrator.recording.connections import lasted
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import Socket, Stay
 from orchestrator.scenario.facts import TcpState
@@ -62,12 +63,11 @@ def lasts(
 
 
 def _finished(index: Index, socket: Socket, stay: Stay, inside: Inside, *, sure: bool | None) -> Iterator[Finished]:
+    bounds = lasted(socket, stay)
     after = next((gap for gap in socket.gaps if gap.after == stay.last), None)
-    if after is None or not inside.perhaps(after.after, after.before):
+    if bounds is None or after is None or not inside.perhaps(after.after, after.before):
         return
-    before = next((gap for gap in socket.gaps if gap.before == stay.first), None)
-    least = stay.last - stay.first
-    most = after.before - before.after if before else math.inf
+    least, most = bounds
     line = f"{ends(index, socket)} {stay.state} for {_span_text(least, most)} until {at(stay.last)}"
     yield Finished(least, most, bool(sure) and inside.surely(after.after, after.before), line)
 

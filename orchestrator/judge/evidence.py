@@ -108,6 +108,13 @@ def report_line(event: Event) -> str:
     return f"{event['node']} {what}{detail} {event.get('peer') or '?'} at {at(event['t'])}"
 
 
+def segment_line(event: Event) -> str:
+    """`server 198.18.0.3:8080 -> 198.18.0.2:41000 RST (TCP_ABORT_ON_DATA) at 1.02s`."""
+    what = f"sent again in {event['state']}" if event["ev"] == "retransmit" else "RST"
+    reason = f" ({event['reason']})" if event.get("reason") else ""
+    return f"{event['node']} {event['local']} -> {event['peer']} {what}{reason} at {at(event['t'])}"
+
+
 def socket_lines(index: Index, sockets: Iterable[Socket], t: float) -> tuple[str, ...]:
     chosen = list(sockets)
     lines = [socket_line(index, socket, t) for socket in chosen[:LIMIT]]

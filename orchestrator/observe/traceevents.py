@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from orchestrator.observe.ringbuffer import records
 from orchestrator.observe.sockdiag import STATES
+from orchestrator.observe.traceresets import complete_resets
+from orchestrator.recording.addresses import ANY
 from orchestrator.recording.events import Event
 from orchestrator.scenario.facts import TcpState
 
@@ -74,13 +76,15 @@ class Decoder:
             "tcp/tcp_send_reset": self._rst,
             "tcp/tcp_receive_reset": self._rst_received,
             "tcp/tcp_retransmit_skb": self._retransmit,
+            "tcp/tcp_retransmit_synack": self._retransmit,
         }
 
     def decode(self, cpus: Sequence[Sequence[bytes]]) -> list[Event]:
         """All events of the lab in order of time. `cpus`: the pages of each CPU, oldest first."""
         events = [event for pages in cpus for event in self._one_cpu(pages)]
         events.sort(key=lambda event: float(event["t"]))
-        return [event for event in events if "timer" not in event or self._place(event)]
+        placed = [event for event in events if "timer" not in event or self._place(event)]
+        return complete_resets(placed, self._node_of)
 
     def _one_cpu(self, pages: Sequence[bytes]) -> Iterator[Event]:
         started: _Timer | None = None
@@ -163,13 +167,19 @@ class Decoder:
     def _retransmit(self, layout: Layout, payload: memoryview) -> Event | None:
         event = self._named("retransmit", layout, payload)
         if event is not None:
-            event["state"] = STATES[_i32.unpack_from(payload, layout.fields["state"])[0]].value
+            # A SYN+ACK is sent for a request socket, which has no state of its own.
+            at = layout.fields.get("state")
+            event["state"] = TcpState.SYN_RECV if at is None else STATES[_i32.unpack_from(payload, at)[0]].value
         return event
 
     def _rst(self, layout: Layout, payload: memoryview) -> Event | None:
+        if "sport" in layout.fields:  # before Linux 6.10
+            event = self._named("rst", layout, payload)
+            return event and event | {"reason": ""}
         local = _sockaddr(payload, layout.fields["saddr"])
-        node = self._node_of(local.rpartition(":")[0])
-        if node is None:
+        host = local.rpartition(":")[0]
+        node = self._node_of(host)
+        if node is None and host not in ANY:
             return None
         reason = ""
         if "reason" in layout.fields:  # since Linux 6.10
@@ -177,7 +187,7 @@ class Decoder:
             reason = self._reasons.get(str(number), str(number))
         return {
             "ev": "rst",
-            "node": node,
+            "node": node or "",  # a listening socket's: complete_resets() finds whose
             "a": self._socket(layout, payload),
             "local": local,
             "peer": _sockaddr(payload, layout.fields["daddr"]),

@@ -11,21 +11,19 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from operator import itemgetter
-from typing import NamedTuple
 
 from orchestrator.recording.addresses import ANY, node_at, split_address
 from orchestrator.recording.events import Event
-from orchestrator.recording.history import Connection, Socket, Unseen
+from orchestrator.recording.history import Connection, Socket, Stay
 from orchestrator.recording.lifecycle import ACTIVE_CLOSE, EMBRYONIC, PASSIVE_CLOSE
 from orchestrator.scenario.facts import TcpState
 
 _OPEN = EMBRYONIC | {TcpState.ESTABLISHED}
 
-_HANDSHAKE = 1.0
-"""Seconds by which one end may think itself connected before the other does: the last ACK may be under way."""
-
 _RST_AFTER_CLOSE = 0.001
+
+GAVE_UP = "timeout"
+"""How a connection ended that neither FIN nor RST ended, with the node that gave up: `timeout on client`."""
 
 Pair = tuple[Socket | None, Socket | None]
 
@@ -44,15 +42,25 @@ def death(socket: Socket) -> float:
     return after.before if after else math.inf
 
 
+def lasted(socket: Socket, stay: Stay) -> tuple[float, float] | None:
+    """Shortest and longest possible duration of a stay, seconds; None when it had not ended at the last tick."""
+    after = next((gap for gap in socket.gaps if gap.after == stay.last), None)
+    if after is None:
+        return None
+    before = next((gap for gap in socket.gaps if gap.before == stay.first), None)
+    return stay.last - stay.first, after.before - before.after if before else math.inf
+
+
 def join(
-    sockets: Iterable[Socket], addresses: Mapping[str, str], resets: Iterable[Event] = ()
+    sockets: Iterable[Socket], addresses: Mapping[str, str], resets: Iterable[Event] | None = None
 ) -> tuple[Connection, ...]:
     """Every connection of which at least one end was seen, in order of birth. `addresses`: address -> node.
 
-    `resets` are the RST segments that a trace shows; without a trace, one that ended a connection is not known.
+    `resets` are the RST segments that a trace shows, all of them; None: no trace, so a RST that ended a connection is
+    not known, and neither is an end that gave up.
     """
     by_pair: dict[frozenset[str], list[Event]] = defaultdict(list)
-    for reset in resets:
+    for reset in resets or ():
         by_pair[frozenset((reset["local"], reset["peer"]))].append(reset)
     listening: set[tuple[str, str, int | None]] = set()
     ends: dict[frozenset[tuple[str | None, str]], tuple[list[Socket], list[Socket]]] = defaultdict(lambda: ([], []))
@@ -65,10 +73,12 @@ def join(
         # Which side of the pair a socket is on must not depend on which one came first.
         ends[frozenset((local, peer))][_order(local, peer)].append(socket)
     found = [
-        _with_reset(_connection(pair, listening, addresses), by_pair)
+        _connection(pair, listening, addresses)
         for one_side, other_side in ends.values()
         for pair in _pair_up(sorted(one_side, key=birth), sorted(other_side, key=birth))
     ]
+    if resets is not None:
+        found = [_given_up(_with_reset(connection, by_pair)) for connection in found]
     return tuple(sorted(found, key=lambda connection: (connection.opened[1], connection.opened[0])))
 
 
@@ -151,7 +161,7 @@ def _connection(pair: Pair, listening: set[tuple[str, str, int | None]], address
 def _with_reset(connection: Connection, by_pair: Mapping[frozenset[str], Sequence[Event]]) -> Connection:
     """The connection, with a RST as what closed it first when one was sent before any FIN."""
     end = connection.client or connection.server
-    if not by_pair or end is None:
+    if end is None:
         return connection
     fin = connection.closed[1] if connection.closed and connection.first_closer else math.inf
     gone = max(death(one) for one in (connection.client, connection.server) if one is not None)
@@ -162,6 +172,19 @@ def _with_reset(connection: Connection, by_pair: Mapping[frozenset[str], Sequenc
             how = f"RST ({reset['reason']})" if reset.get("reason") else "RST"
             return replace(connection, first_closer=reset["node"], how=how, closed=(t, t))
     return connection
+
+
+def _given_up(connection: Connection) -> Connection:
+    """The connection, with what ended it when an end went from an open state to CLOSED and neither FIN nor RST was
+    sent: its kernel gave up, after `tcp_retries2` retransmissions or as many keep-alive probes without an answer."""
+    if connection.first_closer is not None or connection.closed is None:
+        return connection
+    ends = [end for end in (connection.client, connection.server) if end is not None and death(end) < math.inf]
+    quitters = sorted((end for end in ends if end.stays[-1].state is TcpState.ESTABLISHED), key=death)
+    if not quitters:
+        return connection
+    gone = death(quitters[0])
+    return replace(connection, how=f"{GAVE_UP} on {quitters[0].node}", closed=(gone, gone))
 
 
 def _is_client(
@@ -244,72 +267,3 @@ def _leaves_open(socket: Socket) -> tuple[float, float] | None:
     last = opened[-1].last
     gap = next((gap for gap in socket.gaps if gap.after == last), None)
     return (gap.after, gap.before) if gap else None
-
-
-def unseen_ends(
-    connections: Iterable[Connection], unseen: Iterable[Unseen]
-) -> tuple[dict[str, list[Connection]], list[Unseen]]:
-    """Which connections have an end that the kernel counted but no tick saw, by the node of that end; and what is
-    left unseen.
-
-    An end is taken for one of a node's unseen sockets when that one can have lived while the connection came to be.
-    An end that was last seen in SYN_RECV, and whose peer got further, is such an end too: it was counted when its
-    handshake was finished, and nobody saw that.
-    """
-    missing: dict[str, list[_Missing]] = defaultdict(list)
-    for connection in connections:
-        client, server = connection.client, connection.server
-        for end, node, other in (
-            (client, connection.client_node, server),
-            (server, connection.server_node, client),
-        ):
-            if node is not None and other is not None and _uncounted(end) and connection.opened[0] > -math.inf:
-                missing[node].append(_Missing(connection.opened[0], _counted_until(other), connection))
-    by_node: dict[str, list[Unseen]] = defaultdict(list)
-    for entry in unseen:
-        by_node[entry.node].append(entry)
-    matched: dict[str, list[Connection]] = defaultdict(list)
-    left: list[Unseen] = []
-    for node, entries in by_node.items():
-        left += _use_up(sorted(entries, key=lambda entry: entry.before), missing.get(node, []), matched[node])
-    return dict(matched), left
-
-
-class _Missing(NamedTuple):
-    """A connection with an end that was not seen, or not seen enough, and when the kernel must have counted that."""
-
-    since: float
-    until: float
-    connection: Connection
-
-
-def _uncounted(end: Socket | None) -> bool:
-    """Whether the end was not seen in any state in which the kernel has counted it."""
-    return end is None or (end.stays[-1].state is TcpState.SYN_RECV and death(end) < math.inf)
-
-
-def _counted_until(other: Socket) -> float:
-    """Until when an end must have been counted, judging by the other one."""
-    established = next((stay.first for stay in other.stays if stay.state not in EMBRYONIC), math.inf)
-    return min(death(other), established + _HANDSHAKE)
-
-
-def _use_up(entries: list[Unseen], missing: list[_Missing], matched: list[Connection]) -> list[Unseen]:
-    """Takes the earliest interval that fits: since all times only grow, no other choice matches more."""
-    used = [0] * len(entries)
-    position = 0
-    for since, until, connection in sorted(missing, key=itemgetter(0, 1)):
-        # Nodes are sampled one after the other: one end may be counted a tick before the other is seen.
-        while position < len(entries) and (
-            entries[position].before < since or used[position] >= entries[position].most
-        ):
-            position += 1
-        if position < len(entries) and entries[position].after < until:
-            used[position] += 1
-            matched.append(connection)
-    return [_rest(entry, taken) for entry, taken in zip(entries, used, strict=True) if entry.count > taken]
-
-
-def _rest(entry: Unseen, taken: int) -> Unseen:
-    least, most = max(0, entry.least - taken), entry.most - taken
-    return replace(entry, count=entry.count - taken, least=least, most=most)

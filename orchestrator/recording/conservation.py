@@ -22,27 +22,54 @@ _WHAT = {
 }
 """What is compared: words for people -> the counters whose sum it is."""
 
+_AGAIN = "segments sent again"
+
 
 def disagreements(
     lives: Iterable[TracedLife], events: Iterable[Event], counters: Counters, ticks: Sequence[Event]
 ) -> list[str]:
     """One sentence per node and number in which trace and counters differ; empty when nothing was missed."""
     counted = _count(lives, events)
+    found = (
+        _disagreement(node, what, counted[node, what], names, counters, ticks)
+        for node in counters.series
+        for what, names in _WHAT.items()
+    )
+    return [sentence for sentence in found if sentence]
+
+
+def retransmissions(
+    events: Iterable[Event], counters: Counters, ticks: Sequence[Event]
+) -> dict[str, tuple[Event, ...]]:
+    """Node -> its `retransmit` events, for the nodes of which they are as many as the kernel counted.
+
+    One event may stand for several segments, where the kernel sent a large one in pieces: then they are fewer.
+    """
+    of_node: dict[str, list[Event]] = {node: [] for node in counters.series}
+    for event in events:
+        of_node[event["node"]].append(event)
+    return {
+        node: tuple(found)
+        for node, found in of_node.items()
+        if not _disagreement(node, _AGAIN, [float(one["t"]) for one in found], ("RetransSegs",), counters, ticks)
+    }
+
+
+def _disagreement(
+    node: str, what: str, times: Sequence[float], names: Sequence[str], counters: Counters, ticks: Sequence[Event]
+) -> str:
+    """In words; empty when trace and counters agree, or when the counters were not read."""
     first, last = ticks[0], ticks[-1]
-    found: list[str] = []
-    for node in counters.series:
-        for what, names in _WHAT.items():
-            rises = [counters.rise(node, name, float(first["t"]), float(last["t"])) for name in names]
-            if None in rises:
-                continue
-            rise = sum(value for value in rises if value is not None)
-            times = counted[node, what]
-            least = _inside(times, _read(first), float(last["t"]))
-            most = _inside(times, float(first["t"]), _read(last))
-            if not least <= rise <= most:
-                seen = f"{least}" if least == most else f"{least} to {most}"
-                found.append(f"{node}: the trace shows {seen} {what}, the kernel counted {rise}")
-    return found
+    rises = [counters.rise(node, name, float(first["t"]), float(last["t"])) for name in names]
+    if None in rises:
+        return ""
+    rise = sum(value for value in rises if value is not None)
+    least = _inside(times, _read(first), float(last["t"]))
+    most = _inside(times, float(first["t"]), _read(last))
+    if least <= rise <= most:
+        return ""
+    seen = f"{least}" if least == most else f"{least} to {most}"
+    return f"{node}: the trace shows {seen} {what}, the kernel counted {rise}"
 
 
 def _count(lives: Iterable[TracedLife], events: Iterable[Event]) -> Mapping[tuple[str, str], list[float]]:

@@ -4,7 +4,8 @@ The trace has no event for three things, and each is found another way:
 - TIME_WAIT. A minisocket's timer starts, and its full socket reports CLOSED (`born`). It is in TIME_WAIT when the
   peer's FIN had come, else an orphan in FIN_WAIT2, which turns when the peer's FIN comes: between the peer's LAST_ACK
   and its CLOSED.
-- The early end of a minisocket: by a RST that the peer sent, or by a new socket on the same address pair.
+- The early end of a minisocket: by a new socket on the same address pair, or by a RST that the peer sent. The latter
+  is not sure (`tcp_rfc1337`): the timer that expires later, or a later sample, shows that it lived on.
 - What was there before tracing began, and listening sockets: as the samples show them.
 
 Samples stay the source of queues, owners and cookies. A change takes no time, which the history writes as a gap of one
@@ -13,16 +14,20 @@ nanosecond: the resolution of the trace clock.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.recording.events import Event
-from orchestrator.recording.history import Gap, Socket, Stay
-from orchestrator.recording.sockets import Life
+from orchestrator.recording.history import Gap, MinisocketEnd, Socket, Stay
+from orchestrator.recording.sockets import Life, NodeTicks
 from orchestrator.scenario.facts import TcpState
 
 INSTANT = 1e-9
+
+_BIRTHS = ((TcpState.CLOSED, TcpState.SYN_SENT), (TcpState.LISTEN, TcpState.SYN_RECV))
+"""The changes with which a connection's socket begins. A listening socket that begins or ends is none."""
 
 KINDS = ("state", "destroy", "rst", "rst_received", "retransmit", "minisocket", "traced")
 """The lines that tracing adds to a recording."""
@@ -38,6 +43,9 @@ class TracedLife:
     changes: list[tuple[float, TcpState]] = field(default_factory=list)
     turned: tuple[float, float] | None = None
     ended: float | None = None
+    ended_by: MinisocketEnd | None = None
+    reset_at: float | None = None
+    """When a RST came for its minisocket, which may have survived it."""
     cookie: str = ""
 
     @property
@@ -47,6 +55,13 @@ class TracedLife:
     @property
     def state(self) -> TcpState:
         return self.changes[-1][1]
+
+    @property
+    def over(self) -> float:
+        """When it ended, inf when it did not: for a minisocket the RST that came for it, unless its timer expired."""
+        if self.reset_at is not None and self.ended_by is not MinisocketEnd.EXPIRED:
+            return self.reset_at
+        return math.inf if self.ended is None else self.ended
 
     def entered(self, state: TcpState) -> float | None:
         """When it entered a state, None when it never did."""
@@ -83,11 +98,13 @@ class _Gathering:
                 if life is not None and life.local == event["local"]:
                     life.cookie = event["sk"]
             case "rst":
-                self._end_mini((event["peer"], event["local"]), float(event["t"]))
+                life = self._minis.get((event["peer"], event["local"]))
+                if life is not None and life.reset_at is None:
+                    life.reset_at = float(event["t"])
 
     def _state(self, event: Event) -> None:
         a, t, new = event["a"], float(event["t"]), TcpState(event["new"])
-        if event["old"] in (TcpState.CLOSED, TcpState.LISTEN):
+        if (event["old"], new) in _BIRTHS:
             life = TracedLife(event["node"], event["local"], event["peer"])
             self.lives.append(life)
             self._current[a] = life
@@ -104,7 +121,7 @@ class _Gathering:
         known.changes.append((t, new))
         if len(known.changes) <= 2:
             # A SYN_SENT has no port yet: which pair is taken over shows with the next change.
-            self._end_mini((known.local, known.peer), known.born)
+            self._end_mini((known.local, known.peer), known.born, MinisocketEnd.REUSED)
 
     def _close(self, a: int, life: TracedLife, t: float) -> None:
         del self._current[a]
@@ -124,12 +141,12 @@ class _Gathering:
                 else:
                     life.turned = (t, t)  # for now: turn_minisockets() asks the peer
         elif event["what"] == "expired":
-            self._end_mini(key, t)
+            self._end_mini(key, t, MinisocketEnd.EXPIRED)
 
-    def _end_mini(self, key: tuple[str, str], t: float) -> None:
+    def _end_mini(self, key: tuple[str, str], t: float, by: MinisocketEnd) -> None:
         life = self._minis.pop(key, None)
         if life is not None:
-            life.ended = t
+            life.ended, life.ended_by = t, by
 
     def turn_minisockets(self) -> None:
         """From FIN_WAIT2 to TIME_WAIT: when the peer's FIN came. It had come if the peer is in LAST_ACK already."""
@@ -142,7 +159,7 @@ class _Gathering:
             born = life.turned[0]
             peer = _overlapping(by_pair[life.peer, life.local], life.born)
             fin = peer.entered(TcpState.LAST_ACK) if peer is not None else None
-            if peer is None or fin is None or (life.ended is not None and fin > life.ended):
+            if peer is None or fin is None or fin > life.over:
                 life.turned = None
                 continue
             acknowledged = peer.ended if peer.ended is not None else fin
@@ -156,9 +173,9 @@ def _overlapping(lives: Sequence[TracedLife], t: float) -> TracedLife | None:
 
 
 def exact_sockets(
-    traced: Sequence[TracedLife], sampled: Sequence[Life], until: float, slack: float
+    traced: Sequence[TracedLife], sampled: Sequence[Life], ticks: Mapping[str, NodeTicks], slack: float
 ) -> tuple[list[Socket], list[Life]]:
-    """Sockets of all traced lives, and the sampled lives that no trace covers.
+    """Sockets of all traced lives, and the sampled lives that no trace covers. `ticks`: node -> those that sampled it.
 
     A tick's time is read before its tables are, so a socket may be dated up to `slack` seconds before its birth.
     """
@@ -167,11 +184,22 @@ def exact_sockets(
         by_pair[one.node, one.local, one.peer].append(one)
     taken: set[int] = set()
     sockets: list[Socket] = []
+    until = max((of_node.times[-1] for of_node in ticks.values() if of_node.times), default=0.0)
     for number, life in enumerate(traced, 1):
         seen = [one for one in by_pair[life.node, life.local, life.peer] if _within(one, life, slack)]
         taken.update(map(id, seen))
+        _settle_reset(life, seen, ticks[life.node], slack)
         sockets.append(_socket(life, seen, until, f"t{number}"))
     return sockets, [one for one in sampled if id(one) not in taken]
+
+
+def _settle_reset(life: TracedLife, seen: Sequence[Life], ticks: NodeTicks, slack: float) -> None:
+    """Whether the RST that came for a minisocket killed it: yes, unless its timer or a sample shows it alive later."""
+    if life.reset_at is None or life.ended_by is MinisocketEnd.EXPIRED:
+        return
+    shown = [ticks.times[-1] if one.gone is None else ticks.before(one.gone) for one in seen]
+    if all(t is None or t <= life.reset_at + slack for t in shown):
+        life.ended, life.ended_by = life.reset_at, MinisocketEnd.RESET
 
 
 def _within(sampled: Life, life: TracedLife, slack: float) -> bool:
@@ -209,4 +237,5 @@ def _socket(life: TracedLife, seen: Sequence[Life], until: float, fallback: str)
         uid=next((one.uid for one in seen if one.uid is not None), None),
         pid=owner.pid if owner else None,
         comm=owner.comm if owner else None,
+        ended_by=life.ended_by,
     )

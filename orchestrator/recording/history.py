@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from orchestrator.recording.events import Event
 from orchestrator.scenario.facts import TcpState
@@ -42,6 +43,17 @@ class QueueReading:
     send_q: int
 
 
+class MinisocketEnd(StrEnum):
+    """What ended a TIME_WAIT, or an orphan in FIN_WAIT2."""
+
+    EXPIRED = "expired"
+    """Its time was over."""
+    RESET = "reset"
+    """A RST of the peer killed it."""
+    REUSED = "reused"
+    """A new connection took its address pair over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Socket:
     """One socket of one node from the first tick that saw it to the last. Stays and gaps alternate in time.
@@ -60,6 +72,8 @@ class Socket:
     uid: int | None = None
     pid: int | None = None
     comm: str | None = None
+    ended_by: MinisocketEnd | None = None
+    """What ended it, when it ended as a minisocket; only a trace shows that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +143,8 @@ class History:
     """Nodes whose program reports its requests: `requests` and `errors` are decidable there."""
     resets: tuple[Event, ...] = ()
     """RST segments sent, with sender, address pair and the kernel's reason; only a trace shows them."""
+    retransmits: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
+    """Node -> the segments that it sent again, for nodes of which a trace shows as many as the kernel counted."""
     exact: bool = False
     """Whether sockets come from the kernel's trace, which the counters confirm: no gap is longer than an instant."""
     begin: Event = field(default_factory=dict)

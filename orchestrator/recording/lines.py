@@ -46,7 +46,7 @@ _FIELDS: dict[str, dict[str, tuple[str, bool]]] = {
     "destroy": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "sk": _TEXT},
     "rst": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "reason": _MAYBE_TEXT},
     "rst_received": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT},
-    "retransmit": {"node": _TEXT, "local": _TEXT, "peer": _TEXT},
+    "retransmit": {"node": _TEXT, "local": _TEXT, "peer": _TEXT, "state": _TEXT},
     "minisocket": {"what": _TEXT, "node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "old": _MAYBE_TEXT},
     "traced": {"lost": _WHOLE},
     "note": {"text": _TEXT},

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import InputError, Place
 from orchestrator.recording.connections import join
-from orchestrator.recording.conservation import disagreements
+from orchestrator.recording.conservation import disagreements, retransmissions
 from orchestrator.recording.counters import Counters, Reading
 from orchestrator.recording.events import Event
 from orchestrator.recording.exact import KINDS as TRACE_KINDS
@@ -75,7 +75,8 @@ def build_history(events: Iterable[Event]) -> History:
     counters = Counters(_series(by_kind["tick"], nodes))
     lives = _lives(by_kind["socket"], nodes, ticks)
     trace = _trace(by_kind, counters)
-    sockets, unseen = _sockets(lives, ticks, missed, counters, trace, _longest(by_kind["tick"]))
+    sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
+    sockets, unseen = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]))
     resets = tuple(event for event in by_kind["rst"] if trace.complete and event["t"] <= ticks[-1])
     addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
     return History(
@@ -87,7 +88,7 @@ def build_history(events: Iterable[Event]) -> History:
         missed={node: times for node, times in missed.items() if times},
         sockets=sockets,
         unseen=unseen,
-        connections=join(sockets, addresses, resets),
+        connections=join(sockets, addresses, resets if trace.complete else None),
         requests=tuple(sorted(by_kind["request"], key=_time)),
         served=tuple(sorted(by_kind["served"], key=_time)),
         closed=tuple(sorted(by_kind["closed"], key=_time)),
@@ -97,6 +98,7 @@ def build_history(events: Iterable[Event]) -> History:
         begin=begin,
         end=by_kind["end"][0] if by_kind["end"] else {},
         resets=resets,
+        retransmits=trace.retransmits,
         exact=trace.complete,
         happened=tuple(sorted(by_kind["node"], key=_time)),
         notes=(*(note["text"] for note in by_kind["note"]), *trace.doubts, *_passed_over(by_kind)),
@@ -110,6 +112,7 @@ class _Trace:
     lives: tuple[TracedLife, ...] = ()
     complete: bool = False
     doubts: tuple[str, ...] = ()
+    retransmits: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
 
 
 def _trace(by_kind: dict[str, list[Event]], counters: Counters) -> _Trace:
@@ -126,7 +129,8 @@ def _trace(by_kind: dict[str, list[Event]], counters: Counters) -> _Trace:
     doubts = disagreements(every_life, events, counters, ticks)
     if doubts:
         return _Trace(doubts=(*doubts, "trace and counters disagree, so samples are used instead"))
-    return _Trace(tuple(trace_lives(events, until=_time(last))), complete=True)
+    again = retransmissions(by_kind["retransmit"], counters, ticks)
+    return _Trace(tuple(trace_lives(events, until=_time(last))), complete=True, retransmits=again)
 
 
 def _longest(ticks: list[Event]) -> float:
@@ -145,8 +149,7 @@ def _lives(lines: list[Event], nodes: tuple[str, ...], ticks: tuple[float, ...])
 
 def _sockets(
     lives: dict[str, list[Life]],
-    ticks: tuple[float, ...],
-    missed: dict[str, tuple[float, ...]],
+    sampled: Mapping[str, NodeTicks],
     counters: Counters,
     trace: _Trace,
     slack: float,
@@ -155,13 +158,12 @@ def _sockets(
     unseen: list[Unseen] = []
     if trace.complete:
         every_life = [life for of_node in lives.values() for life in of_node]
-        sockets, left = exact_sockets(trace.lives, every_life, ticks[-1], slack)
+        sockets, left = exact_sockets(trace.lives, every_life, sampled, slack)
         lives = {node: [life for life in left if life.node == node] for node in lives}
     for node, of_node in lives.items():
-        sampled = NodeTicks(ticks, missed[node])
-        sockets += to_sockets(of_node, sampled, counters)
+        sockets += to_sockets(of_node, sampled[node], counters)
         if not trace.complete:
-            unseen += count_unseen(node, of_node, sampled, counters)
+            unseen += count_unseen(node, of_node, sampled[node], counters)
     return tuple(sockets), tuple(unseen)
 
 

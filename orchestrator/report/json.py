@@ -11,7 +11,9 @@ from typing import Any
 
 from orchestrator.judge.index import Index
 from orchestrator.judge.verdict import Outcome
-from orchestrator.recording.history import Connection, History, Socket, Unseen
+from orchestrator.recording.connections import lasted
+from orchestrator.recording.history import Connection, History, Socket, Stay, Unseen
+from orchestrator.report.exchanges import Said, said_of_each
 from orchestrator.report.model import EXIT_CODES, RunReport
 from orchestrator.report.states import Count, count_states, moments_by_instant, recv_q
 from orchestrator.report.story import requests_by_node, sentences
@@ -60,7 +62,7 @@ def _document(report: RunReport) -> Json:
         },
         "verdicts": [verdict.to_json() for verdict in report.verdicts],
         "story": sentences(history),
-        "connections": [_connection(connection) for connection in history.connections],
+        "connections": list(map(_connection, history.connections, said_of_each(history))),
         "unseen": [_unseen(entry) for entry in history.unseen],
         "moments": _moments(history),
         "requests": {
@@ -75,7 +77,7 @@ def _document(report: RunReport) -> Json:
     }
 
 
-def _connection(connection: Connection) -> Json:
+def _connection(connection: Connection, said: Said) -> Json:
     return {
         "opened": list(connection.opened),
         "closed": None if connection.closed is None else list(connection.closed),
@@ -83,6 +85,8 @@ def _connection(connection: Connection) -> Json:
         "how": connection.how,
         "client_node": connection.client_node,
         "server_node": connection.server_node,
+        "requests": len(said.exchanges),
+        "close_reason": None if said.closed is None else said.closed["reason"],
         "client": _end(connection.client),
         "server": _end(connection.server),
     }
@@ -99,12 +103,19 @@ def _end(socket: Socket | None) -> Json | None:
         "uid": socket.uid,
         "pid": socket.pid,
         "program": socket.comm,
-        "stays": [{"state": stay.state.value, "first": stay.first, "last": stay.last} for stay in socket.stays],
+        "ended_by": None if socket.ended_by is None else socket.ended_by.value,
+        "stays": [_stay(socket, stay) for stay in socket.stays],
         "gaps": [
             {"after": gap.after, "before": gap.before, "states": sorted(state.value for state in gap.states)}
             for gap in socket.gaps
         ],
     }
+
+
+def _stay(socket: Socket, stay: Stay) -> Json:
+    bounds = lasted(socket, stay)
+    seconds = None if bounds is None else {"min": bounds[0], "max": bounds[1]}
+    return {"state": stay.state.value, "first": stay.first, "last": stay.last, "seconds": seconds}
 
 
 def _unseen(entry: Unseen) -> Json:

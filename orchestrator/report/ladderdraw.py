@@ -217,7 +217,7 @@ class _Picture:
     def _between(self, row: Row) -> Text:
         text = self._safe(row.text)
         match row.kind:
-            case Kind.SEGMENT | Kind.REQUEST | Kind.RESPONSE | Kind.UNSERVED:
+            case Kind.SEGMENT | Kind.RETRANSMIT | Kind.REQUEST | Kind.RESPONSE | Kind.UNSERVED:
                 return self._arrow(row, text)
             case Kind.CROSSING:
                 return self._crossed(text)

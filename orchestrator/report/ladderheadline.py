@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.recording.history import Connection
+from orchestrator.report.exchanges import Said
 from orchestrator.report.ladder import Kind, Side
 from orchestrator.report.ladderitems import Items
 from orchestrator.report.ladderlife import Life
 from orchestrator.report.ladderorder import Item
-from orchestrator.report.ladderrequests import Said
 from orchestrator.report.ladderwords import duration
 from orchestrator.scenario.facts import TcpState
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from orchestrator.recording.history import Connection, History
+from orchestrator.recording.connections import birth, death
+from orchestrator.recording.history import Connection, History, MinisocketEnd
+from orchestrator.report.exchanges import Exchange, Said
 from orchestrator.report.ladder import Kind, Side
 from orchestrator.report.ladderlife import Change, Life
 from orchestrator.report.ladderorder import Item, Order
 from orchestrator.report.ladderqueues import standing_queues
-from orchestrator.report.ladderrequests import Exchange, Said
 from orchestrator.report.ladderwire import FIN_ERRORS, RST_ERRORS, Segment, Wire
 from orchestrator.report.ladderwords import duration
 from orchestrator.scenario.facts import TcpState
@@ -52,6 +53,7 @@ class Items:
         self._segments()
         self._exchanges(exchanges)
         self._unexplained()
+        self._again()
         self._closed(said)
         self._queues()
         for side in Side:
@@ -114,8 +116,22 @@ class Items:
             self._state(change)
 
     def _state(self, change: Change) -> None:
-        text = _explain(change, {side: self.wire.life(side).node or side for side in Side})
+        socket = self.wire.life(change.side).socket
+        names = {side: self.wire.life(side).node or side for side in Side}
+        text = _explain(change, names, socket.ended_by if socket else None)
         self._add(Item(Kind.STATE, change.after, change.before, text), [change])
+
+    def _again(self) -> None:
+        """Segments sent again, where the trace shows each of them."""
+        for life in (self.wire.client, self.wire.server):
+            if life.socket is None or life.node is None:
+                continue
+            begun, ended = birth(life.socket)[0], min(death(life.socket), self.until)
+            for event in self.history.retransmits.get(life.node, ()):
+                t, pair = float(event["t"]), (event["local"], event["peer"])
+                if pair == (life.socket.local, life.socket.peer) and begun <= t <= ended:
+                    what = _SENT_AGAIN.get(event["state"], "data")
+                    self._add(Item(Kind.RETRANSMIT, t, t, f"{what} again", life.side))
 
     # -- programs --------------------------------------------------------------------------------------------------
 
@@ -202,7 +218,9 @@ class Items:
         for event in self.history.happened:
             t = float(event["t"])
             if event["node"] in ends and event["what"] in _DONE_TO_NODES and first <= t <= last:
-                self._add(Item(Kind.NODE, t, t, f"{event['node']} is {event['what']}"))
+                network = event.get("detail", {}).get("network")
+                where = f" ({network})" if network else ""
+                self._add(Item(Kind.NODE, t, t, f"{event['node']} is {_DONE_TO_NODES[event['what']]}{where}"))
 
     def _steps(self) -> None:
         first, last = self._span()
@@ -231,19 +249,32 @@ class Items:
         return item
 
 
-_DONE_TO_NODES = ("killed", "stopped", "paused", "resumed")
+_SENT_AGAIN = {_S.SYN_SENT: "SYN", _S.SYN_RECV: "SYN+ACK", _S.FIN_WAIT1: "FIN", _S.LAST_ACK: "FIN", _S.CLOSING: "FIN"}
+"""State of the sender -> what it sends again; elsewhere it is data."""
+
+_DONE_TO_NODES = {
+    "killed": "killed",
+    "stopped": "stopped",
+    "paused": "paused",
+    "resumed": "resumed",
+    "link down": "cut off",
+    "link up": "linked again",
+}
 
 
 def _gone(life: Life) -> bool:
     return bool(life.changes) and life.changes[-1].state is _S.CLOSED
 
 
-def _explain(change: Change, names: dict[Side, str]) -> str:
+_CUT_BY = {MinisocketEnd.REUSED: " by a new connection", MinisocketEnd.RESET: " by a RST"}
+
+
+def _explain(change: Change, names: dict[Side, str], ended_by: MinisocketEnd | None) -> str:
     """Why a state changed though nothing is known to have been sent at that time."""
     least, most = change.lasted
     match change.was, change.state:
         case (_S.TIME_WAIT, _S.CLOSED) if most < _TIME_WAIT:
-            return f"TIME_WAIT cut short after {duration(least, most)}"
+            return f"TIME_WAIT cut short after {duration(least, most)}{_CUT_BY.get(ended_by, '') if ended_by else ''}"
         case ((_S.TIME_WAIT | _S.FIN_WAIT2), _S.CLOSED):
             return f"{change.was} is over" + ("" if math.isinf(most) else f" after {duration(least, most)}")
         case _S.LAST_ACK, _S.CLOSED:

@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from orchestrator.report.exchanges import addresses
 from orchestrator.report.ladder import End, Head, Ladder, Row
 from orchestrator.report.ladderlist import Entry
-from orchestrator.report.ladderrequests import addresses
 
 SCHEMA = 1
 """Raised when a key changes its meaning or goes away."""

@@ -12,8 +12,8 @@ from orchestrator.judge.verdict import Outcome, Verdict
 from orchestrator.recording.addresses import split_address
 from orchestrator.recording.history import Connection, History
 from orchestrator.recording.lifecycle import EMBRYONIC, PASSIVE_CLOSE
+from orchestrator.report.exchanges import Said, addresses
 from orchestrator.report.ladderitems import end_of
-from orchestrator.report.ladderrequests import Said, addresses
 from orchestrator.report.ladderwords import time_between
 from orchestrator.scenario.facts import TcpState
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from orchestrator.report.exchanges import Exchange
 from orchestrator.report.ladder import Kind, Queue, Side
 from orchestrator.report.ladderlife import Change
-from orchestrator.report.ladderrequests import Exchange
 
 _PASSES = 20
 """More are only needed where the recording contradicts itself; then any order will do."""

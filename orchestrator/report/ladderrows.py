@@ -10,13 +10,13 @@ from itertools import groupby, pairwise
 
 from orchestrator.recording.history import Connection, History
 from orchestrator.recording.lifecycle import TIME_WAIT_SECONDS
+from orchestrator.report.exchanges import Exchange, Said, addresses
 from orchestrator.report.ladder import End, Head, Kind, Ladder, Row, Side
 from orchestrator.report.ladderheadline import headline
 from orchestrator.report.ladderitems import ARRIVES, Items
 from orchestrator.report.ladderlife import Life
 from orchestrator.report.ladderorder import Item
 from orchestrator.report.ladderqueues import close_wait_queue
-from orchestrator.report.ladderrequests import Exchange, Said, addresses
 from orchestrator.report.ladderwords import duration
 from orchestrator.scenario.facts import TcpState
 
@@ -36,7 +36,7 @@ _FAILURES = 3
 def ladder(name: str, connection: Connection, history: History, said: Said) -> Ladder:
     """The ladder of one connection of the history. `said` is what programs told of it."""
     found = Items(connection, history, said)
-    folded = list(_with_silences(_fold(_collapse(found.items), found)))
+    folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items))), found)))
     end = list(_end(folded, found))
     while not end and folded and folded[-1].kind is Kind.STEP:
         folded.pop()  # the story is over: both ends are gone
@@ -68,6 +68,18 @@ def _collapse(items: Sequence[Item]) -> Iterator[Item]:
     for plain, run in groupby(items, key=lambda item: item.exchange is not None and not item.changes):
         found = list(run)
         yield from _collapse_run(found) if plain else found
+
+
+def _collapse_again(items: Iterable[Item]) -> Iterator[Item]:
+    """What one end sends again and again, while nothing else happens, becomes one row."""
+    for (again, *_), run in groupby(items, key=lambda item: (item.kind is Kind.RETRANSMIT, item.sender, item.text)):
+        found = list(run)
+        if again and len(found) > 1:
+            first, last = found[0], found[-1]
+            text = f"{first.text}, {len(found)} times in {duration(last.before - first.after)}"
+            yield Item(Kind.RETRANSMIT, first.after, last.before, text, first.sender)
+        else:
+            yield from found
 
 
 def _collapse_run(run: list[Item]) -> Iterator[Item]:

@@ -21,9 +21,9 @@ from orchestrator.recording.counters import Counters
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import Connection, History
 from orchestrator.recording.lifecycle import ACTIVE_CLOSE, EMBRYONIC
+from orchestrator.report.exchanges import Exchange
 from orchestrator.report.ladder import Side
 from orchestrator.report.ladderlife import Change, Life, lives
-from orchestrator.report.ladderrequests import Exchange
 from orchestrator.scenario.facts import TcpState
 
 _S = TcpState

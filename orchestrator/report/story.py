@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.recording.addresses import split_address
-from orchestrator.recording.connections import unseen_ends
+from orchestrator.recording.connections import GAVE_UP, death
 from orchestrator.recording.events import Event
-from orchestrator.recording.history import Connection, History, Socket
+from orchestrator.recording.history import Connection, History, MinisocketEnd, Socket
 from orchestrator.recording.lifecycle import EMBRYONIC
+from orchestrator.recording.unseenends import unseen_ends
 from orchestrator.report.states import possible_states
 from orchestrator.scenario.facts import TcpState
 
@@ -26,9 +27,14 @@ _SAME_TIME = "both closed at the same time"
 _OWN_REASONS = ("idle", "limit", "request", "shutdown")
 """Reasons of a server that closes of its own accord (nodes/README.md); the others follow what the client did."""
 
+_CUT_SHORT = {
+    MinisocketEnd.RESET: "killed by a RST",
+    MinisocketEnd.REUSED: "taken over by a new connection",
+}
+
 Reasons = Mapping[tuple[str, str, str], Sequence[Event]]
 
-_HALF_CLOSED = frozenset(TcpState) - EMBRYONIC - {TcpState.ESTABLISHED, TcpState.TIME_WAIT, TcpState.CLOSED}
+_NOT_OVER = frozenset(TcpState) - EMBRYONIC - {TcpState.TIME_WAIT, TcpState.CLOSED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +49,17 @@ class Fate:
     """`FIN` or `RST`, where the kernel's trace tells; then the closing server's own reason, where it is one of ours."""
     at_once: bool
     """Both ends closed at the same time."""
+    gave_up: str | None
+    """The node whose kernel gave up, for want of an answer."""
     established: bool
     open: bool
     """Both ends were still ESTABLISHED at the end."""
     time_wait: tuple[str, ...]
     """Nodes on which TIME_WAIT was seen, client first."""
+    cut_short: tuple[tuple[MinisocketEnd, str], ...]
+    """What ended a TIME_WAIT before its time, with its node, client first."""
     stuck: tuple[tuple[TcpState, str], ...]
-    """Half-closed states that stood at the end, with their nodes, client first."""
+    """States of ends that had not closed at the end, with their nodes, client first."""
 
     def renamed(self, name: Callable[[str], str]) -> Fate:
         return replace(
@@ -57,7 +67,9 @@ class Fate:
             client=name(self.client),
             server=name(self.server),
             first_closer=self.first_closer and name(self.first_closer),
+            gave_up=self.gave_up and name(self.gave_up),
             time_wait=tuple(map(name, self.time_wait)),
+            cut_short=tuple((how, name(node)) for how, node in self.cut_short),
             stuck=tuple((state, name(node)) for state, node in self.stuck),
         )
 
@@ -74,7 +86,8 @@ class Fate:
             return "still open at the end"
         parts = [self._who]
         if self.time_wait:
-            parts.append(f"TIME_WAIT on {' and '.join(self.time_wait)}")
+            cut = "".join(f", {_CUT_SHORT[how]}" for how in dict.fromkeys(how for how, _ in self.cut_short))
+            parts.append(f"TIME_WAIT on {' and '.join(self.time_wait)}{cut}")
         if self.stuck:
             parts.append("at the end still " + ", ".join(f"{state} on {node}" for state, node in self.stuck))
         if self.first_closer and not self.time_wait and not self.stuck:
@@ -85,6 +98,8 @@ class Fate:
     def _who(self) -> str:
         if self.first_closer:
             return f"{self.first_closer} closed first" + (f" ({self.by})" if self.by else "")
+        if self.gave_up:
+            return f"{self.gave_up} gave up, after a timeout"
         return _SAME_TIME if self.at_once else "the samples do not show who closed first"
 
 
@@ -166,6 +181,7 @@ def _fate(connection: Connection, history: History, reasons: Reasons) -> Fate:
         first_closer=connection.first_closer if closed else None,
         by=_by(connection, history, reasons),
         at_once=closed and connection.how.startswith(_SAME_TIME),
+        gave_up=connection.how.rpartition(" on ")[2] if closed and connection.how.startswith(GAVE_UP) else None,
         established=any(stay.state not in EMBRYONIC for socket in sockets for stay in socket.stays),
         open=not closed and all(state is TcpState.ESTABLISHED for state, _ in at_end),
         time_wait=tuple(
@@ -173,7 +189,12 @@ def _fate(connection: Connection, history: History, reasons: Reasons) -> Fate:
             for socket in sockets
             if any(stay.state is TcpState.TIME_WAIT and stay.first <= end for stay in socket.stays)
         ),
-        stuck=tuple((state, node) for state, node in at_end if state in _HALF_CLOSED),
+        cut_short=tuple(
+            (socket.ended_by, socket.node)
+            for socket in sockets
+            if socket.ended_by in _CUT_SHORT and socket.stays[-1].state is TcpState.TIME_WAIT and death(socket) <= end
+        ),
+        stuck=tuple((state, node) for state, node in at_end if state in _NOT_OVER),
     )
 
 

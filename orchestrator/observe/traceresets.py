@@ -1,0 +1,81 @@
+"""RSTs of which the kernel does not say everything: who sent them, or to whom.
+
+`tcp_send_reset` bears the addresses of the socket that sent the RST. Three kinds of RST have none of their own:
+- The answer to a segment that meets a listening socket (a FIN for a connection that is gone): the event has the
+  listener's addresses, `0.0.0.0:8080` and no peer.
+- Before Linux 6.10, the answer to a segment that meets no socket at all: there is no event.
+- One that the peer's socket received is told by `tcp_receive_reset` too, with both addresses.
+
+So a RST that was received and that no complete event accounts for tells of its sender. The counter OutRsts says in
+the end whether all were found (recording/conservation.py): one that nobody received is missing, and that shows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+
+from orchestrator.recording.events import Event
+
+_UNDER_WAY = 5.0
+"""Seconds that a RST may take from node to node: more than a lab's links delay."""
+
+
+def whole(reset: Event) -> bool:
+    """Whether a `rst` event names both ends."""
+    return bool(reset["node"]) and not reset["peer"].endswith(":0")
+
+
+def complete_resets(events: Iterable[Event], node_of: Callable[[str], str | None]) -> list[Event]:
+    """The events, in order of time, with every RST that some node received as one that its peer sent.
+
+    `rst` events that nobody can complete are left out. `node_of`: address -> node.
+    """
+    sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
+    listeners: dict[str, deque[Event]] = defaultdict(deque)
+    found: list[Event] = []
+    for event in events:
+        if event["ev"] == "rst":
+            if not whole(event):
+                listeners[_port(event["local"])].append(event)
+                continue
+            sent[event["local"], event["peer"]].append(float(event["t"]))
+        elif event["ev"] == "rst_received":
+            told = _take(sent[event["peer"], event["local"]], float(event["t"]))
+            sender = node_of(event["peer"].rpartition(":")[0])
+            if not told and sender is not None:
+                found.append(_sent(event, sender, listeners[_port(event["peer"])]))
+        found.append(event)
+    found.sort(key=lambda event: float(event["t"]))
+    return found
+
+
+def _sent(received: Event, sender: str, listeners: deque[Event]) -> Event:
+    """The RST that must have been sent for this one to be received."""
+    t = float(received["t"])
+    while listeners and t - float(listeners[0]["t"]) > _UNDER_WAY:
+        listeners.popleft()
+    known = listeners.popleft() if listeners else None
+    return {
+        "t": t if known is None else known["t"],
+        "ev": "rst",
+        "node": sender,
+        "a": 0,
+        "local": received["peer"],
+        "peer": received["local"],
+        "reason": "" if known is None else known["reason"],
+    }
+
+
+def _take(times: deque[float], t: float) -> bool:
+    """Take one RST out that was sent at most so long ago."""
+    while times and t - times[0] > _UNDER_WAY:
+        times.popleft()
+    if times:
+        times.popleft()
+        return True
+    return False
+
+
+def _port(address: str) -> str:
+    return address.rpartition(":")[2]
