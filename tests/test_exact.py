@@ -182,6 +182,7 @@ def test_a_reset_without_an_event_is_told_by_who_received_it() -> None:
 
 def test_a_reset_with_an_event_is_told_once() -> None:
     assert resets(RST, RECEIVED) == [RST]
+    assert resets(RECEIVED, late := RST | {"t": 2.604}) == [late], "told when it is sent, received before that"
     assert resets(RST, RECEIVED, RECEIVED | {"t": 2.7}) == [RST, RST | {"t": 2.7, "reason": ""}]
 
 

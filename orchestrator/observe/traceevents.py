@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,16 @@ _BIRTH_NS = 200_000
 
 _TO_MINISOCKET = (TcpState.FIN_WAIT2, TcpState.CLOSING)
 """What a full socket leaves when it becomes a minisocket; a CLOSE from LAST_ACK is some peer's."""
+
+_LOOPBACK = 127
+
+_COUNTED = {
+    (TcpState.CLOSED, TcpState.SYN_SENT): "connections opened",
+    (TcpState.LISTEN, TcpState.SYN_RECV): "connections accepted",
+    (TcpState.FIN_WAIT2, TcpState.CLOSED): "minisockets",
+    (TcpState.CLOSING, TcpState.CLOSED): "minisockets",
+}
+"""Changes of state that kernel counters count, in the words of recording/conservation.py."""
 
 _u16, _i32, _u64 = struct.Struct("=H"), struct.Struct("=i"), struct.Struct("=Q")
 
@@ -68,6 +79,8 @@ class Decoder:
         self._reasons = dict(_REASON.findall(formats["tcp/tcp_send_reset"].rpartition("REC->reason")[2]))
         self._node_of = node_of
         self._zero_ns = round(zero * 1e9)
+        self.loopback: Counter[str] = Counter()
+        """What sockets on 127.0.0.0/8 did, of any node and of this machine: the events do not tell whose they are."""
         self._sockets: dict[int, int] = {0: 0}
         self._timers: dict[int, Event] = {}
         self._readers: dict[str, Callable[[Layout, memoryview], Event | None]] = {
@@ -151,10 +164,13 @@ class Decoder:
 
     def _state(self, layout: Layout, payload: memoryview) -> Event | None:
         event = self._named("state", layout, payload)
+        old = STATES[_i32.unpack_from(payload, layout.fields["oldstate"])[0]]
+        new = STATES[_i32.unpack_from(payload, layout.fields["newstate"])[0]]
         if event is not None:
-            event["old"] = STATES[_i32.unpack_from(payload, layout.fields["oldstate"])[0]].value
-            event["new"] = STATES[_i32.unpack_from(payload, layout.fields["newstate"])[0]].value
-        return event
+            return event | {"old": old.value, "new": new.value}
+        if payload[layout.fields["saddr"]] == _LOOPBACK and (what := _COUNTED.get((old, new))):
+            self.loopback[what] += 1
+        return None
 
     def _destroy(self, layout: Layout, payload: memoryview) -> Event | None:
         event = self._named("destroy", layout, payload)
@@ -179,6 +195,8 @@ class Decoder:
         local = _sockaddr(payload, layout.fields["saddr"])
         host = local.rpartition(":")[0]
         node = self._node_of(host)
+        if host.startswith("127."):
+            self.loopback["RST sent"] += 1
         if node is None and host not in ANY:
             return None
         reason = ""

@@ -13,12 +13,15 @@ the end whether all were found (recording/conservation.py): one that nobody rece
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from orchestrator.recording.events import Event
 
 _UNDER_WAY = 5.0
 """Seconds that a RST may take from node to node: more than a lab's links delay."""
+
+_TOLD_LATE = 0.1
+"""Seconds: tcp_send_active_reset() reports a RST when it is sent, which on a veth is after it was received."""
 
 
 def whole(reset: Event) -> bool:
@@ -26,7 +29,7 @@ def whole(reset: Event) -> bool:
     return bool(reset["node"]) and not reset["peer"].endswith(":0")
 
 
-def complete_resets(events: Iterable[Event], node_of: Callable[[str], str | None]) -> list[Event]:
+def complete_resets(events: Sequence[Event], node_of: Callable[[str], str | None]) -> list[Event]:
     """The events, in order of time, with every RST that some node received as one that its peer sent.
 
     `rst` events that nobody can complete are left out. `node_of`: address -> node.
@@ -35,17 +38,20 @@ def complete_resets(events: Iterable[Event], node_of: Callable[[str], str | None
     listeners: dict[str, deque[Event]] = defaultdict(deque)
     found: list[Event] = []
     for event in events:
-        if event["ev"] == "rst":
-            if not whole(event):
-                listeners[_port(event["local"])].append(event)
-                continue
+        if event["ev"] != "rst":
+            found.append(event)
+        elif whole(event):
+            found.append(event)
             sent[event["local"], event["peer"]].append(float(event["t"]))
-        elif event["ev"] == "rst_received":
-            told = _take(sent[event["peer"], event["local"]], float(event["t"]))
-            sender = node_of(event["peer"].rpartition(":")[0])
-            if not told and sender is not None:
-                found.append(_sent(event, sender, listeners[_port(event["peer"])]))
-        found.append(event)
+        else:
+            listeners[_port(event["local"])].append(event)
+    for event in events:
+        if event["ev"] != "rst_received":
+            continue
+        told = _take(sent[event["peer"], event["local"]], float(event["t"]))
+        sender = node_of(event["peer"].rpartition(":")[0])
+        if not told and sender is not None:
+            found.append(_sent(event, sender, listeners[_port(event["peer"])]))
     found.sort(key=lambda event: float(event["t"]))
     return found
 
@@ -68,10 +74,10 @@ def _sent(received: Event, sender: str, listeners: deque[Event]) -> Event:
 
 
 def _take(times: deque[float], t: float) -> bool:
-    """Take one RST out that was sent at most so long ago."""
+    """Take the RST out that was received at `t`, if it is there."""
     while times and t - times[0] > _UNDER_WAY:
         times.popleft()
-    if times:
+    if times and times[0] <= t + _TOLD_LATE:
         times.popleft()
         return True
     return False

@@ -2,12 +2,16 @@
 
 A counter is read in a tick, after the time that the tick bears. So what the trace counts up to that time is the least
 that the counter can have risen, and what it counts up to the end of the tick is the most.
+
+The counters of a node also count what it says to itself over 127.0.0.0/8. Events of such sockets do not tell whose they
+are, so the trace only has their numbers, for the whole machine: a difference of so much at most may be theirs.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from orchestrator.recording.counters import Counters
 from orchestrator.recording.events import Event
@@ -25,17 +29,40 @@ _WHAT = {
 _AGAIN = "segments sent again"
 
 
-def disagreements(
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the trace shows of one node, `least` to `most`, beside what its kernel counted."""
+
+    node: str
+    what: str
+    least: int
+    most: int
+    counted: int
+
+    @property
+    def agrees(self) -> bool:
+        return self.least <= self.counted <= self.most
+
+    def agrees_with(self, loopback: int) -> bool:
+        """Whether the difference may be what the node said to itself, `loopback` at most."""
+        return self.least <= self.counted <= self.most + loopback
+
+    def __str__(self) -> str:
+        seen = f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
+        return f"{self.node}: the trace shows {seen} {self.what}, the kernel counted {self.counted}"
+
+
+def compare(
     lives: Iterable[TracedLife], events: Iterable[Event], counters: Counters, ticks: Sequence[Event]
-) -> list[str]:
-    """One sentence per node and number in which trace and counters differ; empty when nothing was missed."""
+) -> list[Comparison]:
+    """Every node and number in which trace and counters differ; empty when nothing was missed."""
     counted = _count(lives, events)
     found = (
-        _disagreement(node, what, counted[node, what], names, counters, ticks)
+        _compare(node, what, counted[node, what], names, counters, ticks)
         for node in counters.series
         for what, names in _WHAT.items()
     )
-    return [sentence for sentence in found if sentence]
+    return [one for one in found if one is not None and not one.agrees]
 
 
 def retransmissions(
@@ -51,25 +78,21 @@ def retransmissions(
     return {
         node: tuple(found)
         for node, found in of_node.items()
-        if not _disagreement(node, _AGAIN, [float(one["t"]) for one in found], ("RetransSegs",), counters, ticks)
+        if (one := _compare(node, _AGAIN, list(map(_time, found)), ("RetransSegs",), counters, ticks)) and one.agrees
     }
 
 
-def _disagreement(
+def _compare(
     node: str, what: str, times: Sequence[float], names: Sequence[str], counters: Counters, ticks: Sequence[Event]
-) -> str:
-    """In words; empty when trace and counters agree, or when the counters were not read."""
+) -> Comparison | None:
+    """None when the counters were not read."""
     first, last = ticks[0], ticks[-1]
     rises = [counters.rise(node, name, float(first["t"]), float(last["t"])) for name in names]
     if None in rises:
-        return ""
-    rise = sum(value for value in rises if value is not None)
+        return None
     least = _inside(times, _read(first), float(last["t"]))
     most = _inside(times, float(first["t"]), _read(last))
-    if least <= rise <= most:
-        return ""
-    seen = f"{least}" if least == most else f"{least} to {most}"
-    return f"{node}: the trace shows {seen} {what}, the kernel counted {rise}"
+    return Comparison(node, what, least, most, sum(value for value in rises if value is not None))
 
 
 def _count(lives: Iterable[TracedLife], events: Iterable[Event]) -> Mapping[tuple[str, str], list[float]]:
@@ -86,6 +109,10 @@ def _count(lives: Iterable[TracedLife], events: Iterable[Event]) -> Mapping[tupl
         elif event["ev"] == "minisocket" and event["what"] == "born":
             counted[event["node"], "minisockets"].append(float(event["t"]))
     return counted
+
+
+def _time(event: Event) -> float:
+    return float(event["t"])
 
 
 def _read(tick: Event) -> float:

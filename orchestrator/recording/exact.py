@@ -97,7 +97,13 @@ class _Gathering:
                 life = self._last.pop(event["a"], None) or self._current.get(event["a"])
                 if life is not None and life.local == event["local"]:
                     life.cookie = event["sk"]
+            case "retransmit":
+                life = self._current.get(event["a"])
+                if life is not None and life.local.endswith(":0"):
+                    life.local = event["local"]
             case "rst":
+                # A segment that met an orphan in FIN_WAIT2: the RST is the last that it did.
+                self._end_mini((event["local"], event["peer"]), float(event["t"]), MinisocketEnd.RESET)
                 life = self._minis.get((event["peer"], event["local"]))
                 if life is not None and life.reset_at is None:
                     life.reset_at = float(event["t"])
@@ -182,6 +188,7 @@ def exact_sockets(
     by_pair: dict[tuple[str, str, str], list[Life]] = defaultdict(list)
     for one in sampled:
         by_pair[one.node, one.local, one.peer].append(one)
+    _name_ports(traced, sampled, slack)
     taken: set[int] = set()
     sockets: list[Socket] = []
     until = max((of_node.times[-1] for of_node in ticks.values() if of_node.times), default=0.0)
@@ -191,6 +198,21 @@ def exact_sockets(
         _settle_reset(life, seen, ticks[life.node], slack)
         sockets.append(_socket(life, seen, until, f"t{number}"))
     return sockets, [one for one in sampled if id(one) not in taken]
+
+
+def _name_ports(traced: Sequence[TracedLife], sampled: Sequence[Life], slack: float) -> None:
+    """Ports of sockets that are in SYN_SENT to the last: the kernel names a port with the change that follows."""
+    named = {(life.node, life.local, life.peer) for life in traced}
+    calling = [one for one in sampled if one.sightings[0][1] is TcpState.SYN_SENT]
+    for life in traced:
+        if not life.local.endswith(":0"):
+            continue
+        of_peer = [one for one in calling if (one.node, one.peer) == (life.node, life.peer)]
+        for one in of_peer:
+            if (one.node, one.local, one.peer) not in named and _within(one, life, slack):
+                life.local = one.local
+                named.add((one.node, one.local, one.peer))
+                break
 
 
 def _settle_reset(life: TracedLife, seen: Sequence[Life], ticks: NodeTicks, slack: float) -> None:

@@ -48,7 +48,7 @@ _FIELDS: dict[str, dict[str, tuple[str, bool]]] = {
     "rst_received": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT},
     "retransmit": {"node": _TEXT, "local": _TEXT, "peer": _TEXT, "state": _TEXT},
     "minisocket": {"what": _TEXT, "node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "old": _MAYBE_TEXT},
-    "traced": {"lost": _WHOLE},
+    "traced": {"lost": _WHOLE, "loopback": ("mapping", False)},
     "note": {"text": _TEXT},
     "end": {"outcome": _TEXT, "detail": _MAYBE_TEXT},
 }  # fmt: skip
@@ -100,6 +100,9 @@ class LineChecker:
                 self._moment(event)
             case "request":
                 self._request(event)
+            case "traced":
+                if not all(_is(value, "whole") for value in (event.get("loopback") or {}).values()):
+                    raise self._error("`loopback` must be a mapping of words to whole numbers")
         return event
 
     def _begin(self, event: Event) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.errors import InputError, Place
 from orchestrator.recording.connections import join
-from orchestrator.recording.conservation import disagreements, retransmissions
+from orchestrator.recording.conservation import compare, retransmissions
 from orchestrator.recording.counters import Counters, Reading
 from orchestrator.recording.events import Event
 from orchestrator.recording.exact import KINDS as TRACE_KINDS
@@ -107,7 +107,7 @@ def build_history(events: Iterable[Event]) -> History:
 
 @dataclass(frozen=True, slots=True)
 class _Trace:
-    """The kernel trace of a run: the lives that it tells, and why it is not believed, if so."""
+    """The kernel trace of a run: the lives that it tells; and why it is not believed, or what it does not cover."""
 
     lives: tuple[TracedLife, ...] = ()
     complete: bool = False
@@ -126,11 +126,16 @@ def _trace(by_kind: dict[str, list[Event]], counters: Counters) -> _Trace:
     last = ticks[-1]
     events = sorted((event for kind in TRACE_KINDS for event in by_kind[kind]), key=_time)
     every_life = trace_lives(events, until=_time(last) + float(last.get("took") or 0.0))
-    doubts = disagreements(every_life, events, counters, ticks)
+    differences = compare(every_life, events, counters, ticks)
+    loopback = by_kind["traced"][-1].get("loopback") or {}
+    doubts = [str(one) for one in differences if not one.agrees_with(int(loopback.get(one.what, 0)))]
     if doubts:
         return _Trace(doubts=(*doubts, "trace and counters disagree, so samples are used instead"))
     again = retransmissions(by_kind["retransmit"], counters, ticks)
-    return _Trace(tuple(trace_lives(events, until=_time(last))), complete=True, retransmits=again)
+    to_itself = dict.fromkeys(one.node for one in differences)
+    notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
+    lives = tuple(trace_lives(events, until=_time(last)))
+    return _Trace(lives, complete=True, retransmits=again, doubts=notes)
 
 
 def _longest(ticks: list[Event]) -> float:
