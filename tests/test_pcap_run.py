@@ -66,17 +66,24 @@ class Captured:
         return [segment for contents in self.files.values() for segment in segments(contents)]
 
 
-@pytest.fixture(scope="module", params=["session-close", "two-networks"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "netns session-close",
+        "netns two-networks",
+        pytest.param("docker session-close", marks=pytest.mark.docker),
+    ],
+)
 def captured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Captured:
-    require("netns")
-    folder = tmp_path_factory.mktemp(request.param)
-    name = request.param
+    runtime, _, name = request.param.partition(" ")
+    require(runtime)
+    folder = tmp_path_factory.mktemp(name)
     if name == "two-networks":
         (folder / "compose.yaml").write_text(TWO_NETWORKS)
         (folder / "scenario.yaml").write_text(SCENARIO)
         name = str(folder / "scenario.yaml")
-    argv = [sys.executable, "-m", "orchestrator", "run", name, "-r", "netns", "-q", "--capture", "-o", folder / "runs"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
+    argv = [sys.executable, "-m", "orchestrator", "run", name, "-r", runtime, "-q", "--capture", "-o", folder / "runs"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
     (run,) = (folder / "runs").iterdir()
     files = {path.stem: read(path.read_bytes()) for path in (run / "captures").iterdir()}
