@@ -9,13 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from orchestrator.linux import descendants, process_start_time
+from tests.live import await_line, started
 
 pytestmark = pytest.mark.netns
 
@@ -23,35 +22,6 @@ DEADLINE = 20.0
 
 PHASES = ["runtime netns", "up:", "load:", "idle:"]
 """Starts of progress lines: the phase has begun when its line is there."""
-
-
-@contextmanager
-def started(tmp_path: Path, *extra: str) -> Iterator[subprocess.Popen[str]]:
-    argv = [
-        sys.executable,
-        "-m",
-        "orchestrator",
-        "run",
-        "idle-close",
-        "-r",
-        "netns",
-        "-o",
-        str(tmp_path / "runs"),
-        *extra,
-    ]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def await_line(process: subprocess.Popen[str], start: str) -> None:
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.partition("] ")[2].startswith(start):
-            return
-    pytest.fail(f"no line {start!r} before the end")
 
 
 def machine() -> tuple[set[str], set[str]]:

@@ -12,7 +12,6 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from orchestrator.linux import process_start_time
 from orchestrator.runtimes import dockerengine, images
 from orchestrator.topology.kinds import kind_names
 from tests.conftest import Simctl, require
+from tests.live import await_line, started
 from tests.refusals import assert_refused, contents
 
 if TYPE_CHECKING:
@@ -154,24 +154,6 @@ def test_runs_at_a_time_do_not_meet(tmp_path: Path, runtimes: tuple[str, str]) -
 # -- the end, however it comes ---------------------------------------------------------------------------------------
 
 
-@contextmanager
-def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    argv = [sys.executable, "-m", "orchestrator", "run", "idle-close", "-r", "docker", "-o", str(tmp_path / "runs")]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def await_line(process: subprocess.Popen[str], start: str) -> None:
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.partition("] ")[2].startswith(start):
-            return
-    pytest.fail(f"no line {start!r} before the end")
-
-
 def containers_of(engine: APIClient, pid: int, start: int) -> list[dict[str, Any]]:
     """The containers, in whatever state, whose labels name that process."""
     filters = {"label": f"simctl.pid={pid} {start}"}
@@ -189,7 +171,7 @@ def await_no_containers(engine: APIClient, pid: int, start: int) -> None:
 @pytest.mark.parametrize("phase", ["up:", "load:", "idle:"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["ctrl-c", "sigterm", "kill-9"])
 def test_interrupted_in_every_phase(engine: APIClient, tmp_path: Path, phase: str, number: int) -> None:
-    with started(tmp_path) as process:
+    with started(tmp_path, "docker") as process:
         start = process_start_time(process.pid)
         assert start is not None
         await_line(process, phase)
