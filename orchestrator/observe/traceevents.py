@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from orchestrator.observe.ringbuffer import records
 from orchestrator.observe.sockdiag import STATES
+from orchestrator.observe.traceaccepts import name_accepted
+from orchestrator.observe.traceorphans import without_orphans
 from orchestrator.observe.traceresets import complete_resets
 from orchestrator.recording.addresses import ANY
 from orchestrator.recording.events import Event
@@ -24,8 +26,8 @@ _REASON = re.compile(r"\{ (\d+), \"(\w+)\" \}")
 _BIRTH_NS = 200_000
 """A minisocket's timer starts some 3 microseconds before its full socket reports CLOSE on the same CPU."""
 
-_TO_MINISOCKET = (TcpState.FIN_WAIT2, TcpState.CLOSING)
-"""What a full socket leaves when it becomes a minisocket; a CLOSE from LAST_ACK is some peer's."""
+_TO_MINISOCKET = ((TcpState.FIN_WAIT2, TcpState.CLOSED), (TcpState.CLOSING, TcpState.CLOSED))
+"""What a full socket reports when it becomes a minisocket; a CLOSE from LAST_ACK is some peer's."""
 
 _LOOPBACK = 127
 
@@ -83,6 +85,8 @@ class Decoder:
         """What sockets on 127.0.0.0/8 did, of any node and of this machine: the events do not tell whose they are."""
         self._sockets: dict[int, int] = {0: 0}
         self._timers: dict[int, Event] = {}
+        self._changed: tuple[TcpState, TcpState] | None = None
+        """The change of state that was read last, of whichever socket; None when it was another event."""
         self._readers: dict[str, Callable[[Layout, memoryview], Event | None]] = {
             "sock/inet_sock_set_state": self._state,
             "tcp/tcp_destroy_sock": self._destroy,
@@ -96,8 +100,8 @@ class Decoder:
         """All events of the lab in order of time. `cpus`: the pages of each CPU, oldest first."""
         events = [event for pages in cpus for event in self._one_cpu(pages)]
         events.sort(key=lambda event: float(event["t"]))
-        placed = [event for event in events if "timer" not in event or self._place(event)]
-        return complete_resets(placed, self._node_of)
+        placed = [event for event in name_accepted(events) if "timer" not in event or self._place(event)]
+        return complete_resets(without_orphans(placed), self._node_of)
 
     def _one_cpu(self, pages: Sequence[bytes]) -> Iterator[Event]:
         started: _Timer | None = None
@@ -116,6 +120,7 @@ class Decoder:
                     else:
                         yield self._timer_event(ns, "expired", address)
                     continue
+                self._changed = None
                 event = self._readers[layout.name](layout, payload)
                 if started is not None:
                     yield self._birth_or_rearm(started, ns, event)
@@ -127,18 +132,12 @@ class Decoder:
             yield self._timer_event(started.ns, "rearmed", started.address)
 
     def _birth_or_rearm(self, started: _Timer, ns: int, event: Event | None) -> Event:
-        """What the timer's start means, by what the CPU reported next."""
-        born = (
-            event is not None
-            and event["ev"] == "state"
-            and event["new"] == TcpState.CLOSED
-            and event["old"] in _TO_MINISOCKET
-            and ns - started.ns < _BIRTH_NS
-        )
-        if not born or event is None:
+        """What the timer's start means, by what the CPU reported next. A birth of no node's minisocket counts too: the
+        kernel may have given it the memory, and so the address, of one of ours that ended without an event."""
+        if self._changed not in _TO_MINISOCKET or ns - started.ns >= _BIRTH_NS:
             return self._timer_event(started.ns, "rearmed", started.address)
         timer = self._timer_event(started.ns, "born", started.address)
-        return timer | {key: event[key] for key in ("node", "a", "local", "peer", "old")}
+        return timer if event is None else timer | {key: event[key] for key in ("node", "a", "local", "peer", "old")}
 
     def _timer_event(self, ns: int, what: str, address: int) -> Event:
         return {"t": self._seconds(ns), "ev": "minisocket", "what": what, "timer": address}
@@ -147,6 +146,9 @@ class Decoder:
         """Give a timer's event the socket that the timer was born for; False for one of somebody else."""
         address = event.pop("timer")
         if event["what"] == "born":
+            self._timers.pop(address, None)
+            if "node" not in event:
+                return False
             self._timers[address] = event
             return True
         born = self._timers.get(address)
@@ -166,8 +168,11 @@ class Decoder:
         event = self._named("state", layout, payload)
         old = STATES[_i32.unpack_from(payload, layout.fields["oldstate"])[0]]
         new = STATES[_i32.unpack_from(payload, layout.fields["newstate"])[0]]
+        self._changed = (old, new)
         if event is not None:
             return event | {"old": old.value, "new": new.value}
+        if new is TcpState.SYN_RECV and not any(payload[layout.fields["saddr"] :][:4]):
+            return {"ev": "state", "node": "", "a": self._socket(layout, payload), "old": old.value, "new": new.value}
         if payload[layout.fields["saddr"]] == _LOOPBACK and (what := _COUNTED.get((old, new))):
             self.loopback[what] += 1
         return None
