@@ -11,7 +11,6 @@ import platform
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +33,7 @@ _TOOLS = (
 )
 """Command, Debian package, what its lack costs."""
 
-_RIGHTS = "CAP_NET_ADMIN: see root and user namespaces above"
+RIGHTS = "CAP_NET_ADMIN: see root and user namespaces above"
 _OTHER_KERNEL = "a kernel with CONFIG"
 
 _RUNS_BYTES = 200 << 20
@@ -53,13 +52,19 @@ class Check:
 
 
 def checks(runs: Path = Path("runs")) -> list[Check]:
-    """All checks, most important first. Takes well under a second; leaves nothing behind. Never raises."""
+    """All checks, most important first. Leaves nothing behind. Never raises.
+
+    Takes well under a second; a second more where the probe of docker has to be a container.
+    """
     root = os.geteuid() == 0
     users_trial = kernelprobe.try_user_namespaces() if linux() else None
     lab_trial = kernelprobe.try_lab(user_namespace=not root) if linux() else None
-    docker, kinds = _docker(), _kinds()
+    from orchestrator.doctordocker import docker_checks
+
+    kinds = _kinds()
     users = users_trial.outcome() if users_trial else {}
     lab = lab_trial.outcome() if lab_trial else {}
+    docker = docker_checks(lab)
     return [
         _linux(),
         _root(root, lab),
@@ -78,7 +83,7 @@ def runtimes(found: Sequence[Check]) -> list[str]:
     """The runtimes on which the main job can run here."""
     ok = {check.name: bool(check.ok) for check in found}
     netns = ok["wiring"] and ok["socket tables"]  # tried in the way in which netns would go about it
-    docker = netns and ok["root"] and ok["docker engine"]
+    docker = ok["docker engine"] and ok["docker probe"]
     return [name for name, works in (("netns", netns), ("docker", docker)) if works]
 
 
@@ -98,7 +103,7 @@ def _linux() -> Check:
 
 
 def _root(root: bool, lab: kernelprobe.Outcome) -> Check:
-    refused = _reason(lab, "namespaces")
+    refused = refusal(lab, "namespaces")
     found, get = "yes", "no chroot, and CAP_SYS_ADMIN and CAP_NET_ADMIN"
     if not root:
         found, get = f"no, user id {os.geteuid()}", "sudo simctl ..."
@@ -106,7 +111,7 @@ def _root(root: bool, lab: kernelprobe.Outcome) -> Check:
         found = f"user id 0, but namespaces are refused: {refused}"
     elif not _of_the_machine():
         found, get = "of a user namespace only", "run outside of it"
-    costs = "no kernel tracing, no docker; netns through user namespaces"
+    costs = "netns through user namespaces, without kernel tracing; docker with its probe in a container"
     return Check("root", found == "yes", found, costs, get)
 
 
@@ -116,7 +121,7 @@ def _of_the_machine() -> bool:
 
 
 def _user_namespaces(outcome: kernelprobe.Outcome) -> Check:
-    refused = _reason(outcome, "namespaces")
+    refused = refusal(outcome, "namespaces")
     masked = outcome.get("proc")
     found = "work" if masked is None else f"work, but without a /proc of their own ({masked})"
     return Check(
@@ -147,10 +152,10 @@ def _read_sysctls() -> dict[str, str]:
 
 
 def _kernel(root: bool, lab: kernelprobe.Outcome) -> list[Check]:
-    tracing = _reason(lab, "tracing") if root else "needs root"
+    tracing = refusal(lab, "tracing") if root else "needs root"
     return [
-        _ability(lab, "wiring", "bridge, veth pair, pinned settings", "no lab can be wired", _RIGHTS),
-        _ability(lab, "socket tables", "netlink inet_diag answers", "nothing can be observed", _RIGHTS),
+        _ability(lab, "wiring", "bridge, veth pair, pinned settings", "no lab can be wired", RIGHTS),
+        _ability(lab, "socket tables", "netlink inet_diag answers", "nothing can be observed", RIGHTS),
         Check(
             "tracing",
             tracing is None,
@@ -164,53 +169,17 @@ def _kernel(root: bool, lab: kernelprobe.Outcome) -> list[Check]:
 
 
 def _ability(lab: kernelprobe.Outcome, name: str, works: str, costs: str, get: str) -> Check:
-    reason = _reason(lab, name)
+    reason = refusal(lab, name)
     if reason is not None and name not in lab:
         return Check(name, None, f"not tried: {reason}", costs, get)
     return Check(name, reason is None, works if reason is None else reason, costs, get)
 
 
-def _reason(outcome: kernelprobe.Outcome, ability: str) -> str | None:
+def refusal(outcome: kernelprobe.Outcome, ability: str) -> str | None:
     """Why an ability does not work; for one that could not be tried, what went wrong before it."""
     if ability in outcome:
         return outcome[ability]
     return outcome.get("child") or outcome.get("namespaces") or "this is not Linux"
-
-
-def _docker() -> list[Check]:
-    from orchestrator.runtimes.dockerengine import engine_answers
-
-    answers, said = engine_answers()
-    engine = Check(
-        "docker engine",
-        answers,
-        said,
-        "no containers: node kinds only, no images of yours",
-        f"{_install('docker.io')}, then start it",
-    )
-    missing = _missing_images() if answers else None
-    images = Check(
-        "docker images",
-        missing is None if answers else None,
-        missing or "built" if answers else "not known without an engine",
-        "the first run on docker takes a minute longer",
-        "simctl images build",
-    )
-    return [engine, images]
-
-
-def _missing_images() -> str | None:
-    """None when the image of every node kind is there."""
-    from orchestrator.runtimes.dockerengine import connect
-    from orchestrator.runtimes.images import missing_images
-    from orchestrator.topology.kinds import kind_names
-
-    try:
-        with closing(connect()) as client:
-            missing = missing_images(kind_names(), client=client)
-    except SimctlError as error:
-        return str(error)
-    return f"missing: {', '.join(reference.partition(':')[0] for reference in missing)}" if missing else None
 
 
 def _debootstrap() -> Check:
@@ -220,7 +189,7 @@ def _debootstrap() -> Check:
         where is not None,
         where or "not found",
         "where no registry can be reached, images cannot be built",
-        _install("debootstrap"),
+        install("debootstrap"),
     )
 
 
@@ -243,7 +212,7 @@ def _kinds() -> list[Check]:
                 not lacking,
                 f"missing: {', '.join(map(str, lacking))}" if lacking else ", ".join(map(str, kind.needs)),
                 f"no {name} nodes under netns",
-                _install(*sorted({need.package for need in lacking or kind.needs})),
+                install(*sorted({need.package for need in lacking or kind.needs})),
             )
         )
     return found
@@ -251,7 +220,7 @@ def _kinds() -> list[Check]:
 
 def _tool(command: str, package: str, costs: str) -> Check:
     where = shutil.which(command, path=_search_path())
-    return Check(command, where is not None, where or "not found", costs, _install(package))
+    return Check(command, where is not None, where or "not found", costs, install(package))
 
 
 def _search_path() -> str:
@@ -259,7 +228,7 @@ def _search_path() -> str:
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
-def _install(*packages: str) -> str:
+def install(*packages: str) -> str:
     names = " ".join(packages)
     return f"sudo apt-get install {names}" if shutil.which("apt-get") else f"install what Debian calls {names}"
 

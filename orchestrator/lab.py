@@ -21,7 +21,7 @@ from typing import Any
 
 from orchestrator.drive.channel import Channel
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.fabric.addresses import AddressPlan, SubnetClaim, plan_addresses
+from orchestrator.fabric.addresses import AddressPlan, Claim, SubnetClaim, plan_addresses
 from orchestrator.observe.client import ProbeClient
 from orchestrator.recording.events import FORMAT, Event
 from orchestrator.recording.writer import EventWriter
@@ -55,6 +55,7 @@ class Lab:
         folder: LabFolder,
         *,
         scenario: str = "",
+        clock: str = "real",
         period: float = PERIOD,
         trace: bool = True,
         ready_timeout: float = READY_TIMEOUT,
@@ -65,14 +66,18 @@ class Lab:
         self.channels: dict[str, Channel] = {}
         self.plan: AddressPlan | None = None
         self.pids: dict[str, int] = {}
+        self.containers: dict[str, str] = {}
+        """Ids of the nodes that are containers."""
         self._kinds = kinds
         self._folder = folder
         self._scenario = scenario
+        self._clock = clock
         self._period = period
         self._trace = trace
         self._ready_timeout = ready_timeout
         self._progress = progress
         self._zero = 0.0
+        self._zero_of_nodes = 0.0
         self._step = ""
         self._expected_ends: set[str] = set()
         self._cleanup = contextlib.ExitStack()
@@ -94,16 +99,13 @@ class Lab:
 
     def _up(self) -> None:
         self._folder.logs.mkdir(parents=True, exist_ok=True)
-        claim = self._cleanup.enter_context(SubnetClaim())
-        self.plan = plan_addresses(self.topology, claim)
-        self._zero = time.monotonic()
         self._writer = EventWriter(self._folder.events)
         self._cleanup.callback(self._writer.close)
+        self._start_probe()
+        self.plan = plan_addresses(self.topology, self._claim())
+        self._zero = time.monotonic()
+        self._zero_of_nodes = self._probe.clock_at(self._zero)
         self._write_begin()
-        self._probe = ProbeClient(
-            self.runtime.probe_command(), self._folder.logs / "probe.log", self._writer.write_lines
-        )
-        self._cleanup.callback(self._probe.close)
         self._start_nodes()
         startup = Startup(
             self.topology,
@@ -122,12 +124,22 @@ class Lab:
             raise
         startup.let_go()
 
+    def _start_probe(self) -> None:
+        log = self._folder.logs / "probe.log"
+        process = self.runtime.start_probe(log, capture=self._folder.captures is not None)
+        self._probe = ProbeClient(process, log, self._writer.write_lines)
+        self._cleanup.callback(self._probe.close)
+
+    def _claim(self) -> Claim:
+        """Who claims our addresses: somebody on the machine that has the nodes."""
+        return self._cleanup.enter_context(SubnetClaim()) if self._probe.here else self._probe
+
     def _write_begin(self) -> None:
         assert self.plan is not None
         nodes = [self._describe(node) for node in self.topology.nodes]
         self._writer.write(
             {"t": 0, "ev": "begin", "format": FORMAT, "scenario": self._scenario, "runtime": self.runtime.name,
-             "clock": "real", "period": self._period, "nodes": nodes}
+             "clock": self._clock, "period": self._period, "nodes": nodes}
         )  # fmt: skip
 
     def _describe(self, node: Node) -> Event:
@@ -152,12 +164,14 @@ class Lab:
         started = self.runtime.start(plans)
         for name, node in started.items():
             self.pids[name] = node.pid
+            if "container" in node.detail:
+                self.containers[name] = node.detail["container"]
             self.channels[name] = Channel(node, self.log(name), self._on_event)
             self._node_event(name, "started", pid=node.pid, **node.detail)
 
     def _wire(self) -> None:
         assert self.plan is not None
-        self._probe.call("start", userns=self.runtime.user_namespace, zero=self._zero, period=self._period)
+        self._probe.call("start", userns=self.runtime.user_namespace, zero=self._zero_of_nodes, period=self._period)
         if self._trace:
             answer = self._probe.call(
                 "trace", addresses=self.plan.nodes, unprivileged=self.runtime.user_namespace is not None
@@ -176,7 +190,12 @@ class Lab:
         )  # fmt: skip
         if self._folder.captures is not None:
             self._folder.captures.mkdir()
-            self._probe.call("capture", folder=str(self._folder.captures.resolve()))
+            self._probe.start_capture(self._folder.captures.resolve())
+
+    @property
+    def here(self) -> bool:
+        """Whether the probe is beside us; otherwise the nodes' processes are another machine's, or root's alone."""
+        return self._probe.here
 
     # -- use -----------------------------------------------------------------------------------------------------
 
@@ -201,6 +220,14 @@ class Lab:
         """What ss and netstat print now: node -> tool -> text."""
         texts: dict[str, dict[str, str]] = self._probe.call("mark", texts=True)["texts"]
         return texts
+
+    def set_link(self, name: str, network: str | None, *, up: bool) -> None:
+        """Cut a node off a network, or off all of them, or bring it back. Between the two events it was surely off."""
+        if up:
+            self._node_event(name, "link up", network=network)
+        self._probe.call("link", node=name, network=network, up=up)
+        if not up:
+            self._node_event(name, "link down", network=network)
 
     def set_step(self, name: str) -> None:
         """Requests that finish from here on belong to this step."""
@@ -233,12 +260,12 @@ class Lab:
             self.sample(on=False)
             self._probe.call("trace_end")
         if self._folder.captures is not None:
-            self._end_capture()
+            self._end_capture(self._folder.captures.resolve())
         self._writer.write({"t": round(self.now(), 6), "ev": "end", "outcome": outcome, "detail": detail})
 
-    def _end_capture(self) -> None:
+    def _end_capture(self, folder: Path) -> None:
         with contextlib.suppress(EnvironmentFailure):  # the files are finished without the probe too
-            for text in self._probe.call("capture_end")["notes"]:
+            for text in self._probe.end_capture(folder):
                 self.note(text)
 
     def log(self, name: str) -> Path:
@@ -265,7 +292,7 @@ class Lab:
             return
         for key in ("t", "t0"):
             if isinstance(event.get(key), int | float):
-                event[key] = round(event[key] - self._zero, 6)
+                event[key] = round(event[key] - self._zero_of_nodes, 6)
         event.setdefault("t", round(self.now(), 6))
         event["node"] = name
         if event["ev"] == "request":

@@ -20,9 +20,9 @@ import pytest
 
 from orchestrator import resources
 from orchestrator.errors import EnvironmentFailure, NodeFailure, Place
-from orchestrator.interpreter import OWN_PYTHON
 from orchestrator.linux import descendants
-from orchestrator.runtimes import dockerengine, images
+from orchestrator.observe.client import ProbeClient
+from orchestrator.runtimes import dockerengine, dockerpids, images
 from orchestrator.runtimes.base import Exited, NodePlan
 from orchestrator.runtimes.docker import DockerRuntime
 from orchestrator.topology.model import Healthcheck, Node, Volume
@@ -222,17 +222,28 @@ def test_exec(runtime: DockerRuntime, plan: Callable[..., NodePlan]) -> None:
     until(lambda: "sleep" not in runtime.exec("a", programs, 30).output.split(), "the end of what took too long")
 
 
-def test_the_probe_can_enter(runtime: DockerRuntime, plan: Callable[..., NodePlan]) -> None:
-    runtime.start([plan("a")])
-    assert runtime.probe_command() == [*OWN_PYTHON, "orchestrator.observe.probe"]
+def test_a_process_of_ours_can_be_the_probe(
+    runtime: DockerRuntime, plan: Callable[..., NodePlan], tmp_path: Path
+) -> None:
+    node = runtime.start([plan("a")])["a"]
+    process = runtime.start_probe(tmp_path / "probe.log", capture=False)
+    assert process.here
+    probe = ProbeClient(process, tmp_path / "probe.log", lambda lines: None)
+    try:
+        probe.call("start", userns=None, zero=0.0, period=1.0)
+        probe.call("wire", networks=[], legs=[], pids={"a": node.pid}, sysctls={})
+    finally:
+        probe.close()
 
 
 def test_the_probe_cannot_enter_what_another_machine_runs(
-    client: APIClient, kind: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+    runtime: DockerRuntime, plan: Callable[..., NodePlan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "tcp://engine.invalid:2376")
-    with pytest.raises(EnvironmentFailure, match="must be root on the machine of the engine"):
-        DockerRuntime(client, kind).probe_command()
+    """As where a local socket leads to an engine elsewhere: the pids that it tells are not those of its containers."""
+    monkeypatch.setattr(dockerpids, "is_ours", lambda pid, container: False)
+    with pytest.raises(EnvironmentFailure, match="are no processes of this machine") as caught:
+        runtime.start([plan("a")])
+    assert "SIMCTL_PROBE=container" in (caught.value.hint or "")
 
 
 # -- signals and ends ------------------------------------------------------------------------------------------------

@@ -174,6 +174,7 @@ def resets(*trace: Event) -> list[Event]:
 
 def test_a_listeners_reset_is_told_by_who_received_it() -> None:
     assert resets(LISTENER, RECEIVED) == [RST | {"reason": "TCP_FLAGS"}]
+    assert resets(LISTENER | {"t": 0.1}, LISTENER, RECEIVED) == [RST | {"reason": "TCP_FLAGS"}], "not a stranger's"
 
 
 def test_a_reset_without_an_event_is_told_by_who_received_it() -> None:

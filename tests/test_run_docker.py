@@ -123,11 +123,11 @@ def test_auto_is_netns_when_an_image_is_missing(simctl: Simctl, tmp_path: Path) 
 def test_images_build_says_what_is_up_to_date(simctl: Simctl, tmp_path: Path) -> None:
     done = simctl("images", "build")
     assert done.returncode == 0, done.stderr
-    expected = [f"{reference}: up to date" for reference in images.references(kind_names()).values()]
+    expected = [f"{reference}: up to date" for reference in images.references([*kind_names(), images.PROBE]).values()]
     assert done.stdout.splitlines() == expected
     assert "building" not in done.stderr
     listed = simctl("images", "list")
-    assert listed.stdout.splitlines() == [f"simctl/{kind}: up to date" for kind in kind_names()]
+    assert listed.stdout.splitlines() == [f"simctl/{name}: up to date" for name in [*kind_names(), images.PROBE]]
     assert not contents(tmp_path)
 
 

@@ -17,15 +17,15 @@ def register(app: typer.Typer) -> None:
 
 @verb
 def build(
-    kinds: list[str] = typer.Argument(None, metavar="[KIND ...]", help="Which; all without."),
+    kinds: list[str] = typer.Argument(None, metavar="[KIND ...]", help="Which (`probe` is one); all without."),
     force: bool = typer.Option(False, "--force", help="Build again what is up to date."),
 ) -> None:
-    """Build the base image and the images of node kinds; what is up to date is left alone."""
+    """Build the base image, the images of node kinds and the probe's; what is up to date is left alone."""
     from orchestrator.runtimes.docker import connect
-    from orchestrator.runtimes.images import ensure_images, missing_images
-    from orchestrator.topology.kinds import kind, load_kinds
+    from orchestrator.runtimes.images import PROBE, ensure_images, missing_images
+    from orchestrator.topology.kinds import kind, kind_names
 
-    chosen = {name: kind(name) for name in kinds} if kinds else dict(load_kinds())
+    chosen = [name if name == PROBE else kind(name).kind for name in kinds or [*kind_names(), PROBE]]
     client = connect()
     there = set() if force else set(chosen) - {_kind_of(image) for image in missing_images(chosen, client=client)}
     for name, reference in ensure_images(chosen, progress=Progress(), client=client, force=force).items():
@@ -34,13 +34,13 @@ def build(
 
 @verb
 def list_() -> None:
-    """Say of each node kind whether its image is there and up to date."""
-    from orchestrator.runtimes.images import missing_images
-    from orchestrator.topology.kinds import load_kinds
+    """Say of each node kind, and of the probe, whether its image is there and up to date."""
+    from orchestrator.runtimes.images import PROBE, missing_images
+    from orchestrator.topology.kinds import kind_names
 
-    kinds = load_kinds()
-    missing = {_kind_of(image) for image in missing_images(kinds)}
-    for name in kinds:
+    names = [*kind_names(), PROBE]
+    missing = {_kind_of(image) for image in missing_images(names)}
+    for name in names:
         print(f"simctl/{name}: {'to be built' if name in missing else 'up to date'}")
 
 

@@ -197,12 +197,22 @@ def exec_(
     from orchestrator.runtimes.processes import nsenter
 
     record = registry.find(lab)
-    pid = int(registry.node_of(record, node)["pid"])
-    argv = [*nsenter(pid, user_namespace=record.rootless), *command[command[0] == "--" :]]
+    facts = registry.node_of(record, node)
+    words = command[command[0] == "--" :]
+    if not record.reachable:
+        sys.exit(_exec_by_engine(str(facts["container"]), words))
+    argv = [*nsenter(int(facts["pid"]), user_namespace=record.rootless), *words]
     # A lab is closed: there is no way from it to the user's proxy.
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     status = subprocess.run(argv, env=environment, check=False).returncode
     sys.exit(status if status >= 0 else 128 - status)
+
+
+def _exec_by_engine(container: str, command: list[str]) -> int:
+    from orchestrator.runtimes.docker import connect
+    from orchestrator.runtimes.dockerexec import exec_with_terminal
+
+    return exec_with_terminal(connect(), container, command)
 
 
 @verb
@@ -227,8 +237,8 @@ def clean() -> None:
     from orchestrator.labs import registry
 
     removed = [f"record of lab {name}" for name in registry.remove_dead()]
-    removed += _clean_traces()
-    removed += _clean_containers()
+    removed += _clean_containers()  # before their traces: a probe that is killed leaves one
+    removed += _clean_traces() + _clean_traces_of_engine()
     for what in removed:
         print(f"removed {what}")
     if not removed:
@@ -236,7 +246,7 @@ def clean() -> None:
 
 
 def _clean_traces() -> list[str]:
-    """In a process of its own, which may have to mount tracefs for itself. Only root can have left any."""
+    """In a process of its own, which may have to mount tracefs for itself. Here only root can have left any."""
     if os.geteuid() != 0:
         return []
     argv = [*OWN_PYTHON, "orchestrator.observe.tracefs"]
@@ -244,6 +254,24 @@ def _clean_traces() -> list[str]:
     if done.returncode != 0:
         tell(f"simctl: trace instances were not looked for: {done.stderr.strip().rpartition(chr(10))[2]}")
     return [f"trace instance {name}" for name in done.stdout.split()]
+
+
+def _clean_traces_of_engine() -> list[str]:
+    """Where the probe is a container: what probes that were killed left on the engine's machine."""
+    from orchestrator.runtimes.docker import connect, engine_answers
+
+    if not engine_answers()[0]:  # said already
+        return []
+    from orchestrator.runtimes.images import any_probe_image
+    from orchestrator.runtimes.probeplace import probe_place
+
+    client = connect()
+    image = any_probe_image(client)
+    if image is None or not probe_place(client).container:  # without an image, no container was ever a probe
+        return []
+    from orchestrator.engineprobe import ask_probe
+
+    return [f"trace instance {name}" for name in ask_probe(client, image, "leftovers")["removed"]]
 
 
 def _clean_containers() -> list[str]:

@@ -1,6 +1,6 @@
 """Which address each node gets, and which names it knows: decided before anything starts.
 
-`plan` is pure; the subnets come from a `SubnetClaim`, so that no two labs of a machine share an address.
+`plan` is pure; the subnets come from a `Claim`, so that no two labs of a machine share an address.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
+from typing import Protocol
 
 from orchestrator.errors import InputError
 from orchestrator.fabric.subnetclaim import SubnetClaim
@@ -15,7 +16,14 @@ from orchestrator.runtimes.base import Interface
 from orchestrator.topology.model import Topology
 from orchestrator.topology.subnets import room
 
-__all__ = ["AddressPlan", "SubnetClaim", "plan", "plan_addresses", "sizes"]
+__all__ = ["AddressPlan", "Claim", "SubnetClaim", "plan", "plan_addresses", "sizes"]
+
+
+class Claim(Protocol):
+    """Who knows which subnets are free, and keeps them for us: a SubnetClaim, or the probe where it is elsewhere."""
+
+    def claim(self, sizes: Mapping[str, int], fixed: Mapping[str, IPv4Network] | None = None) -> dict[str, IPv4Network]:
+        """As SubnetClaim.claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ def sizes(topology: Topology) -> dict[str, int]:
     return counts
 
 
-def plan_addresses(topology: Topology, claim: SubnetClaim) -> AddressPlan:
+def plan_addresses(topology: Topology, claim: Claim) -> AddressPlan:
     """Claims a subnet for each network and plans every address in them.
 
     Raises EnvironmentFailure when a subnet that the file fixes is in use, or none is left.

@@ -65,6 +65,7 @@ def _keep(task: Mapping[str, Any]) -> None:
                 "pid": lab.pids[node.name],
                 "kind": node.kind or node.image,
                 "addresses": [leg.address for leg in lab.plan.interfaces[node.name]],
+                **({"container": lab.containers[node.name]} if node.name in lab.containers else {}),
             }
             for node in topology.nodes
         }
@@ -78,6 +79,7 @@ def _keep(task: Mapping[str, Any]) -> None:
                 folder=str(folder),
                 nodes=nodes,
                 rootless=runtime.user_namespace is not None,
+                reachable=lab.here,
             )
         )
         _say({"up": nodes})

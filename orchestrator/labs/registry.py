@@ -50,8 +50,10 @@ class LabRecord:
     keeper_start: int
     folder: str
     nodes: Mapping[str, Mapping[str, Any]]
-    """Node -> {pid, kind, addresses}."""
+    """Node -> {pid, kind, addresses}; of a container also its id."""
     rootless: bool = False
+    reachable: bool = True
+    """Whether this user may enter the namespaces of the nodes; otherwise their engine has to do it."""
 
     @property
     def alive(self) -> bool:

@@ -1,34 +1,35 @@
-"""Our end of the probe: starts it, asks it, and passes its events on as they come."""
+"""Our end of the probe: asks it, and passes its events on as they come."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import EnvironmentFailure
+from orchestrator.errors import EnvironmentFailure, InputError
+from orchestrator.runtimes.base import ProbeProcess
 
 _ANSWER_TIMEOUT = 60.0
+_END_TIMEOUT = 5.0
+_LOOKS = 5
 
 
 class ProbeClient:
-    """One probe process. `on_lines` gets the raw event lines from a thread of ours."""
+    """One probe. `on_lines` gets the raw event lines from a thread of ours; `log` is where its standard error goes."""
 
-    def __init__(self, command: Sequence[str], log: Path, on_lines: Callable[[bytes], None]) -> None:
+    def __init__(self, process: ProbeProcess, log: Path, on_lines: Callable[[bytes], None]) -> None:
+        self._process = process
         self._log = log
         self._on_lines = on_lines
         self._answers: dict[int, dict[str, Any]] = {}
         self._changed = threading.Condition()
         self._next_id = 0
         self._ended = False
-        with log.open("ab") as log_file:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log_file, start_new_session=True
-            )
         self._reader = threading.Thread(target=self._read, name="probe-reader", daemon=True)
         self._reader.start()
 
@@ -36,7 +37,6 @@ class ProbeClient:
         """Ask, and wait for the answer. Raises EnvironmentFailure when the probe refuses, ends or hangs."""
         self._next_id += 1
         request_id = self._next_id
-        assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps({"id": request_id, "do": do, **fields}).encode() + b"\n")
             self._process.stdin.flush()
@@ -53,23 +53,57 @@ class ProbeClient:
         return answer
 
     @property
+    def here(self) -> bool:
+        """Whether it runs on this machine, beside us."""
+        return self._process.here
+
+    def clock_at(self, ours: float) -> float:
+        """What the probe's monotonic clock showed, s, when ours showed `ours`: the quickest of some looks."""
+        if self.here:
+            return ours
+        looks = []
+        for _ in range(_LOOKS):
+            before = time.monotonic()
+            theirs = self.call("clock")["now"]
+            after = time.monotonic()
+            looks.append((after - before, theirs - (before + after) / 2))
+        return float(ours + min(looks)[1])
+
+    def claim(self, sizes: Mapping[str, int], fixed: Mapping[str, IPv4Network] | None = None) -> dict[str, IPv4Network]:
+        """As SubnetClaim.claim, on the probe's machine and held by the probe. Before `start`."""
+        given = {name: str(subnet) for name, subnet in (fixed or {}).items()}
+        answer = self.call("claim", sizes=dict(sizes), fixed=given)
+        if "refused" in answer:
+            kind = InputError if answer["usage"] else EnvironmentFailure
+            raise kind(answer["refused"], hint=answer["hint"])
+        return {name: IPv4Network(subnet) for name, subnet in answer["subnets"].items()}
+
+    def start_capture(self, folder: Path) -> None:
+        """After `wire`: a file for each network, in `folder` once `end_capture` has returned."""
+        self.call("capture", folder=str(self._process.captures(folder)))
+
+    def end_capture(self, folder: Path) -> list[str]:
+        """Returns a line for each file, what is in it. Raises EnvironmentFailure; a line says what could not be had."""
+        notes: list[str] = self.call("capture_end")["notes"]
+        try:
+            self._process.bring_captures(folder)
+        except (EnvironmentFailure, OSError) as error:
+            return [*notes, f"capture: the files could not be written into {folder.name}: {error}"]
+        return notes
+
+    @property
     def alive(self) -> bool:
         return not self._ended
 
     def begin_close(self) -> None:
         """End the probe's input: it ends, and everything that it made in the kernel goes with it."""
-        assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
 
     def close(self) -> None:
         """Wait until the probe is gone."""
         self.begin_close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.end(_END_TIMEOUT)
         self._reader.join(timeout=5)
 
     def _lost(self, do: str) -> EnvironmentFailure:
@@ -77,7 +111,6 @@ class ProbeClient:
         return EnvironmentFailure(f"the probe ended while it was asked to {do}", detail=lines)
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
         try:
             for line in self._process.stdout:
                 if line.startswith(b'{"re":'):

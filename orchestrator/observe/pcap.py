@@ -4,9 +4,9 @@ Each frame is taken once: when it enters the fabric, at the far end of the leg o
 interface of a frame names its sender, and its time is the kernel's for that moment. The kernel puts frames into shared
 memory; a child of the probe writes them to the files, so neither a burst nor a slow disk holds up the sampling.
 
-The probe's side writes the files itself, into a folder that it is told: right as long as the probe runs on the machine
-that has the run's folder. Frames that the kernel had to drop are counted. A file that cannot be written any further
-ends after its last whole block, and the run goes on.
+The probe's side writes the files itself, into a folder that it is told: the run's own, or, in a container, one of the
+container's, from which simctl copies them. Frames that the kernel had to drop are counted. A file that cannot be
+written any further ends after its last whole block, and the run goes on.
 """
 
 from __future__ import annotations

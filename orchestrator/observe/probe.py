@@ -4,14 +4,22 @@
 output, one JSON object a line. It samples by itself between requests. It ends when its input ends, and all that it made
 in the kernel lives in its own namespaces, so nothing is left however it ends.
 
+In a container (`--container`) it shares the pids of the engine's machine, and reaches what else belongs to that machine
+through engineside.py.
+
 | do | fields | answer |
 |---|---|---|
+| `clock` | | now: this process's monotonic clock, s |
+| `claim` | sizes, fixed (as SubnetClaim.claim) | in a container, before `start`: subnets, or refused, hint, usage |
+| `leftovers` | | removed: trace instances whose owner was gone |
+| `abilities` | | outcome: as kernelprobe.try_lab has it |
 | `start` | userns (pid or null), zero (monotonic s that is t = 0), period (s) | |
 | `trace` | addresses {address: node}, unprivileged (in a user namespace) | untraced: why there is none, or null |
 | `trace_end` | | its events are emitted before the answer |
 | `wire` | networks [name], legs [{node, name, network, address, prefix}], pids {node: pid}, sysctls | |
 | `capture` | folder | after `wire`: a file for each network |
 | `capture_end` | | notes: a line for each file, what is in it |
+| `link` | node, network (name or null for all), up | after `wire` |
 | `listening` | node | ports |
 | `sample` | on | |
 | `mark` | texts (also run ss and netstat) | t, texts {node: {tool: text}} |
@@ -27,35 +35,39 @@ import json
 import os
 import select
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.linux import CLONE_NEWNET, CLONE_NEWUSER, die_with_parent, setns, unshare
+from orchestrator.linux import CLONE_NEWNET, CLONE_NEWUSER, die_with_parent, keep_freed_memory, setns, unshare
+from orchestrator.observe.pace import until_next
 from orchestrator.observe.sampler import Sampler
 from orchestrator.observe.sstext import Place, socket_texts
 from orchestrator.recording.events import Event
 
 if TYPE_CHECKING:
+    from orchestrator.fabric.link import Links
+    from orchestrator.observe.engineside import EngineSide
     from orchestrator.observe.pcap import Capture
     from orchestrator.observe.trace import Tracer
 
 Message = dict[str, Any]
 
-_BUSY_SHARE = 0.25
-"""The most of one core that sampling may take: with huge tables the period grows, and the recording shows it."""
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Probe:
-    """State of the process; `handle` does one request."""
+    """State of the process; `handle` does one request. `engine`: for a probe in a container."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: EngineSide | None = None) -> None:
+        self._engine = engine
         self._zero = 0.0
         self._period = 0.05
         self._sampler: Sampler | None = None
         self._fabric: Any = None
+        self._links: Links | None = None
         self._tracer: Tracer | None = None
         self._capture: Capture | None = None
         self._sampling = False
@@ -72,8 +84,13 @@ class Probe:
 
     def handle(self, request: Message) -> Message:
         handlers: dict[str, Callable[[Message], Message]] = {
+            "clock": lambda message: {"now": time.monotonic()},
+            "claim": self._claim,
+            "leftovers": self._leftovers,
+            "abilities": self._abilities,
             "start": self._start,
             "wire": self._wire,
+            "link": self._link,
             "listening": lambda message: {"ports": self.sampler.listening(message["node"])},
             "trace": self._trace,
             "trace_end": self._trace_end,
@@ -81,7 +98,7 @@ class Probe:
             "capture_end": self._end_capture,
             "sample": self._sample,
             "mark": self._mark,
-            "tables": lambda message: {"rows": [asdict(row) for row in self._rows(message["node"])]},
+            "tables": lambda message: {"rows": [row._asdict() for row in self._rows(message["node"])]},
         }
         return handlers[request["do"]](request)
 
@@ -94,13 +111,34 @@ class Probe:
             self._tick()
 
     def _tick(self, *, moment: bool = False) -> float:
-        begun = time.monotonic()
+        begun, before = time.monotonic(), time.process_time()
         t = self.sampler.tick(moment=moment)
-        took = time.monotonic() - begun
+        took, traced = time.monotonic() - begun, self._tracer is not None
         if self._tracer is not None:
             self._tracer.take()
-        self._due = begun + max(self._period, took / _BUSY_SHARE)
+        cpu = time.process_time() - before
+        self._due = begun + until_next(self._period, took, cpu, nodes=len(self.sampler.nodes), traced=traced)
         return t
+
+    def _claim(self, message: Message) -> Message:
+        assert self._engine is not None
+        return self._engine.claim(message["sizes"], message["fixed"])
+
+    def _leftovers(self, message: Message) -> Message:
+        from orchestrator.observe.tracefs import remove_leftovers
+
+        return {"removed": remove_leftovers(self._records)}
+
+    def _abilities(self, message: Message) -> Message:
+        from orchestrator.kernelprobe import try_lab
+
+        return {"outcome": try_lab(user_namespace=False).outcome()}
+
+    @property
+    def _records(self) -> Path:
+        from orchestrator.observe.tracefs import RECORDS
+
+        return RECORDS if self._engine is None else self._engine.path(RECORDS)
 
     def _start(self, message: Message) -> Message:
         self._zero, self._period = message["zero"], message["period"]
@@ -126,6 +164,14 @@ class Probe:
         self._fabric.add_legs(legs, self.sampler.namespaces(), message["sysctls"])
         return {}
 
+    def _link(self, message: Message) -> Message:
+        from orchestrator.fabric.link import Links
+
+        if self._links is None:
+            self._links = Links(self._fabric, self.sampler.namespaces(), self.sampler.home)
+        self._links.set(message["node"], message["network"], up=message["up"])
+        return {}
+
     def _trace(self, message: Message) -> Message:
         """Tracing is the machine's own: not for the root of a user namespace, and not on every kernel."""
         from orchestrator.observe.trace import Tracer
@@ -135,8 +181,8 @@ class Probe:
             return {"untraced": "it needs root"}
         nodes = message["addresses"]
         try:
-            remove_leftovers()
-            self._tracer = Tracer(nodes.get, self._zero)
+            remove_leftovers(self._records)
+            self._tracer = Tracer(nodes.get, self._zero, self._records)
         except OSError as error:
             return {"untraced": error.strerror or str(error)}
         return {"untraced": None}
@@ -152,7 +198,9 @@ class Probe:
     def _start_capture(self, message: Message) -> Message:
         from orchestrator.observe.pcap import Capture
 
-        self._capture = Capture(Path(message["folder"]), self._fabric.ports, self._zero)
+        folder = Path(message["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        self._capture = Capture(folder, self._fabric.ports, self._zero)
         return {}
 
     def _end_capture(self, message: Message) -> Message:
@@ -183,7 +231,7 @@ class Probe:
 
 
 def _emit(events: Iterable[Event]) -> None:
-    _write("".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events))
+    _write("".join([f"{_encode(event)}\n" for event in events]))
 
 
 def _write(text: str) -> None:
@@ -204,8 +252,15 @@ def _answer(probe: Probe, line: bytes) -> None:
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
-    die_with_parent(signal.SIGTERM)  # not SIGKILL: the trace instance has to be removed
-    probe = Probe()
+    keep_freed_memory()
+    engine = None
+    if "--container" in sys.argv:  # its parent is the engine, and the end of its input is all that it waits for
+        from orchestrator.observe.engineside import EngineSide
+
+        engine = EngineSide()
+    else:
+        die_with_parent(signal.SIGTERM)  # not SIGKILL: the trace instance has to be removed
+    probe = Probe(engine)
     try:
         _serve(probe)
     finally:

@@ -12,7 +12,7 @@ for its kernel address (addresses are used again: a change to CLOSED ends what `
 | `rst_received` | node, a, local, peer, sk |
 | `retransmit` | node, a, local, peer, state |
 | `minisocket` | what (`born`, `rearmed`, `expired`), node, a (the full socket that it was), local, peer |
-| `traced` | lost: events that the ring had no room for; counts: how many of each |
+| `traced` | lost: events that the ring had no room for; counts: how many of each; loopback: see conservation.py |
 
 A minisocket has no events of its own. Its timer has: `timer_start` with tw_timer_handler, and the same CPU reports the
 full socket's CLOSE next (net/ipv4/tcp_minisocks.c, tcp_time_wait).
@@ -22,9 +22,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from orchestrator.observe.traceevents import Decoder
-from orchestrator.observe.tracefs import Instance
+from orchestrator.observe.tracefs import RECORDS, Instance
 from orchestrator.recording.events import Event
 
 _PAGE = 1 << 16
@@ -33,8 +34,8 @@ _PAGE = 1 << 16
 class Tracer:
     """Collects raw pages of a private instance; `decode` turns them into event lines."""
 
-    def __init__(self, node_of: Callable[[str], str | None], clock_zero: float) -> None:
-        self._instance = Instance.create()
+    def __init__(self, node_of: Callable[[str], str | None], clock_zero: float, records: Path = RECORDS) -> None:
+        self._instance = Instance.create(records)
         try:
             self._pipes = self._instance.raw_pipes()
             formats = self._instance.formats()
@@ -68,7 +69,8 @@ class Tracer:
         for event in events:
             counts[event["ev"]] = counts.get(event["ev"], 0) + 1
         last = events[-1]["t"] if events else 0.0
-        return [*events, {"t": last, "ev": "traced", "lost": lost, "counts": counts}]
+        loopback = dict(self._decoder.loopback)
+        return [*events, {"t": last, "ev": "traced", "lost": lost, "counts": counts, "loopback": loopback}]
 
     def close(self) -> None:
         """Close the pipes and remove the instance. Safe to call twice."""

@@ -7,6 +7,8 @@ down before it is made (`recorded`), and the next run or `simctl clean` removes 
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +17,14 @@ from orchestrator.linux import CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, process_s
 
 TRACEFS = Path("/sys/kernel/tracing")
 RECORDS = Path("/run/simctl/trace")
+"""On the machine whose kernel has the instances: a probe in a container reaches it through engineside.py."""
 
 EVENTS = {
     "sock/inet_sock_set_state": "protocol == 6",  # MPTCP and SCTP share the event
     "tcp/tcp_send_reset": None,
     "tcp/tcp_receive_reset": None,
     "tcp/tcp_retransmit_skb": None,
+    "tcp/tcp_retransmit_synack": None,
     "tcp/tcp_destroy_sock": None,
     "timer/timer_start": "function.function == tw_timer_handler",
     "timer/timer_expire_entry": "function.function == tw_timer_handler",
@@ -39,12 +43,12 @@ class Instance:
         self._record = record
 
     @classmethod
-    def create(cls) -> Instance:
+    def create(cls, records: Path = RECORDS) -> Instance:
         """Mount tracefs where only this process sees it, if need be, and make the instance. Raises OSError."""
         root = _mounted()
         name = f"simctl-{os.getpid()}-{process_start_time(os.getpid())}"
-        RECORDS.mkdir(parents=True, exist_ok=True)
-        instance = cls(root / "instances" / name, RECORDS / name)
+        records.mkdir(parents=True, exist_ok=True)
+        instance = cls(root / "instances" / name, records / name)
         instance._record.touch()
         try:
             instance.path.mkdir()
@@ -60,8 +64,17 @@ class Instance:
         for event, condition in EVENTS.items():
             folder = f"events/{event}"
             if condition:
-                self._write(f"{folder}/filter", condition)
+                self._filter(f"{folder}/filter", condition)
             self._write(f"{folder}/enable", "1")
+
+    def _filter(self, name: str, condition: str) -> None:
+        try:
+            self._write(name, condition)
+        except OSError as error:
+            field, by_symbol, symbol = condition.partition(".function == ")
+            if error.errno != errno.EINVAL or not by_symbol:
+                raise
+            self._write(name, f"{field} == {symbol_address(symbol):#x}")  # before Linux 6.4 filters know no symbols
 
     def formats(self) -> Mapping[str, str]:
         """Event -> the text of its `format` file."""
@@ -95,6 +108,17 @@ class Instance:
         (self.path / name).write_text(value)
 
 
+@functools.cache
+def symbol_address(name: str) -> int:
+    """Where the kernel has a function. Raises OSError when it does not say."""
+    with Path("/proc/kallsyms").open() as symbols:
+        for line in symbols:
+            address, _, found, *_ = line.split()
+            if found == name and int(address, 16):
+                return int(address, 16)
+    raise OSError(errno.ENOENT, f"the kernel does not tell where {name} is")
+
+
 def _mounted() -> Path:
     if not (TRACEFS / "instances").is_dir():
         unshare(CLONE_NEWNS)
@@ -103,13 +127,13 @@ def _mounted() -> Path:
     return TRACEFS
 
 
-def remove_leftovers() -> list[str]:
+def remove_leftovers(records: Path = RECORDS) -> list[str]:
     """Remove the instances of processes that were killed; returns their names. Raises OSError.
 
     May move this process into a mount namespace of its own: for the probe, or for `python -m` this file.
     """
     removed: list[str] = []
-    for record in sorted(RECORDS.glob("*")) if RECORDS.is_dir() else []:
+    for record in sorted(records.glob("*")) if records.is_dir() else []:
         _, pid, start = record.name.split("-")
         if process_start_time(int(pid)) == int(start):
             continue

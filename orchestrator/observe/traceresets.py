@@ -12,6 +12,7 @@ the end whether all were found (recording/conservation.py): one that nobody rece
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 
@@ -35,7 +36,7 @@ def complete_resets(events: Sequence[Event], node_of: Callable[[str], str | None
     `rst` events that nobody can complete are left out. `node_of`: address -> node.
     """
     sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
-    listeners: dict[str, deque[Event]] = defaultdict(deque)
+    listeners: dict[str, list[Event]] = defaultdict(list)
     found: list[Event] = []
     for event in events:
         if event["ev"] != "rst":
@@ -52,16 +53,17 @@ def complete_resets(events: Sequence[Event], node_of: Callable[[str], str | None
         sender = node_of(event["peer"].rpartition(":")[0])
         if not told and sender is not None:
             found.append(_sent(event, sender, listeners[_port(event["peer"])]))
-    found.sort(key=lambda event: float(event["t"]))
+    found.sort(key=_time)
     return found
 
 
-def _sent(received: Event, sender: str, listeners: deque[Event]) -> Event:
-    """The RST that must have been sent for this one to be received."""
+def _sent(received: Event, sender: str, listeners: Sequence[Event]) -> Event:
+    """The RST that must have been sent for this one to be received: of listeners' RSTs, the last one before it."""
     t = float(received["t"])
-    while listeners and t - float(listeners[0]["t"]) > _UNDER_WAY:
-        listeners.popleft()
-    known = listeners.popleft() if listeners else None
+    position = bisect_right(listeners, t, key=_time)
+    known = listeners[position - 1] if position else None
+    if known is not None and t - _time(known) > _UNDER_WAY:
+        known = None
     return {
         "t": t if known is None else known["t"],
         "ev": "rst",
@@ -81,6 +83,10 @@ def _take(times: deque[float], t: float) -> bool:
         times.popleft()
         return True
     return False
+
+
+def _time(event: Event) -> float:
+    return float(event["t"])
 
 
 def _port(address: str) -> str:

@@ -76,6 +76,23 @@ class ExecResult:
     """Standard output and error together, decoded with replacement."""
 
 
+class ProbeProcess(Protocol):
+    """The probe, started. It ends when `stdin` is closed. `here`: on this machine, with our clock and our files."""
+
+    here: bool
+    stdin: BinaryIO
+    stdout: BinaryIO
+
+    def captures(self, folder: Path) -> Path:
+        """Where the probe writes the captures that shall be in `folder`."""
+
+    def bring_captures(self, folder: Path) -> None:
+        """Once they are whole: have them in `folder`. Raises EnvironmentFailure, OSError."""
+
+    def end(self, timeout: float) -> None:
+        """Give it `timeout` seconds to end by itself, then end it; nothing of it is left."""
+
+
 class Runtime(Protocol):
     """Where nodes live. One instance serves one lab; `stop` is safe at any time and more than once."""
 
@@ -88,8 +105,11 @@ class Runtime(Protocol):
     def start(self, plans: Sequence[NodePlan]) -> dict[str, StartedNode]:
         """Bring all namespaces up, in parallel. Programs wait for `go`. Raises EnvironmentFailure."""
 
-    def probe_command(self) -> list[str]:
-        """The argument vector that starts the probe where it can enter the nodes' namespaces."""
+    def start_probe(self, log: Path, *, capture: bool) -> ProbeProcess:
+        """Start the probe where it can enter the nodes' namespaces; `capture`: it shall be able to take packets.
+
+        `log` gets its standard error. Raises EnvironmentFailure.
+        """
 
     def healthy(self, name: str) -> bool:
         """Whether a foreign image's health check passes; True when it has none."""

@@ -128,7 +128,7 @@ def _check_tools() -> None:
 @contextmanager
 def _bootstrapped(root: Path, architecture: str, progress: Callable[[str], None]) -> Iterator[Path]:
     """A minimal Debian in a folder, which is gone afterwards, whatever happens."""
-    mirror = plain_mirror(_apt_sources())
+    mirror = apt_mirror()
     progress(f"{RELEASE}: debootstrap from {mirror} (about half a minute)")
     began = time.monotonic()
     shutil.rmtree(root, ignore_errors=True)  # of a simctl that was killed
@@ -188,6 +188,11 @@ def _import(client: APIClient, root: Path, tag: str, progress: Callable[[str], N
 
 
 # -- the package archive ---------------------------------------------------------------------------------------------
+
+
+def apt_mirror() -> str:
+    """The package archive that this machine uses."""
+    return plain_mirror(_apt_sources())
 
 
 def plain_mirror(sources: Iterable[str]) -> str:

@@ -11,15 +11,14 @@ end with its input stays, and is found by its label (dockerengine.leftovers).
 
 A foreign image (one that is no node kind) has no init of ours and so no `go`: its program starts at once and is wired
 some milliseconds later.
+
+Where simctl is not root on the engine's machine (probeplace.py), the probe is a container beside the nodes, and
+processes are reached through it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
-import signal as signals
-import socket
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -28,15 +27,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EnvironmentFailure, NodeFailure
-from orchestrator.interpreter import OWN_PYTHON
-from orchestrator.linux import descendants
-from orchestrator.runtimes import dockerengine
-from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
+from orchestrator.runtimes import dockerengine, dockerpids
+from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, ProbeProcess, StartedNode
 from orchestrator.runtimes.dockerengine import check, clean, connect, engine_answers, leftovers
 from orchestrator.runtimes.dockerevents import Deaths
-from orchestrator.runtimes.dockersettings import container_settings
-from orchestrator.runtimes.dockerstreams import NodeStreams
-from orchestrator.runtimes.processes import TIMED_OUT, signal_program
+from orchestrator.runtimes.dockersettings import container_settings, hosts_archive
+from orchestrator.runtimes.dockerstreams import NodeStreams, attach
+from orchestrator.runtimes.localprobe import LocalProbe
+from orchestrator.runtimes.probecontainer import ProbeContainer, start_probe
+from orchestrator.runtimes.processes import TIMED_OUT
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -64,12 +63,17 @@ class DockerRuntime:
     """One lab of containers. `images` maps node kinds to image references, as images.ensure_images returns them.
 
     `run` stands in labels and in container names, so it must be unique; without one, the runtime makes one up.
+    `probe_image`: the image of the probe, where that has to be a container; None where it is a process of ours.
     """
 
     name = "docker"
 
-    def __init__(self, client: APIClient, images: Mapping[str, str], *, run: str | None = None) -> None:
+    def __init__(
+        self, client: APIClient, images: Mapping[str, str], *, run: str | None = None, probe_image: str | None = None
+    ) -> None:
         self._run = run or secrets.token_hex(6)
+        self._probe_image = probe_image
+        self._probe: ProbeContainer | None = None
         self._client = client
         self._images = images
         self._lock = threading.Lock()
@@ -104,14 +108,16 @@ class DockerRuntime:
         node = plan.node
         with dockerengine.engine_errors(f"cannot start the container of node {node.name}"):
             container = self._create(plan)
-            connection = self._attach(container.id)
+            if self._probe_image is not None:  # the engine may not see our files
+                self._client.put_archive(container.id, "/", hosts_archive(plan))
+            connection = attach(self._client, container.id)
             container.streams = NodeStreams(connection, plan.log, output_to_log=node.kind is None)
             self._client.start(container.id)
         container.pid = self._first_pid(container)
-        if not _is_ours(container.pid, container.id):
+        if self._probe_image is None and not dockerpids.is_ours(container.pid, container.id):
             assert self._deaths is not None
             died = self._deaths.wait(container.id, timeout=1.0)
-            raise self._died_at_start(container) if died else dockerengine.not_root_here()
+            raise self._died_at_start(container) if died else dockerengine.not_this_machine()
         detail = {"container": container.id[:12], "image": self._image(plan)}
         return StartedNode(node.name, container.pid, container.streams.stdin, container.streams.stdout, detail)
 
@@ -119,7 +125,9 @@ class DockerRuntime:
         """Create a container and record it in one step that `stop` cannot fall into."""
         from docker.errors import ImageNotFound
 
-        settings = container_settings(self._client, plan, run=self._run, image=self._image(plan))
+        settings = container_settings(
+            self._client, plan, run=self._run, image=self._image(plan), mount_hosts=self._probe_image is None
+        )
         try:
             container = _Container(self._client.create_container(**settings)["Id"], plan)
         except ImageNotFound:
@@ -134,15 +142,6 @@ class DockerRuntime:
     def _image(self, plan: NodePlan) -> str:
         kind = plan.node.kind
         return plan.node.image if kind is None else self._images[kind]
-
-    def _attach(self, container: str) -> socket.socket:
-        """Before the start, so that nothing of what the node says is lost."""
-        wanted = {"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1}
-        wrapped: Any = self._client.attach_socket(container, wanted)
-        connection: socket.socket = wrapped._sock.dup()  # ours to shut down and close; the library's copy goes with it
-        wrapped._response.close()
-        wrapped.close()
-        return connection
 
     def _first_pid(self, container: _Container) -> int:
         from docker.errors import NotFound
@@ -170,11 +169,23 @@ class DockerRuntime:
 
     # -- use -------------------------------------------------------------------------------------------------------
 
-    def probe_command(self) -> list[str]:
-        """As Runtime.probe_command. Raises EnvironmentFailure where the probe could not enter containers."""
-        if os.geteuid() != 0 or dockerengine.local_socket() is None:
-            raise dockerengine.not_root_here()
-        return [*OWN_PYTHON, "orchestrator.observe.probe"]
+    def start_probe(self, log: Path, *, capture: bool) -> ProbeProcess:
+        """As Runtime.start_probe."""
+        if self._probe_image is None:
+            return LocalProbe(log)
+        self._probe = start_probe(self._client, self._probe_image, self._run, log, capture=capture)
+        return self._probe
+
+    def _with_pids(self, *arguments: str) -> None:
+        """Do what dockerpids.main does, where the pids of nodes mean something. Raises EnvironmentFailure."""
+        if self._probe_image is None:
+            dockerpids.main(list(arguments))
+            return
+        if self._probe is None:
+            raise EnvironmentFailure("the processes of nodes cannot be reached: the probe does not run")
+        done = self._probe.run(["python3", "-P", "-m", "orchestrator.runtimes.dockerpids", *arguments])
+        if done.status != 0:
+            raise EnvironmentFailure(f"cannot {arguments[0]} the processes of a node: {done.output.strip()}")
 
     def healthy(self, name: str) -> bool:
         from docker.errors import NotFound
@@ -190,16 +201,8 @@ class DockerRuntime:
     def signal(self, name: str, signal: int) -> None:
         """As Runtime.signal. A foreign image's first process is its program, and gets the signal like the rest."""
         container = self._containers[name]
-        if not _is_ours(container.pid, container.id):
-            return
-        if container.plan.node.kind is not None:
-            signal_program(container.pid, signal)
-            return
-        # SIGTERM goes to the first process alone, as `docker stop` sends it.
-        others = [] if signal == signals.SIGTERM else descendants(container.pid)
-        for pid in [container.pid, *others]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal)
+        how = "program" if container.plan.node.kind is None else "init"
+        self._with_pids("signal", str(container.pid), container.id, str(int(signal)), how)
 
     def exited(self, name: str) -> Exited | None:
         """How the container ended. A node kind's init outlives its program, and reports that end on its output."""
@@ -209,7 +212,16 @@ class DockerRuntime:
         # The output ends a moment before the engine tells of the death: whoever saw the one may ask for the other.
         ended = container.streams.wait_ended(timeout=0)
         known = self._deaths.wait(container.id, timeout=2.0 if ended else 0)
-        return known or (Exited() if ended and not _is_ours(container.pid, container.id) else None)
+        return known or (Exited() if ended and not self._runs(container) else None)
+
+    def _runs(self, container: _Container) -> bool:
+        from docker.errors import NotFound
+
+        with dockerengine.engine_errors(f"cannot inspect node {container.plan.node.name}"):
+            try:
+                return bool(self._client.inspect_container(container.id)["State"]["Running"])
+            except NotFound:
+                return False
 
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
         """As Runtime.exec. Status 124: it took longer than `timeout`, and was ended."""
@@ -233,7 +245,7 @@ class DockerRuntime:
         with dockerengine.engine_errors(what):
             state: dict[str, Any] = self._client.exec_inspect(exec_id)
             if timed_out:
-                _kill_tree(state["Pid"])
+                self._with_pids("kill", str(state["Pid"]))
                 reader.join(timeout=5)
             if errors:
                 raise errors[0]
@@ -274,18 +286,3 @@ class DockerRuntime:
                 container.streams.close()
             with self._lock:
                 del self._containers[container.plan.node.name]
-
-
-def _is_ours(pid: int, container: str) -> bool:
-    """Whether that pid is, on this machine, a process of that container: its control group is named after it."""
-    try:
-        return pid != 0 and container in Path(f"/proc/{pid}/cgroup").read_text()
-    except OSError:
-        return False
-
-
-def _kill_tree(pid: int) -> None:
-    if pid:
-        for each in [*descendants(pid), pid]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(each, signals.SIGKILL)

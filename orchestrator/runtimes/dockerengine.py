@@ -124,8 +124,6 @@ def check(client: APIClient, nodes: Iterable[Node]) -> None:
     """Refuse what cannot be done with this engine, before anything starts. Raises EnvironmentFailure."""
     from docker.errors import ImageNotFound
 
-    if os.geteuid() != 0 or local_socket() is None:
-        raise not_root_here()
     for node in nodes:
         if node.kind is None:
             with engine_errors(f"cannot look for the image {node.image}"):
@@ -136,11 +134,10 @@ def check(client: APIClient, nodes: Iterable[Node]) -> None:
                     raise no_image(node, node.image) from None
 
 
-def not_root_here() -> EnvironmentFailure:
+def not_this_machine() -> EnvironmentFailure:
     return EnvironmentFailure(
-        f"the docker runtime must be root on the machine of the engine (it is at {address()}): "
-        "the probe enters the containers' namespaces",
-        hint="use sudo, or --runtime netns",
+        f"the containers of the engine at {address()} are no processes of this machine: the probe cannot enter them",
+        hint="SIMCTL_PROBE=container makes the probe one of the engine's containers",
     )
 
 
@@ -153,12 +150,12 @@ def no_image(node: Node, image: str) -> EnvironmentFailure:
 # -- whose container is it -------------------------------------------------------------------------------------------
 
 
-def labels(run: str, node: str) -> dict[str, str]:
-    """The labels of a container that this process starts: its run, its node, and who answers for it."""
+def labels(run: str, node: str | None) -> dict[str, str]:
+    """The labels of a container that this process starts: its run, its node (the probe is none), who answers for it."""
     pid = os.getpid()
     return {
         RUN_LABEL: run,
-        NODE_LABEL: node,
+        **({} if node is None else {NODE_LABEL: node}),
         _STARTER_LABEL: f"{pid} {process_start_time(pid)}",
         _MACHINE_LABEL: _machine(),
         "simctl.version": __version__,
@@ -174,7 +171,21 @@ def starter_is_dead(container_labels: Mapping[str, str]) -> bool:
     if container_labels.get(_MACHINE_LABEL) != _machine():
         return False
     pid, _, start = container_labels.get(_STARTER_LABEL, "").partition(" ")
-    return pid.isdigit() and start.isdigit() and process_start_time(int(pid)) != int(start)
+    return pid.isdigit() and start.isdigit() and _is_dead(int(pid), int(start))
+
+
+def _is_dead(pid: int, start: int) -> bool:
+    """A machine can hide the processes of other users in /proc (proc(5), hidepid), but not that there is one."""
+    seen = process_start_time(pid)
+    if seen is not None:
+        return seen != start
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return process_start_time(pid) != start  # it was born in between
 
 
 def _machine() -> str:
@@ -188,10 +199,12 @@ class Leftover:
 
     id: str
     run: str
-    node: str
+    node: str | None
+    """None: it was the probe."""
 
     def __str__(self) -> str:
-        return f"container {self.id[:12]} (node {self.node} of run {self.run})"
+        what = "the probe" if self.node is None else f"node {self.node}"
+        return f"container {self.id[:12]} ({what} of run {self.run})"
 
 
 def leftovers(client: APIClient) -> list[Leftover]:
@@ -199,7 +212,7 @@ def leftovers(client: APIClient) -> list[Leftover]:
     with engine_errors("cannot list containers"):
         found: list[dict[str, Any]] = client.containers(all=True, filters={"label": RUN_LABEL})
     return [
-        Leftover(item["Id"], item["Labels"][RUN_LABEL], item["Labels"].get(NODE_LABEL, "?"))
+        Leftover(item["Id"], item["Labels"][RUN_LABEL], item["Labels"].get(NODE_LABEL))
         for item in found
         if starter_is_dead(item["Labels"])
     ]

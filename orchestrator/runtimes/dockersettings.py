@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +20,18 @@ _INIT = ("python3", "/simctl/base/init.py")
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_.-]")
 
 
-def container_settings(client: APIClient, plan: NodePlan, *, run: str, image: str) -> dict[str, Any]:
-    """The arguments of `APIClient.create_container`. Writes the node's /etc/hosts beside its log, to be mounted.
+def container_settings(
+    client: APIClient, plan: NodePlan, *, run: str, image: str, mount_hosts: bool = True
+) -> dict[str, Any]:
+    """The arguments of `APIClient.create_container`.
 
+    `mount_hosts`: the node's /etc/hosts is written beside its log and mounted; otherwise `hosts_archive` brings it.
     Kernel settings (`sysctls`) are not here: the fabric applies them, once the interfaces that they may name exist.
     """
     from docker.types import LogConfig
 
     node = plan.node
+    hosts = [f"{_write_hosts(plan)}:/etc/hosts:ro,z"] if mount_hosts else []
     settings: dict[str, Any] = {
         "image": image,
         "name": _NOT_IN_NAMES.sub("-", f"simctl-{run}-{node.name}"),
@@ -38,7 +44,7 @@ def container_settings(client: APIClient, plan: NodePlan, *, run: str, image: st
         "host_config": client.create_host_config(
             network_mode="none",
             auto_remove=True,
-            binds=[f"{_write_hosts(plan)}:/etc/hosts:ro,z", *(_bind(volume) for volume in node.volumes)],
+            binds=[*hosts, *(_bind(volume) for volume in node.volumes)],
             cap_add=list(node.cap_add),
             security_opt=["no-new-privileges"],
             log_config=LogConfig(type="none"),
@@ -61,6 +67,18 @@ def _write_hosts(plan: NodePlan) -> Path:
     path.write_text(plan.hosts_file)
     path.chmod(0o644)  # readable for whatever user the image runs as
     return path
+
+
+def hosts_archive(plan: NodePlan) -> bytes:
+    """The node's /etc/hosts as an archive to be unpacked at `/`, for an engine that may not see our files."""
+    content = plan.hosts_file.encode()
+    entry = tarfile.TarInfo("etc/hosts")
+    entry.size = len(content)
+    entry.mode = 0o644
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 def _bind(volume: Volume) -> str:

@@ -15,10 +15,36 @@ import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from orchestrator.errors import EnvironmentFailure
+
+if TYPE_CHECKING:
+    from docker import APIClient
 
 _HEADER = struct.Struct(">BxxxL")
 _STDOUT = 1
+
+
+def attach(client: APIClient, container: str) -> socket.socket:
+    """A connection to a container's streams: before its start, so that nothing of what it says is lost.
+
+    Raises EnvironmentFailure for an engine behind TLS or the library's own ssh: one half of such a connection cannot
+    be closed, and that is how a node's input ends.
+    """
+    wanted = {"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1}
+    wrapped: Any = client.attach_socket(container, wanted)
+    plain = getattr(wrapped, "_sock", None)
+    if type(plain) is not socket.socket:
+        raise EnvironmentFailure(
+            "containers cannot be spoken to through TLS or ssh://",
+            hint="forward the engine's socket: ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock HOST, "
+            "then DOCKER_HOST=unix:///tmp/engine.sock",
+        )
+    connection = plain.dup()  # ours to shut down and close; the library's copy goes with it
+    wrapped._response.close()
+    wrapped.close()
+    return connection
 
 
 def frames(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:

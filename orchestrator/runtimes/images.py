@@ -3,6 +3,7 @@
     simctl/debian:bookworm-ARCH   debian:bookworm-slim, or our own (debian.py)
     simctl/base:HASH              nodes/base on that
     simctl/KIND:HASH              nodes/KIND on simctl/base
+    simctl/probe:HASH             nodes/probe and what the probe imports of simctl, on simctl/base
 
 HASH is of everything that goes in: the folder and, for a kind, the base's hash. So an image is built again exactly when
 its sources changed, and two checkouts on one machine do not take each other's. `:latest` is the one built last, for
@@ -21,9 +22,9 @@ import queue
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ from orchestrator import resources
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.runtimes import debian
 from orchestrator.runtimes.dockerengine import connect, engine_errors
+from orchestrator.runtimes.probesources import probe_sources
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 CONTENT_LABEL = "simctl.content"
+PROBE = "probe"
+"""No node kind, but named like one here: the image of the probe (probecontainer.py)."""
 _BASE = "base"
 _AT_A_TIME = 2
 """Builds at a time. Most of a build is apt, which waits for the network as much as for a processor."""
@@ -50,11 +54,15 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that can be built: the folder of its Dockerfile, and the hash of all that goes in."""
+    """An image that can be built: the folder of its Dockerfile, and the hash of all that goes in.
+
+    `added`: what goes in beside the folder, name -> file.
+    """
 
     name: str
     folder: Path
     content: str
+    added: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def repository(self) -> str:
@@ -77,7 +85,8 @@ def kind_images(kinds: Iterable[str], nodes: Path = resources.NODES) -> dict[str
         folder = nodes / kind
         if not (folder / "Dockerfile").is_file():
             raise EnvironmentFailure(f"node kind {kind} has no image: there is no {folder / 'Dockerfile'}")
-        images[kind] = Image(kind, folder, _content(folder, base.content))
+        added = probe_sources() if kind == PROBE else {}
+        images[kind] = Image(kind, folder, _content(folder, base.content, added), added)
     return images
 
 
@@ -92,6 +101,13 @@ def missing_images(
     """The references, of those that these kinds need, that the engine does not have. Connects unless given a client."""
     there = _there(client or connect())
     return [image.reference for image in kind_images(kinds, nodes).values() if image.reference not in there]
+
+
+def any_probe_image(client: APIClient) -> str | None:
+    """An image of the probe: that of this version where it is there, else the one built last, else None."""
+    there = _there(client)
+    candidates = [*references([PROBE]).values(), f"simctl/{PROBE}:latest"]
+    return next((reference for reference in candidates if reference in there), None)
 
 
 def ensure_images(
@@ -147,7 +163,7 @@ def _build(client: APIClient, image: Image, progress: Progress, arguments: dict[
     error = ""
     with engine_errors(f"cannot build the image {image.reference}"):
         for line in client.build(
-            fileobj=_context(image.folder),
+            fileobj=_context(image.folder, image.added),
             custom_context=True,
             tag=image.reference,
             labels={CONTENT_LABEL: image.content},
@@ -173,28 +189,29 @@ def _tag_latest(client: APIClient, image: Image) -> None:
         client.tag(image.reference, image.repository, "latest", force=True)
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """What belongs to an image's sources: relative name and path, sorted by name."""
+def _files(folder: Path, added: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
+    """What belongs to an image's sources: name in the context and path, sorted by name, what is added at the end."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and not any(part.endswith(_NOT_CONTENT) for part in name.split("/")):
             yield name, path
+    yield from added.items()
 
 
-def _content(folder: Path, below: str) -> str:
-    """Hash of a folder's files (name, content, executable bit) and of what the image stands on."""
+def _content(folder: Path, below: str, added: Mapping[str, Path] | None = None) -> str:
+    """Hash of an image's files (name, content, executable bit) and of what the image stands on."""
     digest = hashlib.sha256(below.encode())
-    for name, path in _files(folder):
+    for name, path in _files(folder, added or {}):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"\n{name}\0{path.stat().st_mode & 0o100:o}\0{content}".encode())
     return digest.hexdigest()
 
 
-def _context(folder: Path) -> io.BytesIO:
-    """The folder as a build context: the same bytes on every machine, whoever owns the files, whatever their dates."""
+def _context(folder: Path, added: Mapping[str, Path]) -> io.BytesIO:
+    """The files as a build context: the same bytes on every machine, whoever owns the files, whatever their dates."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, path in _files(folder):
+        for name, path in _files(folder, added):
             data = path.read_bytes()
             entry = tarfile.TarInfo(name)
             entry.size = len(data)

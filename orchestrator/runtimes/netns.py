@@ -18,6 +18,7 @@ from orchestrator import resources
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.interpreter import OWN_PYTHON
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
+from orchestrator.runtimes.localprobe import LocalProbe
 from orchestrator.runtimes.netnslimits import check_nodes
 from orchestrator.runtimes.processes import exec_in, signal_program
 from orchestrator.topology.kinds import Kind, argv
@@ -131,8 +132,8 @@ class NetnsRuntime:
         except OSError as error:
             raise EnvironmentFailure(f"node {node.name} could not be made: {error.strerror or error}") from None
 
-    def probe_command(self) -> list[str]:
-        return [*OWN_PYTHON, "orchestrator.observe.probe"]
+    def start_probe(self, log: Path, *, capture: bool) -> LocalProbe:
+        return LocalProbe(log)
 
     def healthy(self, name: str) -> bool:
         """Foreign images never run here, and node kinds have a readiness of their own."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 from orchestrator.errors import InputError
@@ -11,7 +11,7 @@ from orchestrator.runtimes.base import Runtime
 from orchestrator.topology.kinds import Kind
 from orchestrator.topology.model import Topology
 
-RUNTIMES = ("auto", "netns", "docker")
+RUNTIMES = ("auto", "netns", "docker", "vm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Choice:
 
 
 def choose(requested: str, topology: Topology, kinds: Mapping[str, Kind]) -> Choice:
-    """`auto` is docker when an engine answers, we may wire its containers and all images are there; otherwise netns."""
+    """`auto` is docker when an engine answers and all images are there, that of the probe included; otherwise netns."""
     if requested not in RUNTIMES:
         raise InputError(f"unknown runtime {requested!r}", hint=f"one of {', '.join(RUNTIMES)}")
     if requested != "auto":
@@ -33,13 +33,13 @@ def choose(requested: str, topology: Topology, kinds: Mapping[str, Kind]) -> Cho
     answers, reason = engine_answers()
     if not answers:
         return Choice("netns", f"{reason}; for containers start an engine and use --runtime docker")
-    if os.geteuid() != 0:
-        return Choice(
-            "netns", "an engine answers, but wiring its containers needs root: sudo simctl ... --runtime docker"
-        )
-    from orchestrator.runtimes.images import missing_images
+    from orchestrator.runtimes.dockerengine import connect
+    from orchestrator.runtimes.images import PROBE, missing_images
+    from orchestrator.runtimes.probeplace import probe_place
 
-    missing = missing_images(used_kinds(topology, kinds))
+    with closing(connect()) as client:
+        probe = [PROBE] if probe_place(client).container else []
+        missing = missing_images([*used_kinds(topology, kinds), *probe], client=client)
     if missing:
         return Choice("netns", f"image {missing[0]} is not built; for containers: simctl images build")
     return Choice("docker", "an engine answers and has the images; without containers: --runtime netns")
@@ -70,12 +70,22 @@ def create(
         runtime = NetnsRuntime(kinds, allow_exec=allow_exec)
         runtime.check(topology.nodes)
         return runtime
+    if choice.name == "vm":
+        raise InputError(
+            "the runtime vm executes whole runs: a standing lab needs real time",
+            hint="use --runtime netns or docker, or `simctl run`",
+        )
     from orchestrator.runtimes.docker import DockerRuntime, check, clean, connect
-    from orchestrator.runtimes.images import ensure_images
+    from orchestrator.runtimes.images import PROBE, ensure_images
+    from orchestrator.runtimes.probeplace import probe_place
 
     client = connect()
+    place = probe_place(client)
     check(client, topology.nodes)
     for leftover in clean(client):
         progress(f"removed {leftover}, left by a simctl that was killed")
-    images = ensure_images(used_kinds(topology, kinds), progress=progress, client=client)
-    return DockerRuntime(client, images)
+    wanted = [*used_kinds(topology, kinds), *([PROBE] if place.container else [])]
+    images = ensure_images(wanted, progress=progress, client=client)
+    if place.container:
+        progress(f"the probe is a container: {place.why}")
+    return DockerRuntime(client, images, probe_image=images.get(PROBE))
