@@ -21,7 +21,7 @@ from orchestrator.scenario.model import VERBS, WHENS, Request
 from orchestrator.scenario.reference import reference
 from orchestrator.scenario.schema import json_schema
 from orchestrator.scenario.translate import keys_of
-from orchestrator.topology.model import Node, Topology
+from orchestrator.topology.model import Attachment, Network, Node, Topology
 from orchestrator.yamlsource import load_yaml, parse_yaml
 
 PAGE = resources.ROOT / "docs" / "scenario-reference.md"
@@ -29,7 +29,12 @@ SCHEMA = Draft202012Validator(json_schema())
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", reference(), re.MULTILINE | re.DOTALL)
 NODES = [("client", "requests"), ("server", "origin")]
 TOPOLOGY = Topology(
-    Path("lab.yaml"), tuple(Node(name, name, f"simctl/{kind}", kind, Place("lab.yaml")) for name, kind in NODES), ()
+    Path("lab.yaml"),
+    tuple(
+        Node(name, name, f"simctl/{kind}", kind, Place("lab.yaml"), attachments=(Attachment("lab"),))
+        for name, kind in NODES
+    ),
+    (Network("lab"),),
 )
 
 

@@ -108,12 +108,14 @@ class Connection:
         settings = self._server.settings
         try:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, settings.tcp_keepalive)
             self._sock.settimeout(settings.keepalive_timeout)
             reason = self._serve()
         except PeerClosed:
             reason = "shutdown" if self._server.stopping.is_set() else "peer"
-        except TimeoutError:
-            reason = "idle"
+        except TimeoutError as error:
+            # ETIMEDOUT is a TimeoutError too: there the kernel gave the client up. Our own timer has no errno.
+            reason = "idle" if error.errno is None else "error"
         except OSError:
             reason = "error"
         self._server.forget(self)

@@ -25,6 +25,7 @@ class Settings:
     advertise: bool = False
     leak: bool = False
     backlog: int = 1024
+    tcp_keepalive: bool = False
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -44,6 +45,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         advertise=_truth("ADVERTISE", knobs.get("ADVERTISE", "false")),
         leak=_truth("LEAK", knobs.get("LEAK", "false")),
         backlog=_number("BACKLOG", knobs.get("BACKLOG", "1024"), at_most=65535),
+        tcp_keepalive=_truth("TCP_KEEPALIVE", knobs.get("TCP_KEEPALIVE", "false")),
     )
 
 

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ import requests
 import urllib3.exceptions
 from recorder import Exchange, cause_name, tape
 
+_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 FIELDS = ("id", "do", "url", "session", "count", "concurrency", "interval", "method", "headers", "body", "timeout")
 
 
@@ -192,10 +193,22 @@ def forget_environment() -> None:
     os.environ["NETRC"] = "/nonexistent"
 
 
+def wants_keepalive(environment: Mapping[str, str]) -> bool:
+    """The knob TCP_KEEPALIVE. Raises ValueError."""
+    text = environment.get("TCP_KEEPALIVE", "").strip() or "false"
+    if text.lower() not in _WORDS:
+        raise ValueError(f"TCP_KEEPALIVE: expected true or false, not {text!r}")
+    return _WORDS[text.lower()]
+
+
 def main() -> int:
     """Carry out commands until standard input ends."""
     forget_environment()
-    recorder.install()
+    try:
+        recorder.install(tcp_keepalive=wants_keepalive(os.environ))
+    except ValueError as error:
+        print(f"requests: {error}", file=sys.stderr)
+        return 2
     "warm".encode("idna")  # the first name would import the codec in the middle of a measured request
     client = Client()
     tell({"ev": "ready", "t": time.monotonic(), "kind": "requests", "pid": os.getpid()})

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import urllib3.connection
 import urllib3.connectionpool
@@ -62,8 +62,14 @@ tape = Tape()
 class RecordingConnection(urllib3.connection.HTTPConnection):
     """urllib3's connection, which tells the tape what it does. One object may connect several times in its life."""
 
+    extra_socket_options: ClassVar[list[tuple[int, int, int]]] = []
+    """Those of urllib3 are set too."""
     _names: tuple[str, str, str | None] | None = None
     _served = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.socket_options = [*(self.socket_options or ()), *self.extra_socket_options]
 
     def connect(self) -> None:
         self._served = 0
@@ -116,8 +122,10 @@ class RecordingConnection(urllib3.connection.HTTPConnection):
         return response
 
 
-def install() -> None:
-    """Put the recording connection in the place of urllib3's own."""
+def install(*, tcp_keepalive: bool) -> None:
+    """Put the recording connection in the place of urllib3's own. With SO_KEEPALIVE, as an adapter with
+    `socket_options` sets it, or without, which is urllib3's default."""
+    RecordingConnection.extra_socket_options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] if tcp_keepalive else []
     urllib3.connectionpool.HTTPConnectionPool.ConnectionCls = RecordingConnection
 
 

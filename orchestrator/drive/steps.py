@@ -44,6 +44,10 @@ def describe(step: Step) -> str:
         case "exec":
             assert step.exec is not None
             text = f"exec in {step.exec.node}: {' '.join(step.exec.command)}"
+        case "link":
+            assert step.link is not None
+            where = f" in {step.link.network}" if step.link.network else ""
+            text = f"link of {step.link.node}{where} {'up' if step.link.up else 'down'}"
         case verb:
             text = f"{verb} {getattr(step, verb)}"
     return f"{step.name}: {text}"
@@ -109,6 +113,12 @@ def _signal(lab: Lab, name: str, number: int, what: str) -> None:
         lab.node_event(node.name, what)
 
 
+def _link(step: Step, lab: Lab, exec_folder: Path) -> None:
+    assert step.link is not None
+    for node in lab.topology.resolve(step.link.node):
+        lab.set_link(node.name, step.link.network, up=step.link.up)
+
+
 def _exec(step: Step, lab: Lab, exec_folder: Path) -> None:
     """Run a command in a node; its output is kept beside the logs. A status other than 0 ends the run."""
     command = step.exec
@@ -132,5 +142,6 @@ _VERBS: dict[str, Callable[[Step, Lab, Path], None]] = {
     "kill": _kill,
     "pause": _pause,
     "resume": _resume,
+    "link": _link,
     "exec": _exec,
 }

@@ -7,10 +7,12 @@ probe, however it ends. Bridges have no address and nothing forwards between the
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
 import struct
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -23,7 +25,10 @@ _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _SIOCSIFADDR = 0x8916
 _SIOCSIFNETMASK = 0x891C
-_IFF_UP = 1
+_IFF_UP, _IFF_RUNNING = 0x1, 0x40
+
+_RUNNING_TIMEOUT, _RUNNING_PAUSE = 10.0, 0.0005
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,20 @@ class Fabric:
             with inside_netns(fd, self._home):
                 _configure([leg for leg in legs if leg.node == node])
                 _apply(PINNED | dict(sysctls.get(node, {})), node)
+        self._await_running()
+
+    def _await_running(self) -> None:
+        """Wait until every port forwards. The kernel hears of a carrier in a work queue of its own, and until then the
+        port drops what comes: on a busy machine that was the first SYN of a run, and a second of it."""
+        deadline = time.monotonic() + _RUNNING_TIMEOUT
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            for port in self.ports:
+                while not _flags(control, port) & _IFF_RUNNING:
+                    if time.monotonic() > deadline:
+                        raise OSError(errno.ETIMEDOUT, f"the interface {port} has no carrier")
+                    time.sleep(_RUNNING_PAUSE)
+        # Takes the lock under which the flag was set and the bridge was told.
+        self._ip.get_links(1)
 
     def _add_pair(self, leg: Leg, netns: int) -> None:
         port = f"leg{len(self.ports) + 1}"
@@ -80,6 +99,17 @@ class Fabric:
             peer={"ifname": leg.name, "net_ns_fd": netns, "address": mac(leg.address)},
         )
         self.ports[port] = leg
+
+    def unplug(self, port: str) -> None:
+        """Take a leg's far end out of its bridge: nothing passes any more, and the node's interface keeps its carrier.
+
+        Its port state would do as well, but the bridge puts a disabled port back at the next event of its interface.
+        """
+        self._ip.link("set", index=socket.if_nametoindex(port), master=0)
+
+    def plug(self, port: str) -> None:
+        """Put it back; frames pass at once. One that is in its bridge stays there."""
+        self._ip.link("set", index=socket.if_nametoindex(port), master=self._bridges[self.ports[port].network])
 
     def close(self) -> None:
         self._ip.close()
@@ -110,9 +140,13 @@ def _set_address(control: socket.socket, request: int, interface: str, address: 
 
 
 def _bring_up(control: socket.socket, interface: str) -> None:
-    flags = struct.unpack_from("16xH", fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16s24x", interface.encode())))
-    up = struct.pack("16sH22x", interface.encode(), flags[0] | _IFF_UP)
+    up = struct.pack("16sH22x", interface.encode(), _flags(control, interface) | _IFF_UP)
     fcntl.ioctl(control, _SIOCSIFFLAGS, up)
+
+
+def _flags(control: socket.socket, interface: str) -> int:
+    answer = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16s24x", interface.encode()))
+    return int(struct.unpack_from("16xH", answer)[0])
 
 
 def _apply(sysctls: Mapping[str, str], node: str) -> None:

@@ -51,6 +51,8 @@ class _Checker:
                 case Step(close=close) if close is not None:
                     nodes = self._alive((*keys, "from"), close.from_, client=True, awake=True)
                     self._check_close((*keys, "session"), close.session, nodes)
+                case Step(link=link) if link is not None:
+                    self._check_network((*keys, "network"), link.network, self._resolve((*keys, "node"), link.node))
                 case Step(exec=command) if command is not None:
                     self._alive((*keys, "node"), command.node)
                 case Step(wait=None):
@@ -111,6 +113,17 @@ class _Checker:
                 hint = f"did you mean {own}?"
             self._add(keys, f"no node is called {shown(name)} in {self._topology.path}", hint, of_key=of_key)
         return nodes
+
+    def _check_network(self, keys: Keys, network: str | None, nodes: Iterable[Node]) -> None:
+        """A node's program may be gone: its kernel is still there, and its link with it."""
+        for node in nodes:
+            own = [leg.network for leg in node.attachments]
+            if network is None and not own:
+                self._add((*keys[:-1], "node"), f"{node.name} is on no network, so it has no link", None)
+                return
+            if network is not None and network not in own:
+                self._add(keys, f"{node.name} is not on a network {shown(network)}", suggestion(network, own))
+                return
 
     def _check_host(self, keys: Keys, url: str, nodes: Iterable[Node]) -> None:
         host = urlsplit(url).hostname or ""

@@ -39,6 +39,16 @@ Whole = Annotated[int, Field(strict=True)]
 """Not `"5"` and not `true`, which pydantic takes for whole numbers too."""
 
 
+def _true_or_false(value: object) -> object:
+    if not isinstance(value, bool):
+        raise ValueError(f"expected true or false, not {describe(value)}")
+    return value
+
+
+TrueOrFalse = Annotated[bool, BeforeValidator(_true_or_false)]
+"""Not `"no"` and not 0, which pydantic takes for booleans too."""
+
+
 def _http_url(url: str) -> str:
     try:
         parts = urlsplit(url)

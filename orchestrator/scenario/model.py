@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from orchestrator.scenario.facts import FACTS, LEGAL_WHENS, TcpState
-from orchestrator.scenario.fields import NAME, HttpUrl, Name, Text, Whole
+from orchestrator.scenario.fields import NAME, HttpUrl, Name, Text, TrueOrFalse, Whole
 from orchestrator.scenario.problems import Problem, Problems
 from orchestrator.scenario.values import Duration, DurationRange, Moment, Range, Window
 from orchestrator.suggest import describe
@@ -54,7 +54,19 @@ class Exec(Model):
     timeout: Duration = Field(30.0, gt=0, description="it is killed after this time, which ends the run")
 
 
-VERBS = ("request", "wait", "close", "stop", "kill", "pause", "resume", "exec")
+class Link(Model):
+    """Take a node off its network, or bring it back: a peer that vanishes.
+
+    What it sends and what is sent to it is lost, and no kernel is told: interfaces, addresses and neighbours stay as
+    they are, and only TCP's own timers can notice. What a node sends to itself arrives.
+    """
+
+    node: str = Field(description="the node (or service: all its replicas)")
+    up: TrueOrFalse = Field(description="`false` cuts it off, `true` brings it back")
+    network: str | None = Field(None, description="only its interface in this network; without: all of them")
+
+
+VERBS = ("request", "wait", "close", "stop", "kill", "pause", "resume", "link", "exec")
 
 
 class Step(Model):
@@ -70,6 +82,7 @@ class Step(Model):
     kill: str | None = Field(None, description="SIGKILL to the node's program")
     pause: str | None = Field(None, description="SIGSTOP: the node's kernel still answers, its program does not")
     resume: str | None = Field(None, description="SIGCONT to a paused node: its program goes on")
+    link: Link | None = Field(None, description="take a node off its network, or bring it back")
     exec: Exec | None = Field(None, description="run a command in a node")
 
     @property
@@ -271,4 +284,4 @@ class Scenario(Model):
         return named
 
 
-__all__ = ["Close", "Exec", "Expectation", "NodeFacts", "Request", "Scenario", "Step", "TcpState", "Where"]
+__all__ = ["Close", "Exec", "Expectation", "Link", "NodeFacts", "Request", "Scenario", "Step", "TcpState", "Where"]

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from orchestrator.scenario import referencetext as text
 from orchestrator.scenario.facts import FACT_ROLES, FACTS, LEGAL_WHENS, FactKind
-from orchestrator.scenario.model import VERBS, WHENS, Close, Exec, Expectation, Request, Scenario, Step, Where
+from orchestrator.scenario.model import VERBS, WHENS, Close, Exec, Expectation, Link, Request, Scenario, Step, Where
 from orchestrator.scenario.values import Moment, Range, Window, write_duration
 
 
@@ -63,7 +63,12 @@ def reference() -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-_VERB_MODELS: list[tuple[str, type[BaseModel]]] = [("request", Request), ("close", Close), ("exec", Exec)]
+_VERB_MODELS: list[tuple[str, type[BaseModel]]] = [
+    ("request", Request),
+    ("close", Close),
+    ("link", Link),
+    ("exec", Exec),
+]
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -125,6 +130,7 @@ _KINDS: list[tuple[type, str]] = [
     (Window, "window"),
     (Range, "count"),
     (float, "duration"),
+    (bool, "true or false"),
     (int, "whole number"),
     (str, "text"),
 ]

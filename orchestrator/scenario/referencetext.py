@@ -82,6 +82,26 @@ steps:
     close: {from: client, session: pool}
 ```
 """,
+    "link": """
+Whatever runs on the node goes on, and does not notice either. A sender keeps what it sent and sends it again, at
+intervals that double, until `tcp_retries2` is reached: 15 by default, which takes 924 seconds or more, and ends in
+`ETIMEDOUT`. An end that sends nothing never notices, unless it has SO_KEEPALIVE (`TCP_KEEPALIVE` of node kinds). Both
+settings are the node's, so a topology's `sysctls` can make them short. When the link is back, what is still being sent
+again arrives at its next turn.
+
+`link` and then `kill` is what a machine that loses its power does: neither a FIN nor a RST comes from it. The other way
+round a FIN would come first.
+
+```yaml
+steps:
+  - name: vanish
+    link: {node: server, up: false}
+  - name: unplugged
+    kill: server
+  - name: back
+    link: {node: server, network: lab, up: true}
+```
+""",
     "exec": """
 ```yaml
 steps:
