@@ -17,6 +17,7 @@ class Counters:
 
     def __init__(self) -> None:
         self._fds = {group: os.open(f"/proc/thread-self/net/{name}", os.O_RDONLY) for group, name in _FILES.items()}
+        self._text: dict[str, bytes] = {}
         self._last: dict[str, int] = {}
 
     def close(self) -> None:
@@ -28,7 +29,11 @@ class Counters:
         moved: dict[str, int] = {}
         for group, fd in self._fds.items():
             if group == "Tcp" or all_groups:
-                values = parse(os.pread(fd, 1 << 16, 0).decode(), group)
+                text = os.pread(fd, 1 << 16, 0)
+                if text == self._text.get(group):
+                    continue
+                self._text[group] = text
+                values = parse(text.decode(), group)
                 moved |= {name: value for name, value in values.items() if self._last.get(name) != value}
         self._last |= moved
         return moved
@@ -36,8 +41,8 @@ class Counters:
 
 def parse(text: str, group: str) -> dict[str, int]:
     """The counters of `group` that recordings carry. The files pair a line of names with a line of values."""
-    lines = [line.split() for line in text.splitlines() if line.startswith(f"{group}: ")]
+    lines = [piece.partition("\n")[0].split() for piece in f"\n{text}".split(f"\n{group}: ")[1:]]
     if len(lines) != 2:
         return {}
-    values = dict(zip(lines[0][1:], lines[1][1:], strict=False))
+    values = dict(zip(*lines, strict=False))
     return {name: int(values[name]) for name in COUNTERS[group] if name in values}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from pathlib import Path
 
 from orchestrator.linux import descendants
 
@@ -25,20 +25,23 @@ def owners(root_pid: int) -> dict[int, tuple[int, str]]:
 
 
 def _socket_inodes(pid: int) -> list[int]:
-    inodes: list[int] = []
+    folder = f"/proc/{pid}/fd/"
     try:
-        with os.scandir(f"/proc/{pid}/fd") as entries:
-            for entry in entries:
-                target = os.readlink(entry)  # noqa: PTH115 - a Path per descriptor is slow
-                if target.startswith("socket:["):
-                    inodes.append(int(target[8:-1]))
+        names = os.listdir(folder)  # noqa: PTH208 - a Path per descriptor is slow
     except OSError:
-        pass
+        return []
+    inodes: list[int] = []
+    for name in names:
+        with contextlib.suppress(OSError):  # closed meanwhile
+            target = os.readlink(folder + name)  # noqa: PTH115
+            if target.startswith("socket:["):
+                inodes.append(int(target[8:-1]))
     return inodes
 
 
 def _comm(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        with open(f"/proc/{pid}/comm", "rb", buffering=0) as file:  # noqa: PTH123
+            return file.readall().decode(errors="replace").strip()
     except OSError:
         return "?"

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
+from orchestrator.observe.minisockets import ID, ID_END, STATE, MiniTable
 from orchestrator.scenario.facts import TcpState
 
 _NETLINK_SOCK_DIAG = 4
@@ -28,8 +31,11 @@ _LENGTH_TYPE = struct.Struct("=IH")
 # recv and send queue, uid, inode.
 _MESSAGE = struct.Struct("=16xBBBB48sIIIII")
 _BRIEF = struct.Struct("=17xs2x48s4x8s4x4s")
-_ID, _EXPIRES = 20, 68
-_CHUNK = 1 << 16
+_BUFFER = 1 << 16
+"""Bytes: the kernel fills 32 KB at most (net/netlink/af_netlink.c, netlink_recvmsg)."""
+_PORTS = struct.Struct("!HH")
+_NO_QUEUES_NO_INODE = bytes(12)
+_MINI_STATES = (5, 6, 12)
 _MINI_SIZES = (88, 96)
 """Lengths of a minisocket's message. One (TIME_WAIT, orphaned FIN_WAIT2) is the bare message; the privileged see
 one small attribute more (the mark). Full sockets have several attributes, so the length tells them apart."""
@@ -54,8 +60,7 @@ TIMERS = {0: None, 1: "on", 2: "keepalive", 3: "timewait", 4: "persist"}
 """Kernel number -> the word that ss uses."""
 
 
-@dataclass(frozen=True, slots=True)
-class SocketRow:
+class SocketRow(NamedTuple):
     """One socket as the kernel shows it now. Queues in bytes, `expires` in seconds until its timer fires."""
 
     sk: str
@@ -102,30 +107,24 @@ class SockDiag:
 
     def changes(self) -> Changes:
         """Dump the table and compare it with the last dump of this object. Raises OSError."""
-        uniform: list[bytes] = []
+        raw, size, messages = _split(self._buffers())
         table: Table = {}
-        rows: dict[bytes, SocketRow] = {}
-        for buffer in self._buffers():
-            if _is_uniform(buffer, uniform[0][0] if uniform else None):
-                uniform.append(buffer)
-            else:
-                _compare_mixed(buffer, self._table, table, rows)
-        minis = MiniTable(uniform)
-        came, went = minis.beside(self._minis)
-        # A minisocket whose neighbours in the dump changed may have moved between the two kinds of buffers: no news.
-        for socket_id in [socket_id for socket_id in rows if _same_mini(table[socket_id], went.get(socket_id))]:
-            del rows[socket_id]
-        rows |= {
-            socket_id: row for socket_id, row in came.items() if not _same_mini(self._table.get(socket_id), row.state)
-        }
-        gone = [socket_id for socket_id in self._table if socket_id not in table and socket_id not in came]
-        gone += [socket_id for socket_id in went if socket_id not in table and socket_id not in came]
-        self._table, self._minis = table, minis
-        return Changes(list(rows.values()), gone, len(table) + len(minis))
+        rows = _compare(messages, self._table, table)
+        minis = self._minis.update(raw, size)
+        for offset in minis.came:
+            value = raw[offset + STATE : offset + STATE + 1] + _NO_QUEUES_NO_INODE
+            if self._table.get(raw[offset + ID : offset + ID_END]) != value:
+                rows.append(_row(raw, offset))
+        gone = [socket_id for socket_id in self._table if socket_id not in table and socket_id not in self._minis]
+        gone += [socket_id for socket_id in minis.gone if socket_id not in table]
+        self._table = table
+        return Changes(rows, gone, len(table) + len(self._minis))
 
     def rows(self) -> list[SocketRow]:
         """The whole table, decoded."""
-        return [row for buffer in self._buffers() for row in _decode(buffer)]
+        raw, size, messages = _split(self._buffers())
+        messages += [(raw, offset) for offset in range(0, len(raw), size or 1)]
+        return _compare(messages, {}, {})
 
     def _buffers(self) -> list[bytes]:
         """The messages of one dump; a buffer holds whole messages, the closing NLMSG_DONE taken off."""
@@ -138,13 +137,13 @@ class SockDiag:
     def _drain(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
-                self._netlink.recv(1 << 18, socket.MSG_DONTWAIT)
+                self._netlink.recv(_BUFFER, socket.MSG_DONTWAIT)
 
     def _dump(self) -> list[bytes]:
         self._netlink.send(self._request)
         buffers: list[bytes] = []
         while True:
-            buffer = self._netlink.recv(1 << 18)
+            buffer = self._netlink.recv(_BUFFER)
             _, kind = _LENGTH_TYPE.unpack_from(buffer)
             if kind == _NLMSG_ERROR:
                 code = -struct.unpack_from("=i", buffer, 16)[0]
@@ -172,98 +171,48 @@ def _done_offset(buffer: bytes) -> int | None:
     return None
 
 
-class MiniTable:
-    """The minisockets of one dump, kept as one block of messages: they come by ten thousands and have only a state.
-
-    Two dumps are compared as blocks, and record by record only between their first and their last difference.
-    """
-
-    def __init__(self, buffers: Sequence[bytes] = ()) -> None:
-        self._raw = b"".join(buffers)
-        self._size = self._raw[0] if self._raw else _MINI_SIZES[0]
-        block = bytearray(self._raw)
-        for byte in range(_EXPIRES, _EXPIRES + 4):  # the timer runs: no event
-            block[byte :: self._size] = bytes(len(self))
-        self._block = bytes(block)
-
-    def __len__(self) -> int:
-        return len(self._raw) // self._size
-
-    def beside(self, before: MiniTable) -> tuple[dict[bytes, SocketRow], dict[bytes, TcpState]]:
-        """What came or changed since `before`, and what was there and is not, or not in that state: by socket id."""
-        if self._block == before._block:
-            return {}, {}
-        start = _common_start(self._block, before._block) // self._size * self._size
-        end = _common_end(self._block[start:], before._block[start:]) // self._size * self._size
-        ours, theirs = self._records(start, end), before._records(start, end)
-        came = {
-            _id_at(self._raw, ours[record]): _row(self._raw, ours[record]) for record in ours.keys() - theirs.keys()
-        }
-        went = {_id_at(before._raw, theirs[one]): STATES[one[17]] for one in theirs.keys() - ours.keys()}
-        return came, went
-
-    def _records(self, start: int, end: int) -> dict[bytes, int]:
-        """Message without its running timer -> offset, for all but `start` bytes in front and `end` bytes behind."""
-        offsets = range(start, len(self._block) - end, self._size)
-        return {self._block[offset : offset + self._size]: offset for offset in offsets}
+def _split(buffers: Sequence[bytes]) -> tuple[bytes, int, list[tuple[bytes, int]]]:
+    """The minisockets of a dump, as one block and their length; and (buffer, offset) of each other message."""
+    minis: list[bytes] = []
+    full: list[tuple[bytes, int]] = []
+    size = 0
+    for buffer in buffers:
+        offset, end = 0, len(buffer)
+        while offset < end:
+            length, _ = _LENGTH_TYPE.unpack_from(buffer, offset)
+            if length == size or (not size and length in _MINI_SIZES and buffer[offset + STATE] in _MINI_STATES):
+                size = length
+                run = _run(buffer, offset, size)
+                minis.append(buffer[offset : offset + run])
+                offset += run
+            else:
+                full.append((buffer, offset))
+                offset += (length + 3) & ~3
+    return b"".join(minis), size, full
 
 
-def _common_start(one: bytes, other: bytes) -> int:
-    """Bytes from the front in which both are equal, to the chunk."""
-    most = min(len(one), len(other))
-    return next((at for at in range(0, most, _CHUNK) if one[at : at + _CHUNK] != other[at : at + _CHUNK]), most)
+def _run(buffer: bytes, offset: int, size: int) -> int:
+    """Bytes of messages of one length in a row, the first at `offset`. No loop over messages."""
+    low, high = buffer[offset::size], buffer[offset + 1 :: size]
+    same = min(len(low) - len(low.lstrip(bytes([size]))), len(high) - len(high.lstrip(b"\0")))
+    return same * size
 
 
-def _common_end(one: bytes, other: bytes) -> int:
-    """Bytes from the back in which both are equal, to the chunk."""
-    at, most = 0, min(len(one), len(other))
-    while (
-        at + _CHUNK <= most
-        and one[len(one) - at - _CHUNK : len(one) - at] == other[len(other) - at - _CHUNK : len(other) - at]
-    ):
-        at += _CHUNK
-    return at
-
-
-def _is_uniform(buffer: bytes, size: int | None) -> bool:
-    """Whether all messages are minisockets of one length (`size`, when it is known). No loop over messages."""
-    length = buffer[0]
-    if buffer[1] or length not in _MINI_SIZES or len(buffer) % length or size not in (None, length):
-        return False
-    same = buffer[0::length] == bytes([length]) * (len(buffer) // length)
-    return same and not any(buffer[1::length])
-
-
-def _same_mini(value: bytes | None, state: TcpState | None) -> bool:
-    """Whether a row of the table is a minisocket in that state: no queues, no inode."""
-    return value is not None and state is not None and STATES[value[0]] is state and not any(value[1:])
-
-
-def _id_at(raw: bytes, offset: int) -> bytes:
-    return raw[offset + _ID : offset + _ID + 48]
-
-
-def _compare_mixed(buffer: bytes, before: Table, now: Table, rows: dict[bytes, SocketRow]) -> None:
-    offset, end = 0, len(buffer)
-    while offset < end:
-        length, _ = _LENGTH_TYPE.unpack_from(buffer, offset)
+def _compare(messages: Iterable[tuple[bytes, int]], before: Table, now: Table) -> list[SocketRow]:
+    """Enter the messages into `now`; the rows of those that `before` has not, or not like that."""
+    rows: dict[bytes, SocketRow] = {}
+    for buffer, offset in messages:
         state, socket_id, queues, inode = _BRIEF.unpack_from(buffer, offset)
         value = state + queues + inode
         now[socket_id] = value
         if before.get(socket_id) != value:
             rows[socket_id] = _row(buffer, offset)
-        offset += (length + 3) & ~3
-
-
-def _decode(buffer: bytes) -> list[SocketRow]:
-    rows: dict[bytes, SocketRow] = {}
-    _compare_mixed(buffer, {}, {}, rows)
     return list(rows.values())
 
 
 def _row(buffer: bytes, offset: int) -> SocketRow:
     family, state, timer, retrans, socket_id, expires, recv_q, send_q, uid, inode = _MESSAGE.unpack_from(buffer, offset)
-    local_port, peer_port = struct.unpack_from("!HH", socket_id)
+    local_port, peer_port = _PORTS.unpack_from(socket_id)
     return SocketRow(
         sk=sk_of(socket_id),
         local=f"{_address(family, socket_id[4:20])}:{local_port}",
@@ -282,6 +231,7 @@ def _row(buffer: bytes, offset: int) -> SocketRow:
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
+@lru_cache(maxsize=4096)
 def _address(family: int, raw: bytes) -> str:
     """Dotted IPv4 also for IPv4-mapped IPv6 (a JVM's dual-stack sockets); brackets around real IPv6."""
     if family == socket.AF_INET:

@@ -1,7 +1,7 @@
 """Sockets that older kernels report before they have an address: those that a listening socket on 0.0.0.0 accepted.
 
-Linux 6.1 does so, 6.18 does not: there inet_csk_clone_lock() moves the new socket from LISTEN to SYN_RECV while it still has the listener's
-addresses. What the same socket does next tells whose it is, and that comes at once, on the same CPU.
+Linux 6.1 does so, 6.18 does not: inet_csk_clone_lock() moves the new socket from LISTEN to SYN_RECV while it still has
+the listener's addresses. What the same socket does next tells whose it is, and that comes at once, on the same CPU.
 """
 
 from __future__ import annotations
