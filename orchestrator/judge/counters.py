@@ -156,6 +156,8 @@ def _first_fin(index: Index, node: str, inside: Inside, where: Filter) -> Tally:
     for connection in index.connections.get(node, ()):
         if connection.closed is None or connection.first_closer not in (node, None):
             continue
+        if connection.gave_up:  # that sends neither FIN nor RST
+            continue
         matches = _matches(where, connection, node)
         if matches is not False:
             sure = int(matches is True and connection.first_closer == node)

@@ -22,9 +22,6 @@ _OPEN = EMBRYONIC | {TcpState.ESTABLISHED}
 
 _RST_AFTER_CLOSE = 0.001
 
-GAVE_UP = "timeout"
-"""How a connection ended that neither FIN nor RST ended, with the node that gave up: `timeout on client`."""
-
 Pair = tuple[Socket | None, Socket | None]
 
 
@@ -184,7 +181,8 @@ def _given_up(connection: Connection) -> Connection:
     if not quitters:
         return connection
     gone = death(quitters[0])
-    return replace(connection, how=f"{GAVE_UP} on {quitters[0].node}", closed=(gone, gone))
+    node = quitters[0].node
+    return replace(connection, how=f"timeout on {node}", closed=(gone, gone), gave_up=node)
 
 
 def _is_client(

@@ -123,6 +123,14 @@ class RunFolder:
         except OSError as error:
             raise EnvironmentFailure(f"cannot write {self.env}: {error.strerror}") from None
 
+    def wall_seconds(self) -> float | None:
+        """How long a run in virtual time really took, s; None for a run in real time, or when nobody wrote it down."""
+        try:
+            seconds = json.loads(self.env.read_text(encoding="utf-8"))["virtual"]["wall"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return float(seconds) if isinstance(seconds, int | float) else None
+
     def history(self) -> History:
         """What the recording tells. Raises InputError with file and line."""
         return build_history(read_events(self.events))

@@ -112,6 +112,9 @@ class Connection:
     how: str = ""
     closed: tuple[float, float] | None = None
     """The first FIN or RST lies in this closed interval; None while both ends are open."""
+    gave_up: str | None = None
+    """The node whose kernel ended the connection for want of an answer, with neither FIN nor RST; only a trace shows
+    that. `closed` is when."""
 
 
 @dataclass(frozen=True, slots=True)

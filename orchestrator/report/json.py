@@ -55,6 +55,7 @@ def _document(report: RunReport) -> Json:
         "outcome": report.outcome.value,
         "exit_code": {"code": int(EXIT_CODES[report.outcome]), "meaning": _MEANINGS[report.outcome]},
         "duration": report.duration,
+        "wall": report.wall,
         "trouble": report.trouble,
         "expectations": {
             "total": len(report.verdicts),

@@ -43,6 +43,8 @@ def _closing(connection: Connection, found: Items, said: Said) -> str:
         return "it was closed before the recording began" if any(life.initial for life in ends) else "it was closed"
     sender = first.sender if first is not None and first.text == "RST" else wire.first
     if first is None or sender is None or first.sender is not sender:
+        if closed and connection.gave_up:
+            return f"{connection.gave_up} gave up: no answer came, so neither FIN nor RST ended it"
         closer = connection.first_closer if closed else None
         return f"{closer} closed first" if closer else "the recording does not show who closed first"
     verb = "reset the connection with a" if first.text == "RST" else "closed first, with a"

@@ -44,6 +44,7 @@ class Items:
     def __init__(self, connection: Connection, history: History, said: Said) -> None:
         self.until = end_of(history)
         self.history = history
+        self._gave_up = connection.gave_up
         exchanges = [one for one in said.exchanges if min(one.asked, one.served or one.asked) <= self.until]
         self.wire = Wire(connection, history, exchanges, said.closed, self.until)
         self._order = Order()
@@ -52,8 +53,8 @@ class Items:
         self._begin()
         self._segments()
         self._exchanges(exchanges)
-        self._unexplained()
         self._again()
+        self._unexplained()
         self._closed(said)
         self._queues()
         for side in Side:
@@ -118,7 +119,8 @@ class Items:
     def _state(self, change: Change) -> None:
         socket = self.wire.life(change.side).socket
         names = {side: self.wire.life(side).node or side for side in Side}
-        text = _explain(change, names, socket.ended_by if socket else None)
+        gave_up = self._gave_up == names[change.side]
+        text = _explain(change, names, socket.ended_by if socket else None, gave_up=gave_up)
         self._add(Item(Kind.STATE, change.after, change.before, text), [change])
 
     def _again(self) -> None:
@@ -131,7 +133,15 @@ class Items:
                 t, pair = float(event["t"]), (event["local"], event["peer"])
                 if pair == (life.socket.local, life.socket.peer) and begun <= t <= ended:
                     what = _SENT_AGAIN.get(event["state"], "data")
-                    self._add(Item(Kind.RETRANSMIT, t, t, f"{what} again", life.side))
+                    item = self._add(Item(Kind.RETRANSMIT, t, t, f"{what} again", life.side))
+                    self._order.then(self._unanswered(item), item)
+
+    def _unanswered(self, again: Item) -> Item | None:
+        """The request that this is, sent again."""
+        if again.sender is not Side.CLIENT:
+            return None
+        asked = [one for one in self._found if one.kind is Kind.UNSERVED and one.earliest <= again.before <= one.before]
+        return asked[-1] if asked else None
 
     # -- programs --------------------------------------------------------------------------------------------------
 
@@ -269,7 +279,7 @@ def _gone(life: Life) -> bool:
 _CUT_BY = {MinisocketEnd.REUSED: " by a new connection", MinisocketEnd.RESET: " by a RST"}
 
 
-def _explain(change: Change, names: dict[Side, str], ended_by: MinisocketEnd | None) -> str:
+def _explain(change: Change, names: dict[Side, str], ended_by: MinisocketEnd | None, *, gave_up: bool) -> str:
     """Why a state changed though nothing is known to have been sent at that time."""
     least, most = change.lasted
     match change.was, change.state:
@@ -277,6 +287,8 @@ def _explain(change: Change, names: dict[Side, str], ended_by: MinisocketEnd | N
             return f"TIME_WAIT cut short after {duration(least, most)}{_CUT_BY.get(ended_by, '') if ended_by else ''}"
         case ((_S.TIME_WAIT | _S.FIN_WAIT2), _S.CLOSED):
             return f"{change.was} is over" + ("" if math.isinf(most) else f" after {duration(least, most)}")
+        case _S.ESTABLISHED, _S.CLOSED if gave_up:
+            return "gives up: no answer came (ETIMEDOUT)"
         case _S.LAST_ACK, _S.CLOSED:
             return "LAST_ACK is over, by an ACK or a RST"
         case _, _S.CLOSED:

@@ -59,11 +59,14 @@ class Entry:
 
     @property
     def first_closer(self) -> str:
-        """The node; `-` while it is open, `?` when the recording does not show it, `both` when FINs crossed."""
+        """The node; `-` while it is open, `?` when the recording does not show it, `both` when FINs crossed, `nobody`
+        when an end gave up."""
         if not self.closed:
             return "-"
         if self.connection.how.startswith("both closed"):
             return "both"
+        if self.connection.gave_up:
+            return "nobody"
         return self.connection.first_closer or self._foreign_closer or "?"
 
     @property
@@ -89,6 +92,8 @@ class Entry:
         reason = "" if reason == "peer" else f"{reason}; "
         if self.connection.how.startswith("RST"):
             reason = f"RST; {reason}"
+        if self.connection.gave_up:
+            reason = f"timeout on {self.connection.gave_up}; "
         if landed:
             return f"{reason}TIME_WAIT on {' and '.join(landed)}"
         return reason + (", ".join(left) or "no TIME_WAIT")

@@ -25,6 +25,8 @@ class RunReport:
     outcome: Outcome
     notes: tuple[str, ...] = ()
     """What the reader should know besides the notes in the recording."""
+    wall: float | None = None
+    """How long a run in virtual time really took, s."""
 
     def count(self, outcome: Outcome) -> int:
         """How many expectations ended so."""

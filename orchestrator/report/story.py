@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.recording.addresses import split_address
-from orchestrator.recording.connections import GAVE_UP, death
+from orchestrator.recording.connections import death
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import Connection, History, MinisocketEnd, Socket
 from orchestrator.recording.lifecycle import EMBRYONIC
@@ -181,7 +181,7 @@ def _fate(connection: Connection, history: History, reasons: Reasons) -> Fate:
         first_closer=connection.first_closer if closed else None,
         by=_by(connection, history, reasons),
         at_once=closed and connection.how.startswith(_SAME_TIME),
-        gave_up=connection.how.rpartition(" on ")[2] if closed and connection.how.startswith(GAVE_UP) else None,
+        gave_up=connection.gave_up if closed else None,
         established=any(stay.state not in EMBRYONIC for socket in sockets for stay in socket.stays),
         open=not closed and all(state is TcpState.ESTABLISHED for state, _ in at_end),
         time_wait=tuple(
