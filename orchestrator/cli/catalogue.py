@@ -14,14 +14,17 @@ def register(app: typer.Typer) -> None:
 
 @verb
 def scenarios() -> None:
-    """List the bundled scenarios; run one with `simctl run NAME`."""
+    """List the bundled scenarios, with the time that the long ones take; run one with `simctl run NAME`."""
     from orchestrator.resources import SCENARIOS
     from orchestrator.scenario.loader import find_scenario, load_scenario
+    from orchestrator.scenario.model import LONG
+    from orchestrator.scenario.values import rough_duration
 
     loaded = [load_scenario(path).scenario for path in find_scenario(str(SCENARIOS))]
     width = max(len(scenario.name) for scenario in loaded)
     for scenario in loaded:
-        print(f"{scenario.name:{width}}  {scenario.title}")
+        long = f" ({rough_duration(scenario.seconds)})" if scenario.seconds >= LONG else ""
+        print(f"{scenario.name:{width}}  {scenario.title}{long}")
 
 
 @verb

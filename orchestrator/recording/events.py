@@ -3,7 +3,7 @@
 | ev | fields | written by |
 |---|---|---|
 | `begin` | format, scenario, runtime, clock (`real` or `virtual`), period (s between samples), nodes | the run |
-| `node` | node, what (`started`, `ready`, `exited`, `stopped`, ..., `link down`), see drive/steps.py; detail | the run |
+| `node` | node, what (`started`, `ready`, `exited`, ..., `link down`), see drive/steps.py; detail | the run |
 | `moment` | name: `start`, `STEP.start`, `STEP.end`, `end`; same t as its tick | the run |
 | `tick` | took (s), counters {node: {name: absolute value}} (those that changed), missed [node] | the sampler |
 | `socket` | node, sk, local, peer, state, recv_q, send_q, timer, expires, inode, uid, pid, comm | the sampler |

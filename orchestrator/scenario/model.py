@@ -248,6 +248,10 @@ def _misfits(node: str, fact: str, value: object, when: str) -> list[Problem]:
     return []
 
 
+LONG = 60.0
+"""Seconds from which a scenario is called long."""
+
+
 class Scenario(Model):
     """A scenario file."""
 
@@ -259,10 +263,18 @@ class Scenario(Model):
     title: str = Field("", description="one line for lists and reports")
     why: str = Field("", description="why anybody should care: what people meet in production")
     source: list[str] = Field([], description="where the incident was reported")
+    takes: Duration = Field(
+        0.0, description="about how long it takes, where a timeout of a kernel decides that and not a `wait`"
+    )
     topology: str = Field(min_length=1, description="path of the Compose file, relative to this file")
     set: dict[str, Text] = Field({}, description="variables of the Compose file; `simctl run --set` overrides")
     steps: list[Step] = Field(min_length=1, description="what happens, in order")
     expect: list[Expectation] = Field([], description="what must be true; without: the run only records")
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes at least, as far as the file tells."""
+        return max(self.takes, sum(step.wait or 0.0 for step in self.steps))
 
     @field_validator("steps")
     @classmethod

@@ -59,6 +59,15 @@ def format_duration(seconds: float) -> str:
     return write_duration(round(seconds, 3 if abs(seconds) >= 1 else 6))
 
 
+def rough_duration(seconds: float) -> str:
+    """For estimates: `about 12 s`, `about 16 min`, `about 2 h 20 min`."""
+    if seconds < 120:
+        return f"about {seconds:.0f} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return "about " + " ".join(part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest else "") if part)
+
+
 def write_duration(seconds: float) -> str:
     """The duration exactly, as a scenario would write it: `parse_duration` gives the same float back."""
     exact = Decimal(repr(float(seconds)))
