@@ -164,6 +164,7 @@ def _kernel(root: bool, lab: kernelprobe.Outcome) -> list[Check]:
             "root, and a kernel with tracefs that is not locked down",
         ),
         _ability(lab, "netem", "delay and loss", "no delay, loss or reordering", f"{_OTHER_KERNEL}_NET_SCH_NETEM"),
+        _ability(lab, "capture", "frames can be kept", "no --capture", "CAP_NET_RAW, and a kernel with CONFIG_PACKET"),
         _ability(lab, "nftables", "packet filter", "packets cannot be dropped", f"{_OTHER_KERNEL}_NF_TABLES"),
     ]
 

@@ -59,7 +59,7 @@ def try_user_namespaces() -> Trial:
 
 
 def try_lab(*, user_namespace: bool) -> Trial:
-    """`namespaces`, `wiring`, `socket tables`, `netem`, `nftables`, `tracing`, `proc`, as a lab would use them.
+    """`namespaces`, `wiring`, `socket tables`, `netem`, `nftables`, `capture`, `tracing`, `proc`, as a lab uses them.
 
     `user_namespace`: from inside one, as the rootless netns runtime does; otherwise with the rights of this process.
     """
@@ -71,6 +71,7 @@ def try_lab(*, user_namespace: bool) -> Trial:
         _try(report, "socket tables", _dump_sockets)
         _try(report, "netem", _add_netem)
         _try(report, "nftables", _ask_nftables)
+        _try(report, "capture", _open_capture)
         if not user_namespace:
             _try(report, "tracing", _open_tracing)
         _try(report, "proc", _mount_proc)  # last: it hides the /proc that the others use
@@ -185,6 +186,13 @@ def _ask_nftables() -> None:
     if struct.unpack_from("=H", answer, 4)[0] == error:
         code = -struct.unpack_from("=i", answer, 16)[0]
         raise OSError(code, os.strerror(code))
+
+
+def _open_capture() -> None:
+    """A ring for the frames of this namespace's loopback interface."""
+    from orchestrator.observe.packetring import PacketRing
+
+    PacketRing([1], blocks=1, snap=64).close()
 
 
 def _open_tracing() -> None:
