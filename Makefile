@@ -34,6 +34,8 @@ test-needs: $(READY_DEV)
 	@tools/setup.sh --for-tests
 	@if [ "$$(id -u)" = 0 ] && tools/setup.sh --engine-answers; then \
 	  $(BIN)/simctl images build || echo "the images could not be built: tests on docker will fail"; fi
+	@if command -v qemu-system-x86_64 >/dev/null; then \
+	  $(BIN)/simctl vm build || echo "the virtual machine could not be made: tests on vm will fail"; fi
 
 lint: $(READY_DEV) ## format, lint and type checks
 	@$(BIN)/ruff format --check .

@@ -12,7 +12,7 @@ from orchestrator.environment import describe_machine
 from orchestrator.errors import InputError, SimctlError
 from orchestrator.judge.judge import judge
 from orchestrator.judge.verdict import Verdict, overall
-from orchestrator.lab import Lab, LabFolder
+from orchestrator.lab import PERIOD, Lab, LabFolder
 from orchestrator.recording.folder import RunFolder, storage_errors
 from orchestrator.recording.history import History
 from orchestrator.report.model import RunReport
@@ -21,7 +21,8 @@ from orchestrator.runtimes.base import Runtime
 from orchestrator.scenario.check import check_scenario
 from orchestrator.scenario.loaded import LoadedScenario
 from orchestrator.scenario.loader import load_scenario, parse_scenario
-from orchestrator.scenario.model import Scenario
+from orchestrator.scenario.model import LONG, Scenario
+from orchestrator.scenario.values import rough_duration
 from orchestrator.startup import READY_TIMEOUT
 from orchestrator.topology.compose import load_topology
 from orchestrator.topology.kinds import Kind, load_kinds
@@ -76,16 +77,40 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
     progress(f"runtime {choice.name}: {choice.why}")
     for note in prepared.topology.notes:
         progress(f"{note.place}: {note.text}")
-    runtime = select.create(choice, prepared.topology, prepared.kinds, allow_exec=options.allow_exec, progress=progress)
+    if choice.name != "vm" and prepared.scenario.seconds >= LONG:
+        progress(f"this takes {rough_duration(prepared.scenario.seconds)}; with --runtime vm waiting is free")
+    fill = _virtual(prepared, options, progress) if choice.name == "vm" else _real(prepared, choice, options, progress)
     folder = RunFolder.create(options.output, prepared.scenario.name)
     with storage_errors(folder.path):
         folder.keep_sources(prepared.loaded.source.path, prepared.topology.path)
-        folder.write_environment(describe_machine(choice.name, prepared.topology))
-        _execute(prepared, runtime, options, folder, progress)
+        with _told_where(folder, progress):
+            fill(folder)
         progress("judge")
         report = judge_folder(folder)
         folder.write_verdicts(report.verdicts)
     return report
+
+
+def _real(
+    prepared: Prepared, choice: select.Choice, options: Options, progress: Progress
+) -> Callable[[RunFolder], None]:
+    """The run on this machine, with everything made that it needs first. What is returned executes it."""
+    topology, kinds = prepared.topology, prepared.kinds
+    runtime = select.create(choice, topology, kinds, allow_exec=options.allow_exec, progress=progress)
+
+    def fill(folder: RunFolder) -> None:
+        folder.write_environment(describe_machine(choice.name, topology))
+        record(prepared.scenario, topology, kinds, runtime, options, folder, progress)
+
+    return fill
+
+
+def _virtual(prepared: Prepared, options: Options, progress: Progress) -> Callable[[RunFolder], None]:
+    """The run in a virtual machine, likewise."""
+    from orchestrator.vm.run import VirtualMachine
+
+    machine = VirtualMachine.ready(prepared.kinds, progress)
+    return lambda folder: machine.run(prepared.loaded.source.data, prepared.topology, options, folder)
 
 
 def judge_folder(folder: RunFolder) -> RunReport:
@@ -108,6 +133,7 @@ def _report(folder: RunFolder, scenario: Scenario, history: History, verdicts: l
         runtime=str(history.begin.get("runtime", "?")),
         clock=str(history.begin.get("clock", "?")),
         duration=history.moments.get("end", history.ticks[-1] if history.ticks else 0.0),
+        wall=folder.wall_seconds(),
         history=history,
         verdicts=verdicts,
         outcome=overall(verdicts),
@@ -115,22 +141,38 @@ def _report(folder: RunFolder, scenario: Scenario, history: History, verdicts: l
     )
 
 
-def _execute(prepared: Prepared, runtime: Runtime, options: Options, folder: RunFolder, progress: Progress) -> None:
+def record(
+    scenario: Scenario,
+    topology: Topology,
+    kinds: Mapping[str, Kind],
+    runtime: Runtime,
+    options: Options,
+    folder: RunFolder,
+    progress: Progress,
+    *,
+    clock: str = "real",
+    period: float = PERIOD,
+) -> None:
+    """Bring the nodes up, run the steps, record into the folder, take down. Of the options: capture, ready_timeout.
+
+    `period`: seconds of that clock between samples."""
     files = LabFolder(folder.events, folder.logs, folder.ss, folder.captures if options.capture else None)
-    progress(f"up: {len(prepared.topology.nodes)} nodes")
+    progress(f"up: {len(topology.nodes)} nodes")
     lab = Lab(
-        prepared.topology,
+        topology,
         runtime,
-        prepared.kinds,
+        kinds,
         files,
-        scenario=prepared.scenario.name,
+        scenario=scenario.name,
+        clock=clock,
+        period=period,
         ready_timeout=options.ready_timeout,
         progress=progress,
     )
-    with _kept_or_removed(folder, lab, progress), lab:
+    with _kept_or_removed(folder, lab), lab:
         try:
             with storage_errors(folder.path):
-                run_steps(prepared.scenario, lab, progress, folder.logs)
+                run_steps(scenario, lab, progress, folder.logs)
         except KeyboardInterrupt:
             lab.finish("interrupted")
             raise
@@ -142,15 +184,23 @@ def _execute(prepared: Prepared, runtime: Runtime, options: Options, folder: Run
 
 
 @contextlib.contextmanager
-def _kept_or_removed(folder: RunFolder, lab: Lab, progress: Progress) -> Iterator[None]:
-    """What was recorded of a run that fails stays, and it is said where. Without any node there is nothing to keep."""
+def _kept_or_removed(folder: RunFolder, lab: Lab) -> Iterator[None]:
+    """What was recorded of a run that fails stays. Without any node there is nothing to keep."""
     try:
         yield
     except (SimctlError, KeyboardInterrupt):
-        if lab.pids:
-            progress(f"what was recorded is in {folder.path}")
-        else:
+        if not lab.pids:
             folder.remove()
+        raise
+
+
+@contextlib.contextmanager
+def _told_where(folder: RunFolder, progress: Progress) -> Iterator[None]:
+    try:
+        yield
+    except (SimctlError, KeyboardInterrupt):
+        if folder.path.exists():
+            progress(f"what was recorded is in {folder.path}")
         raise
 
 

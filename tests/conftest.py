@@ -24,6 +24,8 @@ from orchestrator import kernelprobe
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.linux import descendants
 from orchestrator.runtimes import dockerengine
+from orchestrator.vm.machine import QEMU
+from tests.twonodes import TwoNodes, two_nodes
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -57,11 +59,13 @@ def lack(component: str) -> str | None:
         return next((f"{name}: {why}" for name, why in outcome.items() if why and name in _LAB), None)
     if component == "docker":
         answers, said = dockerengine.engine_answers()
-        return (None if os.geteuid() == 0 else "wiring containers needs root") if answers else said
+        return (None if os.geteuid() == 0 else "the tests look into containers, which needs root") if answers else said
     if component == "java":
         missing = [what for what in ("java", "javac") if not shutil.which(what)]
         missing += [jar for jar in ("/usr/share/java/jetty9-server.jar",) if not Path(jar).exists()]
         return f"missing: {', '.join(missing)}" if missing else None
+    if component == "vm":
+        return None if shutil.which(QEMU) else f"missing: {QEMU}"
     if component == "root":
         return None if os.geteuid() == 0 else "needs root"
     raise ValueError(f"unknown component {component!r}")
@@ -82,7 +86,7 @@ def require(component: str) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Markers are requirements: no test needs a fixture for that."""
-    for component in ("netns", "docker", "java"):
+    for component in ("netns", "docker", "java", "vm"):
         if item.get_closest_marker(component):
             require(component)
 
@@ -91,6 +95,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def as_root() -> None:
     """For tests that give up rights, or take those of the machine."""
     require("root")
+
+
+@pytest.fixture
+def nodes(as_root: None, tmp_path: Path) -> Iterator[TwoNodes]:
+    """Two nodes whose sockets the test drives, traced: that needs root."""
+    with two_nodes(tmp_path) as made:
+        yield made
 
 
 # -- the command and the engine --------------------------------------------------------------------------------------

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from orchestrator.recording.history import History
+from orchestrator.report.exchanges import said_of_each
 from orchestrator.report.ladder import Kind, Ladder, Row, Side
 from orchestrator.report.ladderdraw import draw
-from orchestrator.report.ladderrequests import said_of_each
 from orchestrator.report.ladderrows import ladder
 from orchestrator.scenario.facts import TcpState
 

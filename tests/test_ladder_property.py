@@ -14,10 +14,10 @@ from orchestrator.recording.connections import join
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import Gap, History, QueueReading, Socket, Stay
 from orchestrator.recording.lifecycle import ARCS
+from orchestrator.report.exchanges import said_of_each
 from orchestrator.report.ladderdraw import draw
 from orchestrator.report.ladderjson import render
 from orchestrator.report.ladderlist import entries, most_telling
-from orchestrator.report.exchanges import said_of_each
 from orchestrator.report.ladderrows import ladder
 from orchestrator.scenario.facts import TcpState as S
 

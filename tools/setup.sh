@@ -49,6 +49,9 @@ want_for_tests() {
     want tests docker-compose docker-compose
     want tests javac openjdk-17-jdk-headless
     want tests /usr/share/java/jetty9-server.jar libjetty9-java
+    want tests qemu-system-x86_64 qemu-system-x86
+    want tests mmdebstrap mmdebstrap
+    want tests mke2fs e2fsprogs
     engine_is_ours_to_start || return 0
     want tests dockerd docker.io
     want tests iptables iptables

@@ -14,7 +14,9 @@ import typer
 from orchestrator.cli.streams import tell
 from orchestrator.errors import InputError, Interrupted, SimctlError
 
-RuntimeOption = typer.Option("auto", "--runtime", "-r", help="Where nodes live: auto, netns or docker.")
+RuntimeOption = typer.Option(
+    "auto", "--runtime", "-r", help="Where nodes live: auto, netns, docker or vm (virtual time)."
+)
 SetOption = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="A variable of the Compose file. Repeatable.")
 AllowExecOption = typer.Option(
     False,

@@ -86,6 +86,9 @@ class Kind(_Model):
     entrypoint: tuple[str, ...] = Field(min_length=1)
     knobs: dict[str, Knob] = {}
     needs: tuple[Need, ...] = ()
+    prepare: tuple[str, ...] = ()
+    """A command, run in the kind's folder, that does once what its first start would do; what it makes is in
+    XDG_CACHE_HOME. `{python}` is an interpreter. Only a virtual machine's image is made with it."""
     folder: Path = Field(exclude=True)
     """Absolute; set by the registry, not by the file."""
 

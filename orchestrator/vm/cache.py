@@ -1,0 +1,113 @@
+"""Where images and snapshots are kept: $XDG_CACHE_HOME/simctl/vm (~/.cache/simctl/vm).
+
+image-KEY/, snapshot-KEY/   finished, never changed again
+partial-PID-.../            being made; whatever is left of a simctl that was killed is removed by the next one
+lock                        held while something is made
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from orchestrator.errors import EnvironmentFailure
+from orchestrator.recording.folder import storage_errors
+
+Progress = Callable[[str], None]
+
+_PARTIAL = "partial-"
+_HINT = "free some space, or point XDG_CACHE_HOME to another disk"
+
+
+def folder() -> Path:
+    """The cache, made when it is not there. Raises EnvironmentFailure."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    path = (Path(root) if root else Path.home() / ".cache") / "simctl" / "vm"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"cannot make the folder {path}: {error.strerror}", hint="point XDG_CACHE_HOME to one that can be written"
+        ) from None
+    return path
+
+
+def make_once(name: str, make: Callable[[Path], None], *, space: int, progress: Progress) -> Path:
+    """The folder `name` of the cache. When it is not there, `make` fills it; until that is done nobody sees it.
+
+    One simctl of this user makes at a time. `space` is how many bytes must be free. Raises EnvironmentFailure.
+    """
+    path = folder() / name
+    if path.is_dir():
+        return path
+    with _lock(progress):
+        if path.is_dir():
+            return path
+        _remove_leftovers()
+        _check_space(space)
+        partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{os.getpid()}-", dir=folder()))
+        try:
+            with storage_errors(folder(), hint=_HINT):
+                make(partial)
+            partial.chmod(0o755)
+            partial.rename(path)
+        except BaseException:
+            remove(partial)
+            raise
+    return path
+
+
+def remove(path: Path) -> None:
+    """Remove a folder of the cache, by another name first, so that nobody takes half of it for the whole."""
+    with suppress(OSError):
+        if not path.name.startswith(_PARTIAL):
+            path = path.rename(path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}"))
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def entries(kind: str) -> list[Path]:
+    """The finished folders `KIND-*`, the one used last first."""
+    found = [path for path in folder().glob(f"{kind}-*") if path.is_dir()]
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def disk_usage(path: Path) -> int:
+    """Bytes that the folder takes on the disk; holes in sparse files take none."""
+    return sum(file.stat().st_blocks * 512 for file in path.iterdir() if file.is_file())
+
+
+def touch(path: Path) -> None:
+    """Remember that it was used now."""
+    with suppress(OSError):
+        os.utime(path)
+
+
+def _remove_leftovers() -> None:
+    """The lock is ours, so whoever made them is gone, or waits for it."""
+    for path in folder().glob(f"{_PARTIAL}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _check_space(needed: int) -> None:
+    free = shutil.disk_usage(folder()).free
+    if free < needed:
+        raise EnvironmentFailure(
+            f"{folder()} has {free / 1e9:.1f} GB free, and this needs {needed / 1e9:.1f} GB", hint=_HINT
+        )
+
+
+@contextmanager
+def _lock(progress: Progress) -> Iterator[None]:
+    """The kernel frees the lock of a process that ends, however it ends."""
+    with (folder() / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("vm: waiting for another simctl that makes an image or a snapshot")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

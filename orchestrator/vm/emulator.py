@@ -1,0 +1,187 @@
+"""One QEMU process: started, frozen or thawed, watched, ended. It never outlives us, however we end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+from orchestrator.errors import EnvironmentFailure
+from orchestrator.vm.exchange import Exchange
+from orchestrator.vm.machine import MEMORY, Machine
+from orchestrator.vm.qmp import Qmp, QmpClosed, QmpError, QmpTimeout
+
+Progress = Callable[[str], None]
+
+SILENCE = 120.0
+"""Seconds of real time. A guest that gives no sign for so long hangs: it beats every few seconds of its own time."""
+
+_START_TIMEOUT = 60.0
+_FREEZE_TIMEOUT = 120.0
+_CONSOLE_LINES = 12
+_PANIC = "Kernel panic"
+_MEMORY_NEEDED = MEMORY // 2
+
+
+class Emulator:
+    """A context manager: QEMU runs inside it. `fresh` as in Machine.command."""
+
+    def __init__(self, machine: Machine, exchange: Exchange, *, fresh: bool, progress: Progress) -> None:
+        self._machine = machine
+        self._exchange = exchange
+        self._fresh = fresh
+        self._progress = progress
+        self._said = 0
+        self._cleanup = contextlib.ExitStack()
+
+    def __enter__(self) -> Emulator:
+        _check_memory()
+        try:
+            self._start()
+        except BaseException:
+            self._cleanup.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cleanup.close()
+
+    def _start(self) -> None:
+        folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="simctl-vm-")))
+        self._console, self._errors = folder / "console", folder / "errors"
+        ours, theirs = socket.socketpair()
+        self._qmp = Qmp(ours)
+        self._cleanup.callback(self._qmp.close)
+        command = self._machine.command(
+            qmp=theirs.fileno(), exchange_=self._exchange.descriptor, console=self._console, fresh=self._fresh
+        )
+        setpriv = shutil.which("setpriv")
+        bound = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+        with theirs, self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [*bound, *command],
+                pass_fds=[theirs.fileno(), self._exchange.descriptor],
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                start_new_session=True,
+            )
+        self._cleanup.callback(self._end)
+        with self._told("start"):
+            self._qmp.negotiate(_START_TIMEOUT)
+            capabilities = [{"capability": name, "state": True} for name in ("x-ignore-shared", "events")]
+            self._qmp.command("migrate-set-capabilities", capabilities=capabilities)
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    # -- freeze and thaw -----------------------------------------------------------------------------------------
+
+    def freeze(self, state: Path) -> None:
+        """Write the stopped machine's state, all but its memory: that is in the memory's file already."""
+        descriptor = os.open(state, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with self._told("be frozen"):
+                self._qmp.command("getfd", fdname="state", descriptor=descriptor)
+                self._qmp.command("migrate", uri="fd:state")
+                self._await_migration()
+        finally:
+            os.close(descriptor)
+
+    def thaw(self, state: Path) -> None:
+        """Take over the state of a frozen machine. It stays stopped."""
+        descriptor = os.open(state, os.O_RDONLY)
+        try:
+            with self._told("be thawed"):
+                self._qmp.command("getfd", fdname="state", descriptor=descriptor)
+                self._qmp.command("migrate-incoming", uri="fd:state")
+                self._await_migration()
+        finally:
+            os.close(descriptor)
+
+    def _await_migration(self) -> None:
+        deadline = time.monotonic() + _FREEZE_TIMEOUT
+        while True:
+            event = self._qmp.event(deadline - time.monotonic())
+            status = event["data"]["status"] if event["event"] == "MIGRATION" else ""
+            if status == "completed":
+                return
+            if status == "failed":
+                raise QmpError("the state could not be moved")
+
+    # -- run -----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Let time run until the guest rings. What it says meanwhile goes to `progress`. Raises EnvironmentFailure."""
+        with self._told("go on"):
+            self._qmp.command("cont")
+        while True:
+            try:
+                event = self._qmp.event(SILENCE)["event"]
+            except QmpTimeout:
+                raise self._failure(f"the guest hangs: it gave no sign for {SILENCE:.0f} s") from None
+            except QmpClosed:
+                raise self._failure("QEMU ended while the guest ran") from None
+            self._pass_on()
+            if event == "GUEST_PANICKED":
+                return
+            if event == "SHUTDOWN":
+                raise self._failure("the guest broke down")
+
+    def _pass_on(self) -> None:
+        text = self._exchange.said(self._said)
+        self._said += len(text.encode())
+        for line in text.splitlines():
+            self._progress(line)
+
+    # -- what is told of failures ----------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except QmpClosed:
+            raise self._failure(f"QEMU ended when it was to {what}") from None
+        except QmpTimeout:
+            raise self._failure(f"QEMU hangs: it was to {what}") from None
+        except QmpError as error:
+            raise self._failure(f"QEMU could not {what} ({error})") from None
+
+    def _failure(self, message: str) -> EnvironmentFailure:
+        """With what QEMU complained of, and the last lines of the guest's console."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1)
+        lines = [line for path in (self._errors, self._console) for line in _last_lines(path)]
+        return EnvironmentFailure(message, detail=lines, hint="without virtual time: --runtime netns")
+
+
+def _last_lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return []
+    before, panic, after = text.partition(_PANIC)
+    lines = (before + panic + after.partition("\n")[0]).splitlines()  # the rest are registers
+    return [line.rstrip() for line in lines if line.strip()][-_CONSOLE_LINES:]
+
+
+def _check_memory() -> None:
+    """A guest that the machine has no memory for would be killed in the middle."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable" and int(rest.split()[0]) * 1024 < _MEMORY_NEEDED:
+            raise EnvironmentFailure(
+                f"too little memory for a virtual machine: {int(rest.split()[0]) // 1024} MB are available, "
+                f"{_MEMORY_NEEDED >> 20} MB are needed",
+                hint="end something else, or use --runtime netns",
+            )

@@ -1,0 +1,112 @@
+"""What goes into a guest's image, and the key by which a finished one is known again.
+
+The project's own code is not part of it: that travels with the snapshot, which is made in seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+
+from orchestrator.errors import EnvironmentFailure
+from orchestrator.topology.kinds import Kind
+
+_FORMAT = 1
+"""Raised when the way in which images are made changes."""
+
+RELEASE = "bookworm"
+PYTHON = "3.11"
+"""Of that release. Libraries with compiled code must be made for it."""
+
+KERNEL = "linux-image-cloud-amd64"
+
+_BASE = (
+    "busybox-static",  # the first program of the guest
+    "iproute2",
+    "kmod",
+    "net-tools",
+    "nftables",
+    "procps",
+    "python3",
+    KERNEL,
+)
+"""What every guest needs, whatever its nodes are."""
+
+BOOT_MODULES = (
+    "drivers/nvdimm/libnvdimm",
+    "drivers/nvdimm/nd_btt",
+    "drivers/acpi/nfit/nfit",
+    "drivers/nvdimm/nd_pmem",
+    "fs/overlayfs/overlay",
+)
+"""Kernel modules without which there is no root file system, in the order of loading."""
+
+_DISTRIBUTION = "simctl-lab"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_EXTRA = re.compile(r";.*\bextra\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that decides what is in an image."""
+
+    packages: tuple[str, ...]
+    """Debian packages by name, sorted."""
+    requirements: tuple[str, ...]
+    """`name==version` of the Python libraries that simctl needs, as they are installed here."""
+    constraints: tuple[str, ...]
+    """The same for what those need in turn."""
+    preparations: Mapping[str, tuple[str, ...]]
+    """Node kind -> the command that it wants to be run once, in its folder."""
+
+    @property
+    def key(self) -> str:
+        """12 hexadecimal digits."""
+        facts = [_FORMAT, RELEASE, PYTHON, BOOT_MODULES, asdict(self)]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def recipe(kinds: Mapping[str, Kind]) -> Recipe:
+    """The recipe for a guest in which all these kinds can run. Raises EnvironmentFailure."""
+    needed = {need.package for kind in kinds.values() for need in kind.needs}
+    direct = _requirements(_DISTRIBUTION)
+    if direct is None:
+        raise EnvironmentFailure(
+            "simctl is not installed as a package, so it is not known which Python libraries it needs",
+            hint="install it: pip install -e . in the checkout",
+        )
+    pins = _closure(direct)
+    return Recipe(
+        packages=tuple(sorted({*_BASE, *needed})),
+        requirements=tuple(pins[name] for name in sorted(direct) if name in pins),
+        constraints=tuple(pins[name] for name in sorted(pins)),
+        preparations={name: kind.prepare for name, kind in sorted(kinds.items()) if kind.prepare},
+    )
+
+
+def _closure(names: set[str]) -> dict[str, str]:
+    """Name -> `name==version` of these distributions and all that they need, as far as they are installed."""
+    pins: dict[str, str] = {}
+    waiting = sorted(names)
+    while waiting:
+        name = waiting.pop()
+        needs = _requirements(name)
+        if name in pins or needs is None:
+            continue
+        pins[name] = f"{name}=={metadata.version(name)}"
+        waiting += sorted(needs)
+    return pins
+
+
+def _requirements(distribution: str) -> set[str] | None:
+    """What a distribution requires, without its extras; None when it is not installed."""
+    try:
+        lines = metadata.requires(distribution) or []
+    except metadata.PackageNotFoundError:
+        return None
+    found = (_NAME.match(line) for line in lines if not _EXTRA.search(line))
+    return {re.sub(r"[-_.]+", "-", match[0]).lower() for match in found if match}
