@@ -148,7 +148,9 @@ def test_which_end_opened(rows: str, client: str) -> None:
         ("- E CG T", "- E T T", None, "both closed at the same time: CLOSING seen on client"),
         ("- E F1 T", "- E F1 T", None, "both closed at the same time: FIN_WAIT1 seen on client and FIN_WAIT1 seen"),
         ("- E - -", "- E - -", None, "no tick saw it close"),
-        ("- E E E", "- E E E", None, "no tick saw it close"),
+        ("- E F1 F1 F1", "- E E E F1", "client", "FIN_WAIT1 seen on client and FIN_WAIT1 seen on server, client first"),
+        ("- E E E F1", "- E F1 F1 F1", "server", "FIN_WAIT1 seen on client and FIN_WAIT1 seen on server, server first"),
+        ("- E E E", "- E E E", None, ""),
     ],
 )
 def test_the_first_closer(client: str, server: str, closer: str | None, how: str) -> None:

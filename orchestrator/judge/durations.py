@@ -11,9 +11,9 @@ from orchestrator.judge.index import Filter, Index
 from orchestrator.judge.moments import at
 from orchestrator.judge.tally import Inside
 from orchestrator.judge.verdict import FactVerdict, Outcome
-from orchestrator.recording.connections import lasted
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import Socket, Stay
+from orchestrator.recording.lifetimes import lasted
 from orchestrator.scenario.facts import TcpState
 from orchestrator.scenario.values import DurationRange, Range, format_duration
 

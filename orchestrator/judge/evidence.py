@@ -87,8 +87,18 @@ def connection_line(connection: Connection) -> str:
     seen = connection.client or connection.server
     assert seen is not None
     local, peer = (seen.local, seen.peer) if connection.client is not None else (seen.peer, seen.local)
-    who = f"first FIN by {connection.first_closer}" if connection.first_closer else "first FIN unknown"
-    return f"{connection.client_node or '?'} {local} -> {connection.server_node or '?'} {peer} {who}: {connection.how}"
+    return f"{connection.client_node or '?'} {local} -> {connection.server_node or '?'} {peer} {_closing(connection)}"
+
+
+def _closing(connection: Connection) -> str:
+    closer, how = connection.first_closer, connection.how
+    if connection.gave_up:
+        return f"neither FIN nor RST: {how}"
+    if closer is None:
+        return f"first FIN unknown: {how}" if how else "still open"
+    if how.startswith("RST"):
+        return f"{how} by {closer}"
+    return f"first FIN by {closer}" + (f": {how}" if how != "FIN" else "")
 
 
 def request_line(event: Event) -> str:

@@ -10,10 +10,10 @@ from functools import cached_property
 from itertools import pairwise
 
 from orchestrator.recording.addresses import split_address
-from orchestrator.recording.connections import birth, death
 from orchestrator.recording.counters import Counters
 from orchestrator.recording.history import Connection, Gap, History, Socket, Stay, Unseen
 from orchestrator.recording.lifecycle import EMBRYONIC
+from orchestrator.recording.lifetimes import birth, death
 from orchestrator.recording.sockets import NodeTicks
 from orchestrator.recording.unseenends import unseen_ends
 from orchestrator.scenario.facts import TcpState

@@ -1,20 +1,23 @@
 """RSTs of which the kernel does not say everything: who sent them, or to whom.
 
-`tcp_send_reset` bears the addresses of the socket that sent the RST. Three kinds of RST have none of their own:
+`tcp_send_reset` bears the addresses of the socket that sent the RST. Two kinds of RST have none of their own:
 - The answer to a segment that meets a listening socket (a FIN for a connection that is gone): the event has the
   listener's addresses, `0.0.0.0:8080` and no peer.
 - Before Linux 6.10, the answer to a segment that meets no socket at all: there is no event.
-- One that the peer's socket received is told by `tcp_receive_reset` too, with both addresses.
 
-So a RST that was received and that no complete event accounts for tells of its sender. The counter OutRsts says in
-the end whether all were found (recording/conservation.py): one that nobody received is missing, and that shows.
+But one that the peer's socket received is told by `tcp_receive_reset` too, with both addresses. So a RST that was
+received and that no complete event accounts for tells of its sender. The counter OutRsts says in the end whether all
+were found (recording/conservation.py): one that nobody received is missing, and that shows.
+
+`tcp_receive_reset` also comes where none was received: a socket whose program is gone gets data, and ends as if a RST
+had come, just before it sends one itself.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.recording.events import Event
 
@@ -23,6 +26,9 @@ _UNDER_WAY = 5.0
 
 _TOLD_LATE = 0.1
 """Seconds: tcp_send_active_reset() reports a RST when it is sent, which on a veth is after it was received."""
+
+_ANSWERS = 0.001
+"""Seconds. tcp_rcv_state_process() ends such a socket by tcp_reset(), as if a RST had come, and sends one then."""
 
 
 def whole(reset: Event) -> bool:
@@ -36,17 +42,22 @@ def complete_resets(events: Sequence[Event], node_of: Callable[[str], str | None
     `rst` events that nobody can complete are left out. `node_of`: address -> node.
     """
     sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
+    own: dict[tuple[int, str, str], list[float]] = defaultdict(list)
     listeners: dict[str, list[Event]] = defaultdict(list)
     found: list[Event] = []
     for event in events:
         if event["ev"] != "rst":
+            continue
+        if whole(event):
             found.append(event)
-        elif whole(event):
-            found.append(event)
-            sent[event["local"], event["peer"]].append(float(event["t"]))
+            sent[event["local"], event["peer"]].append(_time(event))
+            own[event["a"], event["local"], event["peer"]].append(_time(event))
         else:
             listeners[_port(event["local"])].append(event)
     for event in events:
+        if event["ev"] == "rst" or (event["ev"] == "rst_received" and _sends(event, own)):
+            continue
+        found.append(event)
         if event["ev"] != "rst_received":
             continue
         told = _take(sent[event["peer"], event["local"]], float(event["t"]))
@@ -55,6 +66,12 @@ def complete_resets(events: Sequence[Event], node_of: Callable[[str], str | None
             found.append(_sent(event, sender, listeners[_port(event["peer"])]))
     found.sort(key=_time)
     return found
+
+
+def _sends(event: Event, own: Mapping[tuple[int, str, str], Sequence[float]]) -> bool:
+    """Whether this is no RST that came: the socket of a program that is gone got data, and is about to answer."""
+    t = _time(event)
+    return any(0 <= sent - t <= _ANSWERS for sent in own.get((event["a"], event["local"], event["peer"]), ()))
 
 
 def _sent(received: Event, sender: str, listeners: Sequence[Event]) -> Event:

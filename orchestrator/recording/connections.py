@@ -1,4 +1,4 @@
-"""Joins the two ends of each connection, and tells which of them closed first.
+"""Joins the two ends of each connection.
 
 Ends belong together when the local address of the one is the peer address of the other and both were born at about
 the same time. Ports are used again, so one address pair can be many connections, one after the other: they are paired
@@ -10,42 +10,16 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from orchestrator.recording.addresses import ANY, node_at, split_address
+from orchestrator.recording.closing import traced_closing, with_closing
 from orchestrator.recording.events import Event
-from orchestrator.recording.history import Connection, Socket, Stay
-from orchestrator.recording.lifecycle import ACTIVE_CLOSE, EMBRYONIC, PASSIVE_CLOSE
+from orchestrator.recording.history import Connection, Socket
+from orchestrator.recording.lifecycle import EMBRYONIC
+from orchestrator.recording.lifetimes import birth, death
 from orchestrator.scenario.facts import TcpState
 
-_OPEN = EMBRYONIC | {TcpState.ESTABLISHED}
-
-_RST_AFTER_CLOSE = 0.001
-
 Pair = tuple[Socket | None, Socket | None]
-
-
-def birth(socket: Socket) -> tuple[float, float]:
-    """The interval in which the socket was born; it starts at -inf for one that was there at the first tick."""
-    first = socket.stays[0].first
-    before = socket.gaps[0] if socket.gaps and socket.gaps[0].before == first else None
-    return (before.after, first) if before else (-math.inf, first)
-
-
-def death(socket: Socket) -> float:
-    """The latest time at which the socket can have ended; inf for one that was there at the last tick."""
-    last = socket.stays[-1].last
-    after = socket.gaps[-1] if socket.gaps and socket.gaps[-1].after == last else None
-    return after.before if after else math.inf
-
-
-def lasted(socket: Socket, stay: Stay) -> tuple[float, float] | None:
-    """Shortest and longest possible duration of a stay, seconds; None when it had not ended at the last tick."""
-    after = next((gap for gap in socket.gaps if gap.after == stay.last), None)
-    if after is None:
-        return None
-    before = next((gap for gap in socket.gaps if gap.before == stay.first), None)
-    return stay.last - stay.first, after.before - before.after if before else math.inf
 
 
 def join(
@@ -75,7 +49,7 @@ def join(
         for pair in _pair_up(sorted(one_side, key=birth), sorted(other_side, key=birth))
     ]
     if resets is not None:
-        found = [_given_up(_with_reset(connection, by_pair)) for connection in found]
+        found = [traced_closing(connection, by_pair) for connection in found]
     return tuple(sorted(found, key=lambda connection: (connection.opened[1], connection.opened[0])))
 
 
@@ -142,47 +116,8 @@ def _connection(pair: Pair, listening: set[tuple[str, str, int | None]], address
     flipped = not _is_client(first, second, second_node, listening)
     client, server = (second, first) if flipped else (first, second)
     client_node, server_node = (second_node, first.node) if flipped else (first.node, second_node)
-    closer, how = _first_closer(client, server, client_node, server_node)
-    return Connection(
-        client=client,
-        server=server,
-        opened=birth(client or first),
-        client_node=client_node,
-        server_node=server_node,
-        first_closer=closer,
-        how=how,
-        closed=_closed(client, server, closer, client_node),
-    )
-
-
-def _with_reset(connection: Connection, by_pair: Mapping[frozenset[str], Sequence[Event]]) -> Connection:
-    """The connection, with a RST as what closed it first when one was sent before any FIN."""
-    end = connection.client or connection.server
-    if end is None:
-        return connection
-    fin = connection.closed[1] if connection.closed and connection.first_closer else math.inf
-    gone = max(death(one) for one in (connection.client, connection.server) if one is not None)
-    for reset in by_pair.get(frozenset((end.local, end.peer)), ()):
-        t = float(reset["t"])
-        # close() with unread data reports CLOSED first and sends its RST some microseconds later.
-        if connection.opened[0] <= t <= min(fin, gone + _RST_AFTER_CLOSE):
-            how = f"RST ({reset['reason']})" if reset.get("reason") else "RST"
-            return replace(connection, first_closer=reset["node"], how=how, closed=(t, t))
-    return connection
-
-
-def _given_up(connection: Connection) -> Connection:
-    """The connection, with what ended it when an end went from an open state to CLOSED and neither FIN nor RST was
-    sent: its kernel gave up, after `tcp_retries2` retransmissions or as many keep-alive probes without an answer."""
-    if connection.first_closer is not None or connection.closed is None:
-        return connection
-    ends = [end for end in (connection.client, connection.server) if end is not None and death(end) < math.inf]
-    quitters = sorted((end for end in ends if end.stays[-1].state is TcpState.ESTABLISHED), key=death)
-    if not quitters:
-        return connection
-    gone = death(quitters[0])
-    node = quitters[0].node
-    return replace(connection, how=f"timeout on {node}", closed=(gone, gone), gave_up=node)
+    unclosed = Connection(client, server, birth(client or first), client_node, server_node)
+    return with_closing(unclosed)
 
 
 def _is_client(
@@ -204,64 +139,3 @@ def _is_client(
 def _listens(node: str, address: str, listening: set[tuple[str, str, int | None]]) -> bool:
     host, port = split_address(address)
     return any((node, at, port) in listening for at in (host, *ANY))
-
-
-def _first_closer(
-    client: Socket | None, server: Socket | None, client_node: str | None, server_node: str | None
-) -> tuple[str | None, str]:
-    """The node that sent the first FIN, and what shows it.
-
-    CLOSE_WAIT and LAST_ACK come only from a FIN that arrived before this end sent its own, so they name the other
-    end. FIN_WAIT1, FIN_WAIT2 and TIME_WAIT name this end, unless both ends show such: then their FINs crossed.
-    """
-    votes: list[tuple[str | None, str]] = []
-    for end, node, other_node in ((client, client_node, server_node), (server, server_node, client_node)):
-        states = [stay.state for stay in end.stays] if end else []
-        if TcpState.CLOSING in states:
-            return None, f"both closed at the same time: CLOSING seen on {node}"
-        passive = next((state for state in states if state in PASSIVE_CLOSE), None)
-        active = next((state for state in states if state in ACTIVE_CLOSE), None)
-        if passive:
-            votes.append((other_node, f"{passive} seen on {node}"))
-        elif active:
-            votes.append((node, f"{active} seen on {node}"))
-    if not votes:
-        return None, "no tick saw it close"
-    if len({node for node, _ in votes}) > 1:
-        return None, f"both closed at the same time: {' and '.join(how for _, how in votes)}"
-    # The passive end's word is the stronger one: no crossing FINs can lead there.
-    return min(votes, key=lambda vote: not vote[1].startswith(tuple(PASSIVE_CLOSE)))
-
-
-def _closed(
-    client: Socket | None, server: Socket | None, closer: str | None, client_node: str | None
-) -> tuple[float, float] | None:
-    """When the first FIN or RST was sent, as an interval; None while no end shows that one was.
-
-    The sender's own socket bounds it on both sides. The receiver's bounds it only from above: a FIN may be under way
-    for as long as it gets lost.
-    """
-    leaving = [_leaves_open(end) for end in (client, server) if end is not None]
-    known = [interval for interval in leaving if interval is not None]
-    if not known:
-        return None
-    until = min(before for _, before in known)
-    if closer is None:
-        return min(after for after, _ in known), until
-    sender = client if closer == client_node else server
-    interval = _leaves_open(sender) if sender is not None else None
-    if interval is None:
-        seen = client or server
-        return (birth(seen)[0] if seen else -math.inf), until
-    # Ends are sampled one after the other: a FIN may show at the receiver one tick before its sender.
-    return interval if until <= interval[0] else (interval[0], until)
-
-
-def _leaves_open(socket: Socket) -> tuple[float, float] | None:
-    """The interval in which the socket stopped being open; None when it was open to the last tick."""
-    opened = [stay for stay in socket.stays if stay.state in _OPEN]
-    if not opened:
-        return birth(socket)
-    last = opened[-1].last
-    gap = next((gap for gap in socket.gaps if gap.after == last), None)
-    return (gap.after, gap.before) if gap else None

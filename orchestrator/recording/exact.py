@@ -193,6 +193,8 @@ def exact_sockets(
     sockets: list[Socket] = []
     until = max((of_node.times[-1] for of_node in ticks.values() if of_node.times), default=0.0)
     for number, life in enumerate(traced, 1):
+        if life.local.endswith(":0") and life.ended is not None:
+            continue  # no port was left (EADDRNOTAVAIL): nothing was sent, so there was no connection
         seen = [one for one in by_pair[life.node, life.local, life.peer] if _within(one, life, slack)]
         taken.update(map(id, seen))
         _settle_reset(life, seen, ticks[life.node], slack)

@@ -9,9 +9,9 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import NamedTuple
 
-from orchestrator.recording.connections import death
 from orchestrator.recording.history import Connection, Socket, Unseen
 from orchestrator.recording.lifecycle import EMBRYONIC
+from orchestrator.recording.lifetimes import death
 from orchestrator.scenario.facts import TcpState
 
 _HANDSHAKE = 1.0

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from orchestrator.recording.connections import death
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import Connection, History, Socket
+from orchestrator.recording.lifetimes import death
 
 _SLACK = 0.1
 """Seconds: a tick that shows a socket for the first time may bear a time a little before or after a program's word."""

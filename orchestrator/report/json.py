@@ -11,8 +11,8 @@ from typing import Any
 
 from orchestrator.judge.index import Index
 from orchestrator.judge.verdict import Outcome
-from orchestrator.recording.connections import lasted
 from orchestrator.recording.history import Connection, History, Socket, Stay, Unseen
+from orchestrator.recording.lifetimes import lasted
 from orchestrator.report.exchanges import Said, said_of_each
 from orchestrator.report.model import EXIT_CODES, RunReport
 from orchestrator.report.states import Count, count_states, moments_by_instant, recv_q

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.recording.addresses import split_address
-from orchestrator.recording.connections import death
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import Connection, History, MinisocketEnd, Socket
 from orchestrator.recording.lifecycle import EMBRYONIC
+from orchestrator.recording.lifetimes import death
 from orchestrator.recording.unseenends import unseen_ends
 from orchestrator.report.states import possible_states
 from orchestrator.scenario.facts import TcpState
@@ -81,7 +81,10 @@ class Fate:
     def outcome(self) -> str:
         """Who closed first, and what that left behind."""
         if not self.established:
-            return "never seen established"
+            if self.gave_up:
+                return f"never established: {self.gave_up} gave up, no answer came"
+            refused = self.first_closer and self.by.startswith("RST")
+            return f"refused with a RST by {self.first_closer}" if refused else "never seen established"
         if self.open:
             return "still open at the end"
         parts = [self._who]

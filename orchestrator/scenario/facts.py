@@ -59,7 +59,7 @@ FACTS: dict[str, tuple[FactKind, str]] = {
     "errors": (FactKind.COUNTER, "requests that failed on this client; or by name of the error"),
     "served": (FactKind.COUNTER, "requests that this server executed"),
     "closed_by": (FactKind.COUNTER, "connections that this server closed, by its reason"),
-    "first_fin": (FactKind.COUNTER, "connections of which this node sent the first FIN"),
+    "first_fin": (FactKind.COUNTER, "connections of which this node sent the first FIN or RST"),
     "resets": (FactKind.COUNTER, "RST segments that this node sent"),
     "retransmits": (FactKind.COUNTER, "segments that this node sent again"),
     "requests_per_connection": (FactKind.COUNTER, "requests that each of this client's connections carried"),
