@@ -58,6 +58,34 @@ def test_a_damaged_line(simctl: Simctl, run: Path, line: bytes, place: str, mess
 
 
 @pytest.mark.netns
+@pytest.mark.usefixtures("as_root")
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        ("state", {"new": "CLOSE_WAITT"}, "no TCP state is called CLOSE_WAITT"),
+        ("state", {"old": "FOO"}, "no TCP state is called FOO"),
+        ("state", {"local": "198.18.0.2:938618"}, "`local` must be an address with a port"),
+        (
+            "minisocket",
+            {"what": "resurrected"},
+            "minisocket: `what` must be one of born, rearmed, expired, not resurrected",
+        ),
+        ("traced", {"lost": -1}, "`lost` must be 0 or more, not -1"),
+        ("traced", {"loopback": {"RST sent": "many"}}, "`loopback` must be a mapping of words to whole numbers"),
+    ],
+)
+def test_a_trace_that_was_edited(simctl: Simctl, run: Path, kind: str, change: dict[str, object], message: str) -> None:
+    events = run / "events.jsonl"
+    lines = [json.loads(line) for line in events.read_bytes().splitlines()]
+    number = next(number for number, line in enumerate(lines, 1) if line["ev"] == kind)
+    replace_line(events, number, json.dumps(lines[number - 1] | change).encode() + b"\n")
+    for verb in ("verify", "report", "show"):
+        done = simctl(verb, "run")
+        assert_refused(done, 2)
+        assert f"run/events.jsonl:{number}: {message}" in done.stderr
+
+
+@pytest.mark.netns
 def test_a_recording_that_is_cut_off(simctl: Simctl, run: Path) -> None:
     events = run / "events.jsonl"
     events.write_bytes(events.read_bytes()[:-20])

@@ -201,3 +201,31 @@ def test_what_belongs_to_others_is_left_out(other: Event) -> None:
 
 def test_a_listeners_reset_that_nobody_received_is_left_out() -> None:
     assert resets(LISTENER) == []
+
+
+# -- owners ------------------------------------------------------------------------------------------------------------
+
+
+def request(port: int) -> Event:
+    return {"t": 2.0, "ev": "request", "node": "client", "local": f"{HOSTS['client']}:{port}", "peer": SERVER}
+
+
+def test_a_program_that_was_seen_once_owns_all_that_it_told_of() -> None:
+    table = """
+        client:41000 > server:8080 {python3/7} | - E E
+        client:41001 > server:8080             | - T T
+        client:41002 > server:8080             | - T T
+    """
+    history = build_history(events(table, request(41000), request(41001)))
+    owners = {socket.local.rpartition(":")[2]: socket.pid for socket in history.sockets}
+    assert owners == {"41000": 7, "41001": 7, "41002": None}
+
+
+def test_where_two_programs_spoke_nobody_guesses() -> None:
+    table = """
+        client:41000 > server:8080 {python3/7} | - E E
+        client:41001 > server:8080 {python3/8} | - E E
+        client:41002 > server:8080             | - T T
+    """
+    history = build_history(events(table, *map(request, (41000, 41001, 41002))))
+    assert {socket.pid for socket in history.sockets} == {7, 8, None}

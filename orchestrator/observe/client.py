@@ -108,7 +108,11 @@ class ProbeClient:
 
     def _lost(self, do: str) -> EnvironmentFailure:
         lines = self._log.read_text(errors="replace").splitlines()[-10:]
-        return EnvironmentFailure(f"the probe ended while it was asked to {do}", detail=lines)
+        return EnvironmentFailure(
+            f"the probe, which watches the nodes, ended while it was asked to {do}",
+            hint=f"something killed it, or it broke down: what it said is in {self._log}",
+            detail=lines,
+        )
 
     def _read(self) -> None:
         try:

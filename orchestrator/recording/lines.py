@@ -57,6 +57,8 @@ _FIELDS: dict[str, dict[str, tuple[str, bool]]] = {
 _NODE_FIELDS = {"name": _TEXT, "service": _TEXT, "role": _TEXT, "addresses": ("list", True), "events": ("flag", True)}
 
 _STATES = frozenset(TcpState)
+_MINISOCKET = ("born", "rearmed", "expired")
+_MAX_PORT = 65535
 _OPENED = ("ActiveOpens", "PassiveOpens")
 
 
@@ -100,9 +102,10 @@ class LineChecker:
                 self._moment(event)
             case "request":
                 self._request(event)
+            case "state" | "destroy" | "rst" | "rst_received" | "retransmit" | "minisocket":
+                self._traced_socket(event)
             case "traced":
-                if not all(_is(value, "whole") for value in (event.get("loopback") or {}).values()):
-                    raise self._error("`loopback` must be a mapping of words to whole numbers")
+                self._traced(event)
         return event
 
     def _begin(self, event: Event) -> None:
@@ -180,6 +183,21 @@ class LineChecker:
         else:
             raise self._error(f"socket lines with t {self._ahead[0]} and with t {t} stand before one tick")
 
+    def _traced_socket(self, event: Event) -> None:
+        for field in ("old", "new", "state"):
+            if event.get(field) is not None and event[field] not in _STATES:
+                raise self._error(f"no TCP state is called {event[field]}", hint=suggestion(event[field], TcpState))
+        for field in ("local", "peer"):
+            self._address(event[field], field)
+        if event["ev"] == "minisocket" and event["what"] not in _MINISOCKET:
+            raise self._error(f"minisocket: `what` must be one of {', '.join(_MINISOCKET)}, not {event['what']}")
+
+    def _traced(self, event: Event) -> None:
+        if event["lost"] < 0:
+            raise self._error(f"`lost` must be 0 or more, not {event['lost']}")
+        if not all(_is(value, "whole") for value in (event.get("loopback") or {}).values()):
+            raise self._error("`loopback` must be a mapping of words to whole numbers")
+
     def _moment(self, event: Event) -> None:
         if event["name"] in self._moments:
             raise self._error(f"the moment {event['name']} is there twice")
@@ -207,7 +225,8 @@ class LineChecker:
             raise self._error(f"the `begin` line declares no node {node}", hint=suggestion(str(node), self._nodes))
 
     def _address(self, value: str, field: str) -> None:
-        if ":" not in value:
+        _, colon, port = value.rpartition(":")
+        if not colon or (port.isdigit() and int(port) > _MAX_PORT):
             raise self._error(f"`{field}` must be an address with a port, such as 198.18.0.2:8080, not {value!r}")
 
     def _not_missed(self, nodes: set[str]) -> None:

@@ -17,6 +17,7 @@ from orchestrator.recording.exact import KINDS as TRACE_KINDS
 from orchestrator.recording.exact import TracedLife, exact_sockets, trace_lives
 from orchestrator.recording.history import History, Socket, Unseen
 from orchestrator.recording.lines import LineChecker
+from orchestrator.recording.owners import with_told_owners
 from orchestrator.recording.sockets import Life, NodeTicks, gather_lives, to_sockets
 from orchestrator.recording.unseen import count_unseen
 
@@ -77,6 +78,7 @@ def build_history(events: Iterable[Event]) -> History:
     trace = _trace(by_kind, counters)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     sockets, unseen = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]))
+    sockets = with_told_owners(sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
     resets = tuple(event for event in by_kind["rst"] if trace.complete and event["t"] <= ticks[-1])
     addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
     return History(
