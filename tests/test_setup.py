@@ -84,7 +84,7 @@ def test_scripts_parse_and_stop_at_errors(script: str) -> None:
 # -- tools/setup.sh --------------------------------------------------------------------------------------------------
 
 NEEDED = "bash dirname grep mktemp tail rm id pgrep sleep python3"
-WANTED = "ip ss netstat tcpdump nsenter ps debootstrap docker-compose javac"
+WANTED = "ip ss netstat tcpdump nsenter ps debootstrap docker-compose javac qemu-system-x86_64 mmdebstrap mke2fs"
 
 
 def fake(folder: Path, name: str, body: str) -> None:
