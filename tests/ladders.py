@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from orchestrator.recording.events import Event
 from orchestrator.recording.history import History
 from orchestrator.report.exchanges import said_of_each
 from orchestrator.report.ladder import Kind, Ladder, Row, Side
 from orchestrator.report.ladderdraw import draw
 from orchestrator.report.ladderrows import ladder
 from orchestrator.scenario.facts import TcpState
+from tests.builders import HOSTS, history
+
+CLIENT, SERVER = f"{HOSTS['client']}:41000", f"{HOSTS['server']}:8080"
+ENDS = {"client": {"local": CLIENT, "peer": SERVER}, "server": {"local": SERVER, "peer": CLIENT}}
+
+TICKS = "ticks 0 0.99 1 1.001 1.99 2 2.99 3 3.001 3.99 4 8 9"
+"""Changes inside of a millisecond are as good as traced."""
 
 
 def ladder_of(history: History, number: int = 1) -> Ladder:
@@ -40,3 +50,35 @@ def segments(found: Ladder) -> list[str]:
 
 def picture(found: Ladder, width: int = 80, *, ascii_only: bool = False) -> str:
     return "\n".join(line.plain for line in draw(found, width, ascii_only=ascii_only))
+
+
+# -- as from a trace -------------------------------------------------------------------------------------------------
+
+
+def traced(table: str, *more: Event, rst: tuple[Event, ...] = (), **again: tuple[float, ...]) -> History:
+    """A history as from a trace; `again`: node -> when it sent something again, in the state that it is in then."""
+    found = history(table, *more)
+    retransmits = {
+        node: tuple({"t": t, "state": state_at(found, node, t), **ENDS[node]} for t in times)
+        for node, times in again.items()
+    }
+    return replace(found, exact=True, retransmits=retransmits, resets=rst)
+
+
+def state_at(found: History, node: str, t: float) -> str:
+    (socket,) = [socket for socket in found.sockets if socket.node == node and socket.peer != "0.0.0.0:0"]
+    return next(stay.state.value for stay in reversed(socket.stays) if stay.first <= t)
+
+
+def off(begun: float, over: float, node: str = "server", **detail: str) -> tuple[Event, Event]:
+    """A node is cut off, and comes back."""
+    down: Event = {"ev": "node", "t": begun, "node": node, "what": "link down", "detail": detail}
+    return down, {**down, "t": over, "what": "link up"}
+
+
+def lost(found: Ladder) -> list[str]:
+    return [f"{row.sender} > {row.text}" for row in found.rows if row.lost]
+
+
+def sent(found: Ladder) -> list[str]:
+    return told(found, Kind.SEGMENT, Kind.RETRANSMIT, Kind.CROSSING, Kind.REQUEST, Kind.UNSERVED, Kind.RESPONSE)

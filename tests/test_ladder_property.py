@@ -77,8 +77,15 @@ def by_server(draw: st.DrawFn) -> Event:
     """An event `served`, `closed` or `rst`, or one of a node."""
     return {"t": draw(times), "node": "server", "local": SERVER, "peer": CLIENT, "nth": draw(st.integers(1, 4)),
             "method": "GET", "path": draw(texts), "status": 200,
-            "reason": draw(st.sampled_from(["idle", "peer", "odd"])),
-            "what": draw(st.sampled_from(["killed", "paused", "started"]))}  # fmt: skip
+            "reason": draw(st.sampled_from(["idle", "peer", "odd", "TCP_ABORT_ON_DATA", "NO_SOCKET"])),
+            "what": draw(st.sampled_from(["killed", "paused", "started", "link down", "link up"]))}  # fmt: skip
+
+
+@st.composite
+def retransmits(draw: st.DrawFn) -> Event:
+    local, peer = draw(st.sampled_from(PAIRS))
+    state = draw(st.sampled_from(["SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT1", "CLOSING", "LAST_ACK"]))
+    return {"t": draw(times), "local": local, "peer": peer, "state": state}
 
 
 def in_time(events: Sequence[Event]) -> tuple[Event, ...]:
@@ -86,6 +93,7 @@ def in_time(events: Sequence[Event]) -> tuple[Event, ...]:
 
 
 events = st.lists(by_server(), max_size=4).map(in_time)
+again = st.lists(retransmits(), max_size=4).map(in_time)
 
 
 @st.composite
@@ -102,7 +110,8 @@ def histories(draw: st.DrawFn) -> History:
         sockets=tuple(found), unseen=(), connections=join(found, NODES, resets),
         requests=in_time(draw(st.lists(requests(), max_size=8))), served=draw(events), closed=draw(events),
         counters=counters, speaking=frozenset({"server"}), resets=resets, exact=draw(st.booleans()),
-        happened=draw(events), end={"outcome": draw(st.sampled_from(["done", "interrupted", "odd"]))},
+        happened=draw(events), retransmits={node: draw(again) for node in NODES.values()},
+        end={"outcome": draw(st.sampled_from(["done", "interrupted", "odd"]))},
     )  # fmt: skip
 
 

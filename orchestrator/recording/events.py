@@ -2,7 +2,7 @@
 
 | ev | fields | written by |
 |---|---|---|
-| `begin` | format, scenario, runtime, clock (`real` or `virtual`), period (s between samples), nodes | the run |
+| `begin` | format, scenario, runtime, clock (`real` or `virtual`), period (s between samples), quiet, nodes | the run |
 | `node` | node, what (`started`, `ready`, `exited`, ..., `link down`), see drive/steps.py; detail | the run |
 | `moment` | name: `start`, `STEP.start`, `STEP.end`, `end`; same t as its tick | the run |
 | `tick` | took (s), counters {node: {name: absolute value}} (those that changed), missed [node] | the sampler |
@@ -14,8 +14,9 @@
 | `note` | text | anybody: something the reader should know |
 | `end` | outcome of the run itself: `done`, `interrupted`, `failed`; detail | the run |
 
-`begin` is the first line. Its `period` is what is meant: with large tables more time may lie between two ticks
-(observe/pace.py), and each tick says when it was. Its `nodes` is a list of
+`begin` is the first line. Its `period` is what is meant: with large tables more time may lie between two ticks, and on
+a virtual clock up to `quiet` s while the trace shows nothing (observe/pace.py); each tick says when it was. Its `nodes`
+is a list of
 `{name, service, kind, role, addresses: ["198.18.0.2"], events}`:
 `events` says whether the node's program reports what it does (requests of a client, served and closed of a server).
 `error` of a request is `{name, text}`. Lines of other kinds are passed over, and counted in a note.

@@ -162,15 +162,23 @@ class _Gathering:
         for life in self.lives:
             if life.turned is None:
                 continue
-            born = life.turned[0]
             peer = _overlapping(by_pair[life.peer, life.local], life.born)
-            fin = peer.entered(TcpState.LAST_ACK) if peer is not None else None
-            if peer is None or fin is None or fin > life.over:
-                life.turned = None
-                continue
-            acknowledged = peer.ended if peer.ended is not None else fin
-            life.turned = (born, born) if fin <= born else (fin, max(fin, acknowledged))
-            life.changes.append((life.turned[1], TcpState.TIME_WAIT))
+            life.turned = _turned(life, life.turned[0], peer) if peer is not None else None
+            if life.turned is not None:
+                life.changes.append((life.turned[1], TcpState.TIME_WAIT))
+
+
+def _turned(life: TracedLife, born: float, peer: TracedLife) -> tuple[float, float] | None:
+    """When the peer's FIN reached the minisocket: between its sending and its acknowledgement. None when it did not."""
+    fin = peer.entered(TcpState.LAST_ACK)
+    if fin is not None:
+        if fin > life.over:
+            return None
+        acknowledged = peer.ended if peer.ended is not None else fin
+        return (born, born) if fin <= born else (fin, max(fin, acknowledged))
+    # Both closed, and this end's FIN came first: the peer left CLOSING when its own FIN was acknowledged.
+    closing, left = peer.entered(TcpState.CLOSING), peer.entered(TcpState.TIME_WAIT)
+    return None if closing is None or left is None or left < born else (max(born, closing), left)
 
 
 def _overlapping(lives: Sequence[TracedLife], t: float) -> TracedLife | None:

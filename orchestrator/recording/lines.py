@@ -31,7 +31,8 @@ _WHOLE = ("whole", True)
 _MAYBE_WHOLE, _MAYBE_NUMBER = ("whole", False), ("number", False)
 
 _FIELDS: dict[str, dict[str, tuple[str, bool]]] = {
-    "begin": {"format": ("whole", True), "nodes": ("list", True), "period": ("number", True), "scenario": _MAYBE_TEXT},
+    "begin": {"format": ("whole", True), "nodes": ("list", True), "period": ("number", True), "quiet": _MAYBE_NUMBER,
+              "scenario": _MAYBE_TEXT},
     "node": {"node": _TEXT, "what": _TEXT, "detail": ("mapping", False)},
     "moment": {"name": _TEXT},
     "tick": {"took": _MAYBE_NUMBER, "counters": ("mapping", False), "missed": ("list", False)},

@@ -36,6 +36,8 @@ class Exchange:
     """Names of the errors that the client met, those that its library swallowed included."""
     told: bool = True
     """Whether the client told of it; else only the server did."""
+    answer: str = ""
+    """The status with which the server says that it answered; the client may not have got it."""
 
     @property
     def request(self) -> str:
@@ -140,17 +142,22 @@ def _told_by_client(event: Event, served: Event | None) -> Exchange:
         path=_path(str(event.get("url") or "")),
         asked=done if asked is None else min(float(asked), done),
         done=done,
-        status="" if event.get("status") is None else str(event["status"]),
+        status=_status(event),
         error=names[0] if error else "",
         served=None if served is None else float(served["t"]),
         met=frozenset(names),
+        answer=_status(served) if served is not None else "",
     )
 
 
 def _told_by_server(event: Event) -> Exchange:
     t = float(event["t"])
-    status = "" if event.get("status") is None else str(event["status"])
-    return Exchange(str(event.get("method") or ""), str(event.get("path") or ""), t, t, status, served=t, told=False)
+    status, method, path = _status(event), str(event.get("method") or ""), str(event.get("path") or "")
+    return Exchange(method, path, t, t, status, served=t, told=False, answer=status)
+
+
+def _status(event: Event) -> str:
+    return "" if event.get("status") is None else str(event["status"])
 
 
 def _path(url: str) -> str:

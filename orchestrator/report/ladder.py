@@ -88,6 +88,8 @@ class Row:
     notes: tuple[str, ...] = ()
     lasted: tuple[float, float] | None = None
     """Shortest and longest possible duration of a silence, seconds."""
+    lost: bool = False
+    """What `sender` sent got lost on the way: the other end surely did not notice it."""
 
     def end(self, side: Side) -> End:
         return self.client if side is Side.CLIENT else self.server

@@ -6,17 +6,15 @@ line at all when the socket is gone.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
 from rich.text import Text
 
 from orchestrator.report.ladder import End, Head, Kind, Ladder, Row, Side
+from orchestrator.report.laddertext import PLAIN, Lettering, centred, filled
 from orchestrator.report.ladderwords import TIME_WIDTH, short_count, time_between
-from orchestrator.report.safe import visible
 from orchestrator.scenario.facts import TcpState
 
 _S = TcpState
@@ -29,9 +27,6 @@ _STATE = 11
 _STATE_AND_QUEUE = 22
 _ROOMY = 104
 """Columns of a state (ESTABLISHED), of one with its queue beside it, and from which width there is room for that."""
-
-_PLAIN = Console(file=io.StringIO(), width=WIDEST)
-"""What `Text.wrap` asks for; nothing is printed on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +72,8 @@ class _Picture:
     def __init__(self, ladder: Ladder, width: int, *, ascii_only: bool) -> None:
         self._ladder = ladder
         self._width = width
-        self._ascii = ascii_only
         self._glyphs = ASCII if ascii_only else UNICODE
+        self._text = Lettering(self._glyphs.cut, ascii_only=ascii_only)
         self._roomy = width >= _ROOMY
         self._state = _STATE_AND_QUEUE if self._roomy else _STATE
         self._left = TIME_WIDTH + 2 + self._state + 1
@@ -97,13 +92,13 @@ class _Picture:
         if self._ladder.footnotes:
             yield Text()
         for note in self._ladder.footnotes:
-            for part in Text(self._safe(note), style="dim").wrap(_PLAIN, self._width - 2):
+            for part in Text(self._text.safe(note), style="dim").wrap(PLAIN, self._width - 2):
                 yield _stripped(Text("  ") + part)
 
     def _headline(self) -> Iterator[Text]:
         name = f"{self._ladder.name}  "
-        sentence = Text(self._safe(self._ladder.headline), style="bold")
-        for number, part in enumerate(sentence.wrap(_PLAIN, self._width - len(name))):
+        sentence = Text(self._text.safe(self._ladder.headline), style="bold")
+        for number, part in enumerate(sentence.wrap(PLAIN, self._width - len(name))):
             yield _stripped(Text(name if number == 0 else " " * len(name)) + part)
 
     # -- the two heads ---------------------------------------------------------------------------------------------
@@ -113,7 +108,7 @@ class _Picture:
         texts = {side: self._head_texts(head) for side, head in heads.items()}
         height = max(map(len, texts.values()))
         # Half of the middle each: the boxes never touch.
-        inner = {side: min(max(map(cell_len, found)), self._middle - 6) for side, found in texts.items()}
+        inner = {side: max(text.cell_len for text in found) for side, found in texts.items()}
         starts = {
             Side.CLIENT: max(0, self._left - (inner[Side.CLIENT] + 4) // 2),
             Side.SERVER: min(
@@ -135,10 +130,17 @@ class _Picture:
                 line = self._with_unit(line)
             yield _stripped(line)
 
-    def _head_texts(self, head: Head) -> list[str]:
-        return [self._safe(text) for text in (head.name, head.address, head.owner) if text]
+    def _head_texts(self, head: Head) -> list[Text]:
+        """The lines in a box, none wider than half of the middle: boxes never touch."""
+        styled = ((head.name, "bold"), (head.address, ""), (head.owner, ""))
+        return [
+            Text(part, style=style)
+            for text, style in styled
+            if text
+            for part in self._text.wrapped(text, self._middle - 6)
+        ]
 
-    def _box_line(self, side: Side, number: int, height: int, inner: int, texts: list[str], start: int) -> Text:
+    def _box_line(self, side: Side, number: int, height: int, inner: int, texts: list[Text], start: int) -> Text:
         upper_left, upper_right, lower_right, lower_left, flat, upright, tee = tuple(self._glyphs.box)
         if number == -1:
             return Text(upper_left + flat * (inner + 2) + upper_right)
@@ -147,9 +149,9 @@ class _Picture:
             bottom = flat * (inner + 2)
             at = column - start - 1
             return Text(lower_left + bottom[:at] + tee + bottom[at + 1 :] + lower_right)
-        text = texts[number] if number < len(texts) else ""
-        style = "bold" if number == 0 else ""
-        return Text(f"{upright} ") + Text(_centred(self._cut(text, inner), inner), style=style) + Text(f" {upright}")
+        text = texts[number].copy() if number < len(texts) else Text()
+        text.truncate(inner)
+        return Text(f"{upright} ") + centred(text, inner) + Text(f" {upright}")
 
     def _with_unit(self, line: Text) -> Text:
         """`seconds` above the times, where the client's box leaves room."""
@@ -162,14 +164,14 @@ class _Picture:
     # -- rows ------------------------------------------------------------------------------------------------------
 
     def _row(self, row: Row, time: str) -> Iterator[Text]:
-        notes = [Text(_centred(self._cut(self._safe(note), self._middle - 2), self._middle)) for note in row.notes]
+        between, *more = self._between(row)
+        notes = [Text(part, style="dim") for note in row.notes for part in self._text.wrapped(note, self._middle - 2)]
+        below = [*more, *(centred(note, self._middle) for note in notes)]
         beside = {side: self._beside(row.end(side)) for side in Side}
-        yield self._line(row, time, {side: found[0] for side, found in beside.items()}, self._between(row), first=True)
-        below = max(len(notes), *(len(found) - 1 for found in beside.values()))
-        for number in range(below):
+        yield self._line(row, time, {side: found[0] for side, found in beside.items()}, between, first=True)
+        for number in range(max(len(below), *(len(found) - 1 for found in beside.values()))):
             states = {side: found[number + 1] if number + 1 < len(found) else Text() for side, found in beside.items()}
-            middle = notes[number] if number < len(notes) else Text(" " * self._middle)
-            middle.stylize("dim")
+            middle = below[number] if number < len(below) else Text(" " * self._middle)
             yield self._line(row, "", states, middle, first=False)
 
     def _line(self, row: Row, time: str, states: dict[Side, Text], middle: Text, *, first: bool) -> Text:
@@ -214,32 +216,50 @@ class _Picture:
 
     # -- between the lines -----------------------------------------------------------------------------------------
 
-    def _between(self, row: Row) -> Text:
-        text = self._safe(row.text)
+    def _between(self, row: Row) -> list[Text]:
+        """What stands between the two lines; what one line has no room for goes on below it."""
         match row.kind:
             case Kind.SEGMENT | Kind.RETRANSMIT | Kind.REQUEST | Kind.RESPONSE | Kind.UNSERVED:
-                return self._arrow(row, text)
+                text, *more = self._text.wrapped(row.text, self._middle - 7)
+                return [self._arrow(row, text), *(centred(Text(part), self._middle) for part in more)]
             case Kind.CROSSING:
-                return self._crossed(text)
+                return [self._crossed(self._text.safe(row.text))]
             case Kind.ERROR:
-                shown = self._cut(f"x {text}", self._middle - 2)
-                return Text(set_cell_size(f"{shown}", self._middle), style="red")
+                parts = self._text.wrapped(row.text, self._middle - 2)
+                marks = ["x", *(" " for _ in parts[1:])]
+                return [
+                    Text(set_cell_size(f"{mark} {part}", self._middle), style="red")
+                    for mark, part in zip(marks, parts, strict=True)
+                ]
             case Kind.STEP:
-                label = f" {self._cut(f'step {text}', self._middle - 6)} "
-                return Text(_filled(label, self._middle, self._glyphs.step), style="dim")
+                text, *more = self._text.wrapped(f"step {row.text}", self._middle - 6)
+                line = Text(filled(f" {text} ", self._middle, self._glyphs.step), style="dim")
+                return [line, *(centred(Text(part, style="dim"), self._middle) for part in more)]
             case Kind.SILENCE | Kind.END:
-                dots = " ".join([self._glyphs.dots] * 3)
-                label = f"{dots}  {self._cut(text, self._middle - 16)}  {dots}"
-                return Text(_centred(label, self._middle), style="dim" if row.kind is Kind.SILENCE else "")
-        return Text(_centred(self._cut(text, self._middle - 2), self._middle))
+                return self._pause(row)
+        return [centred(Text(part), self._middle) for part in self._text.wrapped(row.text, self._middle - 2)]
+
+    def _pause(self, row: Row) -> list[Text]:
+        """`· · ·  5.0 s idle  · · ·`, with fewer dots where there is no room for them, or none."""
+        style = "dim" if row.kind is Kind.SILENCE else ""
+        text = self._text.safe(row.text)
+        count = min(3, (self._middle - 4 - cell_len(text)) // 4)
+        if count < 1:
+            parts = self._text.wrapped(row.text, self._middle - 2)
+        else:
+            dots = " ".join([self._glyphs.dots] * count)
+            parts = [f"{dots}  {text}  {dots}"]
+        return [centred(Text(part, style=style), self._middle) for part in parts]
 
     def _arrow(self, row: Row, text: str) -> Text:
-        """`──── GET / ────►`; one that was not taken up ends in an x."""
-        glyphs = self._glyphs
-        label = f" {self._cut(text, self._middle - 7)} "
-        head = "x" if row.kind is Kind.UNSERVED else glyphs.right if row.sender is Side.CLIENT else glyphs.left
-        body = _filled(label, self._middle - 1, glyphs.dash)
-        arrow = Text(body + head if row.sender is Side.CLIENT else head + body)
+        """`──── GET / ────►`; one that was not taken up ends in an x, one that got lost ends before the other line."""
+        glyphs, to_right = self._glyphs, row.sender is Side.CLIENT
+        label = f" {text} "
+        short = min(self._middle // 6, self._middle - 3 - cell_len(label)) if row.lost else 0
+        body = filled(label, self._middle - 1 - short, glyphs.dash)
+        head = "x" if row.lost or row.kind is Kind.UNSERVED else glyphs.right if to_right else glyphs.left
+        gap = " " * short
+        arrow = Text(body + head + gap if to_right else gap + head + body)
         if row.kind is Kind.SEGMENT and text in ("FIN", "FIN+ACK", "RST"):
             at = arrow.plain.index(label)
             arrow.stylize("bold red" if text == "RST" else "bold", at, at + len(label))
@@ -248,33 +268,11 @@ class _Picture:
     def _crossed(self, text: str) -> Text:
         """One arrow each way: `◄──── FIN ────╳──── FIN ────►`."""
         glyphs = self._glyphs
-        label = f" {self._cut(text, self._middle // 2 - 6)} "
+        label = f" {self._text.cut(text, self._middle // 2 - 6)} "
         half = (self._middle - 1) // 2 - 1
         rest = self._middle - 3 - 2 * half
-        arrow = glyphs.left + _filled(label, half, glyphs.dash) + glyphs.cross + glyphs.dash * rest
-        return Text(arrow + _filled(label, half, glyphs.dash) + glyphs.right)
-
-    # -- text that came from nodes ---------------------------------------------------------------------------------
-
-    def _safe(self, text: str) -> str:
-        shown = visible(text)
-        return shown.encode("ascii", "backslashreplace").decode("ascii") if self._ascii else shown
-
-    def _cut(self, text: str, width: int) -> str:
-        """The text in at most `width` columns, with a mark where something is left out."""
-        if cell_len(text) <= width:
-            return text
-        return set_cell_size(text, max(0, width - 1)).rstrip() + self._glyphs.cut
-
-
-def _centred(text: str, width: int) -> str:
-    return _filled(text, width, " ")
-
-
-def _filled(text: str, width: int, fill: str) -> str:
-    """The text in the middle of `width` columns of `fill`."""
-    space = max(0, width - cell_len(text))
-    return fill * (space // 2) + text + fill * (space - space // 2)
+        arrow = glyphs.left + filled(label, half, glyphs.dash) + glyphs.cross + glyphs.dash * rest
+        return Text(arrow + filled(label, half, glyphs.dash) + glyphs.right)
 
 
 def _stripped(line: Text) -> Text:

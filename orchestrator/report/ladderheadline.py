@@ -8,8 +8,9 @@ from orchestrator.recording.history import Connection
 from orchestrator.report.exchanges import Said
 from orchestrator.report.ladder import Kind, Side
 from orchestrator.report.ladderitems import Items
-from orchestrator.report.ladderlife import Life
+from orchestrator.report.ladderlife import GOT_FIN, SENT_FIN, Life
 from orchestrator.report.ladderorder import Item
+from orchestrator.report.ladderresets import KEEPALIVE
 from orchestrator.report.ladderwords import duration
 from orchestrator.scenario.facts import TcpState
 
@@ -30,8 +31,7 @@ def headline(connection: Connection, found: Items, said: Said) -> str:
 def _closing(connection: Connection, found: Items, said: Said) -> str:
     wire = found.wire
     if not (wire.client.up or wire.server.up):
-        reset = next((reset for reset in wire.resets if reset.sender is Side.SERVER), None)
-        return "never established: " + ("the server's node answered with a RST" if reset else "no answer was seen")
+        return f"never established: {_unanswered(connection, found)}"
     if wire.crossing:
         return "both ends closed at the same time: their FINs crossed"
     first = next((item for item in found.items if item.text in _CLOSING and item.kind is Kind.SEGMENT), None)
@@ -42,13 +42,59 @@ def _closing(connection: Connection, found: Items, said: Said) -> str:
             return "open at the end of the recording: nobody closed"
         return "it was closed before the recording began" if any(life.initial for life in ends) else "it was closed"
     sender = first.sender if first is not None and first.text == "RST" else wire.first
+    waited = "; ".join(_waited(found, first))
     if first is None or sender is None or first.sender is not sender:
         if closed and connection.gave_up:
             return f"{connection.gave_up} gave up: no answer came, so neither FIN nor RST ended it"
         closer = connection.first_closer if closed else None
-        return f"{closer} closed first" if closer else "the recording does not show who closed first"
-    verb = "reset the connection with a" if first.text == "RST" else "closed first, with a"
-    return f"{_name(wire.life(sender))} {verb} {_how(first, found, said)}"
+        return waited or (f"{closer} closed first" if closer else "the recording does not show who closed first")
+    if first.text == "RST":
+        return f"{waited}; then {_reset(first, found, said)}" if waited else _reset(first, found, said)
+    return f"{_name(wire.life(sender))} closed first, with a {_how(first, found, said)}{_second(found, sender)}"
+
+
+def _unanswered(connection: Connection, found: Items) -> str:
+    if any(reset.sender is Side.SERVER for reset in found.wire.resets):
+        return "the server's node answered with a RST"
+    return f"{connection.gave_up} gave up, no answer came" if connection.gave_up else "no answer was seen"
+
+
+def _waited(found: Items, first: Item | None) -> Iterator[str]:
+    """Ends that closed, before anything else did, without their FIN having come through."""
+    for side, size in found.wire.waiting.items():
+        closing = found.wire.life(side).into(SENT_FIN)
+        if closing is not None and (first is None or closing.before < first.before):
+            yield f"{_name(found.wire.life(side))} closed first; its FIN waited behind {size} unacknowledged bytes"
+
+
+def _reset(first: Item, found: Items, said: Said) -> str:
+    wire, sender = found.wire, first.sender
+    assert sender is not None
+    told = f"{_name(wire.life(sender))} reset the connection with a {_how(first, found, said)}"
+    if any(reset.reason == KEEPALIVE and reset.sender is sender for reset in wire.resets):
+        told += f": {_name(wire.life(sender.other))} did not answer its keep-alive probes"
+    return told
+
+
+def _lost(first: Item, found: Items) -> str:
+    """What became of the segment that closed the connection, when it did not simply arrive."""
+    assert first.sender is not None
+    if first.text != "RST" and first.sender in found.wire.waiting:
+        return f" that waited behind {found.wire.waiting[first.sender]} unacknowledged bytes"
+    if not first.lost:
+        return ""
+    noticed = first.sender in found.wire.acks or found.wire.life(first.sender.other).into(GOT_FIN) is not None
+    return " that was lost at first" if noticed and first.text != "RST" else " that never arrived"
+
+
+def _second(found: Items, sender: Side) -> str:
+    """That the other end closed without having seen the first one's FIN, which was lost."""
+    fin, other = found.wire.fins.get(sender), found.wire.life(sender.other)
+    closing = other.into(SENT_FIN)
+    if fin is None or not fin.lost or closing is None or closing.state is not _S.FIN_WAIT1:
+        return ""
+    later = duration(closing.after - fin.before, closing.before - fin.after)
+    return f"; {_name(other)} closed {later} later without having seen it"
 
 
 def _name(life: Life) -> str:
@@ -56,12 +102,13 @@ def _name(life: Life) -> str:
 
 
 def _how(first: Item, found: Items, said: Said) -> str:
-    how = first.text[:3]
+    lost = _lost(first, found)
+    how = first.text[:3] + lost
     before = [item.before for item in found.items if item.exchange is not None and item.before <= first.before]
     quiet = (first.after - max(before), first.before - max(before)) if before else (0.0, 0.0)
     answered = all(item.kind is not Kind.ERROR for item in found.items if item.before <= first.before)
     if quiet[0] >= _IDLE and answered:
-        how += f" after {duration(*quiet)} idle"
+        how += f"{',' if lost else ''} after {duration(*quiet)} idle"
     assert first.sender is not None
     closer = found.wire.life(first.sender).node
     ended = next((item for item in found.items if item.kind is Kind.NODE and _ends_it(item, first, closer)), None)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from orchestrator.recording.connections import birth, death
-from orchestrator.recording.history import Connection, History, MinisocketEnd
+from orchestrator.recording.history import Connection, History
 from orchestrator.report.exchanges import Exchange, Said
 from orchestrator.report.ladder import Kind, Side
-from orchestrator.report.ladderlife import Change, Life
+from orchestrator.report.ladderexplain import explain
+from orchestrator.report.ladderlife import SENT_FIN, Change, Life
 from orchestrator.report.ladderorder import Item, Order
 from orchestrator.report.ladderqueues import standing_queues
-from orchestrator.report.ladderwire import FIN_ERRORS, RST_ERRORS, Segment, Wire
+from orchestrator.report.ladderresets import CAME_LATE, RST_ERRORS
+from orchestrator.report.laddersegment import UNDER_WAY, Segment
+from orchestrator.report.laddersteps import node_items, step_items
+from orchestrator.report.ladderwire import FIN_ERRORS, Wire
 from orchestrator.report.ladderwords import duration
 from orchestrator.scenario.facts import TcpState
 
 _S = TcpState
-
-ARRIVES = "arrives"
-
-_STEPS = 8
-"""More steps than these inside one connection are not shown: the ladder is about the connection."""
 
 _QUEUES = 6
 """Rows about queues of one end."""
@@ -29,8 +26,8 @@ _QUEUES = 6
 _NEAR = 0.5
 """Seconds between what the server says about closing and the FIN that it means."""
 
-_TIME_WAIT = 59.9
-"""A TIME_WAIT that was shorter than this, in seconds, was cut short."""
+_SOON = 0.2
+"""Seconds from when an end closes to the sample that shows its queue, at most."""
 
 
 def end_of(history: History) -> float:
@@ -54,14 +51,17 @@ class Items:
         self._segments()
         self._exchanges(exchanges)
         self._again()
+        self._late_answer(exchanges)
         self._unexplained()
         self._closed(said)
         self._queues()
         for side in Side:
             self._order.then(*(self._of_change[id(change)] for change in self.wire.life(side).changes))
-        self._nodes()
-        self._steps()
+        self._surroundings()
         self.items = self._order.sort(self._found)
+        for item in self.items:
+            if item.kind is Kind.UNSERVED:
+                item.lost = self.wire.losses.cut(item.after, item.before)
 
     # -- the wire --------------------------------------------------------------------------------------------------
 
@@ -97,8 +97,12 @@ class Items:
                 self._order.then(victim, item)
 
     def _segment(self, segment: Segment) -> Item:
-        item = Item(Kind.SEGMENT, segment.after, segment.before, segment.flags, segment.sender)
+        kind = Kind.RETRANSMIT if segment.again else Kind.SEGMENT
+        text = f"{segment.flags} again" if segment.again else segment.flags
+        item = Item(kind, segment.after, segment.before, text, segment.sender, lost=segment.lost)
         item.notes += [segment.note] if segment.note else []
+        if segment.lost and segment.flags == "SYN" and not self.wire.losses.cut(segment.after, segment.before):
+            item.notes.append(f"{self.wire.server.node} did not take it up")
         return self._add(item, segment.changes)
 
     def _crossing(self, one: Segment, two: Segment) -> Item:
@@ -117,24 +121,21 @@ class Items:
             self._state(change)
 
     def _state(self, change: Change) -> None:
-        socket = self.wire.life(change.side).socket
-        names = {side: self.wire.life(side).node or side for side in Side}
-        gave_up = self._gave_up == names[change.side]
-        text = _explain(change, names, socket.ended_by if socket else None, gave_up=gave_up)
+        text = explain(change, self.wire, gave_up=self._gave_up == self.wire.life(change.side).node)
         self._add(Item(Kind.STATE, change.after, change.before, text), [change])
 
     def _again(self) -> None:
         """Segments sent again, where the trace shows each of them."""
-        for life in (self.wire.client, self.wire.server):
-            if life.socket is None or life.node is None:
-                continue
-            begun, ended = birth(life.socket)[0], min(death(life.socket), self.until)
-            for event in self.history.retransmits.get(life.node, ()):
-                t, pair = float(event["t"]), (event["local"], event["peer"])
-                if pair == (life.socket.local, life.socket.peer) and begun <= t <= ended:
-                    what = _SENT_AGAIN.get(event["state"], "data")
-                    item = self._add(Item(Kind.RETRANSMIT, t, t, f"{what} again", life.side))
-                    self._order.then(self._unanswered(item), item)
+        for segment in self.wire.again:
+            item = self._segment(segment)
+            if segment.flags == "SYN" and len(self._handshake) > 1:
+                self._order.then(self._handshake[0], item, self._handshake[1])
+            elif segment.flags == "SYN":
+                self._order.then(*self._handshake, item)
+            elif segment.flags == "FIN":
+                self._order.then(self._fin.get(segment.sender), item)
+            else:
+                self._order.then(self._unanswered(item), item)
 
     def _unanswered(self, again: Item) -> Item | None:
         """The request that this is, sent again."""
@@ -151,6 +152,9 @@ class Items:
         for exchange in exchanges:
             request, answer = self._request(exchange), self._answer(exchange)
             self._order.then(last, request, answer)
+            for reset in self._resets:
+                if reset.sender is Side.SERVER and exchange.error and exchange.asked <= reset.before <= exchange.done:
+                    self._order.then(request, reset)
             if answer is not None and exchange.told:
                 last = answer
                 if exchange.met & FIN_ERRORS:
@@ -205,45 +209,64 @@ class Items:
         else:
             self._add(Item(Kind.PROGRAM, t, t, text))
 
+    def _late_answer(self, exchanges: Sequence[Exchange]) -> None:
+        """An answer that came when the client had closed: the RST with which the client's kernel met it proves it."""
+        waited = [one for one in exchanges if one.told and one.error and not one.status]
+        for segment, reset in zip(self.wire.resets, self._resets, strict=True):
+            given_up = [one for one in waited if one.done <= segment.before]
+            if segment.sender is Side.SERVER or segment.reason not in CAME_LATE or not given_up:
+                continue
+            exchange = given_up[-1]
+            known = exchange.served is not None and exchange.served <= segment.before
+            if self._near_fin(segment) or not (known or self.wire.server.node not in self.history.speaking):
+                continue
+            text = f"{exchange.answer or 'answer'}, too late"
+            item = self._add(Item(Kind.RESPONSE, segment.after, segment.before, text, Side.SERVER, floor=exchange.done))
+            self._order.then(item, reset)
+
+    def _near_fin(self, reset: Segment) -> bool:
+        """Whether it may be the server's FIN that a RST answers."""
+        sent = [self.wire.fins.get(Side.SERVER), *self.wire.again]
+        fins = [one for one in sent if one and one.sender is Side.SERVER and one.flags.startswith("FIN")]
+        return any(not one.lost and one.after <= reset.before <= one.before + UNDER_WAY for one in fins)
+
     # -- queues, nodes, steps --------------------------------------------------------------------------------------
 
     def _queues(self) -> None:
         for life in (self.wire.client, self.wire.server):
             for number, item in enumerate(standing_queues(life, self.history, self.until)):
-                if number < _QUEUES:
+                if number < _QUEUES and not self._beside_change(life, item):
                     self._add(item)
-                    self._order.then(self._unread(item), item)
+                    self._order.then(self._waits(item), item)
 
-    def _unread(self, item: Item) -> Item | None:
-        """The request that waits in the server's queue."""
-        if item.queue is None or item.queue[0] is not Side.SERVER:
+    def _beside_change(self, life: Life, item: Item) -> bool:
+        """Whether what waits is the SYN or the FIN of a row that is there: then the queue stands beside its state."""
+        assert item.queue is not None
+        entered = [change for change in life.changes if change.before <= item.before]
+        if item.queue[1][0] != "Send-Q" or not entered or entered[-1].state not in (_S.SYN_SENT, *SENT_FIN):
+            return False
+        row = self._of_change[id(entered[-1])]
+        if row.lost:
+            return True
+        if row.queue is not None or item.before > entered[-1].before + _SOON:
+            return False
+        row.queue = item.queue
+        return True
+
+    def _waits(self, item: Item) -> Item | None:
+        """The request that waits in a queue: the client's, or the server's when its program does not read."""
+        if item.queue is None or (item.queue[0], item.queue[1][0]) not in _OF_REQUESTS:
             return None
         asked = [one for one in self._found if one.kind in (Kind.REQUEST, Kind.UNSERVED) and one.exchange]
         waiting = [one for one in asked if one.earliest <= item.before <= one.before]
         return waiting[-1] if waiting else None
 
-    def _nodes(self) -> None:
+    def _surroundings(self) -> None:
         ends = {self.wire.client.node, self.wire.server.node}
-        first, last = self._span()
-        for event in self.history.happened:
-            t = float(event["t"])
-            if event["node"] in ends and event["what"] in _DONE_TO_NODES and first <= t <= last:
-                network = event.get("detail", {}).get("network")
-                where = f" ({network})" if network else ""
-                self._add(Item(Kind.NODE, t, t, f"{event['node']} is {_DONE_TO_NODES[event['what']]}{where}"))
-
-    def _steps(self) -> None:
-        first, last = self._span()
-        starts: dict[float, list[str]] = {}
-        for name, t in self.history.moments.items():
-            step, _, what = name.rpartition(".")
-            if step and what == "start":
-                starts.setdefault(t, []).append(step)
-        begun = max((t for t in starts if t <= first), default=math.inf)
-        shown = {t: names for t, names in sorted(starts.items()) if begun <= t <= last and t < self.until}
-        if len(shown) <= _STEPS:
-            for t, names in shown.items():
-                self._add(Item(Kind.STEP, t, t, ", ".join(names)))
+        for item in node_items(self.history, ends, *self._span()):
+            self._add(item)
+        for item in step_items(self.history, self.until, *self._span()):
+            self._add(item)
 
     def _span(self) -> tuple[float, float]:
         """From the first thing that happened to the last one, or to the end of the run when an end is left."""
@@ -259,42 +282,8 @@ class Items:
         return item
 
 
-_SENT_AGAIN = {_S.SYN_SENT: "SYN", _S.SYN_RECV: "SYN+ACK", _S.FIN_WAIT1: "FIN", _S.LAST_ACK: "FIN", _S.CLOSING: "FIN"}
-"""State of the sender -> what it sends again; elsewhere it is data."""
-
-_DONE_TO_NODES = {
-    "killed": "killed",
-    "stopped": "stopped",
-    "paused": "paused",
-    "resumed": "resumed",
-    "link down": "cut off",
-    "link up": "linked again",
-}
+_OF_REQUESTS = ((Side.CLIENT, "Send-Q"), (Side.SERVER, "Recv-Q"))
 
 
 def _gone(life: Life) -> bool:
     return bool(life.changes) and life.changes[-1].state is _S.CLOSED
-
-
-_CUT_BY = {MinisocketEnd.REUSED: " by a new connection", MinisocketEnd.RESET: " by a RST"}
-
-
-def _explain(change: Change, names: dict[Side, str], ended_by: MinisocketEnd | None, *, gave_up: bool) -> str:
-    """Why a state changed though nothing is known to have been sent at that time."""
-    least, most = change.lasted
-    match change.was, change.state:
-        case (_S.TIME_WAIT, _S.CLOSED) if most < _TIME_WAIT:
-            return f"TIME_WAIT cut short after {duration(least, most)}{_CUT_BY.get(ended_by, '') if ended_by else ''}"
-        case ((_S.TIME_WAIT | _S.FIN_WAIT2), _S.CLOSED):
-            return f"{change.was} is over" + ("" if math.isinf(most) else f" after {duration(least, most)}")
-        case _S.ESTABLISHED, _S.CLOSED if gave_up:
-            return "gives up: no answer came (ETIMEDOUT)"
-        case _S.LAST_ACK, _S.CLOSED:
-            return "LAST_ACK is over, by an ACK or a RST"
-        case _, _S.CLOSED:
-            return "gone, the recording does not show how"
-        case _, _S.CLOSE_WAIT | _S.CLOSING | _S.TIME_WAIT:
-            return f"the FIN of {names[change.side.other]} {ARRIVES}"
-        case _, _S.FIN_WAIT2:
-            return f"the ACK of {names[change.side.other]} arrives"
-    return ""

@@ -67,6 +67,7 @@ def _row(row: Row, ladder: Ladder) -> Json:
         "from": row.sender.value if row.sender else None,
         "node": ladder.head(row.sender).name if row.sender else None,
         "text": row.text,
+        "lost": row.lost,
         "client": _end(row.client),
         "server": _end(row.server),
         "notes": list(row.notes),

@@ -7,13 +7,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from orchestrator.recording.connections import birth, death
 from orchestrator.recording.history import Connection, Socket
 from orchestrator.recording.lifecycle import EMBRYONIC, PASSIVE_CLOSE
+from orchestrator.recording.lifetimes import birth, death
 from orchestrator.report.ladder import Side
 from orchestrator.scenario.facts import TcpState
 
 _S = TcpState
+
+SENT_FIN = frozenset({_S.FIN_WAIT1, _S.FIN_WAIT2, _S.CLOSING, _S.TIME_WAIT, _S.LAST_ACK})
+"""States of an end that has closed: its FIN is sent, or waits behind data that is not acknowledged."""
+
+GOT_FIN = frozenset({_S.CLOSE_WAIT, _S.LAST_ACK, _S.CLOSING, _S.TIME_WAIT})
+"""States of an end to which its peer's FIN has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,11 @@ class Life:
         """The change that led into one of the states for the first time."""
         found = frozenset(states)
         return next((one for one in self.changes if one.state in found and one.was not in found), None)
+
+    def at(self, t: float) -> TcpState | None:
+        """The state that it had reached by `t`; None when it was not there yet, or never seen."""
+        reached = [change.state for change in self.changes if change.before <= t]
+        return reached[-1] if reached else self.initial
 
     @property
     def passive(self) -> bool:

@@ -38,6 +38,8 @@ class Item:
     floor: float | None = None
     queue: tuple[Side, Queue] | None = None
     """What a queue tells, and at which end."""
+    lost: bool = False
+    """The other end surely did not notice it."""
 
     @property
     def earliest(self) -> float:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from orchestrator.judge.evidence import queue_at
 from orchestrator.recording.history import History, Stay
 from orchestrator.report.ladder import Kind, Queue
-from orchestrator.report.ladderlife import Life
+from orchestrator.report.ladderlife import GOT_FIN, Life
 from orchestrator.report.ladderorder import Item
 from orchestrator.scenario.facts import TcpState
 
@@ -57,7 +57,8 @@ def standing_queues(life: Life, history: History, until: float) -> Iterator[Item
             continue
         stands = min(following.t if following else until, life.socket.stays[-1].last, until) - reading.t
         if stands >= _STANDS and life.socket.stays[0].state is not _S.LISTEN:
-            if reading.recv_q:
+            fin = life.at(reading.t) in GOT_FIN  # it counts as one byte
+            if reading.recv_q > fin:
                 text = f"{life.node} does not read"
                 yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, ("Recv-Q", reading.recv_q)))
             elif reading.send_q:

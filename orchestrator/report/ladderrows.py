@@ -12,8 +12,9 @@ from orchestrator.recording.history import Connection, History
 from orchestrator.recording.lifecycle import TIME_WAIT_SECONDS
 from orchestrator.report.exchanges import Exchange, Said, addresses
 from orchestrator.report.ladder import End, Head, Kind, Ladder, Row, Side
+from orchestrator.report.ladderexplain import ARRIVES
 from orchestrator.report.ladderheadline import headline
-from orchestrator.report.ladderitems import ARRIVES, Items
+from orchestrator.report.ladderitems import Items
 from orchestrator.report.ladderlife import Life
 from orchestrator.report.ladderorder import Item
 from orchestrator.report.ladderqueues import close_wait_queue
@@ -24,6 +25,9 @@ _S = TcpState
 
 SILENCE = 0.3
 """Seconds without anything that make a row of their own."""
+
+STRETCHES = (Kind.REQUESTS, Kind.RETRANSMIT)
+"""Rows whose interval is the stretch of time that many things took; of one thing alone it is known as exactly."""
 
 _PAUSES = 4
 _LONGER = 3.0
@@ -72,12 +76,17 @@ def _collapse(items: Sequence[Item]) -> Iterator[Item]:
 
 def _collapse_again(items: Iterable[Item]) -> Iterator[Item]:
     """What one end sends again and again, while nothing else happens, becomes one row."""
-    for (again, *_), run in groupby(items, key=lambda item: (item.kind is Kind.RETRANSMIT, item.sender, item.text)):
+
+    def alike(item: Item) -> tuple[object, ...]:
+        again = item.kind is Kind.RETRANSMIT and not item.changes
+        return again, item.sender, item.text, item.lost
+
+    for (again, *_), run in groupby(items, key=alike):
         found = list(run)
         if again and len(found) > 1:
             first, last = found[0], found[-1]
             text = f"{first.text}, {len(found)} times in {duration(last.before - first.after)}"
-            yield Item(Kind.RETRANSMIT, first.after, last.before, text, first.sender)
+            yield Item(Kind.RETRANSMIT, first.after, last.before, text, first.sender, lost=first.lost)
         else:
             yield from found
 
@@ -166,7 +175,7 @@ def _fold(items: Iterable[Item], found: Items) -> Iterator[Row]:
         now = ends
         row = Row(
             item.after, item.before, item.kind, item.text, ends[Side.CLIENT], ends[Side.SERVER], item.sender,
-            tuple(item.notes),
+            tuple(item.notes), lost=item.lost,
         )  # fmt: skip
         if rows and (merged := _merge(rows[-1], row)):
             rows[-1] = merged
@@ -196,7 +205,7 @@ def _with_silences(rows: Iterator[Row]) -> Iterator[Row]:
     asking = False
     for row in rows:
         if last is not None and row.after - last.before >= SILENCE:
-            yield silence(last, row.after, row.before, asking=asking)
+            yield silence(last, row.after, row.after if row.kind in STRETCHES else row.before, asking=asking)
         yield row
         last = row
         if row.kind in (Kind.REQUEST, Kind.UNSERVED):
@@ -207,11 +216,10 @@ def _with_silences(rows: Iterator[Row]) -> Iterator[Row]:
 
 def silence(last: Row, after: float, before: float, *, asking: bool) -> Row:
     """The row for the time between a row and what happens in [after, before]."""
-    lasted = (after - last.before, before - last.after)
+    # Of what took its time the end and the beginning are known: the last of many requests, the first of them.
+    lasted = (after - last.before, before - (last.before if last.kind in STRETCHES else last.after))
     states = {side: last.end(side).state for side in Side}
     text = duration(*lasted)
-    if last.kind is Kind.REQUESTS:
-        text = duration(lasted[0])
     if asking:
         text += ", no answer yet"
     elif set(states.values()) == {_S.ESTABLISHED}:
@@ -254,7 +262,7 @@ def _left(found: Items, left: dict[Side, TcpState | None], until: float) -> Iter
 
 def _footnotes(rows: Sequence[Row], found: Items) -> Iterator[str]:
     """What a reader may need to read this ladder, and only that."""
-    timed = [row for row in rows if row.kind not in (Kind.SILENCE, Kind.REQUESTS)]
+    timed = [row for row in rows if row.kind not in (Kind.SILENCE, *STRETCHES)]
     if any(row.before - row.after > 0.001 for row in timed):
         yield "5.27-5.32, ~5.30: between two observations; 5.303: to the millisecond"
     waiting = [row.end(side) for row in rows for side in Side if row.end(side).state is _S.CLOSE_WAIT]

@@ -2,8 +2,9 @@
 and 3.6). Nothing is drawn that nothing proves:
 
 - ESTABLISHED at an end proves the segments of the handshake that lead there.
-- The first state in which an end has sent its FIN (FIN_WAIT1 and what follows, LAST_ACK) proves that FIN; so does the
-  first state of its peer that only a FIN leads to (CLOSE_WAIT, CLOSING, TIME_WAIT).
+- The first state of an end that only its peer's FIN leads to (CLOSE_WAIT, CLOSING, TIME_WAIT) proves that FIN, and so
+  does FIN_WAIT2 of its sender. The first state in which an end has closed (FIN_WAIT1 and what follows, LAST_ACK) proves
+  that it sent a FIN, unless data is left in its queue that is not acknowledged: then the FIN comes behind it.
 - FIN_WAIT2 proves the ACK of the FIN, and so does a LAST_ACK that ends while the peer is in TIME_WAIT.
 - The end of file that a client's program read proves the server's FIN.
 - A RST is known from the trace. Without one, from the error that a program got (ECONNRESET, EPIPE), or from an end
@@ -14,40 +15,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
-from orchestrator.recording.connections import birth, death
-from orchestrator.recording.counters import Counters
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import Connection, History
 from orchestrator.recording.lifecycle import ACTIVE_CLOSE, EMBRYONIC
+from orchestrator.report import ladderresets
 from orchestrator.report.exchanges import Exchange
 from orchestrator.report.ladder import Side
-from orchestrator.report.ladderlife import Change, Life, lives
+from orchestrator.report.ladderlife import GOT_FIN, SENT_FIN, Change, Life, lives
+from orchestrator.report.ladderloss import Losses, sent_again, unacknowledged
+from orchestrator.report.laddersegment import UNDER_WAY, Segment, near
 from orchestrator.scenario.facts import TcpState
 
 _S = TcpState
-_SENT_FIN = frozenset({_S.FIN_WAIT1, _S.FIN_WAIT2, _S.CLOSING, _S.TIME_WAIT, _S.LAST_ACK})
-_GOT_FIN = frozenset({_S.CLOSE_WAIT, _S.LAST_ACK, _S.CLOSING, _S.TIME_WAIT})
 
 FIN_ERRORS = frozenset({"RemoteDisconnected", "IncompleteRead"})
-RST_ERRORS = frozenset({"ConnectionResetError", "BrokenPipeError"})
-"""Errors that a client meets after the server's FIN (it reads the end of file), or after a RST."""
-
-_UNDER_WAY = 0.25
-"""Seconds within which a segment and what it brings about are shown as one."""
-
-
-@dataclass(slots=True, eq=False)
-class Segment:
-    """A segment that one end sent inside [after, before], and the changes at either end that it stands for."""
-
-    flags: str
-    sender: Side
-    after: float
-    before: float
-    note: str = ""
-    changes: list[Change] = field(default_factory=list)
+"""Errors that a client meets after the server's FIN: it reads the end of file."""
 
 
 class Wire:
@@ -64,6 +47,14 @@ class Wire:
         self._connection = connection
         self._history = history
         self._said = said
+        self.again = [one for life in (self.client, self.server) for one in sent_again(life, history, until)]
+        """What was sent more than once, each time but the first."""
+        self.waiting: dict[Side, int] = {}
+        """Ends that closed with so many bytes before their FIN that were not acknowledged, when nothing shows that
+        the FIN came through soon."""
+        self.resets = list(ladderresets.traced(history, self.client, self.server, until))
+        if not history.exact:
+            self.resets += ladderresets.met(exchanges, self.client)
         self.handshake = list(self._handshake())
         self.fins: dict[Side, Segment] = {}
         for one, other in ((self.client, self.server), (self.server, self.client)):
@@ -72,17 +63,29 @@ class Wire:
                 self.fins[one.side] = fin
         if Side.SERVER not in self.fins and not history.exact:
             self.fins |= {fin.sender: fin for fin in self._end_of_file(exchanges)}
+        self.losses = Losses(connection, history, self.client, self.server, until)
+        self._mark_losses(exchanges)
         self.crossing = self._crossed()
         self.acks = {side: ack for side in self.fins if (ack := self._ack(side)) is not None}
         """Side whose FIN was acknowledged -> the ACK, which the other side sent; it may be the other side's FIN."""
         for side in Side:
             self._join(side)
-        self.resets = list(self._resets(exchanges, until))
         self.unexplained = [
             change for change in (*self.client.changes, *self.server.changes) if not self._attach(change)
         ]
         if not history.exact:
             self._count_resets()
+
+    def _mark_losses(self, exchanges: Sequence[Exchange]) -> None:
+        for syn in self.handshake[:1]:
+            self.losses.handshake(syn, self.again, self.resets)
+        for side in Side:
+            again = [one for one in self.again if one.flags == "FIN" and one.sender is side]
+            self.losses.fins(side, [*([self.fins[side]] if side in self.fins else []), *again])
+            data = [one for one in self.again if one.flags == "data" and one.sender is side]
+            self.losses.data(data, exchanges if side is Side.CLIENT else ())
+        for reset in self.resets:
+            self.losses.reset(reset)
 
     def life(self, side: Side) -> Life:
         return self.client if side is Side.CLIENT else self.server
@@ -100,10 +103,11 @@ class Wire:
         """The side that sent the first FIN, where the recording shows it."""
         closer = self._connection.first_closer
         for life in (self.client, self.server):
-            if closer is not None and life.node == closer:
-                return life.side
             if life.passive:
                 return life.side.other
+        for life in (self.client, self.server):
+            if closer is not None and life.node == closer:
+                return life.side
         if len(self.fins) == 1:
             return next(iter(self.fins))
         for side, fin in self.fins.items():
@@ -136,13 +140,20 @@ class Wire:
     # -- closing ---------------------------------------------------------------------------------------------------
 
     def _fin(self, sender: Life, receiver: Life) -> Segment | None:
-        own, far = sender.into(_SENT_FIN), receiver.into(_GOT_FIN)
+        own, far = sender.into(SENT_FIN), receiver.into(GOT_FIN)
         if far is not None and own is None:
             # The sender went through its closing states between two samples.
-            own = next((one for one in sender.changes if one.state is _S.CLOSED and one.was not in _SENT_FIN), None)
+            own = next((one for one in sender.changes if one.state is _S.CLOSED and one.was not in SENT_FIN), None)
         known = own or far
         if known is None:
             return None
+        came = far or sender.into({_S.FIN_WAIT2})
+        if own is not None and (came is None or came.before > own.before + UNDER_WAY):
+            waiting = unacknowledged(sender, self._history)
+            if waiting:
+                self.waiting[sender.side] = waiting
+                after = came.after if came is not None and self._history.exact else own.after
+                return Segment("FIN", sender.side, after, came.before) if came is not None else None
         after, before = known.after, known.before
         if own is not None and far is not None:
             # Two nodes are sampled one after the other, so the receiver may seem to be first.
@@ -173,6 +184,8 @@ class Wire:
         """Whether both FINs were under way at the same time."""
         if len(self.fins) < 2 or self._connection.first_closer is not None:
             return False
+        if any(fin.lost or fin.sender in self.waiting for fin in self.fins.values()):
+            return False
         if _S.CLOSING in self.client.states | self.server.states:
             return True
         return all(life.states & ACTIVE_CLOSE and not life.passive for life in (self.client, self.server))
@@ -193,56 +206,27 @@ class Wire:
         """One segment, when the ACK of this side's FIN did not come before the other side had sent its own FIN."""
         ack, fin = self.acks.get(side), self.fins.get(side.other)
         waited = _S.FIN_WAIT2 in self.life(side).states
-        if ack and fin and waited and not self.crossing and ack.after >= fin.after and ack.before > fin.before:
+        if (
+            ack
+            and fin
+            and not fin.lost
+            and waited
+            and not self.crossing
+            and ack.after >= fin.after
+            and ack.before > fin.before
+        ):
             fin.flags = "FIN+ACK"
             self.acks[side] = fin
 
     # -- resets ----------------------------------------------------------------------------------------------------
 
-    def _resets(self, exchanges: Sequence[Exchange], until: float) -> Iterator[Segment]:
-        """Those that the trace shows; without a trace, those that a program met."""
-        sockets = [life.socket for life in (self.client, self.server) if life.socket]
-        pairs = {(end.local, end.peer) for end in sockets} | {(end.peer, end.local) for end in sockets}
-        begun = min(end.stays[0].first if birth(end)[0] == -math.inf else birth(end)[0] for end in sockets)
-        ended = max(map(death, sockets)) + _UNDER_WAY
-        for event in self._history.resets:
-            t = float(event["t"])
-            if (event["local"], event["peer"]) in pairs and begun <= t <= min(ended, until):
-                reason = str(event.get("reason") or "").replace("_", " ").lower()
-                sender = Side.CLIENT if event["local"] == sockets[0].local else Side.SERVER
-                if not self.client.socket:
-                    sender = sender.other
-                yield Segment("RST", sender, t, t, f"the kernel's reason: {reason}" if reason else "")
-        if self._history.exact:
-            return
-        for exchange in exchanges:
-            if exchange.met & RST_ERRORS:
-                gone = self.client.into({_S.CLOSED})
-                after = exchange.asked if gone is None else max(exchange.asked, gone.after)
-                before = exchange.done if gone is None else min(exchange.done, gone.before)
-                if after > before:
-                    after, before = exchange.asked, exchange.done
-                yield Segment("RST", Side.SERVER, after, before)
-                return
-
     def _count_resets(self) -> None:
         """Ends that vanished while the counters say that one of the nodes sent a RST."""
-        counters = Counters(self._history.counters)
-        period = float(self._history.begin.get("period", 0.05))
         for change in list(self.unexplained):
-            if change.state is not _S.CLOSED or change.was in (_S.TIME_WAIT, _S.FIN_WAIT2):
-                continue
-            rose = [
-                life
-                for life in (self.client, self.server)
-                if life.node and counters.rise(life.node, "OutRsts", change.after - period, change.before + period)
-            ]
-            if len(rose) != 1:
-                continue
-            reset = next((one for one in self.resets if one.sender is rose[0].side and _near(one, change)), None)
+            reset = ladderresets.counted(self._history, change, (self.client, self.server), self.resets)
             if reset is None:
-                note = f"the counter OutRsts of {rose[0].node} rose"
-                reset = Segment("RST", rose[0].side, change.after, change.before, note)
+                continue
+            if reset not in self.resets:
                 self.resets.append(reset)
             reset.changes.append(change)
             self.unexplained.remove(change)
@@ -255,7 +239,7 @@ class Wire:
     def _attach(self, change: Change) -> bool:
         """Give a change to the segment that brought it about; False when there is none at that time."""
         segment = self._cause(change)
-        if segment is None or not _near(segment, change):
+        if segment is None or not near(segment, change):
             return False
         segment.changes.append(change)
         return True
@@ -263,8 +247,10 @@ class Wire:
     def _cause(self, change: Change) -> Segment | None:
         side, state = change.side, change.state
         match state:
-            case _S.SYN_SENT | _S.SYN_RECV if change.was is _S.CLOSED:
+            case _S.SYN_SENT if change.was is _S.CLOSED:
                 return self._opening("SYN")
+            case _S.SYN_RECV if change.was is _S.CLOSED:
+                return self._that_came(self._opening("SYN"), change)
             case _S.ESTABLISHED:
                 return self._opening("SYN+ACK" if side is Side.CLIENT else "ACK")
             case _S.FIN_WAIT1 | _S.LAST_ACK:
@@ -272,20 +258,29 @@ class Wire:
             case _S.FIN_WAIT2:
                 return self.acks.get(side)
             case _S.CLOSE_WAIT | _S.CLOSING:
-                return self.fins.get(side.other)
+                return self._that_came(self.fins.get(side.other), change)
             case _S.TIME_WAIT:
-                return (self.acks.get(side) if change.was is _S.CLOSING else None) or self.fins.get(side.other)
+                acknowledged = self.acks.get(side) if change.was is _S.CLOSING else None
+                return acknowledged or self._that_came(self.fins.get(side.other), change)
             case _S.CLOSED:
-                reset = next((one for one in self.resets if _near(one, change)), None)
+                reset = next((one for one in self.resets if near(one, change) and not self._missed(one, change)), None)
                 if reset is not None:
                     return reset
                 return None if change.was in (_S.TIME_WAIT, _S.FIN_WAIT2) else self.acks.get(side)
         return None
 
+    def _that_came(self, first: Segment | None, change: Change) -> Segment | None:
+        """Of a segment that was sent several times, the one that brought a change about."""
+        if first is None or not first.lost:
+            return first
+        again = [one for one in self.again if one.sender is first.sender and one.flags == first.flags[:3]]
+        came = [one for one in again if not one.lost and one.after <= change.before]
+        return came[-1] if came else first
+
+    @staticmethod
+    def _missed(reset: Segment, change: Change) -> bool:
+        """Whether a RST got lost on its way to this end."""
+        return reset.lost and change.side is not reset.sender
+
     def _opening(self, flags: str) -> Segment | None:
         return next((segment for segment in self.handshake if segment.flags == flags), None)
-
-
-def _near(segment: Segment, change: Change) -> bool:
-    """Whether they overlap, or nearly so."""
-    return segment.after - _UNDER_WAY <= change.before and change.after <= segment.before + _UNDER_WAY

@@ -50,7 +50,7 @@ def duration(least: float, most: float | None = None) -> str:
         return f"more than {duration(least)}" if math.isfinite(least) else "a while"
     middle = max(0.0, (least + most) / 2)
     width = most - least
-    if middle >= 1 or width > 0.1:
+    if middle >= 0.9995 or width > 0.1:
         if width <= 0.105:
             return f"{middle:.1f} s" if middle < 100 else f"{middle:.0f} s"
         return f"~{middle:.1f} s" if width <= 0.5 else f"{max(0.0, least):.1f}-{most:.1f} s"
