@@ -7,12 +7,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bench.labs import compose_file
 from bench.measure import Comparison, compare_pairs
 from orchestrator.lab import Lab, LabFolder
 from orchestrator.linux import descendants
+from orchestrator.observe.pace import REAL
 from orchestrator.resources import COMPOSE
 from orchestrator.runtimes import select
 from orchestrator.topology.compose import load_topology
@@ -33,7 +35,7 @@ def lab(topology_file: Path, *, trace: bool, period: float) -> Iterator[Lab]:
         files.logs.mkdir()
         choice = select.choose("netns", topology, kinds)
         runtime = select.create(choice, topology, kinds, allow_exec=False, progress=lambda text: None)
-        with Lab(topology, runtime, kinds, files, trace=trace, period=period) as one:
+        with Lab(topology, runtime, kinds, files, trace=trace, pace=replace(REAL, period=period)) as one:
             yield one
 
 

@@ -60,6 +60,7 @@ def checks(runs: Path = Path("runs")) -> list[Check]:
     users_trial = kernelprobe.try_user_namespaces() if linux() else None
     lab_trial = kernelprobe.try_lab(user_namespace=not root) if linux() else None
     from orchestrator.doctordocker import docker_checks
+    from orchestrator.doctorvm import vm_checks
 
     kinds = _kinds()
     users = users_trial.outcome() if users_trial else {}
@@ -71,6 +72,7 @@ def checks(runs: Path = Path("runs")) -> list[Check]:
         _user_namespaces(users),
         *_kernel(root, lab),
         *docker,
+        *vm_checks(),
         _debootstrap(),
         *kinds,
         *(_tool(*tool) for tool in _TOOLS),
@@ -84,7 +86,8 @@ def runtimes(found: Sequence[Check]) -> list[str]:
     ok = {check.name: bool(check.ok) for check in found}
     netns = ok["wiring"] and ok["socket tables"]  # tried in the way in which netns would go about it
     docker = ok["docker engine"] and ok["docker probe"]
-    return [name for name, works in (("netns", netns), ("docker", docker)) if works]
+    vm = all(ok[name] for name in ("qemu", "vm image", "vm memory"))
+    return [name for name, works in (("netns", netns), ("docker", docker), ("vm", vm)) if works]
 
 
 def linux() -> bool:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import signal
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def install() -> None:
     """From here on the first signal interrupts; those that come later do not disturb the teardown."""
-    for number in _SIGNALS:
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
             signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: object) -> None:
-    for other in _SIGNALS:
+    for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt

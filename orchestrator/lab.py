@@ -23,15 +23,13 @@ from orchestrator.drive.channel import Channel
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.fabric.addresses import AddressPlan, Claim, SubnetClaim, plan_addresses
 from orchestrator.observe.client import ProbeClient
+from orchestrator.observe.pace import REAL, Pace
 from orchestrator.recording.events import FORMAT, Event
 from orchestrator.recording.writer import EventWriter
 from orchestrator.runtimes.base import Exited, NodePlan, Runtime
 from orchestrator.startup import READY_TIMEOUT, Startup
 from orchestrator.topology.kinds import Kind
 from orchestrator.topology.model import Node, Topology
-
-PERIOD = 0.05
-"""Seconds between samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +53,7 @@ class Lab:
         folder: LabFolder,
         *,
         scenario: str = "",
-        clock: str = "real",
-        period: float = PERIOD,
+        pace: Pace = REAL,
         trace: bool = True,
         ready_timeout: float = READY_TIMEOUT,
         progress: Callable[[str], None] = lambda text: None,
@@ -65,14 +62,13 @@ class Lab:
         self.runtime = runtime
         self.channels: dict[str, Channel] = {}
         self.plan: AddressPlan | None = None
+        self.pace = pace
         self.pids: dict[str, int] = {}
         self.containers: dict[str, str] = {}
         """Ids of the nodes that are containers."""
         self._kinds = kinds
         self._folder = folder
         self._scenario = scenario
-        self._clock = clock
-        self._period = period
         self._trace = trace
         self._ready_timeout = ready_timeout
         self._progress = progress
@@ -139,7 +135,7 @@ class Lab:
         nodes = [self._describe(node) for node in self.topology.nodes]
         self._writer.write(
             {"t": 0, "ev": "begin", "format": FORMAT, "scenario": self._scenario, "runtime": self.runtime.name,
-             "clock": self._clock, "period": self._period, "nodes": nodes}
+             "clock": self.pace.clock, "period": self.pace.period, "quiet": self.pace.quiet, "nodes": nodes}
         )  # fmt: skip
 
     def _describe(self, node: Node) -> Event:
@@ -171,14 +167,22 @@ class Lab:
 
     def _wire(self) -> None:
         assert self.plan is not None
-        self._probe.call("start", userns=self.runtime.user_namespace, zero=self._zero_of_nodes, period=self._period)
+        self._probe.call(
+            "start",
+            userns=self.runtime.user_namespace,
+            zero=self._zero_of_nodes,
+            period=self.pace.period,
+            quiet=self.pace.quiet,
+        )
         if self._trace:
             answer = self._probe.call(
                 "trace", addresses=self.plan.nodes, unprivileged=self.runtime.user_namespace is not None
             )
             untraced = answer["untraced"]
             if untraced:
-                self.note(f"no kernel trace ({untraced}): samples {self._period * 1000:g} ms apart are all there is")
+                self.note(
+                    f"no kernel trace ({untraced}): samples {self.pace.period * 1000:g} ms apart are all there is"
+                )
         self._probe.call(
             "wire",
             networks=[network.name for network in self.topology.networks],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,11 +27,20 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 64 << 20
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_CAPBSET_DROP = 24
+_PR_SET_MM, _PR_SET_MM_MAP = 35, 14
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 
+_CAPABILITY_VERSION = 0x20080522
+"""Two times effective, permitted, inheritable: of capabilities 0 to 31, and of the others."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.sbrk.restype = ctypes.c_void_p
+
+_shown: list[object] = []
+"""Memory that /proc shows, see show_as()."""
 
 
 def _check(result: int, what: str) -> None:
@@ -80,12 +89,20 @@ def adopt_orphans() -> None:
 
 
 def limit_capabilities(keep: frozenset[int]) -> None:
-    """Drop every other capability from the bounding set, and forbid gaining any: programs started from here on."""
+    """Give up every other capability, this process and all that come from it, and forbid gaining any."""
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
     for capability in range(last + 1):
         if capability not in keep:
             _check(_libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0), "prctl(PR_CAPBSET_DROP)")
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
+    # A program that is executed has no more than what is bounded; one that is only forked has what we have.
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    _check(_libc.capget(header, sets), "capget")
+    masks = [sum(1 << number - low for number in keep if low <= number < low + 32) for low in (0, 32)]
+    for index in range(6):
+        sets[index] &= masks[index // 3]
+    _check(_libc.capset(header, sets), "capset")
 
 
 _ALL_IDS = ["0", "0", "4294967295"]
@@ -148,6 +165,42 @@ def keep_freed_memory() -> None:
     if hasattr(_libc, "mallopt"):
         for parameter in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
             _libc.mallopt(parameter, _KEPT_BYTES)
+
+
+class _MemoryMap(ctypes.Structure):
+    """struct prctl_mm_map (linux/prctl.h)."""
+
+    _fields_ = (
+        *((name, ctypes.c_uint64) for name in (
+            "start_code", "end_code", "start_data", "end_data", "start_brk", "brk", "start_stack",
+            "arg_start", "arg_end", "env_start", "env_end", "auxv",
+        )),
+        ("auxv_size", ctypes.c_uint32),
+        ("exe_fd", ctypes.c_uint32),
+    )  # fmt: skip
+
+
+def show_as(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Have /proc, and with it ps, ss and netstat, show this process as if it had executed `argv`.
+
+    Its name, /proc/PID/cmdline and /proc/PID/environ. Raises OSError where the kernel has no PR_SET_MM_MAP.
+    """
+    _check(_libc.prctl(_PR_SET_NAME, os.fsencode(os.path.basename(argv[0])), 0, 0, 0), "prctl(PR_SET_NAME)")  # noqa: PTH119
+    arguments = b"".join(os.fsencode(word) + b"\0" for word in argv)
+    variables = b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in environment.items())
+    shown = ctypes.create_string_buffer(arguments + variables)
+    _shown.append(shown)
+    begin = ctypes.addressof(shown)
+    middle = begin + len(arguments)
+    fields = [0] * 4 + [int(word) for word in Path("/proc/self/stat").read_text().rpartition(")")[2].split()[1:]]
+    memory = _MemoryMap(
+        start_code=fields[26], end_code=fields[27], start_data=fields[45], end_data=fields[46], start_brk=fields[47],
+        start_stack=fields[28], arg_start=begin, arg_end=middle, env_start=middle, env_end=middle + len(variables),
+        exe_fd=0xFFFFFFFF,
+    )  # fmt: skip
+    memory.brk = _libc.sbrk(0)
+    result = _libc.prctl(_PR_SET_MM, _PR_SET_MM_MAP, ctypes.byref(memory), ctypes.sizeof(memory), 0)
+    _check(result, "prctl(PR_SET_MM_MAP)")
 
 
 def descendants(pid: int) -> list[int]:

@@ -12,12 +12,14 @@ from orchestrator.environment import describe_machine
 from orchestrator.errors import InputError, SimctlError
 from orchestrator.judge.judge import judge
 from orchestrator.judge.verdict import Verdict, overall
-from orchestrator.lab import PERIOD, Lab, LabFolder
+from orchestrator.lab import Lab, LabFolder
+from orchestrator.observe.pace import REAL, Pace
 from orchestrator.recording.folder import RunFolder, storage_errors
 from orchestrator.recording.history import History
 from orchestrator.report.model import RunReport
 from orchestrator.runtimes import select
 from orchestrator.runtimes.base import Runtime
+from orchestrator.runtimes.netnslimits import known_kind
 from orchestrator.scenario.check import check_scenario
 from orchestrator.scenario.loaded import LoadedScenario
 from orchestrator.scenario.loader import load_scenario, parse_scenario
@@ -42,6 +44,8 @@ class Options:
     allow_exec: bool = False
     capture: bool = False
     ready_timeout: float = READY_TIMEOUT
+    seed: int | None = None
+    """Of a virtual machine; see orchestrator/vm/seed.py. Without one every run is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,15 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
     prepared = prepare(path, options)
     choice = select.choose(options.runtime, prepared.topology, prepared.kinds)
     _check_exec(prepared, choice, options)
+    check_seed(choice.name, options.seed)
     progress(f"runtime {choice.name}: {choice.why}")
     for note in prepared.topology.notes:
         progress(f"{note.place}: {note.text}")
     if choice.name != "vm" and prepared.scenario.seconds >= LONG:
         progress(f"this takes {rough_duration(prepared.scenario.seconds)}; with --runtime vm waiting is free")
     fill = _virtual(prepared, options, progress) if choice.name == "vm" else _real(prepared, choice, options, progress)
-    folder = RunFolder.create(options.output, prepared.scenario.name)
+    mark = "" if options.seed is None else f"-seed{options.seed}"
+    folder = RunFolder.create(options.output, prepared.scenario.name + mark)
     with storage_errors(folder.path):
         folder.keep_sources(prepared.loaded.source.path, prepared.topology.path)
         with _told_where(folder, progress):
@@ -109,6 +115,8 @@ def _virtual(prepared: Prepared, options: Options, progress: Progress) -> Callab
     """The run in a virtual machine, likewise."""
     from orchestrator.vm.run import VirtualMachine
 
+    for node in prepared.topology.nodes:
+        known_kind(node, prepared.kinds)
     machine = VirtualMachine.ready(prepared.kinds, progress)
     return lambda folder: machine.run(prepared.loaded.source.data, prepared.topology, options, folder)
 
@@ -150,12 +158,9 @@ def record(
     folder: RunFolder,
     progress: Progress,
     *,
-    clock: str = "real",
-    period: float = PERIOD,
+    pace: Pace = REAL,
 ) -> None:
-    """Bring the nodes up, run the steps, record into the folder, take down. Of the options: capture, ready_timeout.
-
-    `period`: seconds of that clock between samples."""
+    """Bring the nodes up, run the steps, record into the folder, take down. Of the options: capture, ready_timeout."""
     files = LabFolder(folder.events, folder.logs, folder.ss, folder.captures if options.capture else None)
     progress(f"up: {len(topology.nodes)} nodes")
     lab = Lab(
@@ -164,8 +169,7 @@ def record(
         kinds,
         files,
         scenario=scenario.name,
-        clock=clock,
-        period=period,
+        pace=pace,
         ready_timeout=options.ready_timeout,
         progress=progress,
     )
@@ -214,3 +218,12 @@ def _check_exec(prepared: Prepared, choice: select.Choice, options: Options) -> 
                 place=prepared.loaded.source.place(("steps", index, "exec"), of_key=True),
                 hint="use --runtime docker, or allow it with --allow-exec if you trust the file",
             )
+
+
+def check_seed(runtime: str, seed: int | None) -> None:
+    """Raise InputError for a seed with a runtime that has no use for it."""
+    if seed is not None and runtime != "vm":
+        raise InputError(
+            f"a seed changes nothing under {runtime}: there no two runs are the same anyway",
+            hint="use --runtime vm",
+        )

@@ -230,7 +230,7 @@ def test_a_process_of_ours_can_be_the_probe(
     assert process.here
     probe = ProbeClient(process, tmp_path / "probe.log", lambda lines: None)
     try:
-        probe.call("start", userns=None, zero=0.0, period=1.0)
+        probe.call("start", userns=None, zero=0.0, period=1.0, quiet=None)
         probe.call("wire", networks=[], legs=[], pids={"a": node.pid}, sysctls={})
     finally:
         probe.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -67,6 +68,21 @@ def test_here_an_engine_answers() -> None:
     assert "docker" in doctor.runtimes(list(found.values()))
 
 
+@pytest.mark.vm
+def test_here_a_guest_can_run() -> None:
+    found = by_name(doctor.checks())
+    for name in ("qemu", "vm image", "vm memory"):
+        assert found[name].ok, found[name]
+    assert "vm" in doctor.runtimes(list(found.values()))
+
+
+def test_looking_for_an_image_makes_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    image = by_name(doctor.checks())["vm image"]
+    assert image.found.startswith("not built") and "built, " not in image.found
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_every_lack_says_what_it_costs_and_how_to_get_it() -> None:
     for check in doctor.checks():
         for text in (check.found, check.costs, check.get):
@@ -122,8 +138,11 @@ def test_an_unprivileged_user(as_root: None) -> None:
 
 
 def test_without_the_right_to_make_namespaces_nothing_runs(as_root: None) -> None:
-    command = ["setpriv", "--bounding-set=-sys_admin", sys.executable, "-m", "orchestrator", "doctor", "--json"]
-    environment = os.environ | {"DOCKER_HOST": "unix:///nowhere"}  # an engine would do it for us
+    setpriv = shutil.which("setpriv")
+    assert setpriv
+    command = [setpriv, "--bounding-set=-sys_admin", sys.executable, "-m", "orchestrator", "doctor", "--json"]
+    # An engine would do it for us, and so would QEMU.
+    environment = os.environ | {"DOCKER_HOST": "unix:///nowhere", "PATH": "/nowhere"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     answer = json.loads(done.stdout)
     root = next(check for check in answer["checks"] if check["name"] == "root")

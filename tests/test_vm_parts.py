@@ -158,11 +158,11 @@ def cpio(data: bytes) -> dict[str, tuple[int, bytes]]:
 def test_the_initramfs_holds_modules_and_code(tmp_path: Path) -> None:
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "order").write_text("one\ntwo\n")
-    for name in ("modules/one.ko", "modules/two.ko", "busybox", "code.py"):
+    for name in ("modules/one.ko", "modules/two.ko", "busybox"):
         (tmp_path / name).write_bytes(name.encode())
-    initramfs(tmp_path, [("orchestrator/deep/code.py", tmp_path / "code.py")], tmp_path / "initramfs")
+    initramfs(tmp_path, [("orchestrator/deep/code.py", b"code")], tmp_path / "initramfs")
     found = cpio((tmp_path / "initramfs").read_bytes())
-    assert found["project/orchestrator/deep/code.py"] == (0o100644, b"code.py")
+    assert found["project/orchestrator/deep/code.py"] == (0o100644, b"code")
     assert found["project/orchestrator/deep"][0] == 0o40755
     assert found["modules/two.ko"] == (0o100644, b"modules/two.ko")
     assert found["init"][0] == 0o100755

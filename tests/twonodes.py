@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.lab import PERIOD, Lab, LabFolder
+from orchestrator.lab import Lab, LabFolder
 from orchestrator.linux import inside_netns
+from orchestrator.observe.pace import REAL
 from orchestrator.observe.sockdiag import SockDiag, SocketRow
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import Connection, History, Socket
@@ -215,7 +216,7 @@ class TwoNodes:
         """Wait until so many samples were taken from now on."""
         for _ in range(ticks):
             self._lab.mark(texts=False)
-            time.sleep(PERIOD)
+            time.sleep(REAL.period)
 
     def history(self) -> History:
         """The recording ends here. The trace must be believed: what is not is a fact that simctl gets wrong."""

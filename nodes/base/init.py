@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Sent on to the program's process group."""
@@ -18,9 +19,15 @@ FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _RESTORED = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
-def main(argv: list[str]) -> int:
+def start(argv: list[str]) -> int:
+    """Start the program in a session and process group of its own; returns its pid. Raises OSError."""
+    return os.posix_spawnp(argv[0], argv, os.environ, setsid=True, setsigmask=(), setsigdef=_RESTORED)
+
+
+def main(argv: list[str], start: Callable[[list[str]], int] = start) -> int:
     """Live the node's life; returns the exit status. `argv` is the program with its arguments.
 
+    `start`: who imports this file may have another way to start the program.
     With SIMCTL_LINGER=1 the end of the program is told on standard output, and the namespaces are held until the
     standard input hangs up: minisockets (TIME_WAIT, orphaned FIN_WAIT2) die with their namespace.
     """
@@ -126,11 +133,6 @@ def listen_for_signals() -> int:
     for number in (signal.SIGCHLD, *FORWARDED):
         signal.signal(number, lambda *_: None)
     return read_end
-
-
-def start(argv: list[str]) -> int:
-    """Start the program in a session and process group of its own; returns its pid. Raises OSError."""
-    return os.posix_spawnp(argv[0], argv, os.environ, setsid=True, setsigmask=(), setsigdef=_RESTORED)
 
 
 def report(end: dict[str, int]) -> None:

@@ -16,6 +16,7 @@ from orchestrator.exitcodes import ExitCode
 
 if TYPE_CHECKING:
     from orchestrator.report.model import NotRun, RunReport
+    from orchestrator.report.spread import Spread
 
 FORMATS = ("text", "json", "junit")
 FormatOption = typer.Option("text", "--format", "-f", help="text, json or junit; on stdout.")
@@ -40,6 +41,22 @@ class Output:
             self._print_json(reports, many=many)
         else:
             self._print_text(reports, not_run, many=many)
+
+    def print_spreads(self, spreads: Sequence[Spread]) -> None:
+        """What the runs with different seeds say of each scenario; as JSON a list."""
+        import json
+
+        from rich.console import Console
+
+        from orchestrator.report.spread import to_json
+        from orchestrator.report.spreadtext import render
+
+        if self._form == "json":
+            print(json.dumps([to_json(spread) for spread in spreads], indent=1, allow_nan=False))
+            return
+        console = Console(width=console_width(), highlight=False)
+        for spread in spreads:
+            render(spread, console)
 
     @staticmethod
     def check_writable(path: Path) -> None:

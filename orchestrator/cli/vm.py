@@ -52,5 +52,4 @@ def prune(
     keep = None if all_ else image_name(load_kinds())
     for path in [*cache.entries("snapshot"), *cache.entries("image")]:
         if path.name != keep:
-            cache.remove(path)
-            print(f"removed {path}")
+            print(f"removed {path}" if cache.remove(path) else f"kept {path}: it is in use")

@@ -13,9 +13,6 @@ from orchestrator.errors import NodeFailure, Place
 from orchestrator.recording.events import Event
 from orchestrator.runtimes.base import Exited, StartedNode
 
-_CHECK_EVERY = 0.25
-"""Seconds between two looks at whether the lab is still whole."""
-
 _LOG_TAIL = 15
 """Lines of a node's log that an error shows."""
 
@@ -48,14 +45,14 @@ class Channel:
         self._write(json.dumps({"id": self._next_id, "do": do, **fields}).encode() + b"\n")
         return self._next_id
 
-    def wait_done(self, command_id: int, check: Callable[[], None] = lambda: None) -> None:
+    def wait_done(self, command_id: int, check: Callable[[], None] = lambda: None, *, every: float = 0.25) -> None:
         """Until the client is through with the command. Raises NodeFailure when it ends or refuses it.
 
-        `check` is called now and then, and may raise: a lab that is no longer whole need not be waited for.
+        `check` is called every so many seconds, and may raise: a lab that is not whole need not be waited for.
         """
         while True:
             with self._changed:
-                if self._changed.wait_for(lambda: command_id in self._done or not self.alive, _CHECK_EVERY):
+                if self._changed.wait_for(lambda: command_id in self._done or not self.alive, every):
                     done = self._done.pop(command_id, None)
                     break
             check()

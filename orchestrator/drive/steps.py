@@ -13,8 +13,6 @@ from orchestrator.scenario.model import Scenario, Step
 from orchestrator.scenario.values import format_duration
 
 _STOP_TIMEOUT = 30.0
-_CHECK_EVERY = 0.25
-"""Seconds between two looks at whether the lab is still whole while a step waits."""
 
 
 def run_steps(scenario: Scenario, lab: Lab, progress: Callable[[str], None], exec_folder: Path) -> None:
@@ -70,13 +68,13 @@ def _command(lab: Lab, name: str, do: str, fields: dict[str, object]) -> None:
     channels = [lab.channels[node.name] for node in lab.topology.resolve(name)]
     commands = [(channel, channel.command(do, **fields)) for channel in channels]
     for channel, command_id in commands:
-        channel.wait_done(command_id, lab.check)
+        channel.wait_done(command_id, lab.check, every=lab.pace.check_every)
 
 
 def _wait(step: Step, lab: Lab, exec_folder: Path) -> None:
     deadline = time.monotonic() + (step.wait or 0)
     while (left := deadline - time.monotonic()) > 0:
-        time.sleep(min(left, _CHECK_EVERY))
+        time.sleep(min(left, lab.pace.check_every))
         lab.check()
 
 

@@ -33,6 +33,7 @@ class Gauge:
     ) -> None:
         self.node, self.fact, self.expected = node, fact, str(expected)
         self.nodes = index.resolve(node)
+        self.by_samples = not index.history.exact or matching.by_owner
         self._index, self._states, self._range, self._filter = index, states, expected, matching
         self._spans = list(self._find_spans())
         self._grid = Grid(())

@@ -65,6 +65,8 @@ class Index:
         self.history = history
         self.counters = Counters(history.counters)
         self.period = float(history.begin.get("period", 0.05))
+        self.rests = bool(history.begin.get("quiet"))
+        """Whether sampling followed events."""
         self._ticks: dict[str, NodeTicks] = {}
 
     @cached_property

@@ -31,6 +31,8 @@ class PointFact(Protocol):
     fact: str
     expected: str
     nodes: tuple[str, ...]
+    by_samples: bool
+    """Whether samples decide it; else the kernel's trace tells it at every instant, however far apart samples are."""
 
     def times(self) -> Iterable[float]: ...
     def lay(self, grid: Grid) -> Track: ...
@@ -173,14 +175,16 @@ class PointJudge:
         return "; ".join(parts)
 
     def _coarse(self, fact: PointFact) -> str:
+        if not fact.by_samples:
+            return ""
         since = self._when.instant if self._when.name in ("", "at") else self._when.start
         widest = self._index.coarsest(fact.nodes, since, self._when.end)
         if widest is None:
             return ""
-        every = format_duration(self._index.period)
-        return (
-            f"sampled too coarsely: no sample between {at(widest[0])} and {at(widest[1])}, one every {every} was meant"
-        )
+        meant = f"one every {format_duration(self._index.period)} was meant"
+        if self._index.rests:
+            meant += ", fewer while the trace shows nothing"
+        return f"sampled too coarsely: no sample between {at(widest[0])} and {at(widest[1])}, {meant}"
 
     def _nearest(self, number: int, piece: int) -> str:
         """The instant nearest to the one that decided at which the fact holds, by the named moment before it."""

@@ -1,7 +1,8 @@
 """Queues: Recv-Q or Send-Q of every socket in a state.
 
 A reading stands until the next one. Between a tick that shows a right value and one that shows a wrong one nothing is
-known; between two that agree, the fact is taken to have held as they say.
+known; between two that agree, the fact is taken to have held as they say. From when a socket enters a state, which a
+trace may tell, until a tick sees it there nothing is known of its queues.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 
 from orchestrator.judge.evidence import number, plural, queue_at, socket_lines
-from orchestrator.judge.index import Filter, Index
+from orchestrator.judge.index import Filter, Index, situation
 from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
 from orchestrator.recording.history import Gap, QueueReading, Socket, Stay
 from orchestrator.scenario.facts import TcpState
@@ -21,6 +22,8 @@ from orchestrator.scenario.values import Range
 
 class Queue:
     """One queue of every socket of a node (or of all nodes of a service) in one state."""
+
+    by_samples = True
 
     def __init__(self, index: Index, node: str, queue: str, state: TcpState, expected: Range, matching: Filter) -> None:
         self.node, self.fact, self.expected = node, f"{queue} {state}", str(expected)
@@ -66,8 +69,15 @@ class Queue:
 
     def _readings(self, socket: Socket, stay: Stay) -> Iterator[tuple[int, Span]]:
         ticks = self._index.ticks(socket.node)
-        position = bisect_right(socket.queues, stay.first, key=attrgetter("t"))
-        since, truth = stay.first, self._truth(socket.queues[position - 1])
+        since = ticks.from_(stay.first)
+        position = 0 if since is None else bisect_right(socket.queues, since, key=attrgetter("t"))
+        if since is None or since > stay.last or position == 0:
+            yield UNKNOWN, Span(stay.first, stay.last, True, 0, 1)
+            return
+        if since > stay.first:
+            yield UNKNOWN, Span(stay.first, stay.first, True, 0, 1)
+            yield UNKNOWN, Span(stay.first, since, False, 0, 1)
+        truth = self._truth(socket.queues[position - 1])
         for reading in socket.queues[position:]:
             if reading.t > stay.last:
                 break
@@ -99,8 +109,15 @@ class Queue:
         return sure, perhaps
 
     def _values(self, t: float) -> list[int]:
-        readings = (queue_at(socket, t) for socket in self._at(t)[0])
+        readings = (queue_at(socket, t) for socket in self._at(t)[0] if self._was_read(socket, t))
         return [self._value(reading) for reading in readings if reading is not None]
+
+    def _was_read(self, socket: Socket, t: float) -> bool:
+        """Whether a tick saw it at `t` or before, in the state that it had at `t`."""
+        known = situation(socket, t)
+        assert isinstance(known, Stay)
+        tick = self._index.ticks(socket.node).from_(known.first)
+        return tick is not None and tick <= t
 
     def actual(self, pieces: Sequence[int]) -> str:
         """The values at the first of the pieces, `none` when no socket is in the state."""
@@ -118,7 +135,7 @@ class Queue:
                 f"{sockets} in {self._state} on {self.node} with {self._name} {number(min(wrong), max(wrong))}, "
                 f"expected {self.expected}"
             )
-        if values or self._at(t)[1]:
+        if any(self._at(t)):
             return f"the samples do not tell the {self._name} of every socket in {self._state} on {self.node}"
         return f"no socket was in {self._state} on {self.node}: the fact matched nothing"
 

@@ -13,7 +13,7 @@ through engineside.py.
 | `claim` | sizes, fixed (as SubnetClaim.claim) | in a container, before `start`: subnets, or refused, hint, usage |
 | `leftovers` | | removed: trace instances whose owner was gone |
 | `abilities` | | outcome: as kernelprobe.try_lab has it |
-| `start` | userns (pid or null), zero (monotonic s that is t = 0), period (s) | |
+| `start` | userns (pid or null), zero (monotonic s that is t = 0), period and quiet (s, see pace.py) | |
 | `trace` | addresses {address: node}, unprivileged (in a user namespace) | untraced: why there is none, or null |
 | `trace_end` | | its events are emitted before the answer |
 | `wire` | networks [name], legs [{node, name, network, address, prefix}], pids {node: pid}, sysctls | |
@@ -37,12 +37,12 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.linux import CLONE_NEWNET, CLONE_NEWUSER, die_with_parent, keep_freed_memory, setns, unshare
-from orchestrator.observe.pace import until_next
+from orchestrator.observe.pace import REAL, Schedule
 from orchestrator.observe.sampler import Sampler
 from orchestrator.observe.sstext import Place, socket_texts
 from orchestrator.recording.events import Event
@@ -64,14 +64,13 @@ class Probe:
     def __init__(self, engine: EngineSide | None = None) -> None:
         self._engine = engine
         self._zero = 0.0
-        self._period = 0.05
+        self._schedule = Schedule(REAL.period, REAL.quiet)
         self._sampler: Sampler | None = None
         self._fabric: Any = None
         self._links: Links | None = None
         self._tracer: Tracer | None = None
         self._capture: Capture | None = None
         self._sampling = False
-        self._due = 0.0
 
     def clock(self) -> float:
         return round(time.monotonic() - self._zero, 6)
@@ -104,20 +103,30 @@ class Probe:
 
     def seconds_until_tick(self) -> float | None:
         """How long the loop may wait, None for ever."""
-        return max(0.0, self._due - time.monotonic()) if self._sampling else None
+        return max(0.0, self._schedule.due - time.monotonic()) if self._sampling else None
+
+    @property
+    def watched(self) -> Sequence[int]:
+        """Descriptors that become readable with something new; `news` is to be called then."""
+        watches = self._sampling and self._schedule.awaits_news and self._tracer is not None
+        return self._tracer.pipes if watches and self._tracer is not None else ()
+
+    def news(self) -> None:
+        self._schedule.news()
 
     def tick_if_due(self) -> None:
-        if self._sampling and time.monotonic() >= self._due:
+        if self._sampling and time.monotonic() >= self._schedule.due:
             self._tick()
 
     def _tick(self, *, moment: bool = False) -> float:
         begun, before = time.monotonic(), time.process_time()
         t = self.sampler.tick(moment=moment)
         took, traced = time.monotonic() - begun, self._tracer is not None
-        if self._tracer is not None:
-            self._tracer.take()
+        news = moment or self._tracer is None
+        if self._tracer is not None and self._tracer.take():
+            news = True
         cpu = time.process_time() - before
-        self._due = begun + until_next(self._period, took, cpu, nodes=len(self.sampler.nodes), traced=traced)
+        self._schedule.ticked(begun, took, cpu, nodes=len(self.sampler.nodes), traced=traced, news=news)
         return t
 
     def _claim(self, message: Message) -> Message:
@@ -141,7 +150,8 @@ class Probe:
         return RECORDS if self._engine is None else self._engine.path(RECORDS)
 
     def _start(self, message: Message) -> Message:
-        self._zero, self._period = message["zero"], message["period"]
+        self._zero = message["zero"]
+        self._schedule = Schedule(message["period"], message["quiet"])
         if message.get("userns"):
             fd = os.open(f"/proc/{message['userns']}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
             setns(fd, CLONE_NEWUSER)
@@ -216,7 +226,7 @@ class Probe:
 
     def _sample(self, message: Message) -> Message:
         self._sampling = message["on"]
-        self._due = time.monotonic()
+        self._schedule.due = time.monotonic()
         return {}
 
     def _mark(self, message: Message) -> Message:
@@ -279,7 +289,15 @@ def _serve(probe: Probe) -> None:
     poll.register(0, select.POLLIN)
     while True:
         wait = probe.seconds_until_tick()
-        if poll.poll(None if wait is None else wait * 1000):
+        watched = probe.watched
+        for descriptor in watched:
+            poll.register(descriptor, select.POLLIN)
+        ready = [descriptor for descriptor, _ in poll.poll(None if wait is None else wait * 1000)]
+        for descriptor in watched:
+            poll.unregister(descriptor)
+        if not {*ready}.isdisjoint(watched):
+            probe.news()
+        if 0 in ready:
             chunk = os.read(0, 1 << 16)
             if not chunk:
                 return

@@ -45,8 +45,14 @@ class Tracer:
         self._decoder = Decoder(formats, node_of, clock_zero)
         self._pages: list[list[bytes]] = [[] for _ in self._pipes]
 
-    def take(self) -> None:
-        """Move what is in the ring into memory: a read per page, nothing is looked at."""
+    @property
+    def pipes(self) -> list[int]:
+        """Descriptors to poll: readable when anything is in the ring of their CPU."""
+        return self._pipes
+
+    def take(self) -> bool:
+        """Move what is in the ring into memory: a read per page, nothing is looked at. Returns whether it had any."""
+        found = False
         for fd, pages in zip(self._pipes, self._pages, strict=True):
             while True:
                 try:
@@ -56,6 +62,8 @@ class Tracer:
                 if not page:
                     break
                 pages.append(page)
+                found = True
+        return found
 
     def finish(self) -> list[Event]:
         """Stop, take the rest, remove the instance; all events in order of time."""

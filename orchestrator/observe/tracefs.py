@@ -61,6 +61,7 @@ class Instance:
     def _configure(self) -> None:
         self._write("trace_clock", "mono")
         self._write("buffer_size_kb", str(_BUFFER_KB))
+        self._write("buffer_percent", "0")  # whoever polls is woken by one event; nobody is asked when nobody does
         for event, condition in EVENTS.items():
             folder = f"events/{event}"
             if condition:

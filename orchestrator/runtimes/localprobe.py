@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import BinaryIO
 
+from orchestrator import warm
 from orchestrator.interpreter import OWN_PYTHON
 
 
@@ -16,7 +17,7 @@ class LocalProbe:
 
     def __init__(self, log: Path) -> None:
         with log.open("ab") as log_file:
-            self._process = subprocess.Popen(
+            self._process = warm.popen(
                 self.command(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator import resources
+from orchestrator import resources, warm
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.interpreter import OWN_PYTHON
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
@@ -81,7 +81,7 @@ class NetnsRuntime:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         ours.settimeout(_BIRTH_TIMEOUT)
         with theirs, self._log.open("ab") as log:
-            self._nursery = subprocess.Popen(
+            self._nursery = warm.popen(
                 [*OWN_PYTHON, "orchestrator.runtimes.nursery", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

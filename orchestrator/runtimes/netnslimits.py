@@ -24,15 +24,21 @@ def check_nodes(nodes: Iterable[Node], kinds: Mapping[str, Kind], *, allow_exec:
     # One topology serves every server, so a knob of another kind does no harm.
     settable = _HARMLESS.union(*(kind.knobs for kind in kinds.values()))
     for node in nodes:
-        if node.kind is None:
-            raise InputError(
-                f"service {node.service}: the image {node.image} runs under docker only",
-                place=node.place,
-                hint=f"use --runtime docker, or one of the node kinds: {', '.join(sorted(kinds))}",
-            )
+        kind = known_kind(node, kinds)
         if not allow_exec:
             _check_trust(node, settable)
-        _check_needs(node, kinds[node.kind])
+        _check_needs(node, kind)
+
+
+def known_kind(node: Node, kinds: Mapping[str, Kind]) -> Kind:
+    """The node's kind. Raises InputError for a foreign image, which takes an engine."""
+    if node.kind is None:
+        raise InputError(
+            f"service {node.service}: the image {node.image} runs under docker only",
+            place=node.place,
+            hint=f"use --runtime docker, or one of the node kinds: {', '.join(sorted(kinds))}",
+        )
+    return kinds[node.kind]
 
 
 def _check_trust(node: Node, settable: frozenset[str]) -> None:

@@ -20,10 +20,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orchestrator import linux
+from orchestrator import linux, warm
 from orchestrator.resources import NODES
 
 _CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 10, 13})
@@ -178,8 +179,13 @@ def _load_init() -> Callable[[list[str]], int]:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    main: Callable[[list[str]], int] = module.main
+    main: Callable[[list[str]], int] = partial(module.main, start=partial(_start_program, module.start))
     return main
+
+
+def _start_program(start: Callable[[list[str]], int], argv: list[str]) -> int:
+    """As start() of the images' init, without the start of an interpreter where that can be."""
+    return warm.spawn(argv) if warm.applies(argv, os.environ) else start(argv)
 
 
 def _make_mounts(request: dict[str, Any]) -> None:

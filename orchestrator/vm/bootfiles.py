@@ -7,7 +7,7 @@ along into its memory. Format: "newc" cpio, Documentation/driver-api/early-users
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PROJECT = "/opt/simctl"
@@ -37,8 +37,8 @@ exec $b switch_root /new /bin/sh {PROJECT}/orchestrator/vm/inside/init.sh
 """
 
 
-def initramfs(image: Path, project: list[tuple[str, Path]], target: Path) -> None:
-    """Write the initramfs: `image` has busybox and modules/, `project` is names and files of the code."""
+def initramfs(image: Path, project: Sequence[tuple[str, bytes]], target: Path) -> None:
+    """Write the initramfs: `image` has busybox and modules/, `project` is names and contents of the code."""
     modules = (image / "modules" / "order").read_text().split()
     folders = ["bin", "dev", "proc", "sys", "modules", "lower", "upper", "new"]
     with target.open("wb") as file:
@@ -49,7 +49,7 @@ def initramfs(image: Path, project: list[tuple[str, Path]], target: Path) -> Non
             ("modules/order", stat.S_IFREG | 0o644, "\n".join(modules).encode()),
             *((f"modules/{m}.ko", stat.S_IFREG | 0o644, (image / "modules" / f"{m}.ko").read_bytes()) for m in modules),
             *((name, stat.S_IFDIR | 0o755, b"") for name in _folders(f"project/{name}" for name, _ in project)),
-            *((f"project/{name}", stat.S_IFREG | 0o644, path.read_bytes()) for name, path in project),
+            *((f"project/{name}", stat.S_IFREG | 0o644, content) for name, content in project),
             (_TRAILER, 0, b""),
         ]
         for number, (name, mode, content) in enumerate(entries, 1):

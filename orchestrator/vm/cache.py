@@ -3,6 +3,8 @@
 image-KEY/, snapshot-KEY/   finished, never changed again
 partial-PID-.../            being made; whatever is left of a simctl that was killed is removed by the next one
 lock                        held while something is made
+
+Whoever uses a folder holds it (flock), so that nobody removes it under a run.
 """
 
 from __future__ import annotations
@@ -24,10 +26,15 @@ _PARTIAL = "partial-"
 _HINT = "free some space, or point XDG_CACHE_HOME to another disk"
 
 
+def location() -> Path:
+    """Where the cache is, or would be."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "simctl" / "vm"
+
+
 def folder() -> Path:
     """The cache, made when it is not there. Raises EnvironmentFailure."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    path = (Path(root) if root else Path.home() / ".cache") / "simctl" / "vm"
+    path = location()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -35,6 +42,47 @@ def folder() -> Path:
             f"cannot make the folder {path}: {error.strerror}", hint="point XDG_CACHE_HOME to one that can be written"
         ) from None
     return path
+
+
+class Held:
+    """A finished folder that stays until this is closed, or its process is gone."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+
+    def close(self) -> None:
+        """Let it be removed. Safe to call twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def obtain(name: str, make: Callable[[Path], None], *, space: int, progress: Progress) -> Held:
+    """As make_once; nobody removes what is returned as long as it is held."""
+    while True:
+        path = make_once(name, make, space=space, progress=progress)
+        if (held := _hold(path)) is not None:
+            with suppress(OSError):
+                os.utime(path)  # used now
+            return held
+
+
+def _hold(path: Path) -> Held | None:
+    """None when it was removed meanwhile."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    held = Held(path, descriptor)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with suppress(FileNotFoundError):  # it may have gone, or be another one, by the time that the lock was ours
+        if os.path.samestat(path.stat(), os.fstat(descriptor)):
+            return held
+    return None
 
 
 def make_once(name: str, make: Callable[[Path], None], *, space: int, progress: Progress) -> Path:
@@ -57,17 +105,37 @@ def make_once(name: str, make: Callable[[Path], None], *, space: int, progress: 
             partial.chmod(0o755)
             partial.rename(path)
         except BaseException:
-            remove(partial)
+            shutil.rmtree(partial, ignore_errors=True)
             raise
     return path
 
 
-def remove(path: Path) -> None:
-    """Remove a folder of the cache, by another name first, so that nobody takes half of it for the whole."""
-    with suppress(OSError):
-        if not path.name.startswith(_PARTIAL):
-            path = path.rename(path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}"))
+def remove(path: Path) -> bool:
+    """Remove a finished folder, by another name first, so that nobody takes half of it for the whole.
+
+    Returns False, and leaves it, when somebody holds it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path = path.rename(path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}"))
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        return True
+    finally:
+        os.close(descriptor)
     shutil.rmtree(path, ignore_errors=True)
+    return True
+
+
+def keep_newest(kind: str, count: int) -> None:
+    """Remove the folders `KIND-*` but those used last, and those that are held."""
+    for path in entries(kind)[count:]:
+        remove(path)
 
 
 def entries(kind: str) -> list[Path]:
@@ -79,12 +147,6 @@ def entries(kind: str) -> list[Path]:
 def disk_usage(path: Path) -> int:
     """Bytes that the folder takes on the disk; holes in sparse files take none."""
     return sum(file.stat().st_blocks * 512 for file in path.iterdir() if file.is_file())
-
-
-def touch(path: Path) -> None:
-    """Remember that it was used now."""
-    with suppress(OSError):
-        os.utime(path)
 
 
 def _remove_leftovers() -> None:

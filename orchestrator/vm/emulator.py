@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from orchestrator.errors import EnvironmentFailure
+from orchestrator.vm import counter
 from orchestrator.vm.exchange import Exchange
 from orchestrator.vm.machine import MEMORY, Machine
 from orchestrator.vm.qmp import Qmp, QmpClosed, QmpError, QmpTimeout
@@ -21,22 +22,32 @@ from orchestrator.vm.qmp import Qmp, QmpClosed, QmpError, QmpTimeout
 Progress = Callable[[str], None]
 
 SILENCE = 120.0
-"""Seconds of real time. A guest that gives no sign for so long hangs: it beats every few seconds of its own time."""
+"""Seconds. A guest that gives no sign while its QEMU computes for so long hangs, and so does one that stands still for
+so long: it beats every few seconds of its own time. On a machine that is busy with other things it may take longer."""
+
+_LOOK_EVERY = 5.0
+_STANDS_STILL = 0.02
+"""The share of a core below which nothing is going on: a guest that idles without a timer."""
 
 _START_TIMEOUT = 60.0
 _FREEZE_TIMEOUT = 120.0
 _CONSOLE_LINES = 12
 _PANIC = "Kernel panic"
-_MEMORY_NEEDED = MEMORY // 2
+_HINT = "without virtual time: --runtime netns"
+MEMORY_NEEDED = MEMORY // 2
+"""Bytes that must be available to start a guest."""
 
 
 class Emulator:
     """A context manager: QEMU runs inside it. `fresh` as in Machine.command."""
 
-    def __init__(self, machine: Machine, exchange: Exchange, *, fresh: bool, progress: Progress) -> None:
+    def __init__(
+        self, machine: Machine, exchange: Exchange, *, fresh: bool, progress: Progress, silence: float = SILENCE
+    ) -> None:
         self._machine = machine
         self._exchange = exchange
         self._fresh = fresh
+        self._silence = silence
         self._progress = progress
         self._said = 0
         self._cleanup = contextlib.ExitStack()
@@ -95,6 +106,9 @@ class Emulator:
                 self._qmp.command("getfd", fdname="state", descriptor=descriptor)
                 self._qmp.command("migrate", uri="fd:state")
                 self._await_migration()
+                counter.restart(state, self._machine.shift)
+        except counter.UnknownState as error:
+            raise EnvironmentFailure(f"this version of QEMU is not known: {error}", hint=_HINT) from None
         finally:
             os.close(descriptor)
 
@@ -127,9 +141,7 @@ class Emulator:
             self._qmp.command("cont")
         while True:
             try:
-                event = self._qmp.event(SILENCE)["event"]
-            except QmpTimeout:
-                raise self._failure(f"the guest hangs: it gave no sign for {SILENCE:.0f} s") from None
+                event = self._await_sign()
             except QmpClosed:
                 raise self._failure("QEMU ended while the guest ran") from None
             self._pass_on()
@@ -137,6 +149,25 @@ class Emulator:
                 return
             if event == "SHUTDOWN":
                 raise self._failure("the guest broke down")
+
+    def _await_sign(self) -> str:
+        """The name of the next event. Raises EnvironmentFailure when the guest hangs, QmpClosed."""
+        began, computed = time.monotonic(), self._computed()
+        while True:
+            try:
+                return str(self._qmp.event(min(_LOOK_EVERY, self._silence))["event"])
+            except QmpTimeout:
+                passed, cpu = time.monotonic() - began, self._computed() - computed
+                if cpu >= self._silence or (passed >= self._silence and cpu < _STANDS_STILL * passed):
+                    raise self._failure(f"the guest hangs: it gave no sign for {passed:.0f} s") from None
+
+    def _computed(self) -> float:
+        """Seconds of processor time that QEMU took so far."""
+        try:
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            raise QmpClosed from None
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _pass_on(self) -> None:
         text = self._exchange.said(self._said)
@@ -162,7 +193,7 @@ class Emulator:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)
         lines = [line for path in (self._errors, self._console) for line in _last_lines(path)]
-        return EnvironmentFailure(message, detail=lines, hint="without virtual time: --runtime netns")
+        return EnvironmentFailure(message, detail=lines, hint=_HINT)
 
 
 def _last_lines(path: Path) -> list[str]:
@@ -177,11 +208,16 @@ def _last_lines(path: Path) -> list[str]:
 
 def _check_memory() -> None:
     """A guest that the machine has no memory for would be killed in the middle."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        name, _, rest = line.partition(":")
-        if name == "MemAvailable" and int(rest.split()[0]) * 1024 < _MEMORY_NEEDED:
-            raise EnvironmentFailure(
-                f"too little memory for a virtual machine: {int(rest.split()[0]) // 1024} MB are available, "
-                f"{_MEMORY_NEEDED >> 20} MB are needed",
-                hint="end something else, or use --runtime netns",
-            )
+    available = available_memory()
+    if available < MEMORY_NEEDED:
+        raise EnvironmentFailure(
+            f"too little memory for a virtual machine: {available >> 20} MB are available, "
+            f"{MEMORY_NEEDED >> 20} MB are needed",
+            hint="end something else, or use --runtime netns",
+        )
+
+
+def available_memory() -> int:
+    """Bytes that programs can still take."""
+    text = Path("/proc/meminfo").read_text()
+    return int(text.partition("MemAvailable:")[2].split()[0]) * 1024

@@ -27,6 +27,8 @@ KERNEL = "vmlinuz"
 
 _SPACE = 4 << 30
 """Bytes that making an image takes for a while; 0.9 GB of them stay."""
+_KEPT = 2
+"""Images: this one, and that of another branch."""
 _ALIGNMENT = 2 << 20
 """A persistent memory device is a multiple of this."""
 
@@ -36,15 +38,17 @@ def image_name(kinds: Mapping[str, Kind]) -> str:
     return f"image-{recipe(kinds).key}"
 
 
-def ensure_image(kinds: Mapping[str, Kind], progress: cache.Progress) -> Path:
+def ensure_image(kinds: Mapping[str, Kind], progress: cache.Progress) -> cache.Held:
     """The folder of the image for these kinds; makes it when it is not there. Raises EnvironmentFailure."""
     wanted = recipe(kinds)
-    path = cache.folder() / image_name(kinds)
-    if not path.is_dir():
+
+    def make(folder: Path) -> None:
         check_tools()
-    path = cache.make_once(path.name, lambda folder: _make(wanted, folder, progress), space=_SPACE, progress=progress)
-    cache.touch(path)
-    return path
+        _make(wanted, folder, progress)
+
+    held = cache.obtain(f"image-{wanted.key}", make, space=_SPACE, progress=progress)
+    cache.keep_newest("image", _KEPT)
+    return held
 
 
 def check_tools() -> None:

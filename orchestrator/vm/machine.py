@@ -1,6 +1,7 @@
 """The virtual machine: QEMU's command line, in one place. A guest can only go on in the machine that it was frozen in.
 
 -icount shift=0,sleep=off   time is counted in instructions, 1 ns each; idle time is skipped, not slept through
+rr=record                   QEMU's threads take turns, so that runs are the same; see counter.py
 -M pc, one processor        a second one hangs, and so does the machine `microvm`
 -cpu qemu64                 has no RDRAND: every random number comes from what is in the snapshot
 root on an NVDIMM           reading it is a copy in memory. Waiting for a disk would be idle time, and time would jump
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.vm import exchange, image
+from orchestrator.vm.cache import Held
 
 QEMU = "qemu-system-x86_64"
 MEMORY = 1 << 30
@@ -28,7 +30,9 @@ STATE = "state"
 _KERNEL_ARGUMENTS = (
     "console=ttyS0 quiet panic=-1 oops=panic "  # a panic ends QEMU, and the console tells why
     "mitigations=off nopti audit=0 "  # nobody attacks the guest, and each instruction is time
+    "norandmaps "  # a program that is executed again has its addresses again: QEMU has translated them already
     "clocksource=tsc tsc=reliable no_timer_check "
+    "nowatchdog psi=0 "  # what wakes an idle guest is most of the cost of a long wait
     "cgroup_disable=memory transparent_hugepage=never net.ifnames=0"
 )
 
@@ -50,6 +54,10 @@ class Machine:
     qemu: str
     image: Path
     home: Path
+    shift: int = 0
+    """An instruction takes 2**shift ns. A frozen machine may go on with another one."""
+    held: tuple[Held, ...] = ()
+    """What keeps the two folders from being removed."""
 
     def command(self, *, qmp: int, exchange_: int, console: Path, fresh: bool) -> list[str]:
         """The command line. `qmp`: our socket, inherited; `exchange_`: its file, inherited. The machine starts halted.
@@ -64,7 +72,8 @@ class Machine:
             "-accel", "tcg,thread=single",
             "-m", f"{MEMORY >> 20}M,slots=4,maxmem=8G",
             "-object", _file("ram", self.home / RAM, MEMORY, share=fresh),
-            "-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", "1",
+            "-icount", f"shift={self.shift},sleep=off" + ("" if fresh else ",rr=record,rrfile=/dev/null"),
+            "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", "1",
             "-action", "panic=pause",
             "-kernel", _plain(self.image / image.KERNEL), "-initrd", _plain(self.home / INITRAMFS),
             "-append", _KERNEL_ARGUMENTS,

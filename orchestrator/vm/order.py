@@ -52,6 +52,7 @@ def to_facts(scenario: Mapping[str, Any], topology: Topology, options: Options) 
         "topology": _TOPOLOGY.dump_python(replace(topology, nodes=tuple(nodes)), mode="json"),
         "capture": options.capture,
         "ready_timeout": options.ready_timeout,
+        "seed": options.seed,
     }
     return facts, files
 
@@ -72,5 +73,5 @@ def from_facts(facts: Mapping[str, Any], files: Path) -> Order:
     return Order(
         Scenario.model_validate(facts["scenario"]),
         replace(topology, nodes=tuple(nodes)),
-        Options(capture=facts["capture"], ready_timeout=facts["ready_timeout"]),
+        Options(capture=facts["capture"], ready_timeout=facts["ready_timeout"], seed=facts["seed"]),
     )

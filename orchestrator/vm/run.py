@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.errors import EnvironmentFailure, InputError
@@ -13,19 +14,21 @@ from orchestrator.run import Options, Progress
 from orchestrator.topology.kinds import Kind
 from orchestrator.topology.model import Topology
 from orchestrator.vm import bundle
-from orchestrator.vm.emulator import Emulator
+from orchestrator.vm.emulator import SILENCE, Emulator
 from orchestrator.vm.exchange import Exchange, Full
 from orchestrator.vm.machine import STATE, Machine
 from orchestrator.vm.order import to_facts
+from orchestrator.vm.seed import variation
 from orchestrator.vm.snapshot import ensure_snapshot
 
 
 class VirtualMachine:
     """A frozen guest; every run thaws a copy of its own."""
 
-    def __init__(self, machine: Machine, progress: Progress) -> None:
+    def __init__(self, machine: Machine, progress: Progress, *, silence: float = SILENCE) -> None:
         self._machine = machine
         self._progress = progress
+        self._silence = silence
 
     @classmethod
     def ready(cls, kinds: Mapping[str, Kind], progress: Progress) -> VirtualMachine:
@@ -38,14 +41,19 @@ class VirtualMachine:
         try:
             _give(exchange, scenario, topology, options)
             began = time.monotonic()
-            with Emulator(self._machine, exchange, fresh=False, progress=self._progress) as emulator:
-                emulator.thaw(self._machine.home / STATE)
+            machine = _seeded(self._machine, options.seed)
+            with Emulator(machine, exchange, fresh=False, progress=self._progress, silence=self._silence) as emulator:
+                emulator.thaw(machine.home / STATE)
                 emulator.run()
                 wall = time.monotonic() - began
                 result = _take(exchange, folder)
         finally:
             exchange.close()
-        _tell(result, wall, folder)
+        _tell(result, folder, wall=round(wall, 3), seed=options.seed, snapshot=machine.home.name)
+
+
+def _seeded(machine: Machine, seed: int | None) -> Machine:
+    return machine if seed is None else replace(machine, shift=variation(seed).shift)
 
 
 def _give(exchange: Exchange, scenario: Mapping[str, Any], topology: Topology, options: Options) -> None:
@@ -70,16 +78,15 @@ def _take(exchange: Exchange, folder: RunFolder) -> bundle.Facts:
     return result
 
 
-def _tell(result: bundle.Facts, wall: float, folder: RunFolder) -> None:
-    """Turn what went wrong inside into an error, and note how long the run really took."""
+def _tell(result: bundle.Facts, folder: RunFolder, **facts: object) -> None:
+    """Turn what went wrong inside into an error, and note what decided the run and how long it really took."""
     if "broken" in result:
         raise EnvironmentFailure("simctl broke down in the guest", detail=[str(line) for line in result["broken"]])
     if result.get("too_large"):
         raise EnvironmentFailure("the recording is too large to be taken out of the guest")
     if folder.env.exists():
-        facts = json.loads(folder.env.read_text())
-        facts["virtual"] = {"seconds": result["seconds"], "wall": round(wall, 3)}
-        folder.write_environment(facts)
+        known = json.loads(folder.env.read_text())
+        folder.write_environment({**known, "virtual": {"seconds": result["seconds"], **facts}})
     if "failed" in result:
         if not folder.events.exists():
             folder.remove()

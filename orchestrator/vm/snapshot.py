@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator import resources
@@ -25,6 +25,8 @@ from orchestrator.vm.machine import INITRAMFS, MEMORY, RAM, STATE, Machine, find
 _SPACE = MEMORY
 _KEPT = 3
 """Snapshots: a developer goes back and forth between a few states of the code."""
+Project = Sequence[tuple[str, bytes]]
+
 _NOT_CODE = ("__pycache__", ".pyc", "_bundled")
 
 
@@ -33,19 +35,17 @@ def ensure_snapshot(kinds: Mapping[str, Kind], progress: cache.Progress) -> Mach
     qemu = find_qemu()
     image = ensure_image(kinds, progress)
     project = project_files()
-    name = f"snapshot-{_key(qemu, image, project)}"
+    name = f"snapshot-{_key(qemu, image.path, project)}"
 
     def make(folder: Path) -> None:
-        _make(Machine(qemu, image, folder), project, progress)
+        _make(Machine(qemu, image.path, folder), project, progress)
 
-    home = cache.make_once(name, make, space=_SPACE, progress=progress)
-    cache.touch(home)
-    for old in cache.entries("snapshot")[_KEPT:]:
-        cache.remove(old)
-    return Machine(qemu, image, home)
+    home = cache.obtain(name, make, space=_SPACE, progress=progress)
+    cache.keep_newest("snapshot", _KEPT)
+    return Machine(qemu, image.path, home.path, held=(image, home))
 
 
-def _make(machine: Machine, project: list[tuple[str, Path]], progress: cache.Progress) -> None:
+def _make(machine: Machine, project: Project, progress: cache.Progress) -> None:
     began = time.monotonic()
     progress("vm: no snapshot with this code yet: booting a guest (half a minute)")
     bootfiles.initramfs(machine.image, project, machine.home / INITRAMFS)
@@ -61,21 +61,24 @@ def _make(machine: Machine, project: list[tuple[str, Path]], progress: cache.Pro
     progress(f"vm: snapshot made in {time.monotonic() - began:.0f} s")
 
 
-def project_files() -> list[tuple[str, Path]]:
-    """The project's code as the guest gets it: name and path, sorted."""
+def project_files() -> Project:
+    """The project's code as the guest gets it: name and content, sorted.
+
+    Read once: who edits while a snapshot is made must not get one that claims to be what it is not.
+    """
     package = Path(__file__).resolve().parents[1]
     return [
-        (f"{folder.name}/{path.relative_to(folder).as_posix()}", path)
+        (f"{folder.name}/{path.relative_to(folder).as_posix()}", path.read_bytes())
         for folder in (package, resources.NODES)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not any(part.endswith(_NOT_CODE) for part in path.relative_to(folder).parts)
     ]
 
 
-def _key(qemu: str, image: Path, project: list[tuple[str, Path]]) -> str:
+def _key(qemu: str, image: Path, project: Project) -> str:
     """12 hexadecimal digits that change with everything that the snapshot depends on."""
     program = Path(qemu).resolve().stat()
     digest = hashlib.sha256(f"{image.name}\0{qemu}\0{program.st_size}\0{program.st_mtime_ns}".encode())
-    for name, path in project:
-        digest.update(f"\n{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
+    for name, content in project:
+        digest.update(f"\n{name}\0{hashlib.sha256(content).hexdigest()}".encode())
     return digest.hexdigest()[:12]

@@ -32,13 +32,13 @@ def main() -> None:
         exchange.say(text)
         bell.tell()
 
-    warm_up(say)
+    kinds = warm_up(say)
     _beat(bell)
     bell.stop()
     begun = time.monotonic()
     try:
         order = bundle.unpack(exchange.reader(), INPUT)
-        result = carry_out(order, INPUT, RECORDING, say)
+        result = carry_out(order, INPUT, kinds, RECORDING, say)
     except Exception:
         result = {"broken": traceback.format_exc().splitlines()}
     result["seconds"] = time.monotonic() - begun

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator import warm
 from orchestrator.environment import describe_machine
 from orchestrator.errors import SimctlError
+from orchestrator.observe.pace import VIRTUAL
 from orchestrator.recording.folder import RunFolder
 from orchestrator.run import record
 from orchestrator.runtimes.netns import NetnsRuntime
-from orchestrator.topology.kinds import load_kinds
+from orchestrator.topology.kinds import Kind, load_kinds
+from orchestrator.vm import seed
+from orchestrator.vm.inside.rehearsal import rehearse
 from orchestrator.vm.order import from_facts
-
-PERIOD = 1.0
-"""Seconds of virtual time between samples. A sample of two nodes takes some 2 million instructions, 10 ms of real time,
-and the kernel's trace is always there."""
 
 Say = Callable[[str], None]
 
@@ -27,24 +27,30 @@ class VirtualRuntime(NetnsRuntime):
     name = "vm"
 
 
-def warm_up(say: Say) -> None:
-    """Do once what every run would do the first time."""
-    load_kinds()
+def warm_up(say: Say) -> Mapping[str, Kind]:
+    """Do once what every run would do the first time. Returns the node kinds."""
+    kinds = load_kinds()
+    warm.preload([*warm.OWN, *(kind.folder for kind in kinds.values())])
+    warm.enable()
+    if trouble := rehearse(kinds, VirtualRuntime(kinds, allow_exec=True), Path("/run/rehearsal")):
+        say(f"vm: the rehearsal failed, runs will be slower: {trouble}")
+    return kinds
 
 
-def carry_out(facts: dict[str, Any], files: Path, recording: Path, say: Say) -> dict[str, Any]:
+def carry_out(
+    facts: dict[str, Any], files: Path, kinds: Mapping[str, Kind], recording: Path, say: Say
+) -> dict[str, Any]:
     """Execute the order and leave its recording in a folder. What is returned says how it went."""
     order = from_facts(facts, files)
-    kinds = load_kinds()
+    if order.options.seed is not None:
+        seed.apply(order.options.seed)
     runtime = VirtualRuntime(kinds, allow_exec=True)
     folder = RunFolder(recording)
     for path in (folder.path, folder.ss, folder.logs):
         path.mkdir()
     folder.write_environment(describe_machine(runtime.name, order.topology))
     try:
-        record(
-            order.scenario, order.topology, kinds, runtime, order.options, folder, say, clock="virtual", period=PERIOD
-        )
+        record(order.scenario, order.topology, kinds, runtime, order.options, folder, say, pace=VIRTUAL)
     except SimctlError as error:
         return {"failed": {"message": error.message, "hint": error.hint, "detail": error.detail}}
     return {}

@@ -1,0 +1,116 @@
+"""`simctl determinism`: run a scenario twice in virtual time, and hold the recordings side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from orchestrator.cli.common import (
+    AllowExecOption,
+    Progress,
+    QuietOption,
+    ReadyTimeoutOption,
+    SetOption,
+    parse_duration_option,
+    parse_variables,
+    printable,
+    shown,
+    verb,
+)
+from orchestrator.cli.run import OutputOption
+from orchestrator.errors import InputError, SimctlError
+from orchestrator.exitcodes import ExitCode
+
+if TYPE_CHECKING:
+    from orchestrator.recording.folder import RunFolder
+    from orchestrator.sidebyside import Result
+    from orchestrator.vm.determinism import Difference
+
+_BEFORE, _SHOWN = 60, 160
+"""Characters of a long line: before the first that differs, and in all."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("determinism")(determinism)
+
+
+@verb
+def determinism(
+    scenario: str = typer.Argument(..., metavar="FILE|NAME", help="What to run."),
+    set_: list[str] = SetOption,
+    output: Path = OutputOption,
+    allow_exec: bool = AllowExecOption,
+    ready_timeout: str = ReadyTimeoutOption,
+    seed: int | None = typer.Option(None, "--seed", min=0, help="Of both runs; as with `simctl run`."),
+    jobs: int = typer.Option(2, "--jobs", "-j", min=1, max=2, help="How many run at the same time."),
+    quiet: bool = QuietOption,
+) -> None:
+    """Run a scenario twice in virtual time, and compare what was recorded, byte by byte.
+
+    Exit status: 0 the same, 1 not the same, 2 bad input, 3 the environment failed, 130 interrupted.
+    """
+    from orchestrator.recording.folder import RunFolder
+    from orchestrator.run import Options
+    from orchestrator.scenario.loader import find_scenario
+    from orchestrator.sidebyside import Task, run_tasks
+    from orchestrator.vm.determinism import compare
+
+    paths = find_scenario(scenario)
+    if len(paths) > 1:
+        raise InputError(f"{scenario} means {len(paths)} scenarios, and this takes one at a time")
+    options = Options(
+        runtime="vm",
+        variables=parse_variables(set_),
+        output=output,
+        allow_exec=allow_exec,
+        ready_timeout=parse_duration_option("--ready-timeout", ready_timeout),
+        seed=seed,
+    )
+    folders: dict[int, RunFolder] = {}
+
+    def done(place: int, result: Result) -> None:
+        if isinstance(result, SimctlError):
+            raise result
+        assert result.folder is not None  # it was recorded just now
+        folders[place] = RunFolder.open(result.folder)
+
+    tasks = [Task(f"{name} run", paths[0], options) for name in ("first", "second")]
+    run_tasks(tasks, jobs, Progress(quiet=quiet), done)
+    first, second = folders[0], folders[1]
+    recordings = [folder.events.read_bytes() for folder in (first, second)]
+    found = compare(*recordings, same_snapshot=_snapshot(first) == _snapshot(second))
+    if found is None:
+        print(f"{paths[0].stem}: two runs, {len(recordings[0].splitlines())} events, byte-identical")
+        print(f"  {shown(first.events)}\n  {shown(second.events)}")
+        sys.exit(ExitCode.PASS)
+    print(f"{paths[0].stem}: the recordings part in line {found.line}; lines that differ: {found.lines}")
+    column = _column(found)
+    for folder, line in ((first, found.first), (second, found.second)):
+        print(f"  {shown(folder.events)}:{found.line}\n    {excerpt(line, column)}")
+    if found.fields:
+        print(f"  what differs: {', '.join(found.fields)}")
+    print(f"  what may cause it: {found.cause}")
+    sys.exit(ExitCode.FAIL)
+
+
+def _snapshot(folder: RunFolder) -> object:
+    return json.loads(folder.env.read_text())["virtual"]["snapshot"]
+
+
+def _column(found: Difference) -> int:
+    """Where the two lines part."""
+    pairs = enumerate(zip(found.first, found.second, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), min(len(found.first), len(found.second)))
+
+
+def excerpt(line: str, column: int) -> str:
+    """The part of a line that has this column."""
+    start = max(0, column - _BEFORE)
+    end = start + _SHOWN
+    if not line:
+        return "(no such line)"
+    return ("..." if start else "") + printable(line[start:end]) + ("..." if end < len(line) else "")
