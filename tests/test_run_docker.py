@@ -25,13 +25,13 @@ from orchestrator.topology.kinds import kind_names
 from tests.conftest import Simctl, require
 from tests.live import await_line, started
 from tests.refusals import assert_refused, contents
+from tests.stories import assert_all_pass
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
 
-QUICK = ["idle-close", "short-connections", "session-close", "server-says-close", "server-close-wait"]
 DEADLINE = 30.0
 
 
@@ -66,16 +66,9 @@ def outcome(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
 # -- the stories -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", QUICK)
-def test_story_on_origin(simctl: Simctl, name: str) -> None:
-    done = simctl("run", name, "--runtime", "docker", "--format", "json", timeout=120)
-    assert outcome(done) == (0, "pass", "docker"), done.stdout
-
-
-@pytest.mark.parametrize("name", ["idle-close", "server-says-close"])
-def test_story_on_jetty(simctl: Simctl, name: str) -> None:
-    done = simctl("run", name, "-r", "docker", "--set", "SERVER=jetty", "--format", "json", timeout=120)
-    assert outcome(done) == (0, "pass", "docker"), done.stdout
+@pytest.mark.parametrize("server", ["origin", "jetty"])
+def test_stories(simctl: Simctl, server: str) -> None:
+    assert_all_pass(simctl, "docker", server)
 
 
 def test_the_leak_is_shown_with_its_owner(simctl: Simctl, tmp_path: Path) -> None:

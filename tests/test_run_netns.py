@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Simctl
+from tests.stories import assert_all_pass
 
 pytestmark = pytest.mark.netns
-
-QUICK = ["idle-close", "short-connections", "session-close", "server-says-close", "server-close-wait"]
 
 
 def run_json(simctl: Simctl, *args: str | Path, timeout: float = 90) -> tuple[int, dict[str, object]]:
@@ -23,17 +22,10 @@ def run_json(simctl: Simctl, *args: str | Path, timeout: float = 90) -> tuple[in
     return done.returncode, document
 
 
-@pytest.mark.parametrize("name", QUICK)
-def test_story_on_origin(simctl: Simctl, name: str) -> None:
-    code, report = run_json(simctl, name, "--runtime", "netns")
-    assert (code, report["outcome"]) == (0, "pass"), json.dumps(report["verdicts"], indent=1)
-
-
-@pytest.mark.java
-@pytest.mark.parametrize("name", QUICK)
-def test_story_on_jetty(simctl: Simctl, name: str) -> None:
-    code, report = run_json(simctl, name, "--runtime", "netns", "--set", "SERVER=jetty")
-    assert (code, report["outcome"]) == (0, "pass"), json.dumps(report["verdicts"], indent=1)
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("server", ["origin", pytest.param("jetty", marks=pytest.mark.java)])
+def test_stories(simctl: Simctl, server: str) -> None:
+    assert_all_pass(simctl, "netns", server)
 
 
 @pytest.mark.slow
