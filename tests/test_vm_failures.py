@@ -47,11 +47,11 @@ def test_without_a_way_to_make_the_image_the_packages_are_named(simctl: Simctl, 
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / QEMU).write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "bin" / QEMU).chmod(0o755)
-    env = {"PATH": str(tmp_path / "bin"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    env = {"PATH": str(tmp_path / "bin"), "XDG_CACHE_HOME": str(tmp_path / "cache"), "DOCKER_HOST": "unix:///nowhere"}
     done = simctl("run", "session-close", "-r", "vm", env=env)
     assert_refused(done, 3)
     assert "making the guest's root file system needs" in done.stderr
-    assert "mmdebstrap" in done.stderr.partition("hint:")[2]
+    assert "mmdebstrap" in done.stderr.partition("hint:")[2] and "Docker engine" in done.stderr
     assert [path.name for path in (tmp_path / "cache" / "simctl" / "vm").iterdir()] == ["lock"]
     assert not (tmp_path / "runs").exists(), "no run has begun"
 

@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 
+from orchestrator import resources
 from orchestrator.linux import descendants
 from orchestrator.vm.machine import QEMU
 from tests.conftest import Simctl
 
 pytestmark = pytest.mark.vm
 
-QUICK = ["idle-close", "session-close"]
+QUICK = ["idle-close", "session-close", "time-wait-ends", "keepalive-probes"]
+NO_KNOB_IN_JETTY = "keepalive-probes"
+"""It sets SO_KEEPALIVE, which only the reference server lets one do."""
 
 
 def run_json(simctl: Simctl, *args: str | Path, timeout: float = 110) -> tuple[int, dict[str, Any]]:
@@ -36,6 +39,37 @@ def test_story_in_virtual_time(simctl: Simctl, name: str) -> None:
     assert (report["runtime"], report["clock"]) == ("vm", "virtual")
     assert report["wall"] > 0
     assert report["notes"] == [], "the kernel's trace is there, and agrees with the counters"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["origin", "jetty"])
+def test_every_bundled_story_holds_as_it_does_on_a_real_clock(simctl: Simctl, server: str) -> None:
+    names = [path.stem for path in sorted(resources.SCENARIOS.glob("*.yaml"))]
+    if server == "jetty":
+        names.remove(NO_KNOB_IN_JETTY)
+    done = simctl("run", *names, "-r", "vm", "--set", f"SERVER={server}", "-q", timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_sampling_follows_what_happens(simctl: Simctl, tmp_path: Path) -> None:
+    """While nothing happens hours pass without a sample; what happens is looked at in the same instant."""
+    steps: list[dict[str, Any]] = [
+        {"name": "load", "request": {"from": "client", "url": "http://server:8080/", "session": "pool"}},
+        {"name": "hours", "wait": "10h"},
+    ]
+    path = write_scenario(tmp_path, steps)
+    done = simctl("run", path, "-r", "vm", "-q", "-o", tmp_path / "runs", timeout=110)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    ticks = [event["t"] for event in events if event["ev"] == "tick"]
+    assert ticks[-1] > 36000 and len(ticks) < 60
+    (closed,) = [e["t"] for e in events if e["ev"] == "state" and e["new"] == "CLOSE_WAIT"]
+    assert closed < 10, "the server's idle timer"
+    after = min(t for t in ticks if t > closed)
+    assert after - closed < 0.01, "a sample was taken when the trace told of it"
+    (reading,) = [e for e in events if e["ev"] == "socket" and e["state"] == "CLOSE_WAIT"]
+    assert (reading["t"], reading["recv_q"]) == (after, 1)
 
 
 def test_the_run_folder_is_that_of_any_run(simctl: Simctl, tmp_path: Path) -> None:

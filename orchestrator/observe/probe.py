@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.linux import CLONE_NEWNET, CLONE_NEWUSER, die_with_parent, keep_freed_memory, setns, unshare
 from orchestrator.observe.pace import REAL, Schedule
 from orchestrator.observe.sampler import Sampler
-from orchestrator.observe.sstext import Place, socket_texts
+from orchestrator.observe.sstext import Place, SocketTexts
 from orchestrator.recording.events import Event
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Probe:
         self._links: Links | None = None
         self._tracer: Tracer | None = None
         self._capture: Capture | None = None
+        self._texts: SocketTexts | None = None
         self._sampling = False
 
     def clock(self) -> float:
@@ -220,7 +221,9 @@ class Probe:
         return {"notes": [captured.told(f"{capture.folder.name}/{name}.pcapng") for name, captured in files.items()]}
 
     def close(self) -> None:
-        """What the kernel would not take back by itself."""
+        """What the kernel would not take back by itself, and what would keep the process."""
+        if self._texts is not None:
+            self._texts.close()
         if self._tracer is not None:
             self._tracer.close()
 
@@ -234,7 +237,9 @@ class Probe:
         if not message["texts"]:
             return {"t": t, "texts": {}}
         places = {node.name: Place(node.netns, node.pid) for node in self.sampler.nodes.values()}
-        return {"t": t, "texts": socket_texts(places, self.sampler.home, self.tick_if_due)}
+        if self._texts is None:
+            self._texts = SocketTexts(self.sampler.home)
+        return {"t": t, "texts": self._texts.read(places, self.tick_if_due)}
 
     def _rows(self, node: str) -> Iterable[Any]:
         return self.sampler.nodes[node].table.rows()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from orchestrator.linux import CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_REC, mount, unshare
+from orchestrator.linux import CLONE_NEWNS, MS_BIND, MS_REC, MS_SLAVE, mount, unshare
 
 _STAGE = "/tmp"
 """Where the view is made, in a mount namespace of its own: a folder that is on every machine and that no tool reads."""
@@ -18,16 +18,33 @@ _OWN = {"net": "thread-self/net", "mounts": "thread-self/mounts"}
 _ALSO = ("self", "thread-self", "sys")
 
 
-def narrow_proc(pids: Iterable[int]) -> None:
-    """From here on this process and its children see these processes alone in /proc, under their own numbers.
+class ProcView:
+    """The /proc of the thread that makes it, and of what that thread starts; it lives as long as they do.
 
-    For a child that was forked for it: nothing of it outlives the child. Raises OSError where mounts are refused.
+    Raises OSError where mounts are refused.
     """
-    unshare(CLONE_NEWNS)
-    mount("none", "/", flags=MS_REC | MS_PRIVATE)
-    mount("simctl", _STAGE, "tmpfs")
-    os.mkdir(f"{_STAGE}/{_REAL}")  # noqa: PTH102 - between fork and exec, the less the better
-    mount("/proc", f"{_STAGE}/{_REAL}", flags=MS_BIND | MS_REC)
-    for name, target in (_OWN | {name: name for name in (*_ALSO, *map(str, pids))}).items():
-        os.symlink(f"/proc/{_REAL}/{target}", f"{_STAGE}/{name}")  # noqa: PTH211
-    mount(_STAGE, "/proc", flags=MS_BIND | MS_REC)
+
+    def __init__(self) -> None:
+        self._shown: frozenset[int] = frozenset()
+        unshare(CLONE_NEWNS)
+        # What others unmount meanwhile must go away here too.
+        mount("none", "/", flags=MS_REC | MS_SLAVE)
+        mount("simctl", _STAGE, "tmpfs")
+        os.mkdir(f"{_STAGE}/{_REAL}")  # noqa: PTH102 - as the calls beside it
+        mount("/proc", f"{_STAGE}/{_REAL}", flags=MS_BIND | MS_REC)
+        for name, target in (_OWN | {name: name for name in _ALSO}).items():
+            _link(name, target)
+        mount(_STAGE, "/proc", flags=MS_BIND | MS_REC)
+
+    def show(self, pids: Iterable[int]) -> None:
+        """From here on these processes alone are there, under their own numbers."""
+        wanted = frozenset(pids)
+        for pid in self._shown - wanted:
+            os.unlink(f"{_STAGE}/{pid}")  # noqa: PTH108
+        for pid in wanted - self._shown:
+            _link(str(pid), str(pid))
+        self._shown = wanted
+
+
+def _link(name: str, target: str) -> None:
+    os.symlink(f"/proc/{_REAL}/{target}", f"{_STAGE}/{name}")  # noqa: PTH211

@@ -11,13 +11,13 @@ import os
 import select
 import shutil
 import signal
-import time
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import NoReturn
 
 from orchestrator.linux import descendants, inside_netns
-from orchestrator.observe.procview import narrow_proc
+from orchestrator.observe.procview import ProcView
 
 COMMANDS = {"ss": ["ss", "-tanope"], "netstat": ["netstat", "-tanp"]}
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -34,78 +34,80 @@ class Place:
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """A child that runs the tools of one node. They write into files in memory: nobody has to read meanwhile."""
+class SocketTexts:
+    """Runs the tools. A few threads do that, each with a /proc of its own that is made once: a fork of the whole probe
+    for every node and moment cost more than the tools themselves."""
 
-    node: str
-    pid: int
-    exit: int
-    outputs: Mapping[str, int]
-    deadline: float
+    def __init__(self, home: int) -> None:
+        """`home`: descriptor of our own network namespace."""
+        self._home = home
+        self._threads = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="tools")
+        self._own = threading.local()
 
+    def read(
+        self, nodes: Mapping[str, Place], meanwhile: Callable[[], None] = lambda: None
+    ) -> dict[str, dict[str, str]]:
+        """Node -> tool -> what it printed. `meanwhile` is called now and then.
 
-def socket_texts(
-    nodes: Mapping[str, Place], home: int, meanwhile: Callable[[], None] = lambda: None
-) -> dict[str, dict[str, str]]:
-    """Node -> tool -> what it printed. `home`: descriptor of our own namespace; `meanwhile` is called now and then.
-
-    A tool that this machine lacks is left out: `simctl doctor` names it.
-    """
-    tools = {name: [path, *argv[1:]] for name, argv in COMMANDS.items() if (path := shutil.which(argv[0], path=_PATH))}
-    waiting = list(nodes.items())
-    texts: dict[str, dict[str, str]] = {}
-    running: dict[int, _Running] = {}
-    ends = select.poll()
-    while waiting or running:
-        while waiting and len(running) < _AT_A_TIME:
-            child = _start(*waiting.pop(0), tools, home)
-            running[child.exit] = child
-            ends.register(child.exit, select.POLLIN)
-        ended = {fd for fd, _ in ends.poll(_PAUSE * 1000)}
-        for fd, child in list(running.items()):
-            if fd in ended or time.monotonic() > child.deadline:
-                ends.unregister(fd)
-                texts[child.node] = _finish(running.pop(fd), in_time=fd in ended)
+        A tool that this machine lacks is left out: `simctl doctor` names it.
+        """
+        tools = {
+            name: [path, *argv[1:]] for name, argv in COMMANDS.items() if (path := shutil.which(argv[0], path=_PATH))
+        }
+        pending = {
+            # In this thread, whose /proc has every process.
+            node: self._threads.submit(self._run, place.netns, [place.pid, *descendants(place.pid)], tools)
+            for node, place in nodes.items()
+        }
+        while wait(pending.values(), timeout=_PAUSE).not_done:
+            meanwhile()
         meanwhile()
-    return {node: texts[node] for node in nodes}
+        return {node: found.result() for node, found in pending.items()}
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, netns: int, pids: Sequence[int], tools: Mapping[str, list[str]]) -> dict[str, str]:
+        """One tool after the other, in the node's network namespace."""
+        view = self._view()
+        if view is not None:
+            view.show(pids)
+        with inside_netns(netns, self._home):
+            return {tool: _output(argv) for tool, argv in tools.items()}
+
+    def _view(self) -> ProcView | None:
+        """This thread's; None where mounts are refused: then the tools see every process, and take longer."""
+        if not hasattr(self._own, "view"):
+            self._own.view = None
+            with contextlib.suppress(OSError):
+                self._own.view = ProcView()
+        view: ProcView | None = self._own.view
+        return view
 
 
-def _start(node: str, place: Place, tools: Mapping[str, list[str]], home: int) -> _Running:
-    outputs = {tool: os.memfd_create(tool, os.MFD_CLOEXEC) for tool in tools}
-    pids = [place.pid, *descendants(place.pid)]
-    with inside_netns(place.netns, home):
-        pid = os.fork()
-        if pid == 0:
-            _run_tools(tools, outputs, pids)
-    return _Running(node, pid, os.pidfd_open(pid), outputs, time.monotonic() + _TIMEOUT)
-
-
-def _run_tools(tools: Mapping[str, list[str]], outputs: Mapping[str, int], pids: Iterable[int]) -> NoReturn:
-    """The child: one tool after the other, as a group that can be ended at once."""
-    try:
-        os.setpgid(0, 0)
-        with contextlib.suppress(OSError):  # where mounts are refused, they see every process, and take longer
-            narrow_proc(pids)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for tool, argv in tools.items():
-            streams = [(os.POSIX_SPAWN_DUP2, fd, to) for fd, to in ((null, 0), (outputs[tool], 1), (outputs[tool], 2))]
-            os.waitpid(os.posix_spawn(argv[0], argv, os.environ, file_actions=streams), 0)
-    finally:
-        os._exit(0)
-
-
-def _finish(child: _Running, *, in_time: bool) -> dict[str, str]:
-    if not in_time:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-    os.waitpid(child.pid, 0)
-    os.close(child.exit)
-    late = "" if in_time else f"\n(not finished within {_TIMEOUT:.0f} s)\n"
-    return {tool: _text(output) + late for tool, output in child.outputs.items()}
-
-
-def _text(output: int) -> str:
+def _output(argv: list[str]) -> str:
+    """What it printed, into a file in memory: nobody has to read meanwhile. It is a group of its own, to be ended
+    whole."""
+    output = os.memfd_create("tool", os.MFD_CLOEXEC)
     with os.fdopen(output, "rb") as file:
+        streams: list[tuple[object, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+        streams += [(os.POSIX_SPAWN_DUP2, output, to) for to in (1, 2)]
+        pid = os.posix_spawn(argv[0], argv, os.environ, file_actions=streams, setpgroup=0)
+        end = os.pidfd_open(pid)
+        try:
+            in_time = _ended(end)
+            if not in_time:
+                os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        finally:
+            os.close(end)
         file.seek(0)
-        return file.read().decode(errors="replace")
+        text = file.read().decode(errors="replace")
+    return text if in_time else f"{text}\n(not finished within {_TIMEOUT:.0f} s)\n"
+
+
+def _ended(pidfd: int) -> bool:
+    """Whether the process ends in time."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(_TIMEOUT * 1000))

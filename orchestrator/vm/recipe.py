@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -44,6 +45,13 @@ BOOT_MODULES = (
     "fs/overlayfs/overlay",
 )
 """Kernel modules without which there is no root file system, in the order of loading."""
+
+LIBRARIES = f"/usr/local/lib/python{PYTHON}/dist-packages"
+CACHE = "/var/cache"
+"""XDG_CACHE_HOME of the guest, and of what prepares its node kinds."""
+
+PREPARED = "/opt/prepare"
+"""Where the folders of node kinds lie while those are prepared."""
 
 _DISTRIBUTION = "simctl-lab"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -86,6 +94,13 @@ def recipe(kinds: Mapping[str, Kind]) -> Recipe:
         constraints=tuple(pins[name] for name in sorted(pins)),
         preparations={name: kind.prepare for name, kind in sorted(kinds.items()) if kind.prepare},
     )
+
+
+def preparation(kind: str, words: tuple[str, ...]) -> str:
+    """For a shell in the root file system: what a node kind wants to be done once."""
+    command = [word.replace("{python}", "/usr/bin/python3") for word in words]
+    inside = shlex.quote(f"cd {PREPARED}/{kind} && {shlex.join(command)}")
+    return f"env XDG_CACHE_HOME={CACHE} HOME=/tmp LANG=C.UTF-8 sh -c {inside}"
 
 
 def _closure(names: set[str]) -> dict[str, str]:

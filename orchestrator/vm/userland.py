@@ -1,12 +1,13 @@
 """The guest's root file system as a tar archive: Debian, the packages of the recipe, Python libraries.
 
-mmdebstrap makes it, as root or, where user namespaces and subordinate ids are there, as an ordinary user. Otherwise a
-Docker engine does.
+mmdebstrap makes it, as root or, where subordinate ids are there, as an ordinary user. Otherwise a Docker engine does
+(enginedebian.py).
 """
 
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import shutil
 import signal
@@ -18,11 +19,9 @@ from pathlib import Path
 from orchestrator import resources
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.runtimes.debian import apt_mirror
-from orchestrator.vm.recipe import PYTHON, RELEASE, Recipe
-
-LIBRARIES = f"/usr/local/lib/python{PYTHON}/dist-packages"
-CACHE = "/var/cache"
-"""XDG_CACHE_HOME of the guest, and of what prepares its node kinds."""
+from orchestrator.runtimes.dockerengine import engine_answers
+from orchestrator.vm.enginedebian import write_archive
+from orchestrator.vm.recipe import LIBRARIES, PREPARED, RELEASE, Recipe, preparation
 
 _LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*", "/usr/share/lintian/*")
 _LOG_TAIL = 20
@@ -32,6 +31,12 @@ Progress = Callable[[str], None]
 
 def check_tools() -> None:
     """Raise EnvironmentFailure, with the packages that it takes, when no root file system can be made here."""
+    if (why_not := _why_not()) is not None and not engine_answers()[0]:
+        raise why_not
+
+
+def _why_not() -> EnvironmentFailure | None:
+    """Why this user cannot use mmdebstrap."""
     needed = {"mmdebstrap": "mmdebstrap", "gpgv": "gpgv", "tar": "tar"}
     if os.geteuid() != 0:
         needed["newuidmap"] = "uidmap"
@@ -39,24 +44,65 @@ def check_tools() -> None:
     if not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists():
         lacking.append("debian-archive-keyring")
     if lacking:
-        raise EnvironmentFailure(
+        return EnvironmentFailure(
             f"making the guest's root file system needs {', '.join(lacking)}",
-            hint=f"apt-get install {' '.join(lacking)}",
+            hint=f"apt-get install {' '.join(lacking)}; or, instead of them, a Docker engine",
         )
+    if os.geteuid() != 0 and not all(map(_has_subordinates, (Path("/etc/subuid"), Path("/etc/subgid")))):
+        return EnvironmentFailure(
+            f"making the guest's root file system takes subordinate ids, and the user {_user()} has none",
+            hint=f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {_user()}; or a Docker engine",
+        )
+    return None
+
+
+def _has_subordinates(path: Path) -> bool:
+    """Whether the file, as subuid(5) describes it, has a line of this user."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(line.partition(":")[0] in (_user(), str(os.getuid())) for line in lines)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def unpack_debian(recipe: Recipe, libraries: Path, root: Path, log: Path, progress: Progress) -> None:
     """Make the root file system and unpack it into the folder `root`. Raises EnvironmentFailure."""
+    root.mkdir()
+    if _why_not() is None:
+        _unpack_made_here(recipe, libraries, root, log, progress)
+    else:
+        _unpack_made_by_engine(recipe, libraries, root, log, progress)
+
+
+def _unpack_made_by_engine(recipe: Recipe, libraries: Path, root: Path, log: Path, progress: Progress) -> None:
+    with log.open("wb") as errors, _started(_tar(root), stdin=subprocess.PIPE, stderr=errors) as tar:
+        assert tar.stdin is not None
+        try:
+            write_archive(recipe, libraries, root.with_name("debian"), tar.stdin, progress)
+            tar.stdin.close()
+        except BrokenPipeError:  # tar says why
+            pass
+        except BaseException:
+            tar.kill()
+            raise
+        if tar.wait() != 0:
+            raise _failure("tar", "the engine", log)
+
+
+def _unpack_made_here(recipe: Recipe, libraries: Path, root: Path, log: Path, progress: Progress) -> None:
     mirror = apt_mirror()
     progress(f"vm: {RELEASE} with {len(recipe.packages)} packages from {mirror} (about a minute)")
-    root.mkdir()
-    owner = ["--same-owner", "--numeric-owner"] if os.geteuid() == 0 else ["--no-same-owner"]
     with (
         log.open("wb") as errors,
         _started(_bootstrap(recipe, libraries, mirror), stdout=subprocess.PIPE, stderr=errors) as debian,
-        _started(
-            ["tar", "--extract", *owner, "--exclude=./dev/*", f"--directory={root}"], stdin=debian.stdout, stderr=errors
-        ) as tar,
+        _started(_tar(root), stdin=debian.stdout, stderr=errors) as tar,
     ):
         try:
             assert debian.stdout is not None
@@ -68,12 +114,24 @@ def unpack_debian(recipe: Recipe, libraries: Path, root: Path, log: Path, progre
                     os.killpg(child.pid, signal.SIGKILL)
             raise
     if failed:
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        raise EnvironmentFailure(
-            f"{failed[-1]} could not make the guest's root file system from {mirror}",
-            hint="is the package archive reachable from this machine?",
-            detail=lines[-_LOG_TAIL:],
-        )
+        raise _failure(failed[-1], mirror, log)
+
+
+def _failure(program: str, source: str, log: Path) -> EnvironmentFailure:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    full = any("No space left on device" in line for line in lines)
+    return EnvironmentFailure(
+        f"{program} could not make the guest's root file system from {source}",
+        hint="free some space, or point XDG_CACHE_HOME to another disk"
+        if full
+        else "is the package archive reachable from this machine?",
+        detail=lines[-_LOG_TAIL:],
+    )
+
+
+def _tar(root: Path) -> list[str]:
+    owner = ["--same-owner", "--numeric-owner"] if os.geteuid() == 0 else ["--no-same-owner"]
+    return ["tar", "--extract", *owner, "--exclude=./dev/*", "--exclude=dev/*", f"--directory={root}"]
 
 
 def _started(command: list[str], **streams: object) -> subprocess.Popen[bytes]:
@@ -109,13 +167,11 @@ def _bootstrap(recipe: Recipe, libraries: Path, mirror: str) -> list[str]:
 
 def _preparation(kind: str, command: tuple[str, ...]) -> list[str]:
     """Hooks that let a node kind do once, here, what would take the guest minutes."""
-    words = [word.replace("{python}", "/usr/bin/python3") for word in command]
-    inside = shlex.quote(f"cd /opt/prepare/{kind} && {shlex.join(words)}")
     return [
-        'mkdir -p "$1/opt/prepare"',
-        f"copy-in {shlex.quote(str(resources.NODES / kind))} /opt/prepare",
-        f'chroot "$1" env XDG_CACHE_HOME={CACHE} HOME=/tmp LANG=C.UTF-8 sh -c {inside}',
-        'rm -rf "$1/opt/prepare"',
+        f'mkdir -p "$1{PREPARED}"',
+        f"copy-in {shlex.quote(str(resources.NODES / kind))} {PREPARED}",
+        f'chroot "$1" {preparation(kind, command)}',
+        f'rm -rf "$1{PREPARED}"',
     ]
 
 
