@@ -23,11 +23,14 @@ $(READY_DEV): pyproject.toml tools/venv.sh
 demo: $(READY) ## run one scenario on network namespaces: no Docker needed
 	@$(BIN)/simctl run scenarios/idle-close.yaml --runtime netns
 
+# tests/conftest.py says which tests may run beside which.
+SIDE_BY_SIDE = -n 2 --dist loadgroup
+
 test: test-needs ## install what is missing, run the quick tests
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 test-all: test-needs ## the same with the slow tests, which wait for minutes
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 # Images are made before the tests: a test has a time limit, and a first build takes longer than that.
 test-needs: $(READY_DEV)

@@ -84,6 +84,17 @@ def require(component: str) -> None:
     pytest.skip(f"{component}: {why} (simctl doctor says more)")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What may run beside what: tests mostly wait. Those that make labs on this machine look at it as a whole (is
+    anything left?), so they come one after the other; so do those that start virtual machines, which need a core."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.path.name.startswith("test_vm_"):
+            item.add_marker(pytest.mark.xdist_group("virtual"))
+        elif any(map(item.get_closest_marker, ("netns", "docker"))) or fixtures & {"simctl", "as_root", "nodes"}:
+            item.add_marker(pytest.mark.xdist_group("machine"))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Markers are requirements: no test needs a fixture for that."""
     for component in ("netns", "docker", "java", "vm"):

@@ -288,7 +288,7 @@ def test_a_probe_that_is_killed_ends_the_run(engine: APIClient, tmp_path: Path, 
         engine.kill(probe["Id"])
         _, stderr = process.communicate(timeout=60)
         assert process.returncode == 3
-        assert "the probe ended" in stderr and "Traceback" not in stderr
+        assert "the probe, which watches the nodes, ended" in stderr and "Traceback" not in stderr
         until(lambda: not containers_of(engine, process.pid), "no container")
     assert user.simctl("clean").returncode == 0
     assert not record.exists()
