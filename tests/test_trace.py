@@ -151,9 +151,10 @@ def test_killed_in_the_middle_leaves_no_instance(
         os.kill(process.pid if victim == "simctl" else probe, signal.SIGKILL)
         process.communicate(timeout=60)
     if victim == "probe":
-        assert mine[0] in instances(), "nobody was left to remove it"
         cleaned = simctl("clean")
-        assert f"removed trace instance {mine[0]}" in cleaned.stdout
+        assert cleaned.returncode == 0, cleaned.stderr
+        # Any other simctl of the machine that starts meanwhile removes it as well.
+        assert f"removed trace instance {mine[0]}" in cleaned.stdout or mine[0] not in instances()
     deadline = time.monotonic() + 20
     while mine[0] in instances() or (RECORDS / mine[0]).exists():  # the record goes last
         assert time.monotonic() < deadline, "the instance or its record is still there"

@@ -87,7 +87,7 @@ def _connection(connection: Connection, said: Said) -> Json:
         "client_node": connection.client_node,
         "server_node": connection.server_node,
         "requests": len(said.exchanges),
-        "close_reason": None if said.closed is None else said.closed["reason"],
+        "close_reason": None if said.closed is None or connection.closed is None else said.closed["reason"],
         "client": _end(connection.client),
         "server": _end(connection.server),
     }
