@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import kernelprobe
+from orchestrator import kernelprobe, usercache
 from orchestrator.errors import SimctlError
 
 _SYSCTLS = {
@@ -77,7 +77,13 @@ def checks(runs: Path = Path("runs")) -> list[Check]:
         *kinds,
         *(_tool(*tool) for tool in _TOOLS),
         _disk("disk for runs", runs, _RUNS_BYTES, "runs cannot be recorded", "free space, or choose another --output"),
-        _disk("disk for cache", _cache(), _CACHE_BYTES, "images cannot be built", "free space, or set XDG_CACHE_HOME"),
+        _disk(
+            "disk for cache",
+            usercache.location(),
+            _CACHE_BYTES,
+            "images cannot be built",
+            "free space, or set XDG_CACHE_HOME",
+        ),
     ]
 
 
@@ -235,10 +241,6 @@ def _search_path() -> str:
 def install(*packages: str) -> str:
     names = " ".join(packages)
     return f"sudo apt-get install {names}" if shutil.which("apt-get") else f"install what Debian calls {names}"
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "simctl"
 
 
 def _disk(name: str, folder: Path, least: int, costs: str, get: str) -> Check:

@@ -140,7 +140,7 @@ def _report(folder: RunFolder, scenario: Scenario, history: History, verdicts: l
         title=scenario.title,
         runtime=str(history.begin.get("runtime", "?")),
         clock=str(history.begin.get("clock", "?")),
-        duration=history.moments.get("end", history.ticks[-1] if history.ticks else 0.0),
+        duration=history.until,
         wall=folder.wall_seconds(),
         history=history,
         verdicts=verdicts,

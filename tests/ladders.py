@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import History
@@ -15,6 +16,8 @@ from tests.builders import HOSTS, history
 
 CLIENT, SERVER = f"{HOSTS['client']}:41000", f"{HOSTS['server']}:8080"
 ENDS = {"client": {"local": CLIENT, "peer": SERVER}, "server": {"local": SERVER, "peer": CLIENT}}
+
+LISTENS = "server:8080 | L L L L L L"
 
 TICKS = "ticks 0 0.99 1 1.001 1.99 2 2.99 3 3.001 3.99 4 8 9"
 """Changes inside of a millisecond are as good as traced."""
@@ -82,3 +85,15 @@ def lost(found: Ladder) -> list[str]:
 
 def sent(found: Ladder) -> list[str]:
     return told(found, Kind.SEGMENT, Kind.RETRANSMIT, Kind.CROSSING, Kind.REQUEST, Kind.UNSERVED, Kind.RESPONSE)
+
+
+def by_server(ev: str, t: float, **fields: Any) -> Event:
+    return {"ev": ev, "t": t, "node": "server", "local": SERVER, "peer": CLIENT, **fields}
+
+
+def served(t: float, nth: int = 1) -> Event:
+    return by_server("served", t, method="GET", path="/", status=200, nth=nth)
+
+
+def rows_of(found: list[Row], kind: Kind) -> list[Row]:
+    return [row for row in found if row.kind is kind]

@@ -27,6 +27,19 @@ def assert_nothing_waits(nodes: TwoNodes) -> None:
     assert [side.counter("TW") for side in (nodes.client, nodes.server)] == [0, 0]
 
 
+def assert_reset_by(closer: str, other: socket.socket, nodes: TwoNodes) -> None:
+    """The other end reads `connection reset`, nothing waits anywhere, and the history says who sent the RST."""
+    with pytest.raises(ConnectionResetError):
+        other.recv(1)
+    assert_nothing_waits(nodes)
+    history = nodes.history()
+    connection = only(history)
+    assert (states(connection.client), states(connection.server)) == (OPENED, ACCEPTED)
+    assert senders(history) == [closer]
+    assert connection.first_closer == closer
+    assert connection.how.startswith("RST")
+
+
 @pytest.mark.parametrize("closer", ["client", "server"])
 def test_close_with_unread_data_is_a_rst(nodes: TwoNodes, closer: str) -> None:
     """And the other one, which is ESTABLISHED, reads `connection reset`."""
@@ -35,15 +48,7 @@ def test_close_with_unread_data_is_a_rst(nodes: TwoNodes, closer: str) -> None:
     other.send(b"never read")
     own.recv(1, socket.MSG_PEEK)
     own.close()
-    with pytest.raises(ConnectionResetError):
-        other.recv(1)
-    assert_nothing_waits(nodes)
-    history = nodes.history()
-    connection = only(history)
-    assert (states(connection.client), states(connection.server)) == (OPENED, ACCEPTED)
-    assert senders(history) == [closer]
-    assert connection.first_closer == closer
-    assert connection.how.startswith("RST")
+    assert_reset_by(closer, other, nodes)
 
 
 @pytest.mark.parametrize("closer", ["client", "server"])
@@ -52,15 +57,7 @@ def test_so_linger_zero_makes_close_a_rst(nodes: TwoNodes, closer: str) -> None:
     own, other = (client, server) if closer == "client" else (server, client)
     linger_zero(own)
     own.close()
-    with pytest.raises(ConnectionResetError):
-        other.recv(1)
-    assert_nothing_waits(nodes)
-    history = nodes.history()
-    connection = only(history)
-    assert (states(connection.client), states(connection.server)) == (OPENED, ACCEPTED)
-    assert senders(history) == [closer]
-    assert connection.first_closer == closer
-    assert connection.how.startswith("RST")
+    assert_reset_by(closer, other, nodes)
 
 
 def test_rst_in_close_wait(nodes: TwoNodes) -> None:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from orchestrator.recording.events import Event
-from orchestrator.report.ladder import Kind, Row, Side
-from tests.builders import HOSTS, history, request
-from tests.ladders import ladder_of, told
-
-CLIENT, SERVER = f"{HOSTS['client']}:41000", f"{HOSTS['server']}:8080"
-LISTENS = "server:8080 | L L L L L L"
-
-
-def by_server(ev: str, t: float, **fields: Any) -> Event:
-    return {"ev": ev, "t": t, "node": "server", "local": SERVER, "peer": CLIENT, **fields}
-
-
-def served(t: float, nth: int = 1) -> Event:
-    return by_server("served", t, method="GET", path="/", status=200, nth=nth)
-
-
-def rows_of(found: list[Row], kind: Kind) -> list[Row]:
-    return [row for row in found if row.kind is kind]
+from orchestrator.report.ladder import Kind, Side
+from tests.builders import history, request
+from tests.ladders import (
+    LISTENS,
+    by_server,
+    ladder_of,
+    rows_of,
+    served,
+    told,
+)
 
 
 def open_connection(*more: Event) -> list[str]:

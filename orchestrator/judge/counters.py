@@ -156,7 +156,7 @@ def _first_fin(index: Index, node: str, inside: Inside, where: Filter) -> Tally:
     for connection in index.connections.get(node, ()):
         if connection.closed is None or connection.first_closer not in (node, None):
             continue
-        if connection.gave_up or (connection.how.startswith("RST") and not _established(connection)):
+        if connection.gave_up or (connection.how.startswith("RST") and not connection.established):
             continue  # it sent neither FIN nor RST; there was no connection yet, only a SYN that was refused
         matches = _matches(where, connection, node)
         if matches is not False:
@@ -165,11 +165,6 @@ def _first_fin(index: Index, node: str, inside: Inside, where: Filter) -> Tally:
     for entry in index.wholly_unseen(node):
         total.add(entry.after, entry.before, 0, entry.most, partial(unseen_line, entry))
     return total.tally("connection")
-
-
-def _established(connection: Connection) -> bool:
-    ends = [end for end in (connection.client, connection.server) if end is not None]
-    return any(stay.state not in EMBRYONIC for end in ends for stay in end.stays)
 
 
 def _matches(where: Filter, connection: Connection, node: str) -> bool | None:

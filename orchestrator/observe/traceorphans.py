@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from orchestrator.recording.events import Event
+from orchestrator.recording.lifecycle import BIRTHS
 from orchestrator.scenario.facts import TcpState
-
-_BIRTHS = ((TcpState.CLOSED, TcpState.SYN_SENT), (TcpState.LISTEN, TcpState.SYN_RECV))
 
 
 def without_orphans(events: Iterable[Event]) -> list[Event]:
@@ -41,7 +40,7 @@ class _Born:
         return True
 
     def _state(self, event: Event) -> bool:
-        if (event["old"], event["new"]) in _BIRTHS:
+        if (event["old"], event["new"]) in BIRTHS:
             self._sockets.add(event["a"])
         elif event["a"] not in self._sockets:
             return TcpState.LISTEN in (event["old"], event["new"])

@@ -128,7 +128,7 @@ def _with_reset(connection: Connection, by_pair: Mapping[frozenset[str], Sequenc
     if end is None:
         return connection
     fin = connection.closed[1] if connection.closed and connection.first_closer else math.inf
-    gone = max(death(one) for one in (connection.client, connection.server) if one is not None)
+    gone = max(map(death, connection.ends))
     for reset in by_pair.get(frozenset((end.local, end.peer)), ()):
         t = float(reset["t"])
         # close() with unread data reports CLOSED first and sends its RST some microseconds later.
@@ -144,7 +144,7 @@ def _given_up(connection: Connection) -> Connection:
     because its program did not want to wait any longer."""
     if connection.first_closer is not None or connection.closed is None:
         return connection
-    ends = [end for end in (connection.client, connection.server) if end is not None and death(end) < math.inf]
+    ends = [end for end in connection.ends if death(end) < math.inf]
     quitters = sorted((end for end in ends if end.stays[-1].state in _GIVES_UP), key=death)
     if not quitters:
         return connection

@@ -21,13 +21,11 @@ from dataclasses import dataclass, field
 
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import Gap, MinisocketEnd, Socket, Stay
+from orchestrator.recording.lifecycle import BIRTHS
 from orchestrator.recording.sockets import Life, NodeTicks
 from orchestrator.scenario.facts import TcpState
 
 INSTANT = 1e-9
-
-_BIRTHS = ((TcpState.CLOSED, TcpState.SYN_SENT), (TcpState.LISTEN, TcpState.SYN_RECV))
-"""The changes with which a connection's socket begins. A listening socket that begins or ends is none."""
 
 KINDS = ("state", "destroy", "rst", "rst_received", "retransmit", "minisocket", "traced")
 """The lines that tracing adds to a recording."""
@@ -110,7 +108,7 @@ class _Gathering:
 
     def _state(self, event: Event) -> None:
         a, t, new = event["a"], float(event["t"]), TcpState(event["new"])
-        if (event["old"], new) in _BIRTHS:
+        if (event["old"], new) in BIRTHS:
             life = TracedLife(event["node"], event["local"], event["peer"])
             self.lives.append(life)
             self._current[a] = life

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.recording.events import Event
+from orchestrator.recording.lifecycle import EMBRYONIC
 from orchestrator.scenario.facts import TcpState
 
 
@@ -116,6 +117,16 @@ class Connection:
     """The node whose kernel ended the connection for want of an answer, with neither FIN nor RST; only a trace shows
     that. `closed` is when."""
 
+    @property
+    def ends(self) -> tuple[Socket, ...]:
+        """The ends that were seen, client first."""
+        return tuple(end for end in (self.client, self.server) if end is not None)
+
+    @property
+    def established(self) -> bool:
+        """Whether an end was seen with its handshake finished."""
+        return any(stay.state not in EMBRYONIC for end in self.ends for stay in end.stays)
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -155,3 +166,9 @@ class History:
     notes: tuple[str, ...] = ()
     happened: tuple[Event, ...] = ()
     """What befell the nodes: the `node` lines (started, ready, killed, paused, ...), in order of time."""
+
+    @property
+    def until(self) -> float:
+        """Until when the story goes: the moment `end`, or the last sample of a run that did not get there. What closes
+        later is the lab being taken down."""
+        return self.moments.get("end", self.ticks[-1] if self.ticks else 0.0)

@@ -42,6 +42,10 @@ PASSIVE_CLOSE = frozenset({_S.CLOSE_WAIT, _S.LAST_ACK})
 MINISOCKETS = frozenset({_S.FIN_WAIT2, _S.TIME_WAIT})
 """States that Linux keeps in a small structure of its own once the descriptor is closed (net/ipv4/tcp_minisocks.c)."""
 
+BIRTHS = ((_S.CLOSED, _S.SYN_SENT), (_S.LISTEN, _S.SYN_RECV))
+"""The changes with which the kernel reports a connection's socket for the first time; that of an accepted one leaves
+LISTEN, because it is a copy of the listening one. A listening socket that begins or ends is no connection's."""
+
 TIME_WAIT_SECONDS = 60.0
 """TCP_TIMEWAIT_LEN of include/net/tcp.h; Linux timers are never early."""
 

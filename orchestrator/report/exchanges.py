@@ -9,7 +9,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from orchestrator.recording.events import Event
-from orchestrator.recording.history import Connection, History, Socket
+from orchestrator.recording.history import Connection, History
 from orchestrator.recording.lifetimes import death
 
 _SLACK = 0.1
@@ -109,11 +109,7 @@ class _Finder:
 def _lived(connection: Connection, event: Event) -> bool:
     """Whether the connection may have been there when the event's story began."""
     begun = float(event.get("t0") or event["t"])
-    return max(death(end) for end in _ends(connection)) + _SLACK >= begun
-
-
-def _ends(connection: Connection) -> list[Socket]:
-    return [end for end in (connection.client, connection.server) if end is not None]
+    return max(death(end) for end in connection.ends) + _SLACK >= begun
 
 
 def _exchanges(asked: list[Event], served: list[Event]) -> list[Exchange]:

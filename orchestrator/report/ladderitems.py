@@ -30,16 +30,11 @@ _SOON = 0.2
 """Seconds from when an end closes to the sample that shows its queue, at most."""
 
 
-def end_of(history: History) -> float:
-    """Until when the story goes: the moment `end`, or the last sample of a run that did not get there."""
-    return history.moments.get("end", history.ticks[-1] if history.ticks else 0.0)
-
-
 class Items:
     """Collects the items of one connection. `items` has them in order when it is made."""
 
     def __init__(self, connection: Connection, history: History, said: Said) -> None:
-        self.until = end_of(history)
+        self.until = history.until
         self.history = history
         self._gave_up = connection.gave_up
         exchanges = [one for one in said.exchanges if min(one.asked, one.served or one.asked) <= self.until]

@@ -13,7 +13,6 @@ from orchestrator.recording.addresses import split_address
 from orchestrator.recording.history import Connection, History
 from orchestrator.recording.lifecycle import EMBRYONIC, PASSIVE_CLOSE
 from orchestrator.report.exchanges import Said, addresses
-from orchestrator.report.ladderitems import end_of
 from orchestrator.report.ladderwords import time_between
 from orchestrator.scenario.facts import TcpState
 
@@ -103,7 +102,7 @@ class Entry:
 
 
 def entries(history: History, said: Sequence[Said]) -> list[Entry]:
-    until = end_of(history)
+    until = history.until
     return [
         Entry(f"c{number}", connection, told, until)
         for number, (connection, told) in enumerate(zip(history.connections, said, strict=True), 1)

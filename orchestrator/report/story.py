@@ -172,8 +172,8 @@ def _reasons(history: History) -> Reasons:
 
 def _fate(connection: Connection, history: History, reasons: Reasons) -> Fate:
     client, server, port = _ends(connection)
-    end = _end(history)
-    sockets = [socket for socket in (connection.client, connection.server) if socket is not None]
+    end = history.until
+    sockets = connection.ends
     at_end = [(_state_at(socket, end), socket.node) for socket in sockets]
     # What closes after the end is the lab being taken down.
     closed = connection.closed is not None and connection.closed[1] <= end
@@ -185,7 +185,7 @@ def _fate(connection: Connection, history: History, reasons: Reasons) -> Fate:
         by=_by(connection, history, reasons),
         at_once=closed and connection.how.startswith(_SAME_TIME),
         gave_up=connection.gave_up if closed else None,
-        established=any(stay.state not in EMBRYONIC for socket in sockets for stay in socket.stays),
+        established=connection.established,
         open=not closed and all(state is TcpState.ESTABLISHED for state, _ in at_end),
         time_wait=tuple(
             socket.node
@@ -199,11 +199,6 @@ def _fate(connection: Connection, history: History, reasons: Reasons) -> Fate:
         ),
         stuck=tuple((state, node) for state, node in at_end if state in _NOT_OVER),
     )
-
-
-def _end(history: History) -> float:
-    """Until when the story goes: the moment `end`, or the last sample of a run that did not get there."""
-    return history.moments.get("end", history.ticks[-1] if history.ticks else 0.0)
 
 
 def _ends(connection: Connection) -> tuple[str, str, int | None]:
@@ -225,7 +220,7 @@ def _state_at(socket: Socket, t: float) -> TcpState:
 def unseen_sentences(history: History) -> list[str]:
     """What the kernel counted and no sample showed, ends of connections that are told of elsewhere left out."""
     _, left = unseen_ends(history.connections, history.unseen)
-    end = _end(history)
+    end = history.until
     per_node: Counter[str] = Counter()
     for unseen in left:
         if unseen.after < end:

@@ -14,7 +14,6 @@ A kind's Dockerfile begins with `ARG BASE=simctl/base` and `FROM ${BASE}`: the b
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import os
@@ -23,13 +22,12 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator import resources
+from orchestrator import resources, usercache
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.runtimes import debian
 from orchestrator.runtimes.dockerengine import connect, engine_errors
@@ -138,7 +136,7 @@ def build(
     One simctl builds at a time. Raises EnvironmentFailure, with the end of the build's log where there is one.
     """
     base, images = base_image(nodes), kind_images(kinds, nodes)
-    with _lock(progress):
+    with usercache.locked(_cache() / "images.lock", "images: waiting for another simctl that builds them", progress):
         there = set() if force else _there(client)
         if base.reference not in there:
             _build(client, base, progress, {"DEBIAN": debian.ensure(client, progress, _cache())}, force=force)
@@ -249,24 +247,4 @@ def _in_parallel(tasks: list[Callable[[], None]]) -> None:
 
 
 def _cache() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(root) if root else Path.home() / ".cache") / "simctl"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"cannot make the folder {folder}: {error.strerror}", hint="point XDG_CACHE_HOME to one that can be written"
-        ) from None
-    return folder
-
-
-@contextmanager
-def _lock(progress: Progress) -> Iterator[None]:
-    """One simctl of this user builds at a time. The kernel frees the lock of a process that ends, however it ends."""
-    with (_cache() / "images.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("images: waiting for another simctl that builds them")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return usercache.make_folder(usercache.location())

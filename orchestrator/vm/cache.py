@@ -13,35 +13,29 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from orchestrator import usercache
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.recording.folder import storage_errors
 
 Progress = Callable[[str], None]
 
 _PARTIAL = "partial-"
+_WAITING = "vm: waiting for another simctl that makes an image or a snapshot"
 _HINT = "free some space, or point XDG_CACHE_HOME to another disk"
 
 
 def location() -> Path:
     """Where the cache is, or would be."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "simctl" / "vm"
+    return usercache.location() / "vm"
 
 
 def folder() -> Path:
     """The cache, made when it is not there. Raises EnvironmentFailure."""
-    path = location()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"cannot make the folder {path}: {error.strerror}", hint="point XDG_CACHE_HOME to one that can be written"
-        ) from None
-    return path
+    return usercache.make_folder(location())
 
 
 class Held:
@@ -93,7 +87,7 @@ def make_once(name: str, make: Callable[[Path], None], *, space: int, progress: 
     path = folder() / name
     if path.is_dir():
         return path
-    with _lock(progress):
+    with usercache.locked(folder() / "lock", _WAITING, progress):
         if path.is_dir():
             return path
         _remove_leftovers()
@@ -161,15 +155,3 @@ def _check_space(needed: int) -> None:
         raise EnvironmentFailure(
             f"{folder()} has {free / 1e9:.1f} GB free, and this needs {needed / 1e9:.1f} GB", hint=_HINT
         )
-
-
-@contextmanager
-def _lock(progress: Progress) -> Iterator[None]:
-    """The kernel frees the lock of a process that ends, however it ends."""
-    with (folder() / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("vm: waiting for another simctl that makes an image or a snapshot")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
