@@ -1,0 +1,79 @@
+"""Knobs: the environment variables that every node kind reads by the same names. nodes/README.md lists them.
+
+For kinds whose program is in Python, or is started by some. An empty variable counts as one that is not set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+|0")
+_ENDPOINT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):([0-9]{1,5})")
+
+
+class KnobError(ValueError):
+    """A knob has a value that it cannot have; the text is one line that names it."""
+
+
+class Knobs:
+    """The environment's knobs. Every method raises KnobError for a value that is wrong."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._values = {name: value.strip() for name, value in environment.items() if value.strip()}
+
+    def given(self, name: str) -> bool:
+        return name in self._values
+
+    def word(self, name: str, default: str, *allowed: str) -> str:
+        """One of `allowed`."""
+        value = self._values.get(name, default)
+        if value not in allowed:
+            raise KnobError(f"{name}: expected {' or '.join(allowed)}, not {value!r}")
+        return value
+
+    def number(self, name: str, default: int, *, at_least: int = 0, at_most: int = 2**31 - 1) -> int:
+        text = self._values.get(name, str(default))
+        if not re.fullmatch(r"[0-9]{1,10}", text) or not at_least <= int(text) <= at_most:
+            raise KnobError(f"{name}: expected a whole number from {at_least} to {at_most}, not {text!r}")
+        return int(text)
+
+    def duration(self, name: str, default: float, *, more_than: float | None = None) -> float:
+        """Seconds; written `5s`, `500ms`, `1m30s`."""
+        text = self._values.get(name)
+        if text is None:
+            return default
+        if not _DURATION.fullmatch(text):
+            raise KnobError(f"{name}: expected a duration such as 5s, 500ms or 1m30s, not {text!r}")
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9.]+)(ms|s|m|h)", text))
+        if more_than is not None and seconds <= more_than:
+            raise KnobError(f"{name}: expected more than {more_than:g}s, not {text!r}")
+        return seconds
+
+    def whole_seconds(self, name: str, default: int, *, at_least: int = 1) -> int:
+        """A duration for software that counts in seconds. What it cannot be told is refused, not rounded."""
+        seconds = self.duration(name, default)
+        if seconds != int(seconds) or seconds < at_least:
+            raise KnobError(f"{name}: this software takes whole seconds, {at_least} or more, not {seconds:g}s")
+        return int(seconds)
+
+    def truth(self, name: str, default: bool) -> bool:
+        text = self._values.get(name, str(default))
+        if text.lower() not in _WORDS:
+            raise KnobError(f"{name}: expected true or false, not {text!r}")
+        return _WORDS[text.lower()]
+
+    def endpoints(self, name: str) -> list[tuple[str, int]]:
+        """`host:port,host:port`; empty when the knob is not set. Names are of nodes, services or aliases."""
+        found = []
+        for text in self._values.get(name, "").split(","):
+            if not text.strip():
+                continue
+            match = _ENDPOINT.fullmatch(text.strip())
+            if match is None or not 1 <= int(match[2]) <= 65535:
+                raise KnobError(f"{name}: expected host:port, or several with commas between, not {text.strip()!r}")
+            found.append((match[1], int(match[2])))
+        return found

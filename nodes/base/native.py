@@ -1,0 +1,60 @@
+"""Starts a program that is not ours, with a configuration made from the knobs.
+
+A kind's `run.py` says how: `native.main("nginx", command)`, where `command(knobs, folder)` writes what the program
+reads into `folder` and returns its command line. The program takes the place of this process, so its standard streams,
+its signals and its exit status are its own, and what it says about a configuration that it refuses is seen as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from knobs import KnobError, Knobs
+
+_SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Servers are installed in sbin, which the PATH of an ordinary user lacks."""
+
+
+def main(
+    kind: str,
+    command: Callable[[Knobs, Path], Sequence[str]],
+    *,
+    package: str,
+    environment: Callable[[], dict[str, str]] = dict,
+    arguments: Sequence[str] | None = None,
+) -> NoReturn:
+    """Become the program. `package` is the Debian package that brings it; `environment` is added to our own.
+
+    Arguments come from Compose files, from anywhere, and a server's own flags can run commands: none are taken.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    if words:
+        _end(kind, f"takes no arguments, only knobs, not {words[0]!r}; `simctl nodes {kind}` lists them", 2)
+    # A node has a /tmp of its own, which goes with it.
+    folder = Path(tempfile.mkdtemp(prefix=f"{kind}-"))
+    folder.chmod(0o755)
+    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{_SYSTEM}".lstrip(":")
+    try:
+        line = list(command(Knobs(), folder))
+        program = shutil.which(line[0])
+        if program is None:
+            _end(kind, f"there is no program {line[0]} here: install the Debian package {package}", 127)
+        os.environ.update(environment())
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(program, line)
+    except KnobError as error:
+        _end(kind, str(error), 2)
+    except OSError as error:
+        _end(kind, f"{error.filename or line[0]}: {error.strerror}", 126)
+
+
+def _end(kind: str, message: str, status: int) -> NoReturn:
+    print(f"{kind}: {message}", file=sys.stderr)
+    sys.exit(status)
