@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,9 @@ from orchestrator.scenario.loader import load_scenario, parse_scenario
 from orchestrator.scenario.model import LONG, Scenario
 from orchestrator.scenario.values import rough_duration
 from orchestrator.startup import READY_TIMEOUT
+from orchestrator.suggest import suggestion
 from orchestrator.topology.compose import load_topology
+from orchestrator.topology.interpolate import mentioned
 from orchestrator.topology.kinds import Kind, load_kinds
 from orchestrator.topology.model import Topology
 from orchestrator.yamlsource import load_yaml
@@ -44,6 +47,8 @@ class Options:
     allow_exec: bool = False
     capture: bool = False
     ready_timeout: float = READY_TIMEOUT
+    cell: Mapping[str, str] = field(default_factory=dict)
+    """Of a matrix: these go above `variables`, and the report is named after them."""
     seed: int | None = None
     """Of a virtual machine; see orchestrator/vm/seed.py. Without one every run is the same."""
 
@@ -64,8 +69,9 @@ class Prepared:
 def prepare(path: Path, options: Options) -> Prepared:
     """Load and check. Raises InputError with every problem that was found in the file."""
     loaded = load_scenario(path)
-    variables = dict(loaded.scenario.set) | dict(options.variables)
+    variables = {**loaded.scenario.set, **options.variables, **options.cell}
     topology = load_topology(loaded.topology_path, variables, allow_host_access=options.allow_exec)
+    _check_cell(loaded, options.cell)
     kinds = load_kinds()
     check_scenario(loaded, topology, {name: kind.role for name, kind in kinds.items()})
     return Prepared(loaded, topology, kinds)
@@ -85,9 +91,9 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
     if choice.name != "vm" and prepared.scenario.seconds >= LONG:
         progress(f"this takes {rough_duration(prepared.scenario.seconds)}; with --runtime vm waiting is free")
     fill = _virtual(prepared, options, progress) if choice.name == "vm" else _real(prepared, choice, options, progress)
-    mark = "" if options.seed is None else f"-seed{options.seed}"
-    folder = RunFolder.create(options.output, prepared.scenario.name + mark)
+    folder = RunFolder.create(options.output, "-".join(_marks(prepared.scenario, options)))
     with storage_errors(folder.path):
+        folder.keep_cell(options.cell)
         folder.keep_sources(prepared.loaded.source.path, prepared.topology.path)
         with _told_where(folder, progress):
             fill(folder)
@@ -95,6 +101,26 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
         report = judge_folder(folder)
         folder.write_verdicts(report.verdicts)
     return report
+
+
+def _check_cell(loaded: LoadedScenario, cell: Mapping[str, str]) -> None:
+    """A variable that the topology does not mention would make rows that are all the same."""
+    if not cell:
+        return
+    known = mentioned(loaded.topology_path.read_text(encoding="utf-8", errors="replace"))
+    for name in cell:
+        if name not in known:
+            raise InputError(
+                f"the matrix varies {name}, which {loaded.topology_path} does not mention",
+                place=loaded.source.place(("matrix", name), of_key=True) if name in loaded.scenario.matrix else None,
+                hint=suggestion(name, sorted(known)),
+            )
+
+
+def _marks(scenario: Scenario, options: Options) -> list[str]:
+    """What the run's folder is named after."""
+    values = [re.sub(r"[^A-Za-z0-9_.]+", "_", value)[:40] for value in options.cell.values()]
+    return [scenario.name, *values, *([] if options.seed is None else [f"seed{options.seed}"])]
 
 
 def _real(
@@ -137,6 +163,7 @@ def _report(folder: RunFolder, scenario: Scenario, history: History, verdicts: l
     return RunReport(
         folder=folder.path,
         scenario=scenario.name,
+        cell=folder.cell(),
         title=scenario.title,
         runtime=str(history.begin.get("runtime", "?")),
         clock=str(history.begin.get("clock", "?")),

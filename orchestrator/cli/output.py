@@ -15,6 +15,7 @@ from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.exitcodes import ExitCode
 
 if TYPE_CHECKING:
+    from orchestrator.report.matrix import Matrix
     from orchestrator.report.model import NotRun, RunReport
     from orchestrator.report.spread import Spread
 
@@ -41,6 +42,36 @@ class Output:
             self._print_json(reports, many=many)
         else:
             self._print_text(reports, not_run, many=many)
+
+    @property
+    def tabular(self) -> bool:
+        """Whether the runs of a matrix stand in one table. JUnit knows suites only."""
+        return self._form != "junit"
+
+    def print_results(self, reports: list[RunReport], not_run: Sequence[NotRun], matrices: Sequence[Matrix]) -> None:
+        """Reports, and a table for each matrix; as JSON one document, or a list when there are several."""
+        alone, tables = len(reports) + len(not_run), len(matrices)
+        if self._form == "json":
+            import json
+
+            from orchestrator.report.json import render as render_json
+            from orchestrator.report.matrix import to_json
+
+            documents = [render_json(report) for report in reports]
+            documents += [json.dumps(to_json(matrix), indent=1, allow_nan=False) for matrix in matrices]
+            print("[" + ",\n".join(documents) + "]" if alone + tables > 1 else "".join(documents))
+            return
+        if alone:
+            self._print_text(reports, not_run, many=alone > 1)
+        from rich.console import Console
+
+        from orchestrator.report.matrixtext import render
+
+        console = Console(width=console_width(), highlight=False)
+        for place, matrix in enumerate(matrices):
+            if alone or place:
+                console.print()
+            render(matrix, console)
 
     def print_spreads(self, spreads: Sequence[Spread]) -> None:
         """What the runs with different seeds say of each scenario; as JSON a list."""

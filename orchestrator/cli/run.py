@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,23 +18,27 @@ from orchestrator.cli.common import (
     SetOption,
     parse_duration_option,
     parse_variables,
-    print_error,
     verb,
 )
 from orchestrator.cli.output import FormatOption, Output
-from orchestrator.errors import InputError, Interrupted, SimctlError
+from orchestrator.errors import InputError, Interrupted
 from orchestrator.exitcodes import ExitCode
 
 if TYPE_CHECKING:
-    from orchestrator.report.model import RunReport
-    from orchestrator.report.spread import Spread
-    from orchestrator.sidebyside import Result, Task
+    from orchestrator.scenario.matrix import Cell
 
 
 def register(app: typer.Typer) -> None:
     app.command("run")(run)
 
 
+MatrixOption = typer.Option(
+    [],
+    "--matrix",
+    "-m",
+    metavar="NAME=VALUE,VALUE",
+    help="Run with each of these values of a variable, and print one table. Repeatable: every combination.",
+)
 OutputOption = typer.Option(Path("runs"), "--output", "-o", help="Folder in which each run gets a folder of its own.")
 
 
@@ -46,6 +49,7 @@ def run(
     ),
     runtime: str = RuntimeOption,
     set_: list[str] = SetOption,
+    matrix: list[str] = MatrixOption,
     output: Path = OutputOption,
     format_: str = FormatOption,
     junit: Path | None = typer.Option(None, "--junit", help="Also write a JUnit report to this file."),
@@ -68,8 +72,10 @@ def run(
 
     Exit status: 0 all hold, 1 an expectation failed, 2 bad input, 3 the environment failed, 4 unknown, 130 interrupted.
     """
+    from orchestrator.cli.results import Results
     from orchestrator.run import Options, check_seed
-    from orchestrator.scenario.loader import find_scenario
+    from orchestrator.scenario.loader import find_scenario, matrix_of
+    from orchestrator.scenario.matrix import parse_matrix
     from orchestrator.sidebyside import Task, run_tasks
 
     seeded = seed is not None or vary_seed is not None
@@ -89,14 +95,23 @@ def run(
     if vary_seed is not None and (format_ == "junit" or junit is not None):
         raise InputError("--vary-seed has no JUnit report: its runs are all of one name", hint="use --format json")
     paths = [path for word in scenarios for path in find_scenario(word)]
+    asked = parse_matrix(matrix)
+    cells = {path: matrix_of(path, asked, options.variables.keys()) for path in paths}
+    if vary_seed is not None and any(any(found) for found in cells.values()):
+        raise InputError("--vary-seed goes with one run, not with a matrix", hint="choose one with --set")
     first = 1 if seed is None else seed
     seeds: list[int | None] = [seed] if vary_seed is None else list(range(first, first + vary_seed))
-    tasks = [Task(_label(path, one), path, replace(options, seed=one)) for path in paths for one in seeds]
-    results = _Results(tasks)
+    tasks = [
+        Task(_label(path, cell, one), path, replace(options, seed=one, cell=cell))
+        for path in paths
+        for cell in cells[path]
+        for one in seeds
+    ]
+    results = Results(tasks)
 
     def tell() -> None:
         if vary_seed is None:
-            _tell(results, out, junit)
+            results.tell(out, junit)
         else:
             out.print_spreads(results.spreads())
 
@@ -110,68 +125,9 @@ def run(
     sys.exit(_worst([out.exit_code(results.reports), *(error.exit_code for _, error in results.errors)]))
 
 
-def _label(path: Path, seed: int | None) -> str:
-    return path.stem if seed is None else f"{path.stem} seed {seed}"
-
-
-class _Results:
-    """What came of the tasks so far."""
-
-    def __init__(self, tasks: Sequence[Task]) -> None:
-        self._tasks = tasks
-        self._found: dict[int, Result] = {}
-
-    @property
-    def many(self) -> bool:
-        return len(self._tasks) > 1
-
-    def add(self, place: int, result: Result) -> None:
-        """With several, one that cannot be run is told now, and again at the end. The only one raises its error."""
-        if isinstance(result, SimctlError):
-            if not self.many:
-                raise result
-            print_error(result)
-        self._found[place] = result
-
-    @property
-    def _ordered(self) -> list[tuple[Task, Result]]:
-        return [(self._tasks[place], self._found[place]) for place in sorted(self._found)]
-
-    @property
-    def reports(self) -> list[RunReport]:
-        """In the order in which they were asked for."""
-        return [result for _, result in self._ordered if not isinstance(result, SimctlError)]
-
-    @property
-    def errors(self) -> list[tuple[Task, SimctlError]]:
-        return [(task, result) for task, result in self._ordered if isinstance(result, SimctlError)]
-
-    def spreads(self) -> list[Spread]:
-        """Of each scenario that was run at least once."""
-        from orchestrator.report.spread import Spread
-
-        spreads = []
-        for path in dict.fromkeys(task.path for task in self._tasks):
-            mine = [(task.options.seed or 0, result) for task, result in self._ordered if task.path == path]
-            reports = {seed: result for seed, result in mine if not isinstance(result, SimctlError)}
-            broken = {seed: _reason(result) for seed, result in mine if isinstance(result, SimctlError)}
-            if reports:
-                report = next(iter(reports.values()))
-                spreads.append(Spread(report.scenario, report.title, reports, broken))
-        return spreads
-
-
-def _tell(results: _Results, out: Output, junit: Path | None) -> None:
-    from orchestrator.report.model import NotRun
-
-    not_run = [NotRun(task.path.stem, _reason(error)) for task, error in results.errors]
-    out.print_reports(results.reports, not_run, many=results.many)
-    if junit is not None:
-        out.write_junit(results.reports, not_run, junit)
-
-
-def _reason(error: SimctlError) -> str:
-    return "; ".join(str(problem) for problem in (error.problems if isinstance(error, InputError) else [error]))
+def _label(path: Path, cell: Cell, seed: int | None) -> str:
+    values = f" [{' '.join(cell.values())}]" if cell else ""
+    return f"{path.stem}{values}" if seed is None else f"{path.stem} seed {seed}"
 
 
 def _worst(codes: list[ExitCode]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import typer
 
@@ -24,21 +25,23 @@ def validate(
 ) -> None:
     """Check scenarios and their topologies without starting anything. Exit status 2 when one is wrong."""
     from orchestrator.run import Options, prepare
-    from orchestrator.scenario.loader import find_scenario
+    from orchestrator.scenario.loader import find_scenario, matrix_of
 
     options = Options(variables=parse_variables(set_), allow_exec=allow_exec)
     failed = False
     for path in [path for word in scenarios for path in find_scenario(word)]:
+        cells = matrix_of(path, {}, options.variables.keys())
         try:
-            prepared = prepare(path, options)
+            prepared = [prepare(path, replace(options, cell=cell)) for cell in cells][-1]
         except InputError as error:
             print_error(error)
             failed = True
             continue
         scenario = prepared.scenario
+        runs = f", {len(cells)} runs" if len(cells) > 1 else ""
         print(
             f"{path}: ok ({len(prepared.topology.nodes)} nodes, {len(scenario.steps)} steps, "
-            f"{len(scenario.expect)} expectations)"
+            f"{len(scenario.expect)} expectations{runs})"
         )
         for note in prepared.topology.notes:
             print(f"  {note.place}: {note.text}")

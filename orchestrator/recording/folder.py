@@ -24,6 +24,8 @@ LOGS = "logs"
 """Folder: NODE.log."""
 CAPTURES = "captures"
 """Folder: NETWORK.pcapng; only of a run with --capture."""
+CELL = "matrix.json"
+"""Variable -> value, of a run that is one of a matrix; the others have no such file."""
 VERDICT = "verdict.json"
 ENV = "env.json"
 
@@ -115,6 +117,19 @@ class RunFolder:
             raise EnvironmentFailure(
                 f"cannot write into {self.path}: {error.strerror}", hint="choose another folder with --output"
             ) from None
+
+    def keep_cell(self, cell: Mapping[str, str]) -> None:
+        """Write down which one of a matrix this run is. Raises OSError."""
+        if cell:
+            (self.path / CELL).write_text(json.dumps(dict(cell)) + "\n", encoding="utf-8")
+
+    def cell(self) -> dict[str, str]:
+        """Variable -> value; empty for a run of no matrix, or when that is not known any more."""
+        try:
+            found = json.loads((self.path / CELL).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
     def write_environment(self, facts: Mapping[str, object]) -> None:
         """Write `env.json`: the machine that the run was made on. Raises EnvironmentFailure."""

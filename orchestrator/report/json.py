@@ -48,6 +48,7 @@ def _document(report: RunReport) -> Json:
     return {
         "schema": SCHEMA,
         "scenario": report.scenario,
+        "matrix": dict(report.cell),
         "title": report.title,
         "runtime": report.runtime,
         "clock": report.clock,
@@ -86,6 +87,7 @@ def _connection(connection: Connection, said: Said) -> Json:
         "how": connection.how,
         "client_node": connection.client_node,
         "server_node": connection.server_node,
+        "via": [flow.node for flow in connection.via],
         "requests": len(said.exchanges),
         "close_reason": None if said.closed is None or connection.closed is None else said.closed["reason"],
         "client": _end(connection.client),

@@ -33,7 +33,7 @@ def render(reports: Sequence[RunReport], not_run: Sequence[NotRun] = ()) -> str:
 
 
 def _suite(parent: ElementTree.Element, report: RunReport) -> None:
-    suite = ElementTree.SubElement(parent, "testsuite", name=visible(report.scenario), time=f"{report.duration:.3f}")
+    suite = ElementTree.SubElement(parent, "testsuite", name=visible(report.name), time=f"{report.duration:.3f}")
     properties = ElementTree.SubElement(suite, "properties")
     facts = {"title": report.title, "runtime": report.runtime, "clock": report.clock, "folder": report.folder or ""}
     for name, value in facts.items():
@@ -50,7 +50,7 @@ def _suite(parent: ElementTree.Element, report: RunReport) -> None:
 
 
 def _not_run(parent: ElementTree.Element, broken: NotRun) -> None:
-    suite = ElementTree.SubElement(parent, "testsuite", name=visible(broken.scenario), time="0.000")
+    suite = ElementTree.SubElement(parent, "testsuite", name=visible(broken.name), time="0.000")
     _problem(_case(suite, broken, "the scenario can be run"), "error", broken.reason, [])
     _count(suite)
 
@@ -61,7 +61,7 @@ def _count(suite: ElementTree.Element) -> None:
 
 
 def _case(suite: ElementTree.Element, of: RunReport | NotRun, name: str) -> ElementTree.Element:
-    return ElementTree.SubElement(suite, "testcase", classname=visible(of.scenario), name=visible(name))
+    return ElementTree.SubElement(suite, "testcase", classname=visible(of.name), name=visible(name))
 
 
 def _problem(case: ElementTree.Element, element: str, message: str, lines: Sequence[str]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.exitcodes import ExitCode
 from orchestrator.judge.verdict import Outcome, Verdict
 from orchestrator.recording.history import History
+from orchestrator.scenario.matrix import label
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,13 @@ class RunReport:
     """What the reader should know besides the notes in the recording."""
     wall: float | None = None
     """How long a run in virtual time really took, s."""
+    cell: Mapping[str, str] = field(default_factory=dict)
+    """Of a matrix: variable -> its value in this run."""
+
+    @property
+    def name(self) -> str:
+        """What tells it from other runs of the same scenario: `idle-close [nginx]`."""
+        return f"{self.scenario} [{label(self.cell)}]" if self.cell else self.scenario
 
     def count(self, outcome: Outcome) -> int:
         """How many expectations ended so."""
@@ -51,7 +60,8 @@ class RunReport:
 class NotRun:
     """A scenario of several that could not be run, and why in one line: no report speaks of it, a summary must."""
 
-    scenario: str
+    name: str
+    """Of the scenario; with the values of a matrix where it has one."""
     reason: str
 
 

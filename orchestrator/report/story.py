@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.recording.addresses import split_address
-from orchestrator.recording.events import Event
+from orchestrator.recording.events import Event, answered
 from orchestrator.recording.history import Connection, History, MinisocketEnd, Socket
 from orchestrator.recording.lifecycle import EMBRYONIC
 from orchestrator.recording.lifetimes import death
+from orchestrator.recording.translations import forgot
 from orchestrator.recording.unseenends import unseen_ends
 from orchestrator.report.states import possible_states
 from orchestrator.scenario.facts import TcpState
@@ -60,6 +61,10 @@ class Fate:
     """What ended a TIME_WAIT before its time, with its node, client first."""
     stuck: tuple[tuple[TcpState, str], ...]
     """States of ends that had not closed at the end, with their nodes, client first."""
+    via: tuple[str, ...]
+    """The NATs in between, as seen from the client."""
+    forgotten: tuple[str, ...]
+    """Those that had forgotten it before an end closed it."""
 
     def renamed(self, name: Callable[[str], str]) -> Fate:
         return replace(
@@ -71,11 +76,14 @@ class Fate:
             time_wait=tuple(map(name, self.time_wait)),
             cut_short=tuple((how, name(node)) for how, node in self.cut_short),
             stuck=tuple((state, name(node)) for state, node in self.stuck),
+            via=tuple(map(name, self.via)),
+            forgotten=tuple(map(name, self.forgotten)),
         )
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
-        return f"{self.client} -> {self.server}{port}: {self.outcome}"
+        through = "".join(f" through {node}" for node in self.via)
+        return f"{self.client} -> {self.server}{port}{through}: {self.outcome}"
 
     @property
     def outcome(self) -> str:
@@ -85,9 +93,10 @@ class Fate:
                 return f"never established: {self.gave_up} gave up, no answer came"
             refused = self.first_closer and self.by.startswith("RST")
             return f"refused with a RST by {self.first_closer}" if refused else "never seen established"
+        forgotten = [f"{node} had forgotten it" for node in self.forgotten]
         if self.open:
-            return "still open at the end"
-        parts = [self._who]
+            return "; ".join([*forgotten, "still open at the end"])
+        parts = [*forgotten, self._who]
         if self.time_wait:
             cut = "".join(f", {_CUT_SHORT[how]}" for how in dict.fromkeys(how for how, _ in self.cut_short))
             parts.append(f"TIME_WAIT on {' and '.join(self.time_wait)}{cut}")
@@ -121,6 +130,15 @@ class Group:
 def services(history: History) -> dict[str, str]:
     """Node -> service, for the replicas of a service."""
     return {node: name for name, replicas in history.groups.items() if len(replicas) > 1 for node in replicas}
+
+
+def fates(history: History) -> list[Fate]:
+    """Of each connection, in the history's order; replicas go by their service's name."""
+    service, reasons = services(history), _reasons(history)
+    return [
+        _fate(connection, history, reasons).renamed(lambda node: service.get(node, node))
+        for connection in history.connections
+    ]
 
 
 def connection_groups(history: History) -> list[Group]:
@@ -198,17 +216,16 @@ def _fate(connection: Connection, history: History, reasons: Reasons) -> Fate:
             if socket.ended_by in _CUT_SHORT and socket.stays[-1].state is TcpState.TIME_WAIT and death(socket) <= end
         ),
         stuck=tuple((state, node) for state, node in at_end if state in _NOT_OVER),
+        via=tuple(flow.node for flow in connection.via),
+        forgotten=tuple(flow.node for flow in connection.via if forgot(flow, connection)),
     )
 
 
 def _ends(connection: Connection) -> tuple[str, str, int | None]:
     """Client, server and the server's port; an end that belongs to no node is named by its address."""
-    if connection.client is not None:
-        host, port = split_address(connection.client.peer)
-        return connection.client.node, connection.server_node or host, port
-    assert connection.server is not None, "a connection has at least one end"
-    host, _ = split_address(connection.server.peer)
-    return connection.client_node or host, connection.server.node, split_address(connection.server.local)[1]
+    client, _ = split_address(connection.client_pair[0])
+    server, port = split_address(connection.server_pair[0])
+    return connection.client_node or client, connection.server_node or server, port
 
 
 def _state_at(socket: Socket, t: float) -> TcpState:
@@ -233,7 +250,7 @@ def unseen_sentences(history: History) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What one client got: HTTP status -> how many, error name -> how many."""
+    """What one client got: HTTP status, or a data store's answer -> how many; error name -> how many."""
 
     answered: Counter[str]
     errors: Counter[str]
@@ -266,7 +283,7 @@ def _requests(events: Iterable[Event], name: Callable[[str], str]) -> dict[str, 
         if error := event.get("error"):
             got.errors[error_name(error)] += 1
         else:
-            got.answered[str(event.get("status", "?"))] += 1
+            got.answered[answered(event) or "?"] += 1
     return found
 
 

@@ -55,11 +55,11 @@ def render_summary(reports: Sequence[RunReport], console: Console, not_run: Sequ
     # What is left of the line.
     table.add_column(no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
     for broken in not_run:
-        table.add_row(Text("NOT RUN", style="bold red"), text(broken.scenario), "", "", "", text(broken.reason))
+        table.add_row(Text("NOT RUN", style="bold red"), text(broken.name), "", "", "", text(broken.reason))
     for report in sorted(reports, key=lambda report: ORDER.index(report.outcome)):
         table.add_row(
             label(report.outcome, loud=True),
-            text(report.scenario),
+            text(report.name),
             Text(f"{report.count(Outcome.PASS)} of {len(report.verdicts)}"),
             Text(f"{report.duration:.1f} s"),
             text(report.runtime),
@@ -88,7 +88,7 @@ def expectations_sentence(report: RunReport) -> str:
 
 def _print_headline(report: RunReport, console: Console) -> None:
     facts = f"{expectations_sentence(report)}  ({report.runtime}, {_took(report)})"
-    rows = [(label(report.outcome, loud=True), text(report.scenario, "bold") + text(f"  {facts}"))]
+    rows = [(label(report.outcome, loud=True), text(report.name, "bold") + text(f"  {facts}"))]
     if report.title:
         rows.append((Text(), text(report.title)))
     if report.trouble:

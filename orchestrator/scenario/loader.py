@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from orchestrator import resources
 from orchestrator.errors import InputError, Place
 from orchestrator.scenario.check import check_scenario
 from orchestrator.scenario.loaded import LoadedScenario
+from orchestrator.scenario.matrix import Cell, cells
 from orchestrator.scenario.model import Scenario
 from orchestrator.scenario.translate import raise_all, translate, without_value
 from orchestrator.suggest import did_you_mean
@@ -41,6 +43,15 @@ def load_scenario(path: Path) -> LoadedScenario:
             else "the path is relative to this file",
         )
     return LoadedScenario(scenario, source, topology)
+
+
+def matrix_of(path: Path, asked: Mapping[str, Sequence[str]], pinned: Collection[str]) -> list[Cell]:
+    """The runs of a scenario file, as `matrix.cells` has them; a file that is wrong is one, which will say so."""
+    try:
+        own = load_scenario(path).scenario.matrix
+    except InputError:
+        return [{}]
+    return cells(own, asked, pinned)
 
 
 def parse_scenario(source: Source) -> Scenario:
@@ -143,4 +154,12 @@ def _exists(path: Path) -> bool:
         return False
 
 
-__all__ = ["LoadedScenario", "bundled_scenarios", "check_scenario", "find_scenario", "load_scenario", "parse_scenario"]
+__all__ = [
+    "LoadedScenario",
+    "bundled_scenarios",
+    "check_scenario",
+    "find_scenario",
+    "load_scenario",
+    "matrix_of",
+    "parse_scenario",
+]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from orchestrator.scenario.facts import FACTS, LEGAL_WHENS, TcpState
-from orchestrator.scenario.fields import NAME, HttpUrl, Name, Text, TrueOrFalse, Whole
+from orchestrator.scenario.fields import NAME, Name, Text, TrueOrFalse, Url, Whole
 from orchestrator.scenario.problems import Problem, Problems
 from orchestrator.scenario.values import Duration, DurationRange, Moment, Range, Window
 from orchestrator.suggest import describe
@@ -22,10 +22,13 @@ class Model(BaseModel):
 
 
 class Request(Model):
-    """HTTP requests by a client node. The step ends when all have ended, whether they failed or not."""
+    """Requests by a client node: HTTP, or queries. The step ends when all have ended, whether they failed or not."""
 
     from_: Annotated[str, Field(alias="from", description="client node (or service: all its replicas)")]
-    url: HttpUrl = Field(description="absolute `http://` URL; the host is a node, a service or an alias")
+    url: Url = Field(
+        description="absolute URL, `http://`, `postgresql://` or `redis://`, as the client speaks it; "
+        "the host is a node, a service or an alias"
+    )
     session: Name | None = Field(None, description="named Session, kept open between steps; without: one-shot requests")
     count: Whole = Field(1, ge=1, description="how many requests, over all workers")
     concurrency: Whole = Field(1, ge=1, description="how many at the same time")
@@ -75,7 +78,7 @@ class Step(Model):
     name: str = Field(
         "", description="makes the moments `NAME.start` and `NAME.end`; without: `VERB-POSITION`, `wait-2`"
     )
-    request: Request | None = Field(None, description="HTTP requests by a client node")
+    request: Request | None = Field(None, description="requests by a client node")
     wait: Duration | None = Field(None, description="let time pass; the nodes go on")
     close: Close | None = Field(None, description="close a named Session of a client node")
     stop: str | None = Field(None, description="SIGTERM to the node's program; waits until it ended")
@@ -248,6 +251,15 @@ def _misfits(node: str, fact: str, value: object, when: str) -> list[Problem]:
     return []
 
 
+def _distinct(values: list[str]) -> list[str]:
+    if twice := next((value for value in values if values.count(value) > 1), None):
+        raise ValueError(f"{twice!r} is there twice")
+    return values
+
+
+Values = Annotated[list[Text], Field(min_length=1), AfterValidator(_distinct)]
+"""What a variable of a matrix is to be, one after the other."""
+
 LONG = 60.0
 """Seconds from which a scenario is called long."""
 
@@ -268,6 +280,9 @@ class Scenario(Model):
     )
     topology: str = Field(min_length=1, description="path of the Compose file, relative to this file")
     set: dict[str, Text] = Field({}, description="variables of the Compose file; `simctl run --set` overrides")
+    matrix: dict[str, Values] = Field(
+        {}, description="variable of the Compose file -> values; it runs with each of them, and the report is one table"
+    )
     steps: list[Step] = Field(min_length=1, description="what happens, in order")
     expect: list[Expectation] = Field([], description="what must be true; without: the run only records")
 

@@ -14,6 +14,7 @@ Lookup = Callable[[str], str | None]
 """Name of a variable -> its value; None when it is not set."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MENTION = re.compile(r"\$(?:\$|\{?([A-Za-z_][A-Za-z0-9_]*))")
 _OPERATOR = re.compile(r":?[-?+]")
 _MAX_DEPTH = 20
 """Defaults inside of defaults; parsing is recursive."""
@@ -48,6 +49,11 @@ def names(template: Template) -> Iterator[str]:
         if isinstance(part, Variable):
             yield part.name
             yield from names(part.word)
+
+
+def mentioned(text: str) -> set[str]:
+    """Every variable that a whole file mentions, comments included; what is no template is passed over."""
+    return {match[1] for match in _MENTION.finditer(text) if match[1]}
 
 
 def evaluate(template: Template, lookup: Lookup) -> str:

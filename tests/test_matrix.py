@@ -1,0 +1,157 @@
+"""One scenario with several values of a variable: the cells, the table, the documents."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.errors import InputError
+from orchestrator.scenario.matrix import cells, label, parse_matrix
+from orchestrator.topology.interpolate import mentioned
+from tests.conftest import Simctl
+
+COMPOSE = """\
+services:
+  client: {image: simctl/requests}
+  server:
+    image: simctl/${SERVER:-origin}
+    environment: {KEEPALIVE_TIMEOUT: "${KEEPALIVE_TIMEOUT:-300ms}", KEEPALIVE_REQUESTS: "${KEEPALIVE_REQUESTS:-0}"}
+"""
+STORY = """\
+name: closes
+topology: compose.yaml
+matrix: {KEEPALIVE_REQUESTS: [1, 0]}
+steps:
+  - name: load
+    request: {from: client, url: "http://server:8080/", session: pool, count: 2}
+  - name: idle
+    wait: 700ms
+expect:
+  - that: one connection carries both
+    over: load.start .. load.end
+    client: {connections: 1}
+"""
+
+_names = st.text("ABC", min_size=1, max_size=3)
+_values = st.lists(st.text("xyz", min_size=1, max_size=2), min_size=1, max_size=3, unique=True)
+_axes = st.dictionaries(_names, _values, max_size=3)
+
+
+@given(_axes, _axes, st.sets(_names))
+def test_cells_are_every_combination_once(
+    matrix: dict[str, list[str]], asked: dict[str, list[str]], pinned: set[str]
+) -> None:
+    found = cells(matrix, asked, pinned)
+    axes = {name: values for name, values in {**matrix, **asked}.items() if name in asked or name not in pinned}
+    assert all(set(cell) == set(axes) for cell in found)
+    assert all(value in axes[name] for cell in found for name, value in cell.items())
+    wanted = 1
+    for values in axes.values():
+        wanted *= len(values)
+    assert len({tuple(cell.items()) for cell in found}) == len(found) == wanted
+
+
+def test_a_cell_is_called_by_its_values() -> None:
+    assert [label(cell) for cell in cells({"A": ["1", "2"]}, {"B": ["x"]}, ())] == ["1 x", "2 x"]
+    assert cells({}, {}, ()) == [{}]
+
+
+@pytest.mark.parametrize("option", ["SERVER", "=x", "SERVER=", "SERVER=a,,b", "SERVER=a,a"])
+def test_an_option_that_is_no_matrix(option: str) -> None:
+    with pytest.raises(InputError, match="--matrix"):
+        parse_matrix([option])
+
+
+def test_a_variable_may_be_named_once() -> None:
+    assert parse_matrix(["A=1, 2", "B=x"]) == {"A": ["1", "2"], "B": ["x"]}
+    with pytest.raises(InputError, match="names A twice"):
+        parse_matrix(["A=1", "A=2"])
+
+
+def test_the_variables_that_a_file_mentions() -> None:
+    assert mentioned("a: ${X:-${Y}}\n# $Z\nb: $$NOT\nc: ${") == {"X", "Y", "Z"}
+
+
+def write(folder: Path, story: str = STORY) -> Path:
+    (folder / "compose.yaml").write_text(COMPOSE)
+    path = folder / "closes.yaml"
+    path.write_text(story)
+    return path
+
+
+@pytest.mark.netns
+def test_a_matrix_is_one_table(simctl: Simctl, tmp_path: Path) -> None:
+    path = write(tmp_path)
+    done = simctl("run", path, "-r", "netns", "-q", "--jobs", "2", "--junit", "report.xml")
+    assert done.returncode == 1, done.stderr
+    text = done.stdout
+    assert "closes  2 runs: 1 fail, 1 pass" in text
+    rows = {line.split()[0]: line.split() for line in text.splitlines() if line and line[0] in "01"}
+    assert rows["1"][1:3] == ["fail", "0/1"]
+    assert rows["0"][1:3] == ["pass", "1/1"]
+    # Two connections were closed after their one response, or one after 300 ms of silence.
+    assert {"server", "FIN", "none"} <= set(rows["0"])
+    assert "one connection carries both" in text
+    assert "expected" in text
+    suites = ElementTree.parse(tmp_path / "report.xml").getroot()
+    assert [(suite.get("name"), suite.get("failures")) for suite in suites] == [
+        ("closes [1]", "1"),
+        ("closes [0]", "0"),
+    ]
+    (failed,) = (line for line in text.splitlines() if "the whole report" in line)
+    again = simctl("report", failed.split()[2])
+    assert "closes [1]" in again.stdout
+
+
+@pytest.mark.netns
+def test_the_command_line_decides_and_the_document_has_the_facts(simctl: Simctl, tmp_path: Path) -> None:
+    path = write(tmp_path)
+    choice = ["--set", "KEEPALIVE_REQUESTS=0", "-m", "KEEPALIVE_TIMEOUT=200ms,1h"]
+    done = simctl("run", path, "-r", "netns", "-q", "-j2", "--format", "json", *choice)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["variables"] == ["KEEPALIVE_TIMEOUT"]
+    assert [cell["set"] for cell in document["cells"]] == [{"KEEPALIVE_TIMEOUT": "200ms"}, {"KEEPALIVE_TIMEOUT": "1h"}]
+    (short,), (long,) = (cell["hops"] for cell in document["cells"])
+    assert (short["client"], short["server"], short["first_closer"]) == ("client", "server", {"server": 1})
+    assert 0.19 <= short["idle_before_close"]["server"][0] <= 0.7
+    assert (long["first_closer"], long["idle_before_close"]) == ({"nobody": 1}, {})
+
+
+@pytest.mark.netns
+def test_what_cannot_be_run_is_told_in_the_table(simctl: Simctl, tmp_path: Path) -> None:
+    done = simctl("run", write(tmp_path), "-r", "netns", "-q", "-s", "KEEPALIVE_REQUESTS=0", "-m", "SERVER=origin,jety")
+    assert done.returncode == 2, done.stdout
+    assert "2 runs: 1 not run, 1 pass" in done.stdout
+    assert "jety could not be run" in done.stdout
+    assert "unknown node kind 'jety'" in done.stderr
+
+
+def test_a_variable_that_nothing_mentions_is_refused(simctl: Simctl, tmp_path: Path) -> None:
+    done = simctl("run", write(tmp_path), "-r", "netns", "-q", "-s", "KEEPALIVE_REQUESTS=0", "-m", "SERVR=origin")
+    assert done.returncode == 2
+    assert "the matrix varies SERVR" in done.stderr
+    assert "did you mean SERVER" in done.stderr
+    wrong = write(tmp_path, STORY.replace("KEEPALIVE_REQUESTS: [1, 0]", "SERVR: [origin]"))
+    done = simctl("validate", wrong)
+    assert (done.returncode, "closes.yaml:3:" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("matrix", ["{SERVER: []}", "{SERVER: [a, a]}", "[SERVER]", "{SERVER: origin}"])
+def test_a_matrix_that_is_none(simctl: Simctl, tmp_path: Path, matrix: str) -> None:
+    done = simctl("validate", write(tmp_path, STORY.replace("{KEEPALIVE_REQUESTS: [1, 0]}", matrix)))
+    assert done.returncode == 2
+    assert "closes.yaml:3:" in done.stderr
+    assert "matrix" in done.stderr
+
+
+def test_a_matrix_is_checked_whole(simctl: Simctl, tmp_path: Path) -> None:
+    path = write(tmp_path)
+    assert "1 expectations, 2 runs" in simctl("validate", path).stdout
+    done = simctl("run", path, "--vary-seed", "3")
+    assert (done.returncode, "--vary-seed goes with one run" in done.stderr) == (2, True)
