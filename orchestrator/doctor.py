@@ -204,28 +204,26 @@ def _debootstrap() -> Check:
 
 
 def _kinds() -> list[Check]:
-    """One check for each node kind that asks something of the machine."""
+    """Which node kinds this machine can run as they are: one check for these, and one for each package that lacks."""
     from orchestrator.topology.kinds import load_kinds, missing
 
     try:
         kinds = load_kinds()
     except SimctlError as error:
         return [Check("node kinds", False, str(error), "no scenario can run", "restore the folder nodes/")]
-    found = []
+    lacking: dict[str, list[str]] = {}
     for name, kind in kinds.items():
-        if not kind.needs:
-            continue
-        lacking = missing(kind)
-        found.append(
-            Check(
-                f"node {name}",
-                not lacking,
-                f"missing: {', '.join(map(str, lacking))}" if lacking else ", ".join(map(str, kind.needs)),
-                f"no {name} nodes under netns",
-                install(*sorted({need.package for need in lacking or kind.needs})),
-            )
-        )
-    return found
+        for need in missing(kind):
+            lacking.setdefault(need.package, []).append(name)
+    able = sorted(set(kinds) - {name for names in lacking.values() for name in names})
+    found = f"{len(able)} of {len(kinds)} run under netns: {', '.join(able)}"
+    return [
+        Check("node kinds", bool(able), found, "no scenario runs under netns", "see below"),
+        *(
+            Check(f"{package}", False, "not here", f"no {', '.join(names)} under netns", install(package))
+            for package, names in sorted(lacking.items())
+        ),
+    ]
 
 
 def _tool(command: str, package: str, costs: str) -> Check:

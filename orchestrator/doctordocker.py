@@ -71,4 +71,7 @@ def _missing_images() -> str | None:
             missing = missing_images([*kind_names(), *probe], client=client)
     except SimctlError as error:
         return str(error)
-    return f"missing: {', '.join(reference.partition(':')[0] for reference in missing)}" if missing else None
+    if not missing:
+        return None
+    names = [reference.partition(":")[0].removeprefix("simctl/") for reference in missing]
+    return f"missing: {'all' if len(names) == len(kind_names()) + len(probe) else ', '.join(names)}"
