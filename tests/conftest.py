@@ -24,6 +24,7 @@ from orchestrator import kernelprobe
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.linux import descendants
 from orchestrator.runtimes import dockerengine
+from orchestrator.topology.kinds import kind, missing
 from orchestrator.vm.machine import QEMU
 from tests.twonodes import TwoNodes, two_nodes
 
@@ -76,7 +77,16 @@ _LAB = ("child", "namespaces", "wiring", "socket tables")
 
 def require(component: str) -> None:
     """Skip the running test where the component is missing; with CI=true fail it: there nothing may be missing."""
-    why = lack(component)
+    _refuse(component, lack(component))
+
+
+def require_kinds(*names: str) -> None:
+    """The same for what node kinds need of this machine."""
+    packages = sorted({need.package for name in names for need in missing(kind(name))})
+    _refuse("node kinds", f"missing: {', '.join(packages)}" if packages else None)
+
+
+def _refuse(component: str, why: str | None) -> None:
     if why is None:
         return
     if os.environ.get("CI") == "true":
@@ -100,6 +110,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for component in ("netns", "docker", "java", "vm"):
         if item.get_closest_marker(component):
             require(component)
+    for marker in item.iter_markers("kinds"):
+        require_kinds(*marker.args)
 
 
 @pytest.fixture

@@ -60,6 +60,15 @@ class Knobs:
             raise KnobError(f"{name}: this software takes whole seconds, {at_least} or more, not {seconds:g}s")
         return int(seconds)
 
+    def milliseconds(self, name: str, default: int, *, at_least: int = 1) -> int:
+        """A duration for software that counts in milliseconds. What it cannot be told is refused, not rounded."""
+        count = round(self.duration(name, default / 1000) * 1000, 6)
+        if count != int(count) or not at_least <= count < 2**31:
+            raise KnobError(
+                f"{name}: this software takes whole milliseconds from {at_least} to {2**31 - 1}, not {count:.10g}ms"
+            )
+        return int(count)
+
     def truth(self, name: str, default: bool) -> bool:
         text = self._values.get(name, str(default))
         if text.lower() not in _WORDS:

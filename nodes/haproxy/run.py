@@ -1,0 +1,79 @@
+"""Starts HAProxy: a reverse proxy, or a load balancer of TCP connections."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
+
+import native
+from knobs import KnobError, Knobs
+
+_ONLY_HTTP = ("UPSTREAM_KEEPALIVE", "UPSTREAM_KEEPALIVE_TIMEOUT", "HTTP_REUSE")
+_REUSE = ("never", "safe", "aggressive", "always")
+
+
+def command(knobs: Knobs, folder: Path) -> list[str]:
+    configuration = folder / "haproxy.cfg"
+    configuration.write_text(_configuration(knobs))
+    return ["haproxy", "-db", "-f", str(configuration)]
+
+
+def _configuration(knobs: Knobs) -> str:
+    servers = knobs.endpoints("UPSTREAM")
+    if not servers:
+        raise KnobError("UPSTREAM: expected the servers behind it, such as server:8080; it is not set")
+    mode = knobs.word("MODE", "http", "http", "tcp")
+    lines = [
+        "global",
+        # Its own default follows from the limit of descriptors, and takes memory for as many.
+        "maxconn 4096",
+        f"nbthread {knobs.number('THREADS', 1, at_least=1, at_most=64)}",
+        "log stderr format raw local0",
+        "defaults",
+        "log global",
+        f"mode {mode}",
+        f"option {mode}log",
+        *_timeouts(knobs, mode),
+        "frontend clients",
+        f"bind 0.0.0.0:{knobs.number('HTTP_PORT', 8080, at_least=1, at_most=65535)}",
+        f"backlog {knobs.number('BACKLOG', 4096, at_least=1)}",
+        "default_backend servers",
+        "backend servers",
+        "balance roundrobin",
+        *(_pool(knobs) if mode == "http" else _no_pool(knobs)),
+        *(f"server {host}:{port} {host}:{port}" for host, port in servers),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _timeouts(knobs: Knobs, mode: str) -> list[str]:
+    upstream = knobs.milliseconds("UPSTREAM_TIMEOUT", 50_000)
+    idle = knobs.milliseconds("KEEPALIVE_TIMEOUT", 50_000)
+    lines = [f"timeout connect {upstream}ms", f"timeout server {upstream}ms"]
+    if mode == "tcp":
+        return [*lines, f"timeout client {idle}ms"]
+    # `timeout client` would close an idle connection too, if it were the shorter one.
+    return [*lines, f"timeout client {max(upstream, idle)}ms", f"timeout http-keep-alive {idle}ms"]
+
+
+def _pool(knobs: Knobs) -> list[str]:
+    options = f"pool-purge-delay {knobs.milliseconds('UPSTREAM_KEEPALIVE_TIMEOUT', 5000)}ms"
+    lines = [f"http-reuse {knobs.word('HTTP_REUSE', 'safe', *_REUSE)}"]
+    if knobs.given("UPSTREAM_KEEPALIVE"):
+        kept = knobs.number("UPSTREAM_KEEPALIVE", 0)
+        options += f" pool-max-conn {kept}"
+        lines += [] if kept else ["option http-server-close"]
+    return [*lines, f"default-server {options}"]
+
+
+def _no_pool(knobs: Knobs) -> list[str]:
+    for name in _ONLY_HTTP:
+        if knobs.given(name):
+            raise KnobError(f"{name}: there is no pool of upstream connections in mode tcp; leave it out")
+    return []
+
+
+if __name__ == "__main__":
+    native.main("haproxy", command, package="haproxy")

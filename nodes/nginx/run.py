@@ -1,0 +1,91 @@
+"""Starts nginx: a server of files, or with UPSTREAM a reverse proxy."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
+
+import native
+from documents import static_files
+from knobs import Knobs
+
+_NO_LIMIT = 2**31 - 1
+_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+"""nginx makes a folder for each at start, used or not."""
+
+
+def command(knobs: Knobs, folder: Path) -> list[str]:
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_configuration(knobs, folder))
+    return ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(configuration)]
+
+
+def _configuration(knobs: Knobs, folder: Path) -> str:
+    """Workers stay root: where a node is rootless, there is no other user to become."""
+    port = knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535)
+    backlog = knobs.number("BACKLOG", 511, at_least=1)
+    upstream, location = _proxy(knobs) if knobs.endpoints("UPSTREAM") else ("", _files(folder))
+    return f"""\
+daemon off;
+user root;
+worker_processes {knobs.number("WORKERS", 1, at_least=1, at_most=64)};
+pid nginx.pid;
+error_log stderr info;
+events {{
+    # Short of these it closes idle connections before their time; the default is 512.
+    worker_connections 4096;
+}}
+http {{
+    access_log /dev/stderr;
+    {" ".join(f"{name}_temp_path {name};" for name in _TEMPORARY)}
+    default_type text/plain;
+    {_keepalive(knobs)}
+{upstream}\
+    server {{
+        listen 0.0.0.0:{port} backlog={backlog};
+{location}\
+    }}
+}}
+"""
+
+
+def _keepalive(knobs: Knobs) -> str:
+    timeout = f"{knobs.milliseconds('KEEPALIVE_TIMEOUT', 75_000, at_least=0)}ms"
+    if knobs.truth("ADVERTISE", False):
+        timeout += f" {knobs.whole_seconds('KEEPALIVE_TIMEOUT', 75)}s"
+    requests = knobs.number("KEEPALIVE_REQUESTS", 1000) or _NO_LIMIT
+    return f"keepalive_timeout {timeout}; keepalive_requests {requests};"
+
+
+def _files(folder: Path) -> str:
+    """Its files answer to GET alone; `/` takes a POST too."""
+    return f"""\
+        root {static_files(folder)};
+        location = / {{ return 200 "hello\\n"; }}
+"""
+
+
+def _proxy(knobs: Knobs) -> tuple[str, str]:
+    """The block `upstream`, and how requests are passed to it.
+
+    Without a pool nginx is left as it is: HTTP/1.0 with `Connection: close`. A pool needs HTTP/1.1 without that header.
+    """
+    servers = " ".join(f"server {host}:{port};" for host, port in knobs.endpoints("UPSTREAM"))
+    kept = knobs.number("UPSTREAM_KEEPALIVE", 0, at_most=100_000)
+    idle = knobs.milliseconds("UPSTREAM_KEEPALIVE_TIMEOUT", 60_000)
+    timeout = knobs.milliseconds("UPSTREAM_TIMEOUT", 60_000)
+    pool = f"keepalive {kept}; keepalive_timeout {idle}ms;" if kept else ""
+    persistent = 'proxy_http_version 1.1; proxy_set_header Connection "";' if kept else ""
+    timeouts = " ".join(f"proxy_{what}_timeout {timeout}ms;" for what in ("connect", "send", "read"))
+    return (
+        f"    upstream servers {{ {servers} {pool} }}\n",
+        f"""\
+        location / {{ proxy_pass http://servers; {persistent} {timeouts} }}
+""",
+    )
+
+
+if __name__ == "__main__":
+    native.main("nginx", command, package="nginx")

@@ -1,0 +1,43 @@
+"""Starts Puma with a configuration of its own and the application in answers.rb."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
+
+import native
+from knobs import Knobs
+
+CONFIGURATION = """\
+require {answers!r}
+app Answers
+bind "tcp://0.0.0.0:{port}?backlog={backlog}"
+persistent_timeout {idle}
+max_fast_inline {inline}
+queue_requests {queue}
+threads 0, {threads}
+workers {workers}
+"""
+
+
+def command(knobs: Knobs, folder: Path) -> list[str]:
+    last = knobs.word("KEEPALIVE_REQUESTS", "0", "0", "1") == "1"
+    text = CONFIGURATION.format(
+        answers=str(Path(__file__).resolve().with_name("answers.rb")),
+        port=knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535),
+        backlog=knobs.number("BACKLOG", 1024, at_least=1),
+        idle=knobs.whole_seconds("KEEPALIVE_TIMEOUT", 20),
+        inline=knobs.number("MAX_FAST_INLINE", 10, at_least=1),
+        queue="true" if knobs.truth("QUEUE_REQUESTS", True) and not last else "false",
+        threads=knobs.number("THREADS", 5, at_least=1),
+        workers=knobs.number("WORKERS", 0),
+    )
+    configuration = folder / "puma.rb"
+    configuration.write_text(text)
+    return ["puma", "--config", str(configuration)]
+
+
+if __name__ == "__main__":
+    native.main("puma", command, package="puma")

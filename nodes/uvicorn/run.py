@@ -1,0 +1,28 @@
+"""Runs uvicorn in this process, by its documented programmatic way."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
+
+import native
+from asgi_answers import answering
+from knobs import Knobs
+
+
+def serve(knobs: Knobs, _: Path) -> NoReturn:
+    port = knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535)
+    timeout = knobs.whole_seconds("KEEPALIVE_TIMEOUT", 5, at_least=0)
+    application = answering(close=knobs.word("KEEPALIVE_REQUESTS", "0", "0", "1") == "1")
+    backlog = knobs.number("BACKLOG", 2048, at_least=1)
+    import uvicorn  # type: ignore[import-not-found]
+
+    uvicorn.run(application, host="0.0.0.0", port=port, timeout_keep_alive=timeout, backlog=backlog)
+    sys.exit()
+
+
+if __name__ == "__main__":
+    native.main("uvicorn", serve, package="python3-uvicorn")
