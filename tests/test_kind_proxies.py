@@ -18,9 +18,9 @@ from orchestrator.resources import COMPOSE, NODES
 from orchestrator.topology.kinds import kind as node_kind
 from tests.conftest import Simctl
 
-pytestmark = [pytest.mark.netns, pytest.mark.kinds(*PROXIES)]
-
 PROXIES = ("nginx", "apache", "haproxy", "varnish")
+
+pytestmark = [pytest.mark.netns, pytest.mark.kinds(*PROXIES)]
 LOOKS_ONLY_AT_REUSE = "{CLOSE_WAIT: 1, recv_q: {CLOSE_WAIT: 1}, others: 0}"
 NOTICES_AT_ONCE = "{ESTABLISHED: 0, others: 0}"
 
