@@ -61,6 +61,13 @@ def test_what_follows_go_belongs_to_the_program() -> None:
         assert init.process.wait(PATIENCE) == 0
 
 
+def test_without_an_input_nobody_is_waited_for() -> None:
+    """As in a plain `docker compose up`."""
+    program = [*INIT, "sh", "-c", "echo started; exit 7"]
+    done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (7, b"started\n")
+
+
 @pytest.mark.parametrize(("script", "status"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill $$", 143)])
 def test_it_ends_as_the_program_ends(script: str, status: int) -> None:
     with node([*INIT, "sh", "-c", script]) as init:

@@ -1,6 +1,7 @@
 """The same files, read by us and by docker-compose: people's files mean here what they mean there.
 
-docker-compose 1.29 knows neither `:+` nor variables inside of defaults; those are tested against the specification.
+docker-compose 1.29 knows neither `:+` nor variables inside of defaults; those are tested against the specification. And
+the other way round: the topologies that come with simctl come up without it.
 """
 
 from __future__ import annotations
@@ -9,17 +10,32 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from orchestrator.errors import InputError
+from orchestrator.resources import ROOT
+from orchestrator.runtimes.images import build
 from orchestrator.topology.compose import load_topology
+from orchestrator.topology.kinds import kind
 from orchestrator.topology.model import Node, Topology
+from tests.node_process import PATIENCE
+from tests.node_process import node as started
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+BUNDLED = sorted((ROOT / "compose").glob("*.yaml"))
+URLS = {"psycopg": "postgresql://{host}:5432/"}
+"""Of the first node that a client asks, by its kind; others ask by HTTP."""
 
 VARIABLES = {"SET": "value", "EMPTY": "", "PORT": "8080", "QUOTES": "a 'b' \"c\"", "DOLLAR": "a$b"}
 
@@ -203,3 +219,58 @@ def as_list(test: object) -> object:
 
 def hosts(extra_hosts: Any) -> dict[str, str]:
     return extra_hosts if isinstance(extra_hosts, dict) else dict(host.split(":", 1) for host in extra_hosts)
+
+
+# -- without simctl --------------------------------------------------------------------------------------------------
+
+
+class Project:
+    """docker-compose on one file, as a project of its own."""
+
+    def __init__(self, program: str, path: Path) -> None:
+        self._command = [program, "-p", f"simctl-{uuid.uuid4().hex[:8]}", "-f", str(path)]
+
+    def run(self, *arguments: str) -> str:
+        done = subprocess.run([*self._command, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def request(self, client: Node) -> dict[str, Any]:
+        """What a client's image says when it is told by hand to ask the node that it depends on."""
+        url = URLS.get(client.kind or "", "http://{host}:8080/").format(host=next(iter(client.depends_on)))
+        with started([*self._command, "run", "--rm", "--no-deps", "-T", client.service]) as process:
+            process.write(b"go\n")
+            process.next("ready")
+            request, _ = process.do(do="request", url=url)
+            process.end()
+        return request
+
+
+@contextmanager
+def project(program: str, path: Path) -> Iterator[Project]:
+    """It is gone at the end."""
+    made = Project(program, path)
+    try:
+        yield made
+    finally:
+        made.run("down", "--timeout", "0")
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("path", BUNDLED, ids=lambda path: path.stem)
+def test_bundled_topologies_come_up_without_simctl(docker_compose: str, engine: APIClient, path: Path) -> None:
+    nodes = load_topology(path, {}).nodes
+    kinds = {node.service: kind(node.kind or "") for node in nodes}
+    build({each.kind for each in kinds.values()}, progress=lambda text: None, client=engine)  # tags them as latest
+    client = next(node for node in nodes if kinds[node.service].role == "client")
+    with project(docker_compose, path) as compose:
+        compose.run("up", "-d")
+        deadline = time.monotonic() + PATIENCE
+        # Nothing tells that a server listens, so the client asks until it does.
+        while (answer := compose.request(client))["error"] is not None and time.monotonic() < deadline:
+            pass
+        assert answer["error"] is None, f"{answer}\n{compose.run('logs', '--no-color')}"
+        running = set(compose.run("ps", "--services", "--filter", "status=running").split())
+        assert running == {service for service, each in kinds.items() if each.role != "client"}

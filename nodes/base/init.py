@@ -8,6 +8,7 @@ only, and little of it: this is on the way of every node's start.
 import os
 import select
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -35,7 +36,7 @@ def main(argv: list[str], start: Callable[[list[str]], int] = start) -> int:
         return _complain("usage: init.py PROGRAM [ARGUMENT ...]", 2)
     for number in FORWARDED:
         signal.signal(number, _leave)
-    if not wait_for_go(0):
+    if not is_nowhere(0) and not wait_for_go(0):
         return 0
     wakeup = listen_for_signals()
     linger = os.environ.pop("SIMCTL_LINGER", "") == "1"
@@ -122,6 +123,12 @@ def wait_for_go(fd: int) -> bool:
         else:
             line = b""
     return False
+
+
+def is_nowhere(fd: int) -> bool:
+    """Whether it is /dev/null: a plain `docker compose up` gives no other input. There is no lab to wait for then."""
+    status = os.fstat(fd)
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3)
 
 
 def listen_for_signals() -> int:

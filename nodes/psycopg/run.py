@@ -1,0 +1,121 @@
+"""The client node `psycopg`: real psycopg and psycopg_pool, unmodified, told what to do on standard input.
+
+A request is `SELECT 1` in a transaction of its own, as `with connection:` makes it. Whatever the pool does not look
+at stays unlooked at: this version tests no connection before it hands it out.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
+
+import psycopg  # type: ignore[import-not-found]
+import psycopg_pool  # type: ignore[import-not-found]
+from commands import Command, CommandError, Event, cause_name, serve, socket_facts
+from database import conninfo, pool_options
+from knobs import KnobError, Knobs
+from queries import Query, refuse_http
+
+
+class Connection(psycopg.Connection[Any]):  # type: ignore[misc]
+    """psycopg's own, which knows its socket."""
+
+    facts: dict[str, str | None]
+    queries = 0
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **kwargs: Any) -> Connection:
+        made = super().connect(conninfo, **kwargs)
+        assert isinstance(made, Connection)
+        with socket.socket(fileno=os.dup(made.fileno())) as sock:
+            made.facts = socket_facts(sock)
+        return made
+
+
+@dataclass
+class Pools:
+    """What a session is: a pool for each database that it was used for."""
+
+    pools: dict[str, psycopg_pool.ConnectionPool] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Psycopg:
+    """Named pools; without one, a connection for each query. `options` are those of a ConnectionPool."""
+
+    schemes = ("postgresql",)
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+
+    def open(self) -> Pools:
+        return Pools()
+
+    def check(self, command: Command) -> None:
+        refuse_http(command)
+        if command.session is None and command.timeout != int(command.timeout):
+            raise CommandError(f"timeout: psycopg connects within whole seconds, not {command.timeout:g}s")
+        try:
+            conninfo(command.url)
+        except ValueError as error:
+            raise CommandError(f"url: {error}") from None
+
+    def perform(self, command: Command, session: Pools | None) -> list[Event]:
+        query = Query("QUERY", command.url)
+        try:
+            if session is None:
+                timeout = int(command.timeout)
+                with Connection.connect(
+                    conninfo(command.url), connect_timeout=timeout, **self._options["kwargs"]
+                ) as made:
+                    ask(made, query)
+            else:
+                with self._pool(session, command.url).connection(timeout=command.timeout) as taken:
+                    ask(taken, query)
+        except (psycopg.Error, OSError) as error:
+            query.failed(cause_name(error), error)
+        return [query.event()]
+
+    def _pool(self, session: Pools, url: str) -> psycopg_pool.ConnectionPool:
+        with session.lock:
+            if url not in session.pools:
+                session.pools[url] = psycopg_pool.ConnectionPool(conninfo(url), **self._options)
+            return session.pools[url]
+
+    def close(self, session: Pools) -> None:
+        for pool in session.pools.values():
+            pool.close()
+
+
+def ask(connection: Connection, query: Query) -> None:
+    connection.queries += 1
+    query.on(connection.facts, connection.queries)
+    cursor = connection.execute("SELECT 1")
+    cursor.fetchall()
+    query.answer = cursor.statusmessage
+
+
+def options(knobs: Knobs) -> dict[str, Any]:
+    """Of ConnectionPool. Raises KnobError."""
+    keepalives = int(knobs.truth("TCP_KEEPALIVE", True))
+    return {**pool_options(knobs), "connection_class": Connection, "kwargs": {"keepalives": keepalives}}
+
+
+def main() -> int:
+    try:
+        library = Psycopg(options(Knobs()))
+    except KnobError as error:
+        print(f"psycopg: {error}", file=sys.stderr)
+        return 2
+    return serve("psycopg", library)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

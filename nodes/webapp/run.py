@@ -1,0 +1,87 @@
+"""An application on gunicorn's threads, with a pool of database connections: what stands behind many a proxy.
+
+`/db` asks the database; everything else is answered without it, as the kind `gunicorn` answers.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
+
+import native
+from knobs import KnobError, Knobs
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+def serve(knobs: Knobs, folder: Path) -> NoReturn:
+    settings = {
+        "bind": f"0.0.0.0:{knobs.number('HTTP_PORT', 8080, at_least=1, at_most=65535)}",
+        "worker_class": "gthread",
+        "workers": knobs.number("WORKERS", 1, at_least=1),
+        "threads": knobs.number("THREADS", 4, at_least=1),
+        "keepalive": knobs.whole_seconds("KEEPALIVE_TIMEOUT", 2, at_least=0),
+        "backlog": knobs.number("BACKLOG", 2048, at_least=1),
+        "worker_tmp_dir": str(folder),
+    }
+    options = database_options(knobs)
+    from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+
+    class Node(BaseApplication):  # type: ignore[misc]
+        def load_config(self) -> None:
+            for name, value in settings.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Callable[..., object]:
+            """In each worker process: a pool's threads and connections do not survive a fork."""
+            return application(options)
+
+    Node().run()
+    sys.exit()
+
+
+def database_options(knobs: Knobs) -> dict[str, Any]:
+    """Arguments of the ConnectionPool. Raises KnobError."""
+    from database import conninfo, pool_options
+
+    try:
+        where = conninfo(os.environ.get("DATABASE_URL", "").strip() or "postgresql://db:5432/")
+    except ValueError as error:
+        raise KnobError(f"DATABASE_URL: {error}") from None
+    waits = knobs.duration("UPSTREAM_TIMEOUT", 30.0, more_than=0)
+    return {"conninfo": where, "timeout": waits, **pool_options(knobs)}
+
+
+def application(options: dict[str, Any]) -> WSGIApplication:
+    """The WSGI application, with a pool of its own. The pool opens its connections in the background, at once."""
+    import psycopg  # type: ignore[import-not-found]
+    import psycopg_pool  # type: ignore[import-not-found]
+    from wsgi_answers import application as without_database
+
+    pool = psycopg_pool.ConnectionPool(**options)
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/db":
+            return without_database(environ, start_response)
+        environ["wsgi.input"].read()
+        try:
+            with pool.connection() as connection:
+                (row,) = connection.execute("SELECT 1").fetchall()
+            status, text = "200 OK", f"{row[0]}\n"
+        except psycopg.Error as error:
+            status, text = "500 Internal Server Error", f"{type(error).__name__}: {error}\n"
+        body = text.encode()
+        start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    return answer
+
+
+if __name__ == "__main__":
+    native.main("webapp", serve, package="python3-gunicorn")
