@@ -28,7 +28,7 @@ from orchestrator.recording.events import FORMAT, Event
 from orchestrator.recording.writer import EventWriter
 from orchestrator.runtimes.base import Exited, NodePlan, Runtime
 from orchestrator.startup import READY_TIMEOUT, Startup
-from orchestrator.topology.kinds import Kind
+from orchestrator.topology.kinds import Kind, nats, routers
 from orchestrator.topology.model import Node, Topology
 
 
@@ -98,7 +98,7 @@ class Lab:
         self._writer = EventWriter(self._folder.events)
         self._cleanup.callback(self._writer.close)
         self._start_probe()
-        self.plan = plan_addresses(self.topology, self._claim())
+        self.plan = plan_addresses(self.topology, self._claim(), routers(self.topology, self._kinds))
         self._zero = time.monotonic()
         self._zero_of_nodes = self._probe.clock_at(self._zero)
         self._write_begin()
@@ -153,7 +153,13 @@ class Lab:
     def _start_nodes(self) -> None:
         assert self.plan is not None
         plans = [
-            NodePlan(node, self.plan.interfaces[node.name], self.plan.hosts[node.name], self.log(node.name))
+            NodePlan(
+                node,
+                self.plan.interfaces[node.name],
+                self.plan.hosts[node.name],
+                self.log(node.name),
+                kind.capabilities if (kind := self._kinds.get(node.kind or "")) else (),
+            )
             for node in self.topology.nodes
         ]
         self._cleanup.callback(self._down)
@@ -191,6 +197,11 @@ class Lab:
             ],
             pids=self.pids,
             sysctls={node.name: dict(node.sysctls) for node in self.topology.nodes},
+            nats=[node.name for node in nats(self.topology, self._kinds)],
+            routes={
+                node: [(str(self.plan.subnets[way.network]), way.gateway) for way in ways]
+                for node, ways in self.plan.routes.items()
+            },
         )  # fmt: skip
         if self._folder.captures is not None:
             self._folder.captures.mkdir()

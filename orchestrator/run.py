@@ -69,7 +69,7 @@ class Prepared:
 def prepare(path: Path, options: Options) -> Prepared:
     """Load and check. Raises InputError with every problem that was found in the file."""
     loaded = load_scenario(path)
-    variables = {**loaded.scenario.set, **options.variables, **options.cell}
+    variables = _variables(loaded.scenario, options)
     topology = load_topology(loaded.topology_path, variables, allow_host_access=options.allow_exec)
     _check_cell(loaded, options.cell)
     kinds = load_kinds()
@@ -93,7 +93,7 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
     fill = _virtual(prepared, options, progress) if choice.name == "vm" else _real(prepared, choice, options, progress)
     folder = RunFolder.create(options.output, "-".join(_marks(prepared.scenario, options)))
     with storage_errors(folder.path):
-        folder.keep_cell(options.cell)
+        folder.keep_variables(_variables(prepared.scenario, options), options.cell)
         folder.keep_sources(prepared.loaded.source.path, prepared.topology.path)
         with _told_where(folder, progress):
             fill(folder)
@@ -101,6 +101,10 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
         report = judge_folder(folder)
         folder.write_verdicts(report.verdicts)
     return report
+
+
+def _variables(scenario: Scenario, options: Options) -> dict[str, str]:
+    return {**scenario.set, **options.variables, **options.cell}
 
 
 def _check_cell(loaded: LoadedScenario, cell: Mapping[str, str]) -> None:
@@ -151,7 +155,9 @@ def judge_folder(folder: RunFolder) -> RunReport:
     """Hold a recording against the expectations of the scenario in it."""
     scenario = parse_scenario(load_yaml(folder.scenario))
     history = folder.history()
-    return _report(folder, scenario, history, judge(scenario.expect, history))
+    variables = folder.variables()
+    expected = [expectation for expectation in scenario.expect if expectation.applies(variables)]
+    return _report(folder, scenario, history, judge(expected, history))
 
 
 def stored_report(folder: RunFolder) -> RunReport:

@@ -123,9 +123,10 @@ class Startup:
         return "its program never said that it is" if port is None else f"it does not listen on port {port}"
 
     def _port(self, node: Node, kind: Kind) -> int | None:
-        """The port on which the node will listen: the kind's own, unless a flag or the knob HTTP_PORT moves it."""
+        """The port on which the node will listen: the kind's own, unless a flag or its knob moves it."""
         if kind.ready.port is None:
             return None
         flag = _HTTP_PORT_FLAG.search(" ".join(node.command or ()))
-        moved = flag[1] if flag else node.environment.get("HTTP_PORT", "")
+        knob = "HTTP_PORT" if "HTTP_PORT" in kind.knobs else "PORT"
+        moved = flag[1] if flag else node.environment.get(knob, "")
         return int(moved) if moved.isdigit() else kind.ready.port

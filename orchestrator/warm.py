@@ -124,14 +124,18 @@ def _signals_blocked() -> Iterator[Collection[signal.Signals | int]]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def preload(paths: Iterable[Path]) -> None:
+def preload(paths: Iterable[Path], shared: Path | None = None) -> None:
     """Import what the Python files in these folders import (a path may also be one file), and compile the files.
 
-    The files themselves are not imported, and no module that has the name of one: several node kinds have a `settings`.
+    Of the files in the folder `shared` those count that one of the others imports by its name. The files themselves are
+    not imported, and no module that has the name of one: several node kinds have a `settings`.
     """
     from importlib.machinery import SourceFileLoader
 
     files = [file for path in paths for file in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
+    for file in files:  # which grows meanwhile
+        used = (shared / f"{name}.py" for name in _imports(file)) if shared else ()
+        files += [path for path in dict.fromkeys(used) if path not in files and path.is_file()]
     own = {file.stem for file in files}
     for file in files:
         SourceFileLoader(file.stem, str(file)).get_code(file.stem)  # leaves it in __pycache__

@@ -155,3 +155,44 @@ def test_a_matrix_is_checked_whole(simctl: Simctl, tmp_path: Path) -> None:
     assert "1 expectations, 2 runs" in simctl("validate", path).stdout
     done = simctl("run", path, "--vary-seed", "3")
     assert (done.returncode, "--vary-seed goes with one run" in done.stderr) == (2, True)
+
+
+CHOICES = (
+    STORY
+    + "    unless: {KEEPALIVE_REQUESTS: [1]}\n"
+    + """\
+  - that: each response ends its connection
+    only: {KEEPALIVE_REQUESTS: [1]}
+    over: load.start .. load.end
+    client: {connections: 2}
+"""
+)
+
+
+@pytest.mark.netns
+def test_an_expectation_may_be_of_some_runs_only(simctl: Simctl, tmp_path: Path) -> None:
+    path = write(tmp_path, CHOICES)
+    done = simctl("run", path, "-r", "netns", "-q", "--jobs", "2", "--format", "json")
+    assert done.returncode == 0, done.stdout
+    cells = json.loads(done.stdout)["cells"]
+    told = {cell["set"]["KEEPALIVE_REQUESTS"]: [verdict["that"] for verdict in cell["verdicts"]] for cell in cells}
+    assert told == {"1": ["each response ends its connection"], "0": ["one connection carries both"]}
+    # Judged again, the run still knows which one it was.
+    again = simctl("verify", cells[0]["folder"])
+    assert (again.returncode, "each response ends its connection" in again.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("only: {KEEPALIVE_REQUEST: [1]}", "KEEPALIVE_REQUEST is no variable of the `matrix`"),
+        ("only: {KEEPALIVE_REQUESTS: [2]}", "the `matrix` has no KEEPALIVE_REQUESTS"),
+        ("only: {KEEPALIVE_REQUESTS: []}", "must not be empty"),
+        ("only: {}", "must not be empty"),
+    ],
+)
+def test_a_choice_that_could_never_be_made(simctl: Simctl, tmp_path: Path, wrong: str, said: str) -> None:
+    text = CHOICES.replace("only: {KEEPALIVE_REQUESTS: [1]}", wrong)
+    line = next(number for number, content in enumerate(text.splitlines(), 1) if wrong in content)
+    done = simctl("validate", write(tmp_path, text))
+    assert (done.returncode, f"closes.yaml:{line}:" in done.stderr, said in done.stderr) == (2, True, True), done.stderr

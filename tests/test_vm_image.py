@@ -26,7 +26,7 @@ def libraries(tmp_path: Path) -> Path:
 
 
 def test_an_engine_makes_it_with_packages_libraries_and_what_kinds_prepare(tmp_path: Path, libraries: Path) -> None:
-    recipe = Recipe(("busybox-static", "python3"), (), (), {"origin": ("{python}", "-c", PREPARE)})
+    recipe = Recipe(("busybox-static", "python3"), (), (), {"origin": ("{python}", "-c", PREPARE)}, {})
     said: list[str] = []
     output = io.BytesIO()
     write_archive(recipe, libraries, tmp_path / "debian", output, said.append)
@@ -42,5 +42,5 @@ def test_an_engine_makes_it_with_packages_libraries_and_what_kinds_prepare(tmp_p
 
 def test_what_the_engine_cannot_install_is_told_with_its_log(tmp_path: Path, libraries: Path) -> None:
     with pytest.raises(EnvironmentFailure, match="the engine could not make") as caught:
-        write_archive(Recipe(("no-such-package",), (), (), {}), libraries, tmp_path / "debian", io.BytesIO(), print)
+        write_archive(Recipe(("no-such-package",), (), (), {}, {}), libraries, tmp_path / "debian", io.BytesIO(), print)
     assert any("Unable to locate package no-such-package" in line for line in caught.value.detail)

@@ -14,10 +14,11 @@ import sys
 
 from orchestrator import warm
 from orchestrator.topology.kinds import load_kinds
+from orchestrator.vm.inside.work import preload
 
 
 def main(how: str, argv: list[str]) -> None:
-    warm.preload([*warm.OWN, *(kind.folder for kind in load_kinds().values())])
+    preload(load_kinds())
     warm.enable()
     if how == "simctl":
         from orchestrator.cli.main import main as simctl

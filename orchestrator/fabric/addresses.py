@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
 from orchestrator.errors import InputError
+from orchestrator.fabric.routes import Route, routes
 from orchestrator.fabric.subnetclaim import SubnetClaim
 from orchestrator.runtimes.base import Interface
 from orchestrator.topology.model import Topology
@@ -35,7 +36,9 @@ class AddressPlan:
     interfaces: Mapping[str, tuple[Interface, ...]]
     """eth0, eth1, ... in the order in which the service names its networks."""
     hosts: Mapping[str, Mapping[str, str]]
-    """Per node its /etc/hosts, name -> address: itself and all that it shares a network with."""
+    """Per node its /etc/hosts, name -> address: itself, all that it shares a network with, and what routes lead to."""
+    routes: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
+    """Node -> how it reaches networks that it is not on, for nodes that do."""
 
     @property
     def nodes(self) -> dict[str, str]:
@@ -52,16 +55,16 @@ def sizes(topology: Topology) -> dict[str, int]:
     return counts
 
 
-def plan_addresses(topology: Topology, claim: Claim) -> AddressPlan:
-    """Claims a subnet for each network and plans every address in them.
+def plan_addresses(topology: Topology, claim: Claim, routers: Set[str] = frozenset()) -> AddressPlan:
+    """Claims a subnet for each network and plans every address in them. `routers`: nodes that forward for others.
 
     Raises EnvironmentFailure when a subnet that the file fixes is in use, or none is left.
     """
     fixed = {network.name: IPv4Network(network.subnet) for network in topology.networks if network.subnet is not None}
-    return plan(topology, claim.claim(sizes(topology), fixed))
+    return plan(topology, claim.claim(sizes(topology), fixed), routers)
 
 
-def plan(topology: Topology, subnets: Mapping[str, IPv4Network]) -> AddressPlan:
+def plan(topology: Topology, subnets: Mapping[str, IPv4Network], routers: Set[str] = frozenset()) -> AddressPlan:
     """Addresses and names of every node; `subnets` has one subnet a network.
 
     `ipv4_address` is honoured; the others count up from the second host address, as under Docker, which gives the
@@ -81,7 +84,8 @@ def plan(topology: Topology, subnets: Mapping[str, IPv4Network]) -> AddressPlan:
         for node in topology.nodes
     }
     used = {name: subnets[name] for name in free}
-    return AddressPlan(used, interfaces, _hosts(topology, interfaces))
+    ways = routes(interfaces, routers)
+    return AddressPlan(used, interfaces, _hosts(topology, interfaces, ways), ways)
 
 
 def _free(topology: Topology, network: str, subnet: IPv4Network) -> Iterator[str]:
@@ -104,8 +108,11 @@ def _next(free: Iterator[str], network: str, subnets: Mapping[str, IPv4Network])
     return address
 
 
-def _hosts(topology: Topology, interfaces: Mapping[str, tuple[Interface, ...]]) -> dict[str, dict[str, str]]:
-    """First come: the node's own names, extra_hosts, names of nodes, then services and aliases in the file's order."""
+def _hosts(
+    topology: Topology, interfaces: Mapping[str, tuple[Interface, ...]], ways: Mapping[str, tuple[Route, ...]]
+) -> dict[str, dict[str, str]]:
+    """First come: the node's own names, extra_hosts, names of nodes, then services and aliases in the file's order; at
+    last those of networks that a route leads to."""
     node_names: dict[str, dict[str, str]] = {network.name: {} for network in topology.networks}
     aliases: dict[str, dict[str, str]] = {network.name: {} for network in topology.networks}
     for node in topology.nodes:
@@ -118,7 +125,8 @@ def _hosts(topology: Topology, interfaces: Mapping[str, tuple[Interface, ...]]) 
         legs = interfaces[node.name]
         own = {name: leg.address for leg in legs[:1] for name in (node.name, node.hostname) if name is not None}
         shared = [names[leg.network] for names in (node_names, aliases) for leg in legs]
-        hosts[node.name] = _first_wins([own, node.extra_hosts, *shared])
+        beyond = [names[way.network] for names in (node_names, aliases) for way in ways.get(node.name, ())]
+        hosts[node.name] = _first_wins([own, node.extra_hosts, *shared, *beyond])
     return hosts
 
 

@@ -25,7 +25,11 @@ _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _SIOCSIFADDR = 0x8916
 _SIOCSIFNETMASK = 0x891C
+_SIOCADDRT = 0x890B
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
+_RTF_UP, _RTF_GATEWAY = 0x1, 0x2
+
+_NO_ROUTES: Mapping[str, Sequence[tuple[str, str]]] = {}
 
 _RUNNING_TIMEOUT, _RUNNING_PAUSE = 10.0, 0.0005
 """Seconds."""
@@ -62,8 +66,15 @@ class Fabric:
         self._ip.link("set", index=index, state="up", alias=name[:255])
         self._bridges[name] = index
 
-    def add_legs(self, legs: Sequence[Leg], netns: Mapping[str, int], sysctls: Mapping[str, Mapping[str, str]]) -> None:
-        """Make all legs of all nodes. `netns`: node -> descriptor; `sysctls`: node -> settings above the pinned ones.
+    def add_legs(
+        self,
+        legs: Sequence[Leg],
+        netns: Mapping[str, int],
+        sysctls: Mapping[str, Mapping[str, str]],
+        routes: Mapping[str, Sequence[tuple[str, str]]] = _NO_ROUTES,
+    ) -> None:
+        """Make all legs of all nodes. `netns`: node -> descriptor; `sysctls`: node -> settings above the pinned ones;
+        `routes`: node -> subnets (198.18.1.0/29) and the gateways to them.
 
         Raises OSError and pyroute2's NetlinkError with the kernel's reason; ValueError for a setting it refuses.
         """
@@ -73,6 +84,7 @@ class Fabric:
             with inside_netns(fd, self._home):
                 _configure([leg for leg in legs if leg.node == node])
                 _apply(PINNED | dict(sysctls.get(node, {})), node)
+                _add_routes(routes.get(node, ()))
         self._await_running()
 
     def _await_running(self) -> None:
@@ -133,6 +145,16 @@ def _configure(legs: Sequence[Leg]) -> None:
             _set_address(control, _SIOCSIFADDR, leg.name, IPv4Address(leg.address))
             _set_address(control, _SIOCSIFNETMASK, leg.name, mask)
             _bring_up(control, leg.name)
+
+
+def _add_routes(routes: Sequence[tuple[str, str]]) -> None:
+    """rtnetlink's older sister, route(8): `struct rtentry` of linux/route.h."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for subnet, gateway in routes:
+            network = IPv4Network(subnet)
+            ends = (network.network_address, IPv4Address(gateway), network.netmask)
+            addresses = (struct.pack("HH4s8x", socket.AF_INET, 0, address.packed) for address in ends)
+            fcntl.ioctl(control, _SIOCADDRT, struct.pack("@L16s16s16sH62x", 0, *addresses, _RTF_UP | _RTF_GATEWAY))
 
 
 def _set_address(control: socket.socket, request: int, interface: str, address: IPv4Address) -> None:

@@ -19,6 +19,7 @@ from orchestrator.judge.evidence import (
 from orchestrator.judge.index import Filter, Index
 from orchestrator.judge.moments import at
 from orchestrator.judge.tally import Inside, Tally, add, unknown
+from orchestrator.recording.addresses import node_at
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import Connection, Socket
 from orchestrator.recording.lifecycle import EMBRYONIC
@@ -66,10 +67,18 @@ def _count(index: Index, node: str, fact: str, name: str | None, inside: Inside,
             return _reports(index, node, events, inside, where)
         case "resets" if index.history.exact:
             return _events(node, index.history.resets, inside, where, segment_line, _SEGMENTS)
+        case "resets" if _answers_for_others(index, node):
+            return unknown(f"{node} answers for others by its packet filter, and no counter tells of that")
         case "retransmits" if node in index.history.retransmits:
             return _events(node, index.history.retransmits[node], inside, where, segment_line, _SEGMENTS)
         case _:
             return _kernel(index, node, _KERNEL[fact], inside, where)
+
+
+def _answers_for_others(index: Index, node: str) -> bool:
+    """Whether connections pass through the node whose client does not call the node itself."""
+    flows = (flow for connection in index.through.get(node, ()) for flow in connection.via if flow.node == node)
+    return any(node_at(flow.came[1], node, index.history.addresses) != node for flow in flows)
 
 
 def _unwatched(index: Index, node: str, inside: Inside, tally: Tally) -> Tally:
@@ -153,6 +162,12 @@ def _became_connection(socket: Socket) -> tuple[int, int]:
 def _first_fin(index: Index, node: str, inside: Inside, where: Filter) -> Tally:
     """Connections of which the node sent the first FIN. One that is still open does not count."""
     total = _Sum(inside)
+    for connection in index.through.get(node, ()):
+        if connection.closed is not None and connection.first_closer == node:
+            far, near = connection.client_pair
+            matches = where.match(near, far, None)
+            if matches is not False:
+                total.add(*connection.closed, int(matches is True), 1, partial(connection_line, connection))
     for connection in index.connections.get(node, ()):
         if connection.closed is None or connection.first_closer not in (node, None):
             continue
@@ -169,13 +184,10 @@ def _first_fin(index: Index, node: str, inside: Inside, where: Filter) -> Tally:
 
 def _matches(where: Filter, connection: Connection, node: str) -> bool | None:
     """Whether the filter matches the connection's end on the node, also when that end was unseen."""
-    own, other = connection.client, connection.server
+    own, pair = connection.client, connection.client_pair
     if connection.client_node != node:
-        own, other = other, own
-    if own is not None:
-        return where.socket(own)
-    assert other is not None
-    return where.match(other.peer, other.local, None)
+        own, pair = connection.server, connection.server_pair
+    return where.socket(own) if own is not None else where.match(*pair, None)
 
 
 def _requests(index: Index, node: str, inside: Inside, where: Filter, wanted: Callable[[Event], bool]) -> Tally:

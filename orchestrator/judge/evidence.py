@@ -9,7 +9,7 @@ from operator import attrgetter
 from orchestrator.judge.index import Index, situation
 from orchestrator.judge.moments import at
 from orchestrator.recording.addresses import node_at
-from orchestrator.recording.events import Event
+from orchestrator.recording.events import Event, answered
 from orchestrator.recording.history import Connection, Gap, QueueReading, Socket, Stay, Unseen
 from orchestrator.scenario.facts import TcpState
 
@@ -84,10 +84,10 @@ def unseen_line(entry: Unseen) -> str:
 
 def connection_line(connection: Connection) -> str:
     """`client 198.18.0.2:41000 -> server 198.18.0.3:8080 first FIN by server: CLOSE_WAIT seen on client`."""
-    seen = connection.client or connection.server
-    assert seen is not None
-    local, peer = (seen.local, seen.peer) if connection.client is not None else (seen.peer, seen.local)
-    return f"{connection.client_node or '?'} {local} -> {connection.server_node or '?'} {peer} {_closing(connection)}"
+    client, server = connection.client_pair[0], connection.server_pair[0]
+    through = "".join(f"through {flow.node} " for flow in connection.via)
+    names = (connection.client_node or "?", connection.server_node or "?")
+    return f"{names[0]} {client} -> {names[1]} {server} {through}{_closing(connection)}"
 
 
 def _closing(connection: Connection) -> str:
@@ -104,7 +104,7 @@ def _closing(connection: Connection) -> str:
 def request_line(event: Event) -> str:
     """`client GET http://server:8080/ 200 at 1.02s, request 2 on 198.18.0.2:41000`."""
     error = event.get("error")
-    result = f"{error['name']}: {error.get('text') or ''}".rstrip(": ") if error else str(event.get("status", "?"))
+    result = f"{error['name']}: {error.get('text') or ''}".rstrip(": ") if error else answered(event) or "?"
     text = f"{event['node']} {event.get('method') or ''} {event.get('url') or ''} {result} at {at(event['t'])}"
     if event.get("local"):
         text += f", request {event.get('nth') or '?'} on {event['local']}"

@@ -127,6 +127,15 @@ class Index:
         return found
 
     @cached_property
+    def through(self) -> dict[str, list[Connection]]:
+        """Node -> connections that pass through it, as they do through a NAT."""
+        found: dict[str, list[Connection]] = defaultdict(list)
+        for connection in self.history.connections:
+            for flow in connection.via:
+                found[flow.node].append(connection)
+        return found
+
+    @cached_property
     def _ends(self) -> tuple[dict[str, list[Connection]], dict[str, list[Unseen]]]:
         matched, left = unseen_ends(self.history.connections, self.history.unseen)
         by_node: dict[str, list[Unseen]] = defaultdict(list)

@@ -16,7 +16,7 @@ through engineside.py.
 | `start` | userns (pid or null), zero (monotonic s that is t = 0), period and quiet (s, see pace.py) | |
 | `trace` | addresses {address: node}, unprivileged (in a user namespace) | untraced: why there is none, or null |
 | `trace_end` | | its events are emitted before the answer |
-| `wire` | networks [name], legs [{node, name, network, address, prefix}], pids {node: pid}, sysctls | |
+| `wire` | networks [name], legs [a wiring.Leg], pids {node: pid}, sysctls, routes as Fabric.add_legs; nats [node] | |
 | `capture` | folder | after `wire`: a file for each network |
 | `capture_end` | | notes: a line for each file, what is in it |
 | `link` | node, network (name or null for all), up | after `wire` |
@@ -110,7 +110,7 @@ class Probe:
     def watched(self) -> Sequence[int]:
         """Descriptors that become readable with something new; `news` is to be called then."""
         watches = self._sampling and self._schedule.awaits_news and self._tracer is not None
-        return self._tracer.pipes if watches and self._tracer is not None else ()
+        return [*self._tracer.pipes, *self.sampler.watched] if watches and self._tracer is not None else ()
 
     def news(self) -> None:
         self._schedule.news()
@@ -170,9 +170,9 @@ class Probe:
         for network in message["networks"]:
             self._fabric.add_network(network)
         for node, pid in message["pids"].items():
-            self.sampler.add(node, pid)
+            self.sampler.add(node, pid, nat=node in message.get("nats", ()))
         legs = [Leg(**leg) for leg in message["legs"]]
-        self._fabric.add_legs(legs, self.sampler.namespaces(), message["sysctls"])
+        self._fabric.add_legs(legs, self.sampler.namespaces(), message["sysctls"], message.get("routes", {}))
         return {}
 
     def _link(self, message: Message) -> Message:
@@ -199,9 +199,11 @@ class Probe:
         return {"untraced": None}
 
     def _trace_end(self, message: Message) -> Message:
+        from orchestrator.recording.translations import Translations, flows_of
+
         if self._tracer is not None:
             tracer, self._tracer = self._tracer, None
-            for event in (events := tracer.finish()):
+            for event in (events := tracer.finish(Translations(flows_of(self.sampler.translated)))):
                 event["t"] = round(event["t"], 9)
             _emit(events)
         return {}

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from orchestrator.linux import inside_netns
+from orchestrator.observe.conntrack import Conntrack
 from orchestrator.observe.counters import Counters
 from orchestrator.observe.owner import owners
 from orchestrator.observe.sockdiag import Changes, SockDiag, SocketRow, sk_of
 from orchestrator.recording.events import TCPEXT_EVERY, Event
 
 Clock = Callable[[], float]
+
+_ADDRESSES = ("source", "destination", "new_source", "new_destination")
 
 
 @dataclass(slots=True)
@@ -31,8 +34,12 @@ class Observed:
     counters: Counters
     known: dict[str, SocketRow] = field(default_factory=dict)
     owner_of: dict[int, tuple[int, str]] = field(default_factory=dict)
+    conntrack: Conntrack | None = None
+    """For a node that translates addresses."""
 
     def close(self) -> None:
+        if self.conntrack is not None:
+            self.conntrack.close()
         self.table.close()
         self.counters.close()
         os.close(self.netns)
@@ -46,14 +53,20 @@ class Sampler:
         self._clock = clock
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._next_tcpext = 0.0
+        self._last = clock()
+        self.translated: list[Event] = []
+        """The `nat` lines so far."""
         self.nodes: dict[str, Observed] = {}
 
-    def add(self, name: str, pid: int) -> None:
-        """Observe the namespace of `pid` from the next tick on. Raises OSError when the process is gone."""
+    def add(self, name: str, pid: int, *, nat: bool = False) -> None:
+        """Observe the namespace of `pid` from the next tick on. Raises OSError when the process is gone.
+
+        `nat`: also what its conntrack does, from now on.
+        """
         netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         with inside_netns(netns, self._home):
-            table, counters = SockDiag(), Counters()
-        self.nodes[name] = Observed(name, pid, netns, table, counters)
+            table, counters, conntrack = SockDiag(), Counters(), Conntrack() if nat else None
+        self.nodes[name] = Observed(name, pid, netns, table, counters, conntrack=conntrack)
 
     def namespaces(self) -> dict[str, int]:
         return {name: node.netns for name, node in self.nodes.items()}
@@ -77,6 +90,8 @@ class Sampler:
         counters: dict[str, dict[str, int]] = {}
         missed: list[str] = []
         for node in self.nodes.values():
+            if node.conntrack is not None:
+                events += self._translations(t, node, node.conntrack)
             try:
                 changes = node.table.changes()
             except OSError:
@@ -94,7 +109,26 @@ class Sampler:
             tick["missed"] = missed
         events.append(tick)
         self._emit(events)
+        self._last = t
         return t
+
+    @property
+    def watched(self) -> list[int]:
+        """Descriptors that become readable when a node's conntrack has something to tell."""
+        return [node.conntrack.fileno() for node in self.nodes.values() if node.conntrack is not None]
+
+    def _translations(self, t: float, node: Observed, conntrack: Conntrack) -> Iterable[Event]:
+        """What came since the tick before this one, and so by the end of this reading."""
+        taken = conntrack.take()
+        now = self._clock() if taken else t
+        for new, *addresses in taken:
+            event: Event = {"t": now, "ev": "nat", "node": node.name, "what": "new" if new else "gone"}
+            event |= {"after": self._last, **dict(zip(_ADDRESSES, addresses, strict=True))}
+            self.translated.append(event)
+            yield event
+        if conntrack.lost:
+            conntrack.lost = False
+            yield {"t": t, "ev": "note", "text": f"{node.name}: too much at once: not all that it translated is known"}
 
     def close(self) -> None:
         for node in self.nodes.values():

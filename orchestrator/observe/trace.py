@@ -8,7 +8,7 @@ for its kernel address (addresses are used again: a change to CLOSED ends what `
 |---|---|
 | `state` | node, a, local, peer, old, new |
 | `destroy` | node, a, local, peer, sk |
-| `rst` | node (its sender), a (0: no socket), local, peer, reason |
+| `rst` | node (its sender), a (0: no socket), local, peer, reason; rule: true when its packet filter sent it |
 | `rst_received` | node, a, local, peer, sk |
 | `retransmit` | node, a, local, peer, state |
 | `minisocket` | what (`born`, `rearmed`, `expired`), node, a (the full socket that it was), local, peer |
@@ -23,10 +23,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.observe.traceevents import Decoder
 from orchestrator.observe.tracefs import RECORDS, Instance
 from orchestrator.recording.events import Event
+
+if TYPE_CHECKING:
+    from orchestrator.recording.translations import Translations
 
 _PAGE = 1 << 16
 
@@ -65,13 +69,13 @@ class Tracer:
                 found = True
         return found
 
-    def finish(self) -> list[Event]:
-        """Stop, take the rest, remove the instance; all events in order of time."""
+    def finish(self, translations: Translations | None = None) -> list[Event]:
+        """Stop, take the rest, remove the instance; all events in order of time. `translations`: what NATs did."""
         self._instance.stop()
         self.take()
         lost = self._instance.lost()
         self.close()
-        events = self._decoder.decode(self._pages)
+        events = self._decoder.decode(self._pages, translations)
         self._pages = []
         counts: dict[str, int] = {}
         for event in events:

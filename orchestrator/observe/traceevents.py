@@ -8,6 +8,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orchestrator.observe.ringbuffer import records
 from orchestrator.observe.sockdiag import STATES
@@ -17,6 +18,9 @@ from orchestrator.observe.traceresets import complete_resets
 from orchestrator.recording.addresses import ANY
 from orchestrator.recording.events import Event
 from orchestrator.scenario.facts import TcpState
+
+if TYPE_CHECKING:
+    from orchestrator.recording.translations import Translations
 
 _FIELD = re.compile(r"field:(?P<declaration>[^;]+);\s*offset:(?P<offset>\d+);")
 _NAME = re.compile(r"(\w+)(?:\[\d+\])?$")
@@ -96,12 +100,12 @@ class Decoder:
             "tcp/tcp_retransmit_synack": self._retransmit,
         }
 
-    def decode(self, cpus: Sequence[Sequence[bytes]]) -> list[Event]:
+    def decode(self, cpus: Sequence[Sequence[bytes]], translations: Translations | None) -> list[Event]:
         """All events of the lab in order of time. `cpus`: the pages of each CPU, oldest first."""
         events = [event for pages in cpus for event in self._one_cpu(pages)]
         events.sort(key=lambda event: float(event["t"]))
         placed = [event for event in name_accepted(events) if "timer" not in event or self._place(event)]
-        return complete_resets(without_orphans(placed), self._node_of)
+        return complete_resets(without_orphans(placed), self._node_of, translations)
 
     def _one_cpu(self, pages: Sequence[bytes]) -> Iterator[Event]:
         started: _Timer | None = None

@@ -9,6 +9,9 @@ But one that the peer's socket received is told by `tcp_receive_reset` too, with
 received and that no complete event accounts for tells of its sender. The counter OutRsts says in the end whether all
 were found (recording/conservation.py): one that nobody received is missing, and that shows.
 
+Through a NAT the addresses of a RST are others when it is received. And a NAT that has forgotten a connection answers
+itself what comes for it: by its own TCP, or by a rule of its packet filter, which neither event nor counter tells.
+
 `tcp_receive_reset` also comes where none was received: a socket whose program is gone gets data, and ends as if a RST
 had come, just before it sends one itself.
 """
@@ -18,8 +21,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from orchestrator.recording.events import Event
+
+if TYPE_CHECKING:
+    from orchestrator.recording.translations import Translations
 
 _UNDER_WAY = 5.0
 """Seconds that a RST may take from node to node: more than a lab's links delay."""
@@ -36,10 +43,12 @@ def whole(reset: Event) -> bool:
     return bool(reset["node"]) and not reset["peer"].endswith(":0")
 
 
-def complete_resets(events: Sequence[Event], node_of: Callable[[str], str | None]) -> list[Event]:
+def complete_resets(
+    events: Sequence[Event], node_of: Callable[[str], str | None], translations: Translations | None = None
+) -> list[Event]:
     """The events, in order of time, with every RST that some node received as one that its peer sent.
 
-    `rst` events that nobody can complete are left out. `node_of`: address -> node.
+    `rst` events that nobody can complete are left out. `node_of`: address -> node. `translations`: what NATs did.
     """
     sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
     own: dict[tuple[int, str, str], list[float]] = defaultdict(list)
@@ -60,10 +69,19 @@ def complete_resets(events: Sequence[Event], node_of: Callable[[str], str | None
         found.append(event)
         if event["ev"] != "rst_received":
             continue
-        told = _take(sent[event["peer"], event["local"]], float(event["t"]))
-        sender = node_of(event["peer"].rpartition(":")[0])
-        if not told and sender is not None:
-            found.append(_sent(event, sender, listeners[_port(event["peer"])]))
+        passage = translations.passage(event["local"], event["peer"], _time(event)) if translations else None
+        told = _take(sent[event["peer"], event["local"]], _time(event))
+        told = told or (passage is not None and _take(sent[passage.far], _time(event)))
+        forgotten_by = passage.forgotten_by(_time(event)) if passage else None
+        # What a NAT still knew came through it; else the NAT itself has answered.
+        local, peer = passage.far if passage and not forgotten_by else (event["peer"], event["local"])
+        sender = node_of(local.rpartition(":")[0])
+        if told or sender is None:
+            continue
+        if forgotten_by not in (None, sender):  # in the name of another node
+            found.append(_sent(event, (str(forgotten_by), local, peer), ()) | {"rule": True})
+        else:
+            found.append(_sent(event, (sender, local, peer), listeners[_port(local)]))
     found.sort(key=_time)
     return found
 
@@ -74,8 +92,11 @@ def _sends(event: Event, own: Mapping[tuple[int, str, str], Sequence[float]]) ->
     return any(0 <= sent - t <= _ANSWERS for sent in own.get((event["a"], event["local"], event["peer"]), ()))
 
 
-def _sent(received: Event, sender: str, listeners: Sequence[Event]) -> Event:
-    """The RST that must have been sent for this one to be received: of listeners' RSTs, the last one before it."""
+def _sent(received: Event, sender: tuple[str, str, str], listeners: Sequence[Event]) -> Event:
+    """The RST that must have been sent for this one to be received: of listeners' RSTs, the last one before it.
+
+    `sender`: node, local and peer address.
+    """
     t = float(received["t"])
     position = bisect_right(listeners, t, key=_time)
     known = listeners[position - 1] if position else None
@@ -84,10 +105,10 @@ def _sent(received: Event, sender: str, listeners: Sequence[Event]) -> Event:
     return {
         "t": t if known is None else known["t"],
         "ev": "rst",
-        "node": sender,
+        "node": sender[0],
         "a": 0,
-        "local": received["peer"],
-        "peer": received["local"],
+        "local": sender[1],
+        "peer": sender[2],
         "reason": "" if known is None else known["reason"],
     }
 

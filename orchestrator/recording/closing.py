@@ -7,7 +7,7 @@ a RST ended the connection, or that an end gave up for want of an answer.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.recording.events import Event
@@ -124,18 +124,26 @@ def _leaves_open(socket: Socket) -> tuple[float, float] | None:
 
 def _with_reset(connection: Connection, by_pair: Mapping[frozenset[str], Sequence[Event]]) -> Connection:
     """The connection, with a RST as what closed it first when one was sent before any FIN."""
-    end = connection.client or connection.server
-    if end is None:
-        return connection
     fin = connection.closed[1] if connection.closed and connection.first_closer else math.inf
-    gone = max(map(death, connection.ends))
-    for reset in by_pair.get(frozenset((end.local, end.peer)), ()):
-        t = float(reset["t"])
+    found = [reset for reset in _resets_of(connection, by_pair) if float(reset["t"]) <= fin]
+    if not found:
+        return connection
+    reset = min(found, key=lambda reset: float(reset["t"]))
+    t = float(reset["t"])
+    how = f"RST ({reset['reason']})" if reset.get("reason") else "RST"
+    return replace(connection, first_closer=reset["node"], how=how, closed=(t, t))
+
+
+def _resets_of(connection: Connection, by_pair: Mapping[frozenset[str], Sequence[Event]]) -> Iterator[Event]:
+    """The RSTs to and from its ends. Through a NAT each end has an address pair of its own."""
+    gone: dict[frozenset[str], float] = {}
+    for end in connection.ends:
+        pair = frozenset((end.local, end.peer))
+        gone[pair] = max(death(end), gone.get(pair, -math.inf))
+    for pair, last in gone.items():
         # close() with unread data reports CLOSED first and sends its RST some microseconds later.
-        if connection.opened[0] <= t <= min(fin, gone + _RST_AFTER_CLOSE):
-            how = f"RST ({reset['reason']})" if reset.get("reason") else "RST"
-            return replace(connection, first_closer=reset["node"], how=how, closed=(t, t))
-    return connection
+        until = last + _RST_AFTER_CLOSE
+        yield from (reset for reset in by_pair.get(pair, ()) if connection.opened[0] <= float(reset["t"]) <= until)
 
 
 def _given_up(connection: Connection) -> Connection:

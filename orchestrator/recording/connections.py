@@ -3,6 +3,8 @@
 Ends belong together when the local address of the one is the peer address of the other and both were born at about
 the same time. Ports are used again, so one address pair can be many connections, one after the other: they are paired
 in order of birth. Only sockets of one address pair are compared, so the work is near-linear in their number.
+
+Where a NAT is between the ends, the server's end counts as one of the address pair that the client's end has.
 """
 
 from __future__ import annotations
@@ -17,34 +19,44 @@ from orchestrator.recording.events import Event
 from orchestrator.recording.history import Connection, Socket
 from orchestrator.recording.lifecycle import EMBRYONIC
 from orchestrator.recording.lifetimes import birth, death
+from orchestrator.recording.translations import NO_NAT, Passage, Translations
 from orchestrator.scenario.facts import TcpState
 
 Pair = tuple[Socket | None, Socket | None]
 
 
 def join(
-    sockets: Iterable[Socket], addresses: Mapping[str, str], resets: Iterable[Event] | None = None
+    sockets: Iterable[Socket],
+    addresses: Mapping[str, str],
+    resets: Iterable[Event] | None = None,
+    translations: Translations = NO_NAT,
 ) -> tuple[Connection, ...]:
     """Every connection of which at least one end was seen, in order of birth. `addresses`: address -> node.
 
     `resets` are the RST segments that a trace shows, all of them; None: no trace, so a RST that ended a connection is
-    not known, and neither is an end that gave up.
+    not known, and neither is an end that gave up. `translations`: what NATs did.
     """
     by_pair: dict[frozenset[str], list[Event]] = defaultdict(list)
     for reset in resets or ():
         by_pair[frozenset((reset["local"], reset["peer"]))].append(reset)
     listening: set[tuple[str, str, int | None]] = set()
     ends: dict[frozenset[tuple[str | None, str]], tuple[list[Socket], list[Socket]]] = defaultdict(lambda: ([], []))
+    passages: dict[int, Passage] = {}
     for socket in sockets:
         if socket.stays[0].state is TcpState.LISTEN:
             listening.add((socket.node, *split_address(socket.local)))
             continue
-        local = (socket.node, socket.local)
+        local: tuple[str | None, str] = (socket.node, socket.local)
         peer = (node_at(socket.peer, socket.node, addresses), socket.peer)
+        passage = translations.of(socket)
+        if passage is not None:
+            passages[id(socket)] = passage
+            if not passage.from_client:
+                peer, local = ((node_at(at, socket.node, addresses), at) for at in passage.far)
         # Which side of the pair a socket is on must not depend on which one came first.
         ends[frozenset((local, peer))][_order(local, peer)].append(socket)
     found = [
-        _connection(pair, listening, addresses)
+        _connection(pair, listening, addresses, passages)
         for one_side, other_side in ends.values()
         for pair in _pair_up(sorted(one_side, key=birth), sorted(other_side, key=birth))
     ]
@@ -108,15 +120,30 @@ def _apart(one: Socket, other: Socket) -> float:
     return abs(one.stays[0].first - other.stays[0].first) if _can_be_one(one, other) else math.inf
 
 
-def _connection(pair: Pair, listening: set[tuple[str, str, int | None]], addresses: Mapping[str, str]) -> Connection:
+def _connection(
+    pair: Pair,
+    listening: set[tuple[str, str, int | None]],
+    addresses: Mapping[str, str],
+    passages: Mapping[int, Passage],
+) -> Connection:
     one, other = pair
     first, second = (one, other) if one is not None else (other, one)
     assert first is not None
-    second_node = second.node if second else node_at(first.peer, first.node, addresses)
-    flipped = not _is_client(first, second, second_node, listening)
-    client, server = (second, first) if flipped else (first, second)
-    client_node, server_node = (second_node, first.node) if flipped else (first.node, second_node)
-    unclosed = Connection(client, server, birth(client or first), client_node, server_node)
+    passage = passages.get(id(first))
+    second_local = passage.far[0] if passage else first.peer
+    second_node = second.node if second else node_at(second_local, first.node, addresses)
+    by_client = passage.from_client if passage else _is_client(first, second, second_node, listening)
+    client, server = (first, second) if by_client else (second, first)
+    client_node, server_node = (first.node, second_node) if by_client else (second_node, first.node)
+    unclosed = Connection(
+        client,
+        server,
+        birth(client or first),
+        client_node,
+        server_node,
+        via=passage.flows if passage else (),
+        unseen_pair=passage.far if passage and second is None else None,
+    )
     return with_closing(unclosed)
 
 

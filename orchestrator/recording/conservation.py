@@ -104,7 +104,7 @@ def _count(lives: Iterable[TracedLife], events: Iterable[Event]) -> Mapping[tupl
         elif not (life.ended is not None and life.local.endswith(":0")):  # no port was left: no SYN went out
             counted[life.node, "connections opened"].append(life.born)
     for event in events:
-        if event["ev"] == "rst":
+        if event["ev"] == "rst" and not event.get("rule"):  # a packet filter's are not counted
             counted[event["node"], "RST sent"].append(float(event["t"]))
         elif event["ev"] == "minisocket" and event["what"] == "born":
             counted[event["node"], "minisockets"].append(float(event["t"]))

@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 
 from orchestrator.recording.events import Event
 from orchestrator.recording.history import Gap, MinisocketEnd, Socket, Stay
-from orchestrator.recording.lifecycle import BIRTHS
+from orchestrator.recording.lifecycle import BIRTHS, EMBRYONIC
 from orchestrator.recording.sockets import Life, NodeTicks
+from orchestrator.recording.translations import NO_NAT, Translations
 from orchestrator.scenario.facts import TcpState
 
 INSTANT = 1e-9
@@ -51,6 +52,11 @@ class TracedLife:
         return self.changes[0][0]
 
     @property
+    def up(self) -> float:
+        """When its handshake was over, or it was."""
+        return next((t for t, state in self.changes if state not in EMBRYONIC), self.over)
+
+    @property
     def state(self) -> TcpState:
         return self.changes[-1][1]
 
@@ -66,9 +72,9 @@ class TracedLife:
         return next((t for t, entered in self.changes if entered is state), None)
 
 
-def trace_lives(events: Iterable[Event], until: float) -> list[TracedLife]:
+def trace_lives(events: Iterable[Event], until: float, translations: Translations = NO_NAT) -> list[TracedLife]:
     """The lives that the trace tells, in order of birth; what happened after `until` is left out."""
-    gathered = _Gathering()
+    gathered = _Gathering(translations)
     for event in events:
         if float(event["t"]) <= until:
             gathered.take(event)
@@ -79,7 +85,8 @@ def trace_lives(events: Iterable[Event], until: float) -> list[TracedLife]:
 class _Gathering:
     """Follows sockets by `a`, and minisockets by their address pair."""
 
-    def __init__(self) -> None:
+    def __init__(self, translations: Translations) -> None:
+        self._translations = translations
         self.lives: list[TracedLife] = []
         self._current: dict[int, TracedLife] = {}
         self._last: dict[int, TracedLife] = {}
@@ -102,7 +109,7 @@ class _Gathering:
             case "rst":
                 # A segment that met an orphan in FIN_WAIT2: the RST is the last that it did.
                 self._end_mini((event["local"], event["peer"]), float(event["t"]), MinisocketEnd.RESET)
-                life = self._minis.get((event["peer"], event["local"]))
+                life = self._minis.get(self._translations.far(event["local"], event["peer"], float(event["t"])))
                 if life is not None and life.reset_at is None:
                     life.reset_at = float(event["t"])
 
@@ -160,7 +167,7 @@ class _Gathering:
         for life in self.lives:
             if life.turned is None:
                 continue
-            peer = _overlapping(by_pair[life.peer, life.local], life.born)
+            peer = _overlapping(by_pair[self._translations.far(life.local, life.peer, life.up)], life.born)
             life.turned = _turned(life, life.turned[0], peer) if peer is not None else None
             if life.turned is not None:
                 life.changes.append((life.turned[1], TcpState.TIME_WAIT))

@@ -24,8 +24,8 @@ LOGS = "logs"
 """Folder: NODE.log."""
 CAPTURES = "captures"
 """Folder: NETWORK.pcapng; only of a run with --capture."""
-CELL = "matrix.json"
-"""Variable -> value, of a run that is one of a matrix; the others have no such file."""
+VARIABLES = "variables.json"
+"""What the Compose file's variables were; not there when none was set."""
 VERDICT = "verdict.json"
 ENV = "env.json"
 
@@ -118,18 +118,32 @@ class RunFolder:
                 f"cannot write into {self.path}: {error.strerror}", hint="choose another folder with --output"
             ) from None
 
-    def keep_cell(self, cell: Mapping[str, str]) -> None:
-        """Write down which one of a matrix this run is. Raises OSError."""
-        if cell:
-            (self.path / CELL).write_text(json.dumps(dict(cell)) + "\n", encoding="utf-8")
+    def keep_variables(self, variables: Mapping[str, str], cell: Mapping[str, str]) -> None:
+        """Write down what the variables are, and which of them make this run one of a matrix. Raises OSError."""
+        if variables:
+            facts = {"variables": dict(variables), "matrix": list(cell)}
+            (self.path / VARIABLES).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+    def variables(self) -> dict[str, str]:
+        """Variable -> value, of those that the scenario or the command line set. Raises InputError."""
+        return self._kept_variables()[0]
 
     def cell(self) -> dict[str, str]:
-        """Variable -> value; empty for a run of no matrix, or when that is not known any more."""
+        """The same of those that a matrix set. Raises InputError."""
+        variables, names = self._kept_variables()
+        return {name: variables[name] for name in names if name in variables}
+
+    def _kept_variables(self) -> tuple[dict[str, str], list[str]]:
+        path = self.path / VARIABLES
         try:
-            found = json.loads((self.path / CELL).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            return {str(name): str(value) for name, value in facts["variables"].items()}, list(facts["matrix"])
+        except FileNotFoundError:
+            return {}, []
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", place=Place(path)) from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InputError("expected the variables of a run", place=Place(path)) from None
 
     def write_environment(self, facts: Mapping[str, object]) -> None:
         """Write `env.json`: the machine that the run was made on. Raises EnvironmentFailure."""

@@ -95,6 +95,21 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True)
+class Flow:
+    """What a NAT makes of one connection. Addresses of a segment that goes from client to server: source, destination.
+
+    Both times are intervals: it came to be, or was gone, after the first and by the second.
+    """
+
+    node: str
+    came: tuple[str, str]
+    left: tuple[str, str]
+    began: tuple[float, float]
+    ended: tuple[float, float] | None = None
+    """When the NAT had forgotten it; None when it had not by the end of the recording."""
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """Both ends of one TCP connection, joined. `client` is the end that sent the SYN, where that is known.
 
@@ -116,6 +131,20 @@ class Connection:
     gave_up: str | None = None
     """The node whose kernel ended the connection for want of an answer, with neither FIN nor RST; only a trace shows
     that. `closed` is when."""
+    via: tuple[Flow, ...] = ()
+    """The NATs that it passes through, as seen from the client."""
+    unseen_pair: tuple[str, str] | None = None
+    """Local and peer address of the end that was not seen, where a NAT makes them others than those of the other."""
+
+    @property
+    def client_pair(self) -> tuple[str, str]:
+        """Local and peer address, as the client's end has them."""
+        return _pair(self.client, self.server, self.unseen_pair)
+
+    @property
+    def server_pair(self) -> tuple[str, str]:
+        """Local and peer address, as the server's end has them."""
+        return _pair(self.server, self.client, self.unseen_pair)
 
     @property
     def ends(self) -> tuple[Socket, ...]:
@@ -126,6 +155,13 @@ class Connection:
     def established(self) -> bool:
         """Whether an end was seen with its handshake finished."""
         return any(stay.state not in EMBRYONIC for end in self.ends for stay in end.stays)
+
+
+def _pair(end: Socket | None, other: Socket | None, unseen: tuple[str, str] | None) -> tuple[str, str]:
+    if end is not None:
+        return end.local, end.peer
+    assert other is not None, "a connection has at least one end"
+    return unseen or (other.peer, other.local)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,16 +40,19 @@ _FIELDS: dict[str, dict[str, tuple[str, bool]]] = {
                "send_q": _MAYBE_WHOLE, "uid": _MAYBE_WHOLE, "pid": _MAYBE_WHOLE, "comm": _MAYBE_TEXT},
     "request": {"node": _TEXT, "url": _MAYBE_TEXT, "method": _MAYBE_TEXT, "t0": _MAYBE_NUMBER, "local": _MAYBE_TEXT,
                 "peer": _MAYBE_TEXT, "nth": _MAYBE_WHOLE, "reused": ("flag", False), "status": _MAYBE_WHOLE,
-                "error": ("mapping", False)},
+                "answer": _MAYBE_TEXT, "error": ("mapping", False)},
     "served": {"node": _TEXT, "local": _MAYBE_TEXT, "peer": _MAYBE_TEXT},
     "closed": {"node": _TEXT, "reason": _TEXT, "local": _MAYBE_TEXT, "peer": _MAYBE_TEXT},
     "state": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "old": _TEXT, "new": _TEXT},
     "destroy": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "sk": _TEXT},
-    "rst": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "reason": _MAYBE_TEXT},
+    "rst": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "reason": _MAYBE_TEXT,
+            "rule": ("flag", False)},
     "rst_received": {"node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT},
     "retransmit": {"node": _TEXT, "local": _TEXT, "peer": _TEXT, "state": _TEXT},
     "minisocket": {"what": _TEXT, "node": _TEXT, "a": _WHOLE, "local": _TEXT, "peer": _TEXT, "old": _MAYBE_TEXT},
     "traced": {"lost": _WHOLE, "loopback": ("mapping", False)},
+    "nat": {"node": _TEXT, "what": _TEXT, "after": ("number", True), "source": _TEXT, "destination": _TEXT,
+            "new_source": _TEXT, "new_destination": _TEXT},
     "note": {"text": _TEXT},
     "end": {"outcome": _TEXT, "detail": _MAYBE_TEXT},
 }  # fmt: skip
@@ -59,6 +62,7 @@ _NODE_FIELDS = {"name": _TEXT, "service": _TEXT, "role": _TEXT, "addresses": ("l
 
 _STATES = frozenset(TcpState)
 _MINISOCKET = ("born", "rearmed", "expired")
+_NAT = ("new", "gone")
 _MAX_PORT = 65535
 _OPENED = ("ActiveOpens", "PassiveOpens")
 
@@ -107,6 +111,8 @@ class LineChecker:
                 self._traced_socket(event)
             case "traced":
                 self._traced(event)
+            case "nat":
+                self._nat(event)
         return event
 
     def _begin(self, event: Event) -> None:
@@ -198,6 +204,12 @@ class LineChecker:
             raise self._error(f"`lost` must be 0 or more, not {event['lost']}")
         if not all(_is(value, "whole") for value in (event.get("loopback") or {}).values()):
             raise self._error("`loopback` must be a mapping of words to whole numbers")
+
+    def _nat(self, event: Event) -> None:
+        if event["what"] not in _NAT:
+            raise self._error(f"nat: `what` must be one of {', '.join(_NAT)}, not {event['what']}")
+        for field in ("source", "destination", "new_source", "new_destination"):
+            self._address(event[field], field)
 
     def _moment(self, event: Event) -> None:
         if event["name"] in self._moments:

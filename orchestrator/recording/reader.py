@@ -19,9 +19,23 @@ from orchestrator.recording.history import History, Socket, Unseen
 from orchestrator.recording.lines import LineChecker
 from orchestrator.recording.owners import with_told_owners
 from orchestrator.recording.sockets import Life, NodeTicks, gather_lives, to_sockets
+from orchestrator.recording.translations import Translations, flows_of
 from orchestrator.recording.unseen import count_unseen
 
-_KNOWN = (*TRACE_KINDS, "begin", "node", "moment", "tick", "socket", "request", "served", "closed", "note", "end")
+_KNOWN = (
+    *TRACE_KINDS,
+    "begin",
+    "node",
+    "moment",
+    "tick",
+    "socket",
+    "request",
+    "served",
+    "closed",
+    "nat",
+    "note",
+    "end",
+)
 
 
 def read_events(path: Path) -> Iterator[Event]:
@@ -75,7 +89,8 @@ def build_history(events: Iterable[Event]) -> History:
     missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
     counters = Counters(_series(by_kind["tick"], nodes))
     lives = _lives(by_kind["socket"], nodes, ticks)
-    trace = _trace(by_kind, counters)
+    translations = Translations(flows_of(by_kind["nat"]))
+    trace = _trace(by_kind, counters, translations)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     sockets, unseen = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]))
     sockets = with_told_owners(sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
@@ -90,7 +105,7 @@ def build_history(events: Iterable[Event]) -> History:
         missed={node: times for node, times in missed.items() if times},
         sockets=sockets,
         unseen=unseen,
-        connections=join(sockets, addresses, resets if trace.complete else None),
+        connections=join(sockets, addresses, resets if trace.complete else None, translations),
         requests=tuple(sorted(by_kind["request"], key=_time)),
         served=tuple(sorted(by_kind["served"], key=_time)),
         closed=tuple(sorted(by_kind["closed"], key=_time)),
@@ -117,7 +132,7 @@ class _Trace:
     retransmits: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
 
 
-def _trace(by_kind: dict[str, list[Event]], counters: Counters) -> _Trace:
+def _trace(by_kind: dict[str, list[Event]], counters: Counters, translations: Translations) -> _Trace:
     """The trace, when there is one and nothing of it was missed. Otherwise the samples are all there is to go by."""
     ticks = by_kind["tick"]
     if not by_kind["traced"] or not ticks:
@@ -127,7 +142,7 @@ def _trace(by_kind: dict[str, list[Event]], counters: Counters) -> _Trace:
         return _Trace(doubts=(f"the kernel's trace lost {lost} events, so samples are used instead",))
     last = ticks[-1]
     events = sorted((event for kind in TRACE_KINDS for event in by_kind[kind]), key=_time)
-    every_life = trace_lives(events, until=_time(last) + float(last.get("took") or 0.0))
+    every_life = trace_lives(events, _time(last) + float(last.get("took") or 0.0), translations)
     differences = compare(every_life, events, counters, ticks)
     loopback = by_kind["traced"][-1].get("loopback") or {}
     doubts = [str(one) for one in differences if not one.agrees_with(int(loopback.get(one.what, 0)))]
@@ -136,7 +151,7 @@ def _trace(by_kind: dict[str, list[Event]], counters: Counters) -> _Trace:
     again = retransmissions(by_kind["retransmit"], counters, ticks)
     to_itself = dict.fromkeys(one.node for one in differences)
     notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
-    lives = tuple(trace_lives(events, until=_time(last)))
+    lives = tuple(trace_lives(events, _time(last), translations))
     return _Trace(lives, complete=True, retransmits=again, doubts=notes)
 
 

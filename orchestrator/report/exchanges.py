@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from orchestrator.recording.events import Event
+from orchestrator.recording.events import Event, answered
 from orchestrator.recording.history import Connection, History
 from orchestrator.recording.lifetimes import death
+
+_WITHOUT_PATH = ("postgresql", "redis")
+"""Schemes of URLs whose path is at most the name of a database."""
 
 _SLACK = 0.1
 """Seconds: a tick that shows a socket for the first time may bear a time a little before or after a program's word."""
@@ -54,11 +57,8 @@ class Said:
 
 
 def addresses(connection: Connection) -> tuple[str, str]:
-    """The client's and the server's address."""
-    if connection.client is not None:
-        return connection.client.local, connection.client.peer
-    assert connection.server is not None, "a connection has at least one end"
-    return connection.server.peer, connection.server.local
+    """The client's and the server's address, each as its own node has it."""
+    return connection.client_pair[0], connection.server_pair[0]
 
 
 def said_of_each(history: History) -> list[Said]:
@@ -78,16 +78,19 @@ class _Finder:
 
     def __init__(self, connections: tuple[Connection, ...]) -> None:
         self._connections = connections
-        self._by_pair: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._by_client: dict[tuple[object, object], list[int]] = defaultdict(list)
+        self._by_server: dict[tuple[object, object], list[int]] = defaultdict(list)
         for number, connection in enumerate(connections):
-            self._by_pair[addresses(connection)].append(number)
+            self._by_client[connection.client_pair].append(number)
+            self._by_server[connection.server_pair].append(number)
 
     def sort(self, events: Iterable[Event], *, by_client: bool) -> dict[int, list[Event]]:
         """Number of the connection -> its events."""
         found: dict[int, list[Event]] = defaultdict(list)
         for event in events:
-            local, peer = event.get("local"), event.get("peer")
-            candidates = self._by_pair.get((local, peer) if by_client else (peer, local), ())  # type: ignore[arg-type]
+            candidates = (self._by_client if by_client else self._by_server).get(
+                (event.get("local"), event.get("peer")), ()
+            )
             number = self._choose(candidates, event, by_client=by_client)
             if number is not None:
                 found[number].append(event)
@@ -138,22 +141,18 @@ def _told_by_client(event: Event, served: Event | None) -> Exchange:
         path=_path(str(event.get("url") or "")),
         asked=done if asked is None else min(float(asked), done),
         done=done,
-        status=_status(event),
+        status=answered(event),
         error=names[0] if error else "",
         served=None if served is None else float(served["t"]),
         met=frozenset(names),
-        answer=_status(served) if served is not None else "",
+        answer=answered(served) if served is not None else "",
     )
 
 
 def _told_by_server(event: Event) -> Exchange:
     t = float(event["t"])
-    status, method, path = _status(event), str(event.get("method") or ""), str(event.get("path") or "")
+    status, method, path = answered(event), str(event.get("method") or ""), str(event.get("path") or "")
     return Exchange(method, path, t, t, status, served=t, told=False, answer=status)
-
-
-def _status(event: Event) -> str:
-    return "" if event.get("status") is None else str(event["status"])
 
 
 def _path(url: str) -> str:
@@ -161,4 +160,7 @@ def _path(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:  # not a URL: shown as it is
         return url
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    path = parts.path or "/"
+    if path == "/" and parts.scheme in _WITHOUT_PATH:
+        path = ""
+    return path + (f"?{parts.query}" if parts.query else "")

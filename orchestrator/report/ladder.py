@@ -90,6 +90,8 @@ class Row:
     """Shortest and longest possible duration of a silence, seconds."""
     lost: bool = False
     """What `sender` sent got lost on the way: the other end surely did not notice it."""
+    by: str | None = None
+    """A node between the two ends that sent it, as if it were `sender`, which knows nothing of it."""
 
     def end(self, side: Side) -> End:
         return self.client if side is Side.CLIENT else self.server

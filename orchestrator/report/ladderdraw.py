@@ -210,7 +210,7 @@ class _Picture:
         kind = 0 if end.state is _S.ESTABLISHED else 2 if end.state is _S.TIME_WAIT else 1
         if row.kind is Kind.SILENCE:
             return Text(glyphs.pause[kind])
-        if first and (row.sender is side or row.kind is Kind.CROSSING):
+        if first and ((row.sender is side and row.by is None) or row.kind is Kind.CROSSING):
             return Text((glyphs.out_right if side is Side.CLIENT else glyphs.out_left)[kind])
         return Text(glyphs.line[kind])
 
@@ -220,7 +220,8 @@ class _Picture:
         """What stands between the two lines; what one line has no room for goes on below it."""
         match row.kind:
             case Kind.SEGMENT | Kind.RETRANSMIT | Kind.REQUEST | Kind.RESPONSE | Kind.UNSERVED:
-                text, *more = self._text.wrapped(row.text, self._middle - 7)
+                sent_by = f" by {row.by}" if row.by else ""
+                text, *more = self._text.wrapped(row.text + sent_by, self._middle - 7)
                 return [self._arrow(row, text), *(centred(Text(part), self._middle) for part in more)]
             case Kind.CROSSING:
                 return [self._crossed(self._text.safe(row.text))]
@@ -252,17 +253,19 @@ class _Picture:
         return [centred(Text(part, style=style), self._middle) for part in parts]
 
     def _arrow(self, row: Row, text: str) -> Text:
-        """`──── GET / ────►`; one that was not taken up ends in an x, one that got lost ends before the other line."""
+        """`──── GET / ────►`; one that was not taken up ends in an x, one that got lost ends before the other line,
+        one that a node in between sent begins behind the line."""
         glyphs, to_right = self._glyphs, row.sender is Side.CLIENT
         label = f" {text} "
-        short = min(self._middle // 6, self._middle - 3 - cell_len(label)) if row.lost else 0
+        short = min(self._middle // 6, self._middle - 3 - cell_len(label)) if row.lost or row.by else 0
         body = filled(label, self._middle - 1 - short, glyphs.dash)
         head = "x" if row.lost or row.kind is Kind.UNSERVED else glyphs.right if to_right else glyphs.left
         gap = " " * short
-        arrow = Text(body + head + gap if to_right else gap + head + body)
-        if row.kind is Kind.SEGMENT and text in ("FIN", "FIN+ACK", "RST"):
+        before, after = (gap, "") if row.by else ("", gap)
+        arrow = Text(before + body + head + after if to_right else after + head + body + before)
+        if row.kind is Kind.SEGMENT and row.text in ("FIN", "FIN+ACK", "RST"):
             at = arrow.plain.index(label)
-            arrow.stylize("bold red" if text == "RST" else "bold", at, at + len(label))
+            arrow.stylize("bold red" if row.text == "RST" else "bold", at, at + len(label))
         return arrow
 
     def _crossed(self, text: str) -> Text:

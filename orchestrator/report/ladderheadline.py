@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.recording.history import Connection
+from orchestrator.recording.translations import forgot
 from orchestrator.report.exchanges import Said
 from orchestrator.report.ladder import Kind, Side
 from orchestrator.report.ladderitems import Items
@@ -25,7 +26,9 @@ _IDLE = 0.3
 def headline(connection: Connection, found: Items, said: Said) -> str:
     """`server closed first, with a FIN after 5.0 s idle (closed by server: idle); TIME_WAIT landed on server`."""
     parts = [_closing(connection, found, said), *_errors(said), *_left(found)]
-    return "; ".join(part for part in parts if part)
+    names = [flow.node + (", which forgot it" if forgot(flow, connection) else "") for flow in connection.via]
+    through = f"through {' and '.join(names)}: " if names else ""
+    return through + "; ".join(part for part in parts if part)
 
 
 def _closing(connection: Connection, found: Items, said: Said) -> str:
@@ -70,7 +73,7 @@ def _waited(found: Items, first: Item | None) -> Iterator[str]:
 def _reset(first: Item, found: Items, said: Said) -> str:
     wire, sender = found.wire, first.sender
     assert sender is not None
-    told = f"{_name(wire.life(sender))} reset the connection with a {_how(first, found, said)}"
+    told = f"{first.by or _name(wire.life(sender))} reset the connection with a {_how(first, found, said)}"
     if any(reset.reason == KEEPALIVE and reset.sender is sender for reset in wire.resets):
         told += f": {_name(wire.life(sender.other))} did not answer its keep-alive probes"
     return told
@@ -112,7 +115,7 @@ def _how(first: Item, found: Items, said: Said) -> str:
     assert first.sender is not None
     closer = found.wire.life(first.sender).node
     ended = next((item for item in found.items if item.kind is Kind.NODE and _ends_it(item, first, closer)), None)
-    if said.closed is not None and first.sender is Side.SERVER:
+    if said.closed is not None and first.sender is Side.SERVER and first.by is None:
         how += f" (closed by {closer}: {said.closed['reason']})"
     elif ended is not None:
         how += f" ({ended.text})"

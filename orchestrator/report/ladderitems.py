@@ -13,7 +13,7 @@ from orchestrator.report.ladderorder import Item, Order
 from orchestrator.report.ladderqueues import standing_queues
 from orchestrator.report.ladderresets import CAME_LATE, RST_ERRORS
 from orchestrator.report.laddersegment import UNDER_WAY, Segment
-from orchestrator.report.laddersteps import node_items, step_items
+from orchestrator.report.laddersteps import forgotten_items, node_items, step_items
 from orchestrator.report.ladderwire import FIN_ERRORS, Wire
 from orchestrator.report.ladderwords import duration
 from orchestrator.scenario.facts import TcpState
@@ -37,6 +37,7 @@ class Items:
         self.until = history.until
         self.history = history
         self._gave_up = connection.gave_up
+        self._via = connection.via
         exchanges = [one for one in said.exchanges if min(one.asked, one.served or one.asked) <= self.until]
         self.wire = Wire(connection, history, exchanges, said.closed, self.until)
         self._order = Order()
@@ -94,7 +95,7 @@ class Items:
     def _segment(self, segment: Segment) -> Item:
         kind = Kind.RETRANSMIT if segment.again else Kind.SEGMENT
         text = f"{segment.flags} again" if segment.again else segment.flags
-        item = Item(kind, segment.after, segment.before, text, segment.sender, lost=segment.lost)
+        item = Item(kind, segment.after, segment.before, text, segment.sender, lost=segment.lost, by=segment.by)
         item.notes += [segment.note] if segment.note else []
         if segment.lost and segment.flags == "SYN" and not self.wire.losses.cut(segment.after, segment.before):
             item.notes.append(f"{self.wire.server.node} did not take it up")
@@ -257,9 +258,15 @@ class Items:
         return waiting[-1] if waiting else None
 
     def _surroundings(self) -> None:
+        between = {flow.node for flow in self._via}
         ends = {self.wire.client.node, self.wire.server.node}
-        for item in node_items(self.history, ends, *self._span()):
+        for item in node_items(self.history, ends | between, *self._span()):
             self._add(item)
+        for item in forgotten_items(self._via, *self._span()):
+            self._add(item)
+            for reset in self._resets:
+                if reset.by is not None:
+                    self._order.then(item, reset)
         for item in step_items(self.history, self.until, *self._span()):
             self._add(item)
 

@@ -143,7 +143,7 @@ def most_telling(known: Sequence[Entry], verdicts: Iterable[Verdict]) -> tuple[E
     is left half closed, one that the server closed, one that was closed at all."""
     accused = _evidence(verdicts)
     questions: tuple[tuple[str, Callable[[Entry], bool]], ...] = (
-        ("it is evidence of a failed expectation", lambda entry: addresses(entry.connection)[0] in accused),
+        ("it is evidence of a failed expectation", lambda entry: not accused.isdisjoint(_client_of(entry.connection))),
         ("a request on it failed", lambda entry: any(exchange.error for exchange in entry.said.exchanges)),
         ("an end of it is left in CLOSE_WAIT", lambda entry: "CLOSE_WAIT" in entry.ended),
         ("the server closed it first", lambda entry: entry.closed and _by_server(entry.connection)),
@@ -154,6 +154,11 @@ def most_telling(known: Sequence[Entry], verdicts: Iterable[Verdict]) -> tuple[E
         if found is not None:
             return found, why
     return known[0], "it is the first"
+
+
+def _client_of(connection: Connection) -> tuple[str, str]:
+    """The client's address, as either end has it."""
+    return connection.client_pair[0], connection.server_pair[1]
 
 
 def _by_server(connection: Connection) -> bool:

@@ -66,10 +66,12 @@ class Losses:
         self._history = history
         self._ends = {client.side: client, server.side: server}
         self._until = until
-        self._cuts = list(_cuts({connection.client_node, connection.server_node}, history))
+        between = {flow.node for flow in connection.via}
+        self._cuts = list(_cuts({connection.client_node, connection.server_node} | between, history))
+        self._cuts += [(flow.ended[0], math.inf) for flow in connection.via if flow.ended is not None]
 
     def cut(self, after: float, before: float) -> bool:
-        """Whether one of the two nodes was cut off all the time."""
+        """Whether one of the nodes was cut off all the time, or a NAT between them had forgotten the connection."""
         return any(begun <= after and before <= over for begun, over in self._cuts)
 
     def handshake(self, syn: Segment, again: Iterable[Segment], resets: Iterable[Segment]) -> None:
@@ -98,6 +100,8 @@ class Losses:
 
     def reset(self, reset: Segment) -> None:
         """A RST that did not end the other end. One in TIME_WAIT may live on all the same (tcp_rfc1337)."""
+        if reset.by is not None:
+            return
         victim = self._ends[reset.sender.other]
         survives = self._lives_on(victim, reset) and victim.at(reset.before) not in (None, _S.CLOSED, _S.TIME_WAIT)
         reset.lost = self.cut(reset.after, reset.before) or survives

@@ -40,6 +40,8 @@ class Item:
     """What a queue tells, and at which end."""
     lost: bool = False
     """The other end surely did not notice it."""
+    by: str | None = None
+    """The node between the two ends that sent it, as if it were `sender`."""
 
     @property
     def earliest(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from orchestrator.recording.counters import Counters
-from orchestrator.recording.history import History
+from orchestrator.recording.history import Flow, History
 from orchestrator.recording.lifetimes import birth, death
 from orchestrator.report.exchanges import Exchange
 from orchestrator.report.ladder import Side
@@ -53,24 +53,33 @@ def in_words(reason: str, sender: Side) -> str:
     return _WORDS.get(reason, f"the kernel's reason: {name}" if name else "")
 
 
-def traced(history: History, client: Life, server: Life, until: float) -> Iterator[Segment]:
-    """Those that the trace shows."""
+def traced(history: History, client: Life, server: Life, until: float, via: Sequence[Flow]) -> Iterator[Segment]:
+    """Those that the trace shows. `via`: what NATs between the two ends made of the connection."""
     sockets = [life.socket for life in (client, server) if life.socket]
-    pairs = {(end.local, end.peer) for end in sockets} | {(end.peer, end.local) for end in sockets}
+    life_of = {(end.local, end.peer): life for life in (client, server) if (end := life.socket)}
     begun = min(end.stays[0].first if birth(end)[0] == float("-inf") else birth(end)[0] for end in sockets)
     ended = max(map(death, sockets)) + UNDER_WAY
     for event in history.resets:
         t = float(event["t"])
-        if (event["local"], event["peer"]) in pairs and begun <= t <= min(ended, until):
-            reason = str(event.get("reason") or "")
-            sender = Side.CLIENT if event["local"] == sockets[0].local else Side.SERVER
-            if not client.socket:
-                sender = sender.other
-            yield Segment("RST", sender, t, t, in_words(reason, sender), reason=reason)
+        sends = life_of.get((event["local"], event["peer"]))
+        meets = life_of.get((event["peer"], event["local"]))
+        one = sends or meets
+        if one is None or one.socket is None or not begun <= t <= min(ended, until):
+            continue
+        if via and t > death(one.socket) + UNDER_WAY:  # its addresses are another's now, though the far end lives on
+            continue
+        reason = str(event.get("reason") or "")
+        sender = one.side if sends else one.side.other
+        by = event["node"] if event["node"] in {flow.node for flow in via} else None
+        note = "by a rule of its packet filter" if event.get("rule") else in_words(reason, sender)
+        yield Segment("RST", sender, t, t, note, reason=reason, by=by)
 
 
-def met(exchanges: Sequence[Exchange], client: Life) -> Iterator[Segment]:
-    """The one that a client's program met."""
+def met(
+    exchanges: Sequence[Exchange], client: Life, server: Life, history: History, via: Sequence[Flow]
+) -> Iterator[Segment]:
+    """The one that a client's program met. It is a NAT's (`via`) when that had forgotten the connection, or when only
+    the NAT's counter rose."""
     for exchange in exchanges:
         if exchange.met & RST_ERRORS:
             gone = client.into({_S.CLOSED})
@@ -78,7 +87,11 @@ def met(exchanges: Sequence[Exchange], client: Life) -> Iterator[Segment]:
             before = exchange.done if gone is None else min(exchange.done, gone.before)
             if after > before:
                 after, before = exchange.asked, exchange.done
-            yield Segment("RST", Side.SERVER, after, before)
+            between = [flow.node for flow in via]
+            forgot = [flow.node for flow in via if flow.ended is not None and flow.ended[0] <= before]
+            rose = [node for node in (*between, server.node or "") if _rose(history, node, after, before)]
+            by = next(iter(forgot), rose[0] if len(rose) == 1 and rose[0] in between else None)
+            yield Segment("RST", Side.SERVER, after, before, by=by)
             return
 
 
@@ -86,15 +99,15 @@ def counted(history: History, change: Change, ends: Sequence[Life], known: Seque
     """The RST that made an end vanish: one of the known, or a new one of the only node whose counter OutRsts rose."""
     if change.state is not _S.CLOSED or change.was in (_S.TIME_WAIT, _S.FIN_WAIT2):
         return None
-    counters = Counters(history.counters)
-    period = float(history.begin.get("period", 0.05))
-    rose = [
-        life
-        for life in ends
-        if life.node and counters.rise(life.node, "OutRsts", change.after - period, change.before + period)
-    ]
+    rose = [life for life in ends if life.node and _rose(history, life.node, change.after, change.before)]
     if len(rose) != 1:
         return None
     note = f"the counter OutRsts of {rose[0].node} rose"
     found = next((one for one in known if one.sender is rose[0].side and near(one, change)), None)
     return found or Segment("RST", rose[0].side, change.after, change.before, note)
+
+
+def _rose(history: History, node: str, after: float, before: float) -> bool:
+    """Whether the node's counter of RSTs rose, a sample more or less."""
+    period = float(history.begin.get("period", 0.05))
+    return bool(Counters(history.counters).rise(node, "OutRsts", after - period, before + period))

@@ -175,7 +175,7 @@ def _fold(items: Iterable[Item], found: Items) -> Iterator[Row]:
         now = ends
         row = Row(
             item.after, item.before, item.kind, item.text, ends[Side.CLIENT], ends[Side.SERVER], item.sender,
-            tuple(item.notes), lost=item.lost,
+            tuple(item.notes), lost=item.lost, by=item.by,
         )  # fmt: skip
         if rows and (merged := _merge(rows[-1], row)):
             rows[-1] = merged

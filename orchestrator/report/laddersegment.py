@@ -27,6 +27,8 @@ class Segment:
     reason: str = ""
     """The kernel's name for why it sent a RST."""
     changes: list[Change] = field(default_factory=list)
+    by: str | None = None
+    """The node between the two ends that sent it, as if it were `sender`."""
 
 
 def near(segment: Segment, change: Change) -> bool:

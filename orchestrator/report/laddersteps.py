@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 
-from orchestrator.recording.history import History
+from orchestrator.recording.history import Flow, History
 from orchestrator.report.ladder import Kind
 from orchestrator.report.ladderorder import Item
 
@@ -30,6 +30,14 @@ def node_items(history: History, nodes: Set[str | None], first: float, last: flo
             network = event.get("detail", {}).get("network")
             where = f" ({network})" if network else ""
             yield Item(Kind.NODE, t, t, f"{event['node']} is {_DONE_TO_NODES[event['what']]}{where}")
+
+
+def forgotten_items(via: Iterable[Flow], first: float, last: float) -> Iterator[Item]:
+    """NATs on the way that have forgotten the connection. Conntrack drops an entry whose time is over when it next
+    looks at it, which may be some time later."""
+    for flow in via:
+        if flow.ended is not None and first <= flow.ended[0] <= last:
+            yield Item(Kind.NODE, *flow.ended, f"{flow.node} has forgotten the connection")
 
 
 def step_items(history: History, until: float, first: float, last: float) -> Iterator[Item]:

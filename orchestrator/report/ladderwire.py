@@ -52,9 +52,9 @@ class Wire:
         self.waiting: dict[Side, int] = {}
         """Ends that closed with so many bytes before their FIN that were not acknowledged, when nothing shows that
         the FIN came through soon."""
-        self.resets = list(ladderresets.traced(history, self.client, self.server, until))
+        self.resets = list(ladderresets.traced(history, self.client, self.server, until, connection.via))
         if not history.exact:
-            self.resets += ladderresets.met(exchanges, self.client)
+            self.resets += ladderresets.met(exchanges, self.client, self.server, history, connection.via)
         self.handshake = list(self._handshake())
         self.fins: dict[Side, Segment] = {}
         for one, other in ((self.client, self.server), (self.server, self.client)):

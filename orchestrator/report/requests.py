@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.recording.events import Event
+from orchestrator.recording.events import Event, answered
 from orchestrator.recording.history import History
 from orchestrator.report.story import error_name
 from orchestrator.report.terminal import INDENT, listing, put, text
@@ -62,7 +62,7 @@ def _kind(event: Event) -> _Kind:
         step=str(event.get("step", "")),
         client=str(event.get("node", "")),
         request=f"{event.get('method', '')} {event.get('url', '')}",
-        answer=error_name(error) if error else str(event.get("status", "")),
+        answer=error_name(error) if error else answered(event),
         socket="reused" if event.get("reused") else "new",
         asked=_header(event.get("request_headers")),
         said=_header(event.get("response_headers")),

@@ -34,6 +34,8 @@ class NodePlan:
     """Name -> address, for every name that this node can reach."""
     log: Path
     """Where the node's standard error (and, of foreign images, output) goes."""
+    capabilities: tuple[str, ...] = ()
+    """What its kind needs beyond what all nodes may (topology.kinds.Capability)."""
 
     @property
     def hosts_file(self) -> str:

@@ -45,7 +45,7 @@ def container_settings(
             network_mode="none",
             auto_remove=True,
             binds=[*hosts, *(_bind(volume) for volume in node.volumes)],
-            cap_add=list(node.cap_add),
+            cap_add=list(dict.fromkeys((*node.cap_add, *plan.capabilities))),
             security_opt=["no-new-privileges"],
             log_config=LogConfig(type="none"),
         ),

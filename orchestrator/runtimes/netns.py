@@ -126,6 +126,7 @@ class NetnsRuntime:
                 for volume in node.volumes
             ],
             "keep": _below_tmp(),
+            "capabilities": plan.capabilities,
         }
         try:
             return _send_request(control, json.dumps(message).encode(), plan.log)

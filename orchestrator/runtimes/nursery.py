@@ -31,6 +31,9 @@ _CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 10, 13})
 """CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE, NET_RAW: what servers in containers
 have, less what nobody here needs. Numbers from linux/capability.h."""
 
+_BY_KIND = {"NET_ADMIN": 12}
+"""What a node kind may ask for besides (topology.kinds.Capability); a Compose file may not."""
+
 _EHASH_ENTRIES = "16384"
 """Buckets of a node's own table of connections. Without one, nodes share the machine's, and each dump walks all of it:
 0.35 ms instead of 0.06 ms."""
@@ -158,7 +161,7 @@ def _init(
         os.setsid()
         linux.sethostname(request["hostname"])
         _make_mounts(request)
-        linux.limit_capabilities(_CAPABILITIES)
+        linux.limit_capabilities(_CAPABILITIES.union(_BY_KIND[name] for name in request["capabilities"]))
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
         os.write(report, own_pid)

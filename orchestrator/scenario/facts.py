@@ -55,7 +55,7 @@ FACTS: dict[str, tuple[FactKind, str]] = {
     "recv_q": (FactKind.QUEUE, "Recv-Q of every socket in the state, bytes; in CLOSE_WAIT the unread FIN counts 1"),
     "send_q": (FactKind.QUEUE, "Send-Q of every socket in the state, bytes not yet acknowledged"),
     "connections": (FactKind.COUNTER, "connections that this node opened or accepted"),
-    "requests": (FactKind.COUNTER, "HTTP requests that this client finished, failed ones included"),
+    "requests": (FactKind.COUNTER, "requests that this client finished, failed ones included"),
     "errors": (FactKind.COUNTER, "requests that failed on this client; or by name of the error"),
     "served": (FactKind.COUNTER, "requests that this server executed"),
     "closed_by": (FactKind.COUNTER, "connections that this server closed, by its reason"),

@@ -49,7 +49,11 @@ TrueOrFalse = Annotated[bool, BeforeValidator(_true_or_false)]
 """Not `"no"` and not 0, which pydantic takes for booleans too."""
 
 
-def _http_url(url: str) -> str:
+SCHEMES = ("http", "postgresql", "redis")
+"""What client nodes speak: HTTP, or the protocol of a data store."""
+
+
+def _url(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # `port` raises when it is no number
@@ -58,9 +62,12 @@ def _http_url(url: str) -> str:
     else:
         if parts.scheme == "https":
             raise ValueError("nodes speak plain HTTP: write http:// instead of https://")
-    if not host or parts.scheme != "http" or not url.isprintable() or " " in url:
+        if host and parts.scheme and parts.scheme not in SCHEMES:
+            known = " or ".join(f"{scheme}://" for scheme in SCHEMES)
+            raise ValueError(f"no client speaks {parts.scheme[:40]}: expected a URL that begins with {known}")
+    if not host or not parts.scheme or not url.isprintable() or " " in url:
         raise ValueError(f"expected an absolute URL such as http://server:8080/, not {describe(url)}")
     return url
 
 
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Url = Annotated[str, AfterValidator(_url)]

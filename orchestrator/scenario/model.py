@@ -6,110 +6,17 @@ prints the JSON Schema that they generate, and `docs/scenario-reference.md` is m
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from orchestrator.scenario.facts import FACTS, LEGAL_WHENS, TcpState
-from orchestrator.scenario.fields import NAME, Name, Text, TrueOrFalse, Url, Whole
+from orchestrator.scenario.fields import Text, Whole
 from orchestrator.scenario.problems import Problem, Problems
+from orchestrator.scenario.steps import VERBS, Close, Exec, Link, Model, Request, Step
 from orchestrator.scenario.values import Duration, DurationRange, Moment, Range, Window
-from orchestrator.suggest import describe
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Request(Model):
-    """Requests by a client node: HTTP, or queries. The step ends when all have ended, whether they failed or not."""
-
-    from_: Annotated[str, Field(alias="from", description="client node (or service: all its replicas)")]
-    url: Url = Field(
-        description="absolute URL, `http://`, `postgresql://` or `redis://`, as the client speaks it; "
-        "the host is a node, a service or an alias"
-    )
-    session: Name | None = Field(None, description="named Session, kept open between steps; without: one-shot requests")
-    count: Whole = Field(1, ge=1, description="how many requests, over all workers")
-    concurrency: Whole = Field(1, ge=1, description="how many at the same time")
-    interval: Duration = Field(0.0, description="pause between two requests of a worker")
-    method: str = Field("GET", pattern=r"^[A-Z]+(-[A-Z]+)*$", description="HTTP method, in capitals")
-    headers: dict[str, Text] = Field({}, description="request headers, added to the client's own")
-    body: Text | None = Field(None, description="request body")
-    timeout: Duration = Field(10.0, gt=0, description="of connecting and of each read")
-
-
-class Close(Model):
-    """Close a named Session of a client node, as leaving its `with` block does."""
-
-    from_: Annotated[str, Field(alias="from", description="client node that holds the Session")]
-    session: Name = Field(description="name that an earlier `request` gave it")
-
-
-class Exec(Model):
-    """Run a command in a node; a status other than 0 ends the run, and the output is kept in the run's folder.
-
-    Under netns it runs on this machine, so it needs `--allow-exec`.
-    """
-
-    node: str = Field(description="where it runs")
-    command: list[Text] = Field(min_length=1, description="program and arguments; no shell reads them")
-    timeout: Duration = Field(30.0, gt=0, description="it is killed after this time, which ends the run")
-
-
-class Link(Model):
-    """Take a node off its network, or bring it back: a peer that vanishes.
-
-    What it sends and what is sent to it is lost, and no kernel is told: interfaces, addresses and neighbours stay as
-    they are, and only TCP's own timers can notice. What a node sends to itself arrives.
-    """
-
-    node: str = Field(description="the node (or service: all its replicas)")
-    up: TrueOrFalse = Field(description="`false` cuts it off, `true` brings it back")
-    network: str | None = Field(None, description="only its interface in this network; without: all of them")
-
-
-VERBS = ("request", "wait", "close", "stop", "kill", "pause", "resume", "link", "exec")
-
-
-class Step(Model):
-    """One verb, and a name that makes its moments addressable."""
-
-    name: str = Field(
-        "", description="makes the moments `NAME.start` and `NAME.end`; without: `VERB-POSITION`, `wait-2`"
-    )
-    request: Request | None = Field(None, description="requests by a client node")
-    wait: Duration | None = Field(None, description="let time pass; the nodes go on")
-    close: Close | None = Field(None, description="close a named Session of a client node")
-    stop: str | None = Field(None, description="SIGTERM to the node's program; waits until it ended")
-    kill: str | None = Field(None, description="SIGKILL to the node's program")
-    pause: str | None = Field(None, description="SIGSTOP: the node's kernel still answers, its program does not")
-    resume: str | None = Field(None, description="SIGCONT to a paused node: its program goes on")
-    link: Link | None = Field(None, description="take a node off its network, or bring it back")
-    exec: Exec | None = Field(None, description="run a command in a node")
-
-    @property
-    def verb(self) -> str:
-        return next(verb for verb in VERBS if getattr(self, verb) is not None)
-
-    @model_validator(mode="after")
-    def _one_verb(self) -> Step:
-        given = [verb for verb in VERBS if getattr(self, verb) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) if given else "none"
-            message = f"a step has exactly one verb, this one has {found}"
-            raise Problems([Problem(tuple(given[1:2]), message, f"the verbs: {', '.join(VERBS)}")])
-        return self
-
-    @field_validator("name")
-    @classmethod
-    def _plain_name(cls, name: str) -> str:
-        if name and (not NAME.fullmatch(name) or name in ("start", "end")):
-            raise ValueError(
-                f"{describe(name)} cannot name a step: use letters, digits, - and _, a letter first; not start or end"
-            )
-        return name
-
+from orchestrator.suggest import describe, suggestion
 
 State = Literal[
     "SYN_SENT",
@@ -185,6 +92,18 @@ class Where(Model):
 WHENS = ("at", "always", "never", "eventually", "over")
 
 
+def _distinct(values: list[str]) -> list[str]:
+    if twice := next((value for value in values if values.count(value) > 1), None):
+        raise ValueError(f"{twice!r} is there twice")
+    return values
+
+
+Values = Annotated[list[Text], Field(min_length=1), AfterValidator(_distinct)]
+"""Values of a variable."""
+
+Choice = Annotated[dict[str, Values], Field(min_length=1)]
+
+
 class Expectation(Model):
     """One sentence with facts. Every key that is not one of its own must be a node."""
 
@@ -192,6 +111,12 @@ class Expectation(Model):
     __pydantic_extra__: dict[str, NodeFacts] = Field(init=False)
 
     that: str = Field(min_length=1, description="the sentence, as a person would say it")
+    only: Choice | None = Field(
+        None, description="variables of the `matrix` -> values: expected only of runs in which all have one of these"
+    )
+    unless: Choice | None = Field(
+        None, description="variables of the `matrix` -> values: not expected of runs in which all have one of these"
+    )
     where: Where | None = Field(None, description="which sockets and connections count; without: all of the node")
     at: Moment | None = Field(None, description="the value at this moment")
     always: Window | None = Field(None, description="at every instant of the window, and all of it was observed")
@@ -205,6 +130,14 @@ class Expectation(Model):
     @property
     def nodes(self) -> dict[str, NodeFacts]:
         return self.__pydantic_extra__
+
+    def applies(self, variables: Mapping[str, str]) -> bool:
+        """Whether it is expected of a run with these values of variables."""
+
+        def holds(choice: Choice) -> bool:
+            return all(variables.get(name) in values for name, values in choice.items())
+
+        return (self.only is None or holds(self.only)) and (self.unless is None or not holds(self.unless))
 
     @property
     def when(self) -> tuple[str, Moment | Window] | None:
@@ -251,17 +184,19 @@ def _misfits(node: str, fact: str, value: object, when: str) -> list[Problem]:
     return []
 
 
-def _distinct(values: list[str]) -> list[str]:
-    if twice := next((value for value in values if values.count(value) > 1), None):
-        raise ValueError(f"{twice!r} is there twice")
-    return values
-
-
-Values = Annotated[list[Text], Field(min_length=1), AfterValidator(_distinct)]
-"""What a variable of a matrix is to be, one after the other."""
-
 LONG = 60.0
 """Seconds from which a scenario is called long."""
+
+
+def _strangers(
+    keys: tuple[str | int, ...], name: str, values: Sequence[str], matrix: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[tuple[str | int, ...], str, str | None]]:
+    if name not in matrix:
+        yield keys, f"{name} is no variable of the `matrix`", suggestion(name, list(matrix))
+        return
+    for value in values:
+        if value not in matrix[name]:
+            yield keys, f"the `matrix` has no {name} {describe(value)}", suggestion(value, matrix[name])
 
 
 class Scenario(Model):
@@ -291,6 +226,20 @@ class Scenario(Model):
         """How long it takes at least, as far as the file tells."""
         return max(self.takes, sum(step.wait or 0.0 for step in self.steps))
 
+    @model_validator(mode="after")
+    def _choices_are_of_the_matrix(self) -> Scenario:
+        """A value with a typing error would let an expectation go unnoticed."""
+        problems = [
+            Problem(keys, message, hint)
+            for index, expectation in enumerate(self.expect)
+            for word, choice in (("only", expectation.only), ("unless", expectation.unless))
+            for name, values in (choice or {}).items()
+            for keys, message, hint in _strangers(("expect", index, word, name), name, values, self.matrix)
+        ]
+        if problems:
+            raise Problems(problems)
+        return self
+
     @field_validator("steps")
     @classmethod
     def _name_steps(cls, steps: list[Step]) -> list[Step]:
@@ -311,4 +260,16 @@ class Scenario(Model):
         return named
 
 
-__all__ = ["Close", "Exec", "Expectation", "Link", "NodeFacts", "Request", "Scenario", "Step", "TcpState", "Where"]
+__all__ = [
+    "VERBS",
+    "Close",
+    "Exec",
+    "Expectation",
+    "Link",
+    "NodeFacts",
+    "Request",
+    "Scenario",
+    "Step",
+    "TcpState",
+    "Where",
+]

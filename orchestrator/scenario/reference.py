@@ -123,8 +123,6 @@ def _flat(annotation: Any) -> Iterator[Any]:
 
 
 _KINDS: list[tuple[type, str]] = [
-    (list, "list"),
-    (dict, "mapping"),
     (BaseModel, "mapping"),
     (Moment, "moment"),
     (Window, "window"),
@@ -137,7 +135,10 @@ _KINDS: list[tuple[type, str]] = [
 
 
 def _kind(field: FieldInfo) -> str:
+    """Of what the value is, outermost: a mapping of lists is a mapping."""
     parts = [part for part in _flat(field.annotation) if isinstance(part, type)]
+    if (outer := next((part for part in parts if part in (list, dict)), None)) is not None:
+        return "list" if outer is list else "mapping"
     return next(name for kind, name in _KINDS if any(issubclass(part, kind) for part in parts))
 
 

@@ -59,6 +59,10 @@ of the run; each worker takes connections from that pool. The pool is the one th
 
 A request that fails does not end the step or the run: it is recorded, and `errors` counts it.
 
+A client of a data store (`psycopg`, `redis-py`) takes `url: postgresql://server:5432/` or `url: redis://server:6379/`.
+A request is then one query, `SELECT 1`, or one `PING`; a Session is a pool of the client's library. `method`, `headers`
+and `body` are HTTP's.
+
 ```yaml
 steps:
   - name: load

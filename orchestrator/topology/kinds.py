@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +14,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from orchestrator import resources
 from orchestrator.errors import InputError
 from orchestrator.suggest import nearest, suggestion
+from orchestrator.topology.model import Node, Topology
 from orchestrator.yamlsource import Source, load_yaml
 
 _FILE = "node.yaml"
+
+Capability = Literal["NET_ADMIN"]
+"""NET_ADMIN: a packet filter, in the node's own network namespace."""
 _NOT_CONTENT = ("__pycache__", ".pyc")
+
+
+def _path() -> str:
+    """Servers are installed where the PATH of an ordinary user does not look."""
+    return f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
 
 
 class _Model(BaseModel):
@@ -39,7 +49,7 @@ class Need(_Model):
     @property
     def met(self) -> bool:
         if self.command is not None:
-            return shutil.which(self.command) is not None
+            return shutil.which(self.command, path=_path()) is not None
         return self.file is not None and Path(self.file).exists()
 
     def __str__(self) -> str:
@@ -85,23 +95,36 @@ class Kind(_Model):
     ready: Ready = Ready(port=None, event=None)
     entrypoint: tuple[str, ...] = Field(min_length=1)
     knobs: dict[str, Knob] = {}
+    capabilities: tuple[Capability, ...] = ()
+    """What its program may do beyond what the programs of all nodes may, by capabilities(7), without CAP_."""
+    nat: bool = False
+    """Its kernel translates addresses (conntrack): both ends of a connection through it have other addresses, and what
+    it makes of them is recorded."""
     needs: tuple[Need, ...] = ()
+    rehearsed: bool = False
+    """A virtual machine is frozen after a lab with these kinds was played in it: they start fast there."""
     prepare: tuple[str, ...] = ()
     """A command, run in the kind's folder, that does once what its first start would do; what it makes is in
-    XDG_CACHE_HOME. `{python}` is an interpreter. Only a virtual machine's image is made with it."""
+    XDG_CACHE_HOME. `{python}` is an interpreter, and nodes/base is beside the folder. Only a virtual machine's image is
+    made with it."""
     folder: Path = Field(exclude=True)
     """Absolute; set by the registry, not by the file."""
 
     @property
     def version(self) -> str:
         """12 hexadecimal digits that change with any file of the folder: name, content or executable bit."""
-        digest = hashlib.sha256()
-        for path in sorted(self.folder.rglob("*")):
-            relative = path.relative_to(self.folder)
-            if path.is_file() and not any(part.endswith(_NOT_CONTENT) for part in relative.parts):
-                content = hashlib.sha256(path.read_bytes()).hexdigest()
-                digest.update(f"{relative}\0{path.stat().st_mode & 0o111 != 0}\0{content}\n".encode())
-        return digest.hexdigest()[:12]
+        return folder_version(self.folder)
+
+
+def folder_version(folder: Path) -> str:
+    """12 hexadecimal digits of all files below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.is_file() and not any(part.endswith(_NOT_CONTENT) for part in relative.parts):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{relative}\0{path.stat().st_mode & 0o111 != 0}\0{content}\n".encode())
+    return digest.hexdigest()[:12]
 
 
 def kind_names(root: Path = resources.NODES) -> list[str]:
@@ -127,6 +150,16 @@ def kind(name: str, root: Path = resources.NODES) -> Kind:
 def missing(kind: Kind) -> list[Need]:
     """What this machine lacks to run the kind under netns."""
     return [need for need in kind.needs if not need.met]
+
+
+def nats(topology: Topology, kinds: Mapping[str, Kind]) -> list[Node]:
+    """The nodes that translate addresses."""
+    return [node for node in topology.nodes if node.kind is not None and node.kind in kinds and kinds[node.kind].nat]
+
+
+def routers(topology: Topology, kinds: Mapping[str, Kind]) -> set[str]:
+    """Names of the nodes through which others reach what lies behind: NATs that do not stand for one service."""
+    return {node.name for node in nats(topology, kinds) if not node.environment.get("UPSTREAM", "").strip()}
 
 
 def argv(kind: Kind, python: str) -> list[str]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _FAILED = "the engine could not make the guest's root file system"
 _LOG_TAIL = 20
 _LIBRARIES = "dist-packages"
+_SHARED = "base"
+"""Folder of nodes/ that the programs of all kinds import from."""
 _APT = ("apt.conf", "dpkg.cfg")
 
 Progress = Callable[[str], None]
@@ -61,6 +63,8 @@ def _dockerfile(recipe: Recipe, base: str) -> str:
         f"COPY {_LIBRARIES} {LIBRARIES}",
         f"RUN python3 -m compileall -q {LIBRARIES} || true",
     ]
+    if recipe.preparations:
+        lines.append(f"COPY {_SHARED} {PREPARED}/{_SHARED}")
     for kind, words in recipe.preparations.items():
         lines += [
             f"COPY {kind} {PREPARED}/{kind}",
@@ -103,8 +107,8 @@ def _sources(recipe: Recipe, libraries: Path) -> Iterator[tuple[str, Path]]:
     yield _LIBRARIES, libraries
     for name in _APT:
         yield name, resources.NODES / "base" / name
-    for kind in recipe.preparations:
-        yield kind, resources.NODES / kind
+    for folder in (_SHARED, *recipe.preparations):
+        yield folder, resources.NODES / folder
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:

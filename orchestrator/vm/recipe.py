@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 
+from orchestrator import resources
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.topology.kinds import Kind
+from orchestrator.topology.kinds import Kind, folder_version
 
 _FORMAT = 1
 """Raised when the way in which images are made changes."""
@@ -70,6 +71,8 @@ class Recipe:
     """The same for what those need in turn."""
     preparations: Mapping[str, tuple[str, ...]]
     """Node kind -> the command that it wants to be run once, in its folder."""
+    sources: Mapping[str, str]
+    """Folder of nodes/ that a preparation is made from -> its version."""
 
     @property
     def key(self) -> str:
@@ -88,11 +91,14 @@ def recipe(kinds: Mapping[str, Kind]) -> Recipe:
             hint="install it: pip install -e . in the checkout",
         )
     pins = _closure(direct)
+    prepared = {name: kind for name, kind in sorted(kinds.items()) if kind.prepare}
+    folders = {"base": resources.NODES / "base", **{name: kind.folder for name, kind in prepared.items()}}
     return Recipe(
         packages=tuple(sorted({*_BASE, *needed})),
         requirements=tuple(pins[name] for name in sorted(direct) if name in pins),
         constraints=tuple(pins[name] for name in sorted(pins)),
-        preparations={name: kind.prepare for name, kind in sorted(kinds.items()) if kind.prepare},
+        preparations={name: kind.prepare for name, kind in prepared.items()},
+        sources={name: folder_version(folder) for name, folder in folders.items()} if prepared else {},
     )
 
 

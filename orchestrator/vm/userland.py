@@ -169,7 +169,7 @@ def _preparation(kind: str, command: tuple[str, ...]) -> list[str]:
     """Hooks that let a node kind do once, here, what would take the guest minutes."""
     return [
         f'mkdir -p "$1{PREPARED}"',
-        f"copy-in {shlex.quote(str(resources.NODES / kind))} {PREPARED}",
+        *(f"copy-in {shlex.quote(str(resources.NODES / each))} {PREPARED}" for each in ("base", kind)),
         f'chroot "$1" {preparation(kind, command)}',
         f'rm -rf "$1{PREPARED}"',
     ]

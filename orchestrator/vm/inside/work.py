@@ -11,6 +11,7 @@ from orchestrator.environment import describe_machine
 from orchestrator.errors import SimctlError
 from orchestrator.observe.pace import VIRTUAL
 from orchestrator.recording.folder import RunFolder
+from orchestrator.resources import NODES
 from orchestrator.run import record
 from orchestrator.runtimes.netns import NetnsRuntime
 from orchestrator.topology.kinds import Kind, load_kinds
@@ -27,12 +28,23 @@ class VirtualRuntime(NetnsRuntime):
     name = "vm"
 
 
+def preload(kinds: Mapping[str, Kind]) -> dict[str, Kind]:
+    """Import what the programs of those kinds need that most runs use; returns these kinds.
+
+    All kinds would make the memory that every run begins with several times as large.
+    """
+    often = {name: kind for name, kind in kinds.items() if kind.rehearsed}
+    base = NODES / "base"
+    warm.preload([*warm.OWN, base / "init.py", *(kind.folder for kind in often.values())], base)
+    return often
+
+
 def warm_up(say: Say) -> Mapping[str, Kind]:
     """Do once what every run would do the first time. Returns the node kinds."""
     kinds = load_kinds()
-    warm.preload([*warm.OWN, *(kind.folder for kind in kinds.values())])
+    often = preload(kinds)
     warm.enable()
-    if trouble := rehearse(kinds, VirtualRuntime(kinds, allow_exec=True), Path("/run/rehearsal")):
+    if trouble := rehearse(often, VirtualRuntime(kinds, allow_exec=True), Path("/run/rehearsal")):
         say(f"vm: the rehearsal failed, runs will be slower: {trouble}")
     return kinds
 

@@ -1,5 +1,10 @@
 package simctl;
 
+import static simctl.Knobs.knob;
+import static simctl.Knobs.milliseconds;
+import static simctl.Knobs.number;
+import static simctl.Knobs.truth;
+
 import java.io.IOException;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.SocketChannel;
@@ -8,8 +13,6 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.eclipse.jetty.io.ChannelEndPoint;
 import org.eclipse.jetty.io.ManagedSelector;
 import org.eclipse.jetty.server.Server;
@@ -18,8 +21,6 @@ import org.eclipse.jetty.server.ServerConnector;
 /** A Jetty 9.4 as Winstone sets it up: one connector, whose idle timeout is the keep-alive timeout. */
 public final class Main {
     private static final List<String> FLAGS = List.of("--httpPort", "--httpKeepAliveTimeout");
-    private static final Pattern PART = Pattern.compile("([0-9]+(?:\\.[0-9]+)?)(ms|s|m|h)");
-    private static final Map<String, Integer> MILLISECONDS = Map.of("ms", 1, "s", 1000, "m", 60_000, "h", 3_600_000);
 
     static volatile boolean stopping;
 
@@ -83,23 +84,18 @@ public final class Main {
 
         Settings(List<String> arguments) {
             Map<String, String> flags = flags(arguments);
-            port = number("the port", flags.getOrDefault("--httpPort", knob("HTTP_PORT", "8080")), 65535);
-            String milliseconds = flags.get("--httpKeepAliveTimeout");
-            keepAliveTimeout = milliseconds == null
-                    ? duration(knob("KEEPALIVE_TIMEOUT", "5s"))
-                    : number("--httpKeepAliveTimeout", milliseconds, Integer.MAX_VALUE);
+            port = number("the port", flags.getOrDefault("--httpPort", knob("HTTP_PORT", "8080")), 0, 65535);
+            String flag = flags.get("--httpKeepAliveTimeout");
+            keepAliveTimeout = flag == null
+                    ? milliseconds("KEEPALIVE_TIMEOUT", knob("KEEPALIVE_TIMEOUT", "5s"), 0)
+                    : number("--httpKeepAliveTimeout", flag, 0, Integer.MAX_VALUE);
             if (keepAliveTimeout <= 0) {
                 throw new IllegalArgumentException(
                         "the keep-alive timeout must be more than 0; KEEPALIVE_REQUESTS=1 turns keep-alive off");
             }
-            keepAliveRequests = number("KEEPALIVE_REQUESTS", knob("KEEPALIVE_REQUESTS", "0"), Integer.MAX_VALUE);
-            backlog = number("BACKLOG", knob("BACKLOG", "1024"), 65535);
+            keepAliveRequests = number("KEEPALIVE_REQUESTS", knob("KEEPALIVE_REQUESTS", "0"), 0, Integer.MAX_VALUE);
+            backlog = number("BACKLOG", knob("BACKLOG", "1024"), 0, 65535);
             leak = truth("LEAK", knob("LEAK", "false"));
-        }
-
-        private static String knob(String name, String otherwise) {
-            String value = System.getenv(name);
-            return value == null || value.isBlank() ? otherwise : value.strip();
         }
 
         private static Map<String, String> flags(List<String> arguments) {
@@ -116,36 +112,6 @@ public final class Main {
                 flags.put(pair[0], pair.length == 2 ? pair[1] : words.next());
             }
             return flags;
-        }
-
-        private static int number(String name, String text, int most) {
-            if (!text.matches("[0-9]{1,10}") || Long.parseLong(text) > most) {
-                throw new IllegalArgumentException(
-                        name + ": expected a whole number from 0 to " + most + ", not '" + text + "'");
-            }
-            return Integer.parseInt(text);
-        }
-
-        private static long duration(String text) {
-            if (!text.matches("(" + PART.pattern() + ")+|0")) {
-                throw new IllegalArgumentException(
-                        "KEEPALIVE_TIMEOUT: expected a duration such as 5s, 500ms or 1m30s, not '" + text + "'");
-            }
-            double milliseconds = 0;
-            for (Matcher part = PART.matcher(text); part.find(); ) {
-                milliseconds += Double.parseDouble(part.group(1)) * MILLISECONDS.get(part.group(2));
-            }
-            return Math.round(milliseconds);
-        }
-
-        private static boolean truth(String name, String text) {
-            if (List.of("true", "1", "yes", "on").contains(text.toLowerCase())) {
-                return true;
-            }
-            if (List.of("false", "0", "no", "off").contains(text.toLowerCase())) {
-                return false;
-            }
-            throw new IllegalArgumentException(name + ": expected true or false, not '" + text + "'");
         }
     }
 }

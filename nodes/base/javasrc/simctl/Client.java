@@ -1,0 +1,148 @@
+package simctl;
+
+import java.io.BufferedReader;
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** A client node: commands on standard input, carried out one at a time with a library; nodes/README.md. */
+final class Client {
+    private final Library library;
+    private final Map<String, Library.Session> sessions = new LinkedHashMap<>();
+
+    private Client(Library library) {
+        this.library = library;
+    }
+
+    /** Say `ready`, then carry out commands until standard input ends. */
+    static void serve(String kind, Library library) throws IOException {
+        Client client = new Client(library);
+        Map<String, Object> ready = new LinkedHashMap<>();
+        ready.put("kind", kind);
+        ready.put("pid", ProcessHandle.current().pid());
+        Events.tell("ready", ready);
+        FileInputStream input = new FileInputStream(FileDescriptor.in);
+        try (BufferedReader lines = new BufferedReader(new InputStreamReader(input, StandardCharsets.UTF_8))) {
+            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                client.carryOut(line);
+            }
+        }
+        Runtime.getRuntime().exit(0); // libraries have threads of their own
+    }
+
+    /** Standard error has one line, and the process ends. */
+    static void fail(String kind, int status, String message) {
+        System.err.println(kind + ": " + message);
+        Runtime.getRuntime().halt(status);
+    }
+
+    private void carryOut(String line) {
+        Map<String, Object> done = new LinkedHashMap<>();
+        done.put("id", null);
+        try {
+            if (!(Json.read(line) instanceof Map<?, ?> command)) {
+                throw new IllegalArgumentException("a command is one JSON object");
+            }
+            done.put("id", command.get("id"));
+            carryOut(command);
+        } catch (IllegalArgumentException wrong) {
+            done.put("error", wrong.getMessage());
+        }
+        Events.tell("done", done);
+    }
+
+    private void carryOut(Map<?, ?> raw) {
+        for (Object name : raw.keySet()) {
+            if (!Command.FIELDS.contains(name)) {
+                throw new IllegalArgumentException(
+                        "unknown field '" + name + "'; there are: " + String.join(", ", Command.FIELDS));
+            }
+        }
+        String verb = String.valueOf(raw.get("do"));
+        switch (verb) {
+            case "request" -> request(Command.read(raw));
+            case "close" -> close(Command.text(raw, "session", null));
+            default -> throw new IllegalArgumentException(
+                    "unknown command '" + verb + "'; there are: request, close");
+        }
+    }
+
+    private void close(String name) {
+        Library.Session session = sessions.remove(name);
+        if (session == null) {
+            String open = sessions.isEmpty() ? "none" : String.join(", ", sessions.keySet());
+            throw new IllegalArgumentException("no session '" + name + "' is open; open are: " + open);
+        }
+        session.close();
+        library.closed();
+    }
+
+    private void request(Command command) {
+        library.check(command);
+        String name = command.session();
+        Library.Session session = name == null ? null : sessions.computeIfAbsent(name, new_ -> library.open());
+        AtomicInteger taken = new AtomicInteger();
+        List<Thread> workers = new ArrayList<>();
+        for (int more = Math.min(command.concurrency(), command.count()) - 1; more > 0; more--) {
+            Thread worker = new Thread(() -> work(command, session, taken));
+            worker.start();
+            workers.add(worker);
+        }
+        work(command, session, taken);
+        workers.forEach(Client::join);
+        if (session == null) {
+            library.closed();
+        }
+    }
+
+    /** Workers share the count. Without a session each request has one of its own. */
+    private void work(Command command, Library.Session session, AtomicInteger taken) {
+        for (int n = taken.incrementAndGet(); n <= command.count(); n = taken.incrementAndGet()) {
+            if (session != null) {
+                perform(session, new Call(command, n));
+            } else {
+                Call call = new Call(command, n);
+                try (Library.Session own = library.open()) {
+                    perform(own, call);
+                }
+            }
+            if (!command.interval().isZero() && n < command.count()) {
+                sleep(command.interval().toMillis());
+            }
+        }
+    }
+
+    private static void perform(Library.Session session, Call call) {
+        long bytes = 0;
+        Throwable failure = null;
+        try {
+            bytes = session.perform(call);
+        } catch (Exception failed) {
+            failure = failed;
+        }
+        call.tell(bytes, failure);
+    }
+
+    private static void sleep(long milliseconds) {
+        try {
+            Thread.sleep(milliseconds);
+        } catch (InterruptedException impossible) {
+            throw new IllegalStateException(impossible); // nobody interrupts a worker
+        }
+    }
+
+    private static void join(Thread worker) {
+        try {
+            worker.join();
+        } catch (InterruptedException impossible) {
+            throw new IllegalStateException(impossible);
+        }
+    }
+}
