@@ -54,7 +54,7 @@ BAD_FILES = {
     "no such host in a URL": Bad("//server:", "//serverr:", "scenario.yaml:5:34", "serverr", "did you mean server?"),
     "a server cannot ask": Bad("from: client", "from: server", "scenario.yaml:5:21", "server is no client", "client"),
     "unknown node kind": Bad(
-        "simctl/origin", "simctl/nginxx", "compose.yaml:3:19", "'nginxx'; there are: host, jetty, origin, requests"
+        "simctl/origin", "simctl/nginxx", "compose.yaml:3:19", "'nginxx'; there are: aiohttp, "
     ),
     "misspelled node kind": Bad("simctl/origin", "simctl/orign", "compose.yaml:3:19", "'orign'", "mean origin?"),
     "text where a number belongs": Bad("count: 2", "count: many", "scenario.yaml:5:79", "a whole number, not the text"),
@@ -157,7 +157,7 @@ COMMAND_LINES: dict[str, tuple[list[str], str]] = {
     "unknown format": (["run", "idle-close", "-f", "xml"], "one of text, json, junit"),
     "--set without a value": (["run", "idle-close", "--set", "SERVER"], "expected NAME=VALUE"),
     "--set without a name": (["validate", "idle-close", "--set", "=1"], "expected NAME=VALUE"),
-    "--set of no kind": (["run", "idle-close", "--set", "SERVER=iis"], "there are: host, jetty, origin, requests"),
+    "--set of no kind": (["run", "idle-close", "--set", "SERVER=iis"], "there are: aiohttp, "),
     "--ready-timeout of no duration": (["run", "idle-close", "--ready-timeout", "soon"], "expected a duration"),
     "verify nothing": (["verify", "nothere"], "there is no run folder nothere"),
     "verify a folder of something else": (["verify", "."], "it has no events.jsonl"),

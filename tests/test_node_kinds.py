@@ -24,7 +24,10 @@ def test_the_kinds_are_there() -> None:
 @pytest.mark.parametrize("name", kind_names())
 def test_the_image_starts_what_node_yaml_starts(name: str) -> None:
     text = (NODES / name / "Dockerfile").read_text()
-    assert text.startswith("ARG BASE=simctl/base\nFROM ${BASE}\n")
+    assert text.startswith("ARG BASE=simctl/base\nFROM ${BASE}")
+    stages = re.findall("^FROM (.*)$", text, re.MULTILINE)
+    assert stages in (["${BASE}"], ["${BASE} AS build", "${BASE}"]), "a compiler stays in a stage of its own"
+    text = text.rpartition("\nFROM ")[2]
     assert f"COPY . /simctl/{name}/" in text
     entrypoint = json.loads(text.partition("ENTRYPOINT ")[2].splitlines()[0])
     here = [word.replace(str(NODES), "/simctl") for word in argv(kind(name), "python3")]
@@ -44,7 +47,7 @@ def test_programs_need_nothing_of_simctl_and_run_on_debian(path: Path) -> None:
 
 
 def test_the_knobs_of_origin_are_those_that_it_reads() -> None:
-    read = set(re.findall(r'knobs\.get\("([A-Z_]+)"', (NODES / "origin" / "settings.py").read_text()))
+    read = set(re.findall(r'knobs\.[a-z]+\("([A-Z_]+)"', (NODES / "origin" / "settings.py").read_text()))
     assert read == set(kind("origin").knobs)
 
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import socket
-import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from orchestrator.resources import NODES
-from tests.node_process import CLIENT, ORIGIN, PATIENCE, NodeProcess, client, node, server
+from tests.misbehaving import (
+    OK,
+    end_of_file,
+    garbage,
+    misbehaving,
+    read_request,
+    reset,
+    short_body,
+    silent,
+    silent_in_the_body,
+)
+from tests.node_process import CLIENT, ORIGIN, NodeProcess, client, node, server
+
+sys.path.append(str(NODES / "base"))
+from recorder import cause_name
 
 
 @contextmanager
@@ -177,70 +187,6 @@ def test_the_environment_has_no_say() -> None:
         answers(them.do(do="request", url=f"http://127.0.0.1:{port}/", session="s"))
 
 
-@contextmanager
-def misbehaving(*behaviours: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that treats each connection with the next behaviour, and then closes it; its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            for behave in behaviours:
-                connection, _ = listener.accept()
-                with connection:
-                    connection.settimeout(PATIENCE)
-                    behave(connection)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        thread.join(PATIENCE)
-
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-def read_request(connection: socket.socket) -> None:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
-
-
-def end_of_file(connection: socket.socket) -> None:
-    """Read the request and close without a word: FIN."""
-    read_request(connection)
-
-
-def reset(connection: socket.socket) -> None:
-    """Read the request, then RST."""
-    read_request(connection)
-    reset_now(connection)
-
-
-def reset_now(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def short_body(connection: socket.socket) -> None:
-    read_request(connection)
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun")
-
-
-def silent(connection: socket.socket) -> None:
-    """Read the request and say nothing until the client has gone."""
-    while connection.recv(65536):
-        pass
-
-
-def silent_in_the_body(connection: socket.socket) -> None:
-    read_request(connection)
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun")
-    silent(connection)
-
-
-def garbage(connection: socket.socket) -> None:
-    read_request(connection)
-    connection.sendall(b"what?\r\n\r\n")
-
-
 @pytest.mark.parametrize(
     ("behave", "name", "status"),
     [
@@ -332,15 +278,6 @@ def test_a_write_that_the_library_swallowed_is_still_told() -> None:
         assert event["error"] is not None
 
 
-def load_recorder() -> Any:
-    spec = importlib.util.spec_from_file_location("simctl_recorder", Path(NODES / "requests" / "recorder.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize(
     ("error", "name"),
     [
@@ -353,10 +290,10 @@ def load_recorder() -> Any:
     ],
 )
 def test_the_innermost_cause_has_the_name(error: BaseException, name: str) -> None:
-    assert load_recorder().cause_name(error) == name
+    assert cause_name(error) == name
 
 
 def test_a_cause_that_leads_back_to_itself_ends() -> None:
     first, second = ValueError(), KeyError()
     first.__cause__, second.__cause__ = second, first
-    assert load_recorder().cause_name(first) == "KeyError"
+    assert cause_name(first) == "KeyError"

@@ -226,7 +226,7 @@ def test_a_foreign_image_is_refused_under_netns(simctl: Simctl, tmp_path: Path, 
     done = simctl("run", "scenario.yaml", "-r", "netns", "-q")
     assert_refused(done, 2)
     assert f"compose.yaml:3:3: service server: the image {foreign} runs under docker only" in done.stderr
-    assert "use --runtime docker, or one of the node kinds: host, jetty, origin, requests" in done.stderr
+    assert "use --runtime docker, or one of the node kinds: aiohttp, " in done.stderr
     assert contents(tmp_path) == before, "nothing was started"
 
 

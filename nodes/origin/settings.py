@@ -1,18 +1,49 @@
-"""The knobs of the reference server: environment variables, and Winstone's flags, which win over them."""
+"""The knobs of the reference server: environment variables, and Winstone's flags, which win over two of them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+from knobs import KnobError, Knobs
+
 _FLAGS = ("--httpPort", "--httpKeepAliveTimeout")
 
 
-class SettingError(ValueError):
-    """A knob or flag has a value that it cannot have."""
+class CloseHow(StrEnum):
+    """How the server closes where it is the first to close."""
+
+    CLOSE = "close"
+    """close(): a FIN. The socket is an orphan in FIN_WAIT2 that the kernel takes away after tcp_fin_timeout."""
+    HALF_CLOSE = "half-close"
+    """shutdown(SHUT_WR): a FIN too, but it reads on until the client closes. FIN_WAIT2 with an owner has no timer."""
+    RESET = "reset"
+    """close() with SO_LINGER of 0: a RST, and nothing is left on either side."""
+
+
+class Fault(StrEnum):
+    """What happens to a request once FAULT_AFTER requests of its connection were answered as they should be."""
+
+    NONE = "none"
+    CLOSE_UNANNOUNCED = "close-unannounced"
+    """It is answered as if the connection stayed; then the connection is closed, as CLOSE_HOW says."""
+    CLOSE_UNANSWERED = "close-unanswered"
+    """It is executed and not answered; the connection is closed, as CLOSE_HOW says."""
+    CLOSE_UNREAD = "close-unread"
+    """It is not read: close() with data in the receive buffer is a RST."""
+    CLOSE_UNREAD_BODY = "close-unread-body"
+    """Its head is read and answered with 413, its body is not read: close() is a RST behind the answer."""
+    NEVER_ANSWER = "never-answer"
+    """It is executed and never answered; nothing is read any more."""
+    NEVER_READ = "never-read"
+    """Nothing is read any more, and nothing is closed."""
+    NEVER_ACCEPT = "never-accept"
+    """No connection is accepted, and the accept queue fills. FAULT_AFTER means nothing to it."""
+
+
+LEAVES_UNREAD = (Fault.CLOSE_UNREAD, Fault.CLOSE_UNREAD_BODY, Fault.NEVER_READ)
 
 
 @dataclass(frozen=True)
@@ -26,26 +57,34 @@ class Settings:
     leak: bool = False
     backlog: int = 1024
     tcp_keepalive: bool = False
+    close_how: CloseHow = CloseHow.CLOSE
+    fault: Fault = Fault.NONE
+    fault_after: int = 0
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
-    """Raises SettingError, which names the knob or flag."""
+    """Raises KnobError, which names the knob or flag."""
     flags = _read_flags(arguments)
-    knobs = {name: value.strip() for name, value in environment.items() if value.strip()}
-    timeout = _duration("KEEPALIVE_TIMEOUT", knobs.get("KEEPALIVE_TIMEOUT", "5s"))
+    knobs = Knobs(environment)
+    port = knobs.number("HTTP_PORT", 8080, at_most=65535)
+    if (number := flags.get("--httpPort")) is not None:
+        port = _number("--httpPort", number, at_most=65535)
+    timeout = knobs.duration("KEEPALIVE_TIMEOUT", 5.0)
     if (milliseconds := flags.get("--httpKeepAliveTimeout")) is not None:
         timeout = _number("--httpKeepAliveTimeout", milliseconds) / 1000
     if timeout <= 0:
-        raise SettingError("the keep-alive timeout must be more than 0; KEEPALIVE_REQUESTS=1 turns keep-alive off")
-    port = flags.get("--httpPort", knobs.get("HTTP_PORT", "8080"))
+        raise KnobError("KEEPALIVE_TIMEOUT: expected more than 0; KEEPALIVE_REQUESTS=1 turns keep-alive off")
     return Settings(
-        port=_number("--httpPort" if "--httpPort" in flags else "HTTP_PORT", port, at_most=65535),
+        port=port,
         keepalive_timeout=timeout,
-        keepalive_requests=_number("KEEPALIVE_REQUESTS", knobs.get("KEEPALIVE_REQUESTS", "0")),
-        advertise=_truth("ADVERTISE", knobs.get("ADVERTISE", "false")),
-        leak=_truth("LEAK", knobs.get("LEAK", "false")),
-        backlog=_number("BACKLOG", knobs.get("BACKLOG", "1024"), at_most=65535),
-        tcp_keepalive=_truth("TCP_KEEPALIVE", knobs.get("TCP_KEEPALIVE", "false")),
+        keepalive_requests=knobs.number("KEEPALIVE_REQUESTS", 0),
+        advertise=knobs.truth("ADVERTISE", False),
+        leak=knobs.truth("LEAK", False),
+        backlog=knobs.number("BACKLOG", 1024, at_most=65535),
+        tcp_keepalive=knobs.truth("TCP_KEEPALIVE", False),
+        close_how=CloseHow(knobs.word("CLOSE_HOW", CloseHow.CLOSE, *CloseHow)),
+        fault=Fault(knobs.word("FAULT", Fault.NONE, *Fault)),
+        fault_after=knobs.number("FAULT_AFTER", 0),
     )
 
 
@@ -56,27 +95,15 @@ def _read_flags(arguments: Sequence[str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if name not in _FLAGS:
-            raise SettingError(f"unknown argument {word!r}; there are: {', '.join(_FLAGS)}")
+            raise KnobError(f"unknown argument {word!r}; there are: {', '.join(_FLAGS)}")
         given = value if equals else next(words, None)
         if given is None:
-            raise SettingError(f"{name} needs a value")
+            raise KnobError(f"{name} needs a value")
         flags[name] = given
     return flags
 
 
 def _number(name: str, text: str, at_most: int = 2**31 - 1) -> int:
     if not re.fullmatch(r"[0-9]+", text) or int(text) > at_most:
-        raise SettingError(f"{name}: expected a whole number from 0 to {at_most}, not {text!r}")
+        raise KnobError(f"{name}: expected a whole number from 0 to {at_most}, not {text!r}")
     return int(text)
-
-
-def _duration(name: str, text: str) -> float:
-    if not re.fullmatch(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+|0", text):
-        raise SettingError(f"{name}: expected a duration such as 5s, 500ms or 1m30s, not {text!r}")
-    return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9.]+)(ms|s|m|h)", text))
-
-
-def _truth(name: str, text: str) -> bool:
-    if text.lower() not in _WORDS:
-        raise SettingError(f"{name}: expected true or false, not {text!r}")
-    return _WORDS[text.lower()]

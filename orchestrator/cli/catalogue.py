@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import typer
 
 from orchestrator.cli.common import verb
@@ -33,12 +35,28 @@ def scenarios() -> None:
 
 @verb
 def nodes(
-    kind: str | None = typer.Argument(None, metavar="[KIND]", help="Show the knobs of this kind only."),
+    kind: str | None = typer.Argument(None, metavar="[KIND]", help="Say what each knob of this kind means."),
 ) -> None:
-    """List the node kinds with their knobs."""
+    """List the node kinds by role, with the version that is installed here and their knobs with their defaults."""
     from orchestrator.topology import kinds as registry
+    from orchestrator.topology.versions import versions
 
-    for one in [registry.kind(kind)] if kind else registry.load_kinds().values():
-        print(f"{one.kind} ({one.role}): {one.title}")
+    if kind is not None:
+        one = registry.kind(kind)
+        print(f"{kind} {versions([one])[kind]} ({one.role}): {one.title}")
+        width = max((len(name) + len(knob.default) for name, knob in one.knobs.items()), default=0) + 1
         for name, knob in one.knobs.items():
-            print(f"    {name}={knob.default}  {knob.meaning}")
+            print(f"    {f'{name}={knob.default}':{width}}  {knob.meaning}")
+        if one.needs:
+            print(f"  under netns it needs {' '.join(dict.fromkeys(need.package for need in one.needs))}")
+        return
+    found = list(registry.load_kinds().values())
+    version = versions(found)
+    for role in dict.fromkeys(("client", "server", "proxy", *(each.role for each in found))):
+        print(f"{role}:")
+        for each in found:
+            if each.role == role:
+                print(f"  {each.kind} {version[each.kind]}  {each.title}")
+                knobs = (f"{name}={knob.default}" for name, knob in each.knobs.items())
+                print(textwrap.fill(" ".join(knobs), 112, initial_indent=" " * 6, subsequent_indent=" " * 6))
+    print("`simctl nodes KIND` says what its knobs mean.")

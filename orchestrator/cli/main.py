@@ -19,9 +19,9 @@ from orchestrator.exitcodes import ExitCode
 def main() -> None:
     interrupts.install()
     watch_results()
-    from orchestrator.cli import catalogue, determinism, doctor, images, judging, labs, run, show, validate, vm
+    from orchestrator.cli import catalogue, determinism, doctor, images, judging, labs, measure, run, show, validate, vm
 
-    for module in (run, determinism, validate, judging, show, labs, catalogue, images, vm, doctor):
+    for module in (run, determinism, validate, judging, show, labs, measure, catalogue, images, vm, doctor):
         module.register(app)
     try:
         try:

@@ -66,9 +66,11 @@ def create(
     """
     if choice.name == "netns":
         from orchestrator.runtimes.netns import NetnsRuntime
+        from orchestrator.runtimes.preparing import prepare
 
         runtime = NetnsRuntime(kinds, allow_exec=allow_exec)
         runtime.check(topology.nodes)
+        prepare(used_kinds(topology, kinds).values(), progress)
         return runtime
     if choice.name == "vm":
         raise InputError(

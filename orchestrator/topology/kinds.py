@@ -101,6 +101,8 @@ class Kind(_Model):
     """Its kernel translates addresses (conntrack): both ends of a connection through it have other addresses, and what
     it makes of them is recorded."""
     needs: tuple[Need, ...] = ()
+    distribution: str | None = None
+    """The Python distribution whose version is that of the kind, where no Debian package has it."""
     rehearsed: bool = False
     """A virtual machine is frozen after a lab with these kinds was played in it: they start fast there."""
     prepare: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ CAPABILITIES = (
 """capabilities(7) without the prefix CAP_, and ALL."""
 
 RESERVED_NAMES = frozenset(
-    ("that", "where", "at", "always", "never", "eventually", "for", "for_", "over", "start", "end")
+    ("that", "only", "unless", "where", "at", "always", "never", "eventually", "for", "for_", "over", "start", "end")
 )
 """The scenario language's own keys of an expectation, and the run's two moments."""
 

@@ -1,0 +1,161 @@
+"""The client node `aiohttp-client`: Debian's aiohttp, unmodified, told what to do on standard input.
+
+One event loop runs in a thread of its own all the time, as in a service: it notices what servers do to idle
+connections. Workers wait for their requests outside of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Coroutine
+from contextvars import ContextVar
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
+
+import aiohttp  # type: ignore[import-not-found]
+from commands import Command, Event, cause_name, errno_name, forget_environment, serve, socket_facts
+from exchange import Exchange, check_request, headers_of
+from knobs import KnobError, Knobs
+
+T = TypeVar("T")
+
+current: ContextVar[list[Exchange]] = ContextVar("current")
+"""The exchanges of the call that this task is in: one, or several when the library follows redirects."""
+
+
+class RecordingConnector(aiohttp.TCPConnector):  # type: ignore[misc]
+    """aiohttp's connector, which tells the exchange the connection that it got."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._seen: WeakKeyDictionary[object, list[Any]] = WeakKeyDictionary()
+        """A connection's protocol -> its facts, and the number of requests so far."""
+
+    async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
+        connection = await super().connect(*args, **kwargs)
+        sock = connection.transport.get_extra_info("socket") if connection.transport else None
+        if connection.protocol not in self._seen:
+            self._seen[connection.protocol] = [socket_facts(sock) if sock else None, 0]
+        entry = self._seen[connection.protocol]
+        entry[1] += 1
+        if entry[0] is not None:
+            current.get()[-1].went_over(entry[0], entry[1])
+        return connection
+
+
+async def _headers_sent(session: object, context: SimpleNamespace, sent: aiohttp.TraceRequestHeadersSentParams) -> None:
+    current.get()[-1].request_headers = headers_of(sent.headers.items())
+
+
+async def _redirected(session: object, context: SimpleNamespace, told: aiohttp.TraceRequestRedirectParams) -> None:
+    exchanges = current.get()
+    exchanges[-1].t = time.monotonic()
+    exchanges[-1].status = told.response.status
+    exchanges[-1].response_headers = headers_of(told.response.raw_headers)
+    exchanges.append(Exchange())
+
+
+class Aiohttp:
+    """A ClientSession with a TCPConnector per session; without one, those two for one request, as aiohttp.request."""
+
+    schemes = ("http",)
+
+    def __init__(self, knobs: Knobs) -> None:
+        self._options: dict[str, Any] = {
+            "limit": knobs.number("MAX_CONNECTIONS", 100),
+            "limit_per_host": knobs.number("MAX_CONNECTIONS_PER_HOST", 0),
+        }
+        if knobs.truth("FORCE_CLOSE", False):
+            if knobs.given("KEEPALIVE_EXPIRY"):
+                raise KnobError("KEEPALIVE_EXPIRY: with FORCE_CLOSE no connection is kept")
+            self._options["force_close"] = True
+        else:
+            self._options["keepalive_timeout"] = knobs.duration("KEEPALIVE_EXPIRY", 15.0)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def open(self) -> aiohttp.ClientSession:
+        return self._run(self._open())
+
+    async def _open(self) -> aiohttp.ClientSession:
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_headers_sent)
+        trace.on_request_redirect.append(_redirected)
+        return aiohttp.ClientSession(
+            connector=RecordingConnector(**self._options), trace_configs=[trace], auto_decompress=False
+        )
+
+    def check(self, command: Command) -> None:
+        check_request(command)
+
+    def perform(self, command: Command, session: aiohttp.ClientSession | None) -> list[Event]:
+        return self._run(self._perform(command, session))
+
+    async def _perform(self, command: Command, session: aiohttp.ClientSession | None) -> list[Event]:
+        exchanges = [Exchange()]
+        current.set(exchanges)
+        try:
+            if session is not None:
+                await _ask(session, command)
+            else:
+                async with await self._open() as own:
+                    await _ask(own, command)
+        # It asserts that a connection is still there, which was reset in the very moment it was made.
+        except (aiohttp.ClientError, OSError, ValueError, AssertionError) as error:
+            exchanges[-1].error = {"name": cause_name(error, _name), "text": str(error)}
+        exchanges[-1].t = time.monotonic()
+        return [exchange.event(command) for exchange in exchanges]
+
+    def close(self, session: aiohttp.ClientSession) -> None:
+        self._run(session.close())
+
+
+async def _ask(session: aiohttp.ClientSession, command: Command) -> None:
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=command.timeout, sock_read=command.timeout)
+    request = session.request(command.method, command.url, headers=command.headers, data=command.body, timeout=timeout)
+    async with request as response:
+        exchange = current.get()[-1]
+        exchange.status = response.status
+        exchange.response_headers = headers_of(response.raw_headers)
+        async for chunk in response.content.iter_any():
+            exchange.bytes += len(chunk)
+
+
+def _name(chain: list[BaseException]) -> str | None:
+    """What aiohttp has classes of its own for, by the names that all clients use."""
+    for error in chain:
+        if isinstance(error, aiohttp.ServerTimeoutError):
+            return "ConnectTimeout" if str(error).startswith("Connection timeout") else "ReadTimeout"
+        if isinstance(error, aiohttp.ClientPayloadError):
+            return "IncompleteRead"
+        if isinstance(error, aiohttp.ServerDisconnectedError):
+            return "RemoteDisconnected"
+        if isinstance(error, aiohttp.http_exceptions.BadHttpMessage) and error.message == "Expected HTTP/":
+            return "BadStatusLine"
+        if isinstance(error, aiohttp.ClientOSError) and error.errno is not None:
+            return errno_name(error.errno)
+    return None
+
+
+def main() -> int:
+    forget_environment()
+    try:
+        library = Aiohttp(Knobs())
+    except KnobError as error:
+        print(f"aiohttp-client: {error}", file=sys.stderr)
+        return 2
+    return serve("aiohttp-client", library)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

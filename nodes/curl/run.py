@@ -1,0 +1,202 @@
+"""The client node `curl`: the curl command, unmodified, told what to do on standard input.
+
+A command is one curl process per worker, with all URLs of that worker: connections live as long as the process. What
+happened is taken from what curl says with --verbose and --write-out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
+
+from commands import Command, CommandError, Numbers, Tell, forget_environment, in_threads, serve_client
+from curltransfer import Connection, Outcome, Transfer
+from exchange import Exchange, check_request
+from knobs import KnobError, Knobs
+
+CURL = "/usr/bin/curl"
+_PER = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_RESULT = "simctl-result "
+_SAID = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2}\.[0-9]{6}) ([*<>{}]) (.*)")
+"""What curl says with --verbose and --trace-time: no such line begins with _RESULT, whatever a server answers."""
+
+
+class Curl:
+    """Curl processes. A named session is a name and nothing else: nothing of a process outlives it."""
+
+    schemes = ("http",)
+
+    def __init__(self, knobs: Knobs) -> None:
+        self._keepalive = knobs.truth("TCP_KEEPALIVE", True)
+
+    def open(self) -> None:
+        return None
+
+    def close(self, session: None) -> None:
+        return None
+
+    def check(self, command: Command) -> None:
+        check_request(command)
+        rate(command.interval)
+
+    def carry_out(self, command: Command, session: None, tell: Tell) -> None:
+        workers = min(command.concurrency, command.count)
+        numbers = Numbers(command.count)
+        in_threads(
+            workers, lambda worker: self._work(command, len(range(worker, command.count, workers)), numbers, tell)
+        )
+
+    def _work(self, command: Command, count: int, numbers: Numbers, tell: Tell) -> None:
+        with tempfile.NamedTemporaryFile() as body:
+            body.write(command.body or b"")
+            body.flush()
+            options = config(command, count, body.name, keepalive=self._keepalive)
+            with _start() as curl:
+                assert curl.stdin is not None and curl.stderr is not None
+                with suppress(BrokenPipeError):
+                    curl.stdin.write(options.encode("latin-1"))
+                with suppress(BrokenPipeError):
+                    curl.stdin.close()
+                complaints: list[str] = []
+                for exchanges in read(curl.stderr, complaints):
+                    _tell(exchanges, command, numbers, tell)
+                    count -= 1
+        for _ in range(count):  # it ended before it came to these
+            text = " ".join(complaints) or f"curl ended with {curl.returncode}"
+            _tell([Exchange(error={"name": "CurlError", "text": text})], command, numbers, tell)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    argv = [CURL, "--disable", "--config", "-"]  # --disable: no .curlrc
+    pipe = subprocess.PIPE
+    return subprocess.Popen(argv, env={**os.environ, "TZ": "UTC"}, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe)
+
+
+def _tell(exchanges: list[Exchange], command: Command, numbers: Numbers, tell: Tell) -> None:
+    n = numbers.take()
+    assert n is not None
+    for exchange in exchanges:
+        tell(n, exchange.event(command))
+
+
+def config(command: Command, count: int, body: str, *, keepalive: bool) -> str:
+    """A file of options (curl(1), --config), in which a value is a quoted string and never an option."""
+    limit = f"{command.timeout:.3f}"
+    lines = ["silent", "show-error", "verbose", "trace-time", "globoff", "path-as-is", *_method(command)]
+    options = [("noproxy", "*"), ("proto", "=http"), ("connect-timeout", limit), ("max-time", limit)]
+    # A value that is empty would take the header away: curl's way to send one that is, is a semicolon.
+    options += [("header", f"{name}: {value}" if value else f"{name};") for name, value in command.headers.items()]
+    options += [("data-binary", f"@{body}")] if command.body is not None else []
+    options += [("rate", rate(command.interval))] if command.interval else []
+    options += [("write-out", f"%{{stderr}}\n{_RESULT}%{{json}}\n")]
+    lines += [] if keepalive else ["no-keepalive"]
+    lines += [f"{name} = {_quoted(value)}" for name, value in options]
+    lines += [f'url = {_quoted(command.url)}\noutput = "/dev/null"'] * count
+    return "\n".join(lines) + "\n"
+
+
+def _method(command: Command) -> list[str]:
+    if command.method == "HEAD" and command.body is None:
+        return ["head"]
+    plain = "GET" if command.body is None else "POST"
+    return [] if command.method == plain else [f"request = {_quoted(command.method)}"]
+
+
+def _quoted(value: str) -> str:
+    text = value.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t").replace("\n", "\\n")
+    return f'"{text}"'
+
+
+def rate(interval: float) -> str:
+    """--rate for a pause of so many seconds. Raises CommandError where curl has none: it counts transfers per unit."""
+    for unit, seconds in _PER.items():
+        times = seconds / interval if interval else 1.0
+        if times >= 1 and abs(times - round(times)) < 1e-9 * times:
+            return f"{round(times)}/{unit}"
+    raise CommandError(
+        f"interval: curl's --rate makes a whole number of transfers per second, minute, hour or day, not one in "
+        f"{interval:g}s"
+    )
+
+
+def read(lines: Iterable[bytes], complaints: list[str]) -> Iterator[list[Exchange]]:
+    """The exchanges of each transfer, from what one process says on standard error as long as it runs.
+
+    To `complaints` is added what it says of its own accord.
+    """
+    clock, at = Clock(), 0.0
+    connections: dict[int, Connection] = {}
+    transfer: Transfer | None = None
+    for raw in lines:
+        line = raw.decode("latin-1").rstrip("\r\n")
+        if line.startswith("curl: "):
+            complaints.append(line)
+        elif line.startswith(_RESULT):
+            if transfer is None:
+                transfer = Transfer(connections)
+                transfer.begins(at := time.monotonic())
+            yield transfer.ends(_outcome(json.loads(line.removeprefix(_RESULT))), at)
+            transfer = None
+        elif said := _SAID.match(line):
+            at = clock.monotonic(int(said[1]) * 3600 + int(said[2]) * 60 + float(said[3]))
+            if transfer is None:
+                transfer = Transfer(connections)
+                transfer.begins(at)
+            _hear(transfer, said[4], said[5], at)
+
+
+def _hear(transfer: Transfer, kind: str, line: str, at: float) -> None:
+    if kind == "*":
+        transfer.says(line, at)
+    elif kind == ">":
+        transfer.sends(line)
+    elif kind == "<":
+        transfer.receives(line)
+
+
+class Clock:
+    """The clock of --trace-time: a time of day, whose fraction of a second is that of CLOCK_MONOTONIC."""
+
+    _first: tuple[float, float] | None = None
+
+    def monotonic(self, time_of_day: float) -> float:
+        """Seconds. The first must be read in the second in which it was said; no transfer takes a day."""
+        if self._first is None:
+            now = time.monotonic()
+            self._first = time_of_day, now - (now - time_of_day) % 1
+        return self._first[1] + (time_of_day - self._first[0]) % 86400
+
+
+def _outcome(result: dict[str, Any]) -> Outcome:
+    """Of what --write-out says with %{json}."""
+    local = f"{result['local_ip']}:{result['local_port']}" if result["local_port"] else None
+    peer = f"{result['remote_ip']}:{result['remote_port']}" if result["remote_port"] else None
+    return Outcome(result["exitcode"], result["errormsg"] or "", local, peer, int(result["size_download"]))
+
+
+def main() -> int:
+    forget_environment()
+    if not Path(CURL).exists():
+        print(f"curl: there is no {CURL} here: install the Debian package curl", file=sys.stderr)
+        return 127
+    try:
+        client = Curl(Knobs())
+    except KnobError as error:
+        print(f"curl: {error}", file=sys.stderr)
+        return 2
+    return serve_client("curl", client)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

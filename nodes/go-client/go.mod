@@ -1,0 +1,3 @@
+module simctl/go-client
+
+go 1.19

@@ -1,0 +1,67 @@
+// A client on Go's net/http, unmodified, told what to do on standard input. nodes/README.md has the protocol.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"io"
+	"log"
+	"os"
+	"sync"
+	"time"
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("go-client: ")
+	var pool pool
+	flag.IntVar(&pool.idle, "max-idle", 2, "http.Transport.MaxIdleConnsPerHost")
+	flag.IntVar(&pool.most, "max-conns", 0, "http.Transport.MaxConnsPerHost")
+	flag.DurationVar(&pool.expiry, "idle-timeout", 90*time.Second, "http.Transport.IdleConnTimeout")
+	flag.DurationVar(&pool.probe, "tcp-keepalive", 30*time.Second, "net.Dialer.KeepAlive")
+	flag.Parse()
+
+	client := newClient(pool)
+	tell(map[string]any{"ev": "ready", "t": now(), "kind": "go-client", "pid": os.Getpid()})
+	lines := bufio.NewReader(os.Stdin)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			carryOut(client, line)
+		}
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+func carryOut(client *client, line []byte) {
+	command, err := readCommand(line)
+	if err == nil {
+		err = client.run(command)
+	}
+	done := map[string]any{"ev": "done", "id": command.ID, "t": now()}
+	if err != nil {
+		done["error"] = err.Error()
+	}
+	tell(done)
+}
+
+var writing sync.Mutex
+
+// tell writes one event, whole. When nobody listens any more, SIGPIPE ends the process.
+func tell(event any) {
+	line, err := json.Marshal(event)
+	if err != nil {
+		log.Fatal(err)
+	}
+	writing.Lock()
+	defer writing.Unlock()
+	if _, err := os.Stdout.Write(append(line, '\n')); err != nil {
+		log.Fatal(err)
+	}
+}

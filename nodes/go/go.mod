@@ -1,0 +1,3 @@
+module simctl/go
+
+go 1.19

@@ -1,0 +1,111 @@
+// A server on Go's net/http, unmodified. Its flags come from run.py, which has checked them.
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxBytes = 1 << 28
+	maxEcho  = 1 << 20
+	maxDelay = 3_600_000
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("go: ")
+	port := flag.Int("port", 8080, "the port that it listens on")
+	idle := flag.Duration("idle-timeout", 0, "http.Server.IdleTimeout")
+	keep := flag.Bool("keep-alives", true, "http.Server.SetKeepAlivesEnabled")
+	probe := flag.Duration("tcp-keepalive", 0, "net.ListenConfig.KeepAlive")
+	flag.Parse()
+
+	server := &http.Server{Handler: answers(), IdleTimeout: *idle}
+	server.SetKeepAlivesEnabled(*keep)
+	config := net.ListenConfig{KeepAlive: *probe}
+	listener, err := config.Listen(context.Background(), "tcp4", net.JoinHostPort("0.0.0.0", strconv.Itoa(*port)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(server.Serve(listener))
+}
+
+func answers() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			http.NotFound(w, r)
+			return
+		}
+		text(w, "simctl go\n")
+	})
+	mux.HandleFunc("/bytes/", func(w http.ResponseWriter, r *http.Request) {
+		if n, ok := number(w, r, 0, maxBytes); ok {
+			w.Header().Set("Content-Type", "application/octet-stream")
+			w.Header().Set("Content-Length", strconv.Itoa(n))
+			io.CopyN(w, endless{}, int64(n)) // a client that is gone is no news
+		}
+	})
+	mux.HandleFunc("/delay/", func(w http.ResponseWriter, r *http.Request) {
+		if ms, ok := number(w, r, 0, maxDelay); ok {
+			time.Sleep(time.Duration(ms) * time.Millisecond)
+			text(w, "waited\n")
+		}
+	})
+	mux.HandleFunc("/status/", func(w http.ResponseWriter, r *http.Request) {
+		if code, ok := number(w, r, 200, 599); ok {
+			w.WriteHeader(code)
+		}
+	})
+	mux.HandleFunc("/echo", echo)
+	return mux
+}
+
+func echo(w http.ResponseWriter, r *http.Request) {
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxEcho)); err != nil {
+		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+		return
+	}
+	kind := r.Header.Get("Content-Type")
+	if kind == "" {
+		kind = "application/octet-stream"
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Write(body.Bytes())
+}
+
+func text(w http.ResponseWriter, line string) {
+	w.Header().Set("Content-Type", "text/plain")
+	io.WriteString(w, line)
+}
+
+// number is the last part of the path; anything but a number from low to high is answered with 400.
+func number(w http.ResponseWriter, r *http.Request, low, high int) (int, bool) {
+	last := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	n, err := strconv.Atoi(last)
+	if err != nil || n < low || n > high {
+		http.Error(w, r.URL.Path+" ends in no number from "+strconv.Itoa(low)+" to "+strconv.Itoa(high), http.StatusBadRequest)
+		return 0, false
+	}
+	return n, true
+}
+
+// endless is a body without an end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}
