@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
-
-from orchestrator.topology.kinds import argv, kind, missing
+from orchestrator.topology.kinds import argv, kind
+from tests.conftest import require_kinds
 from tests.node_process import NodeProcess, node
 
 
 @contextmanager
 def client(name: str, **knobs: str) -> Iterator[NodeProcess]:
     """A client of this kind, when it is ready. Skips the test, or with CI=true fails it, where its software is not."""
-    if lacking := [need.package for need in missing(kind(name))]:
-        words = f"{name} needs the Debian package {', '.join(lacking)}"
-        pytest.fail(words) if os.environ.get("CI") == "true" else pytest.skip(words)
+    require_kinds(name)
     with node(argv(kind(name), sys.executable), **knobs) as process:
         assert process.next("ready")["kind"] == name
         yield process

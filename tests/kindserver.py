@@ -12,13 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.topology.kinds import argv, kind, missing
+from orchestrator.topology.kinds import argv, kind
 from tests.node_process import PATIENCE
-
-
-def lacking(name: str) -> str:
-    """What this machine must have and has not; empty when the kind can run here."""
-    return ", ".join(need.package for need in missing(kind(name)))
 
 
 @contextlib.contextmanager

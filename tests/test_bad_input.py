@@ -53,9 +53,7 @@ BAD_FILES = {
     "no such node in an expectation": Bad("client: {r", "clientt: {r", "scenario.yaml:9:5", "clientt", "mean client?"),
     "no such host in a URL": Bad("//server:", "//serverr:", "scenario.yaml:5:34", "serverr", "did you mean server?"),
     "a server cannot ask": Bad("from: client", "from: server", "scenario.yaml:5:21", "server is no client", "client"),
-    "unknown node kind": Bad(
-        "simctl/origin", "simctl/nginxx", "compose.yaml:3:19", "'nginxx'; there are: aiohttp, "
-    ),
+    "unknown node kind": Bad("simctl/origin", "simctl/nginxx", "compose.yaml:3:19", "'nginxx'; there are: aiohttp, "),
     "misspelled node kind": Bad("simctl/origin", "simctl/orign", "compose.yaml:3:19", "'orign'", "mean origin?"),
     "text where a number belongs": Bad("count: 2", "count: many", "scenario.yaml:5:79", "a whole number, not the text"),
     "text where a range belongs": Bad("requests: 2", "requests: few", "scenario.yaml:9:24", "expected a count such as"),

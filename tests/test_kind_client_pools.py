@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,7 +144,7 @@ def test_httpx_never_repeats_what_it_sent_but_connects_again() -> None:
 
 @pytest.mark.parametrize("name", ["requests", *KINDS])
 def test_the_knobs_in_node_yaml_are_those_that_the_program_reads(name: str) -> None:
-    program = next(path for path in (NODES / name).glob("*.py") if path.name in ("run.py", "client.py"))
+    program = Path(argv(kind(name), "python3")[1])
     read = re.findall(r'knobs\.(?!given)[a-z_]+\("([A-Z_]+)"', program.read_text())
     assert sorted(read) == sorted(kind(name).knobs)
 

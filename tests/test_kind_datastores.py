@@ -16,7 +16,7 @@ from orchestrator.errors import InputError
 from orchestrator.resources import NODES, ROOT
 from orchestrator.scenario.fields import SCHEMES
 from orchestrator.scenario.loader import parse_scenario
-from orchestrator.topology.kinds import argv, kind, missing
+from orchestrator.topology.kinds import argv, kind
 from orchestrator.yamlsource import parse_yaml
 from tests.conftest import Simctl
 from tests.node_process import node
@@ -27,8 +27,7 @@ STORIES = ("database-idle", "cache-idle")
 DATASTORE = ROOT / "compose" / "client-datastore.yaml"
 APP = ROOT / "compose" / "client-nginx-app-postgres.yaml"
 
-lacking = sorted({str(need) for name in KINDS for need in missing(kind(name))})
-installed = pytest.mark.skipif(bool(lacking), reason=f"missing: {', '.join(lacking)}")
+installed = pytest.mark.kinds(*KINDS)
 
 
 def run_json(simctl: Simctl, *args: str | Path, timeout: float = 90) -> Any:
@@ -50,7 +49,7 @@ def scenario(folder: Path, topology: Path, steps: str, expect: str = "[]", **var
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_knobs_are_those_that_are_read(name: str) -> None:
-    sources = [NODES / name / "run.py"]
+    sources = [Path(argv(kind(name), "python3")[1])]
     if "pool_options" in sources[0].read_text():
         sources.append(NODES / "base" / "database.py")
     text = "".join(source.read_text() for source in sources)

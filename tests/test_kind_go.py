@@ -14,13 +14,13 @@ import pytest
 
 from orchestrator.resources import NODES
 from tests.conftest import Simctl
-from tests.kindserver import ended, lacking, listening
+from tests.kindserver import ended, listening
 from tests.node_process import Wire
 
 sys.path.append(str(NODES / "base"))
 import golang
 
-pytestmark = pytest.mark.skipif(bool(lacking("go")), reason=f"missing: {lacking('go')}")
+pytestmark = pytest.mark.kinds("go")
 
 # What is compiled is kept for the next test, as it is for the next run.
 CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")

@@ -14,7 +14,6 @@ import pytest
 from orchestrator.topology.kinds import kind
 from tests.conftest import Simctl
 from tests.kindclient import answers, client
-from tests.kindserver import lacking
 from tests.misbehaving import (
     OK,
     end_of_file,
@@ -302,7 +301,7 @@ def test_go_follows_redirects_and_the_others_do_not() -> None:
 
 
 @pytest.mark.netns
-@pytest.mark.skipif(any(map(lacking, KINDS)), reason=f"missing: {' '.join(map(lacking, KINDS))}")
+@pytest.mark.kinds(*KINDS)
 def test_who_closes_an_idle_connection(simctl: Simctl, tmp_path: Path) -> None:
     """What the server closed is closed by all of them at once; undici's own timer may be first."""
     done = simctl("run", _story(tmp_path), "-r", "netns", "-q", "-o", tmp_path / "runs")

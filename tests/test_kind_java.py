@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
@@ -17,17 +16,16 @@ from pathlib import Path
 import pytest
 
 from orchestrator.resources import NODES
-from orchestrator.topology.kinds import argv, kind, missing
+from orchestrator.topology.kinds import argv, kind
 from tests.conftest import Simctl
 from tests.node_process import PATIENCE, NodeProcess, Wire, client, node, server
 
 CLIENTS = ("java-httpclient", "apache-httpclient")
 KINDS = ("tomcat", *CLIENTS)
-_LACKING = [str(need) for name in KINDS for need in missing(kind(name))]
 
 pytestmark = [
     pytest.mark.java,
-    pytest.mark.skipif(bool(_LACKING) and os.environ.get("CI") != "true", reason=f"missing: {', '.join(_LACKING)}"),
+    pytest.mark.kinds(*KINDS),
     pytest.mark.timeout(180),  # the first start of a kind on a machine compiles it
 ]
 

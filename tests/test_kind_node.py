@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Simctl
-from tests.kindserver import ended, lacking, listening
+from tests.kindserver import ended, listening
 from tests.node_process import Wire
 
-pytestmark = pytest.mark.skipif(bool(lacking("node")), reason=f"missing: {lacking('node')}")
+pytestmark = pytest.mark.kinds("node")
 
 
 def test_what_it_answers(tmp_path: Path) -> None:

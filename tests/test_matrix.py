@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,10 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator import resources
 from orchestrator.errors import InputError
+from orchestrator.judge.verdict import Outcome
+from orchestrator.report.hops import Hop
+from orchestrator.report.matrix import HEADERS, Broken, Matrix, hop_to_json, to_json
+from orchestrator.report.model import RunReport
+from orchestrator.scenario.loader import bundled_scenarios
 from orchestrator.scenario.matrix import cells, label, parse_matrix
 from orchestrator.topology.interpolate import mentioned
+from tests.builders import history
 from tests.conftest import Simctl
+from tests.ladders import LISTENS
 
 COMPOSE = """\
 services:
@@ -196,3 +205,33 @@ def test_a_choice_that_could_never_be_made(simctl: Simctl, tmp_path: Path, wrong
     line = next(number for number, content in enumerate(text.splitlines(), 1) if wrong in content)
     done = simctl("validate", write(tmp_path, text))
     assert (done.returncode, f"closes.yaml:{line}:" in done.stderr, said in done.stderr) == (2, True, True), done.stderr
+
+
+PAGE = (resources.ROOT / "docs" / "matrix.md").read_text()
+
+
+def test_the_page_s_scenario_is_one(simctl: Simctl, tmp_path: Path) -> None:
+    (fragment,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    topology = resources.COMPOSE / "client-server.yaml"
+    story = f"name: page\ntopology: {topology}\nsteps: [{{name: idle, wait: 1s}}]\n{fragment}"
+    (tmp_path / "page.yaml").write_text(story)
+    done = simctl("validate", tmp_path / "page.yaml")
+    assert (done.returncode, "3 runs" in done.stdout) == (0, True), done.stderr
+
+
+def test_the_page_names_every_key_and_every_column() -> None:
+    hop = Hop("client", "server", 1)
+    hop.idle["server"].append(5.0)
+    report = RunReport(None, "s", "", "netns", "real", 1.0, history(LISTENS), [], Outcome.PASS, cell={"A": "1"})
+    document = to_json(Matrix("s", "", ("A",), (report, Broken({"A": "2"}, "because"))))
+    (cell,), (broken,) = document["cells"], document["not_run"]
+    keys = {*document, *cell, *broken, *hop_to_json(hop)}
+    assert keys - set(re.findall(r"`([a-z_]+)`", PAGE)) == set()
+    rows = re.findall(r"^\| ([^|]+) \|", PAGE, re.MULTILINE)
+    columns = {name.strip() for row in rows for name in row.split(",")}
+    assert set(HEADERS) <= columns
+
+
+def test_the_page_s_commands_name_what_there_is() -> None:
+    for name in re.findall(r"^simctl run ([a-z-]+)", PAGE, re.MULTILINE):
+        assert name in bundled_scenarios()

@@ -88,7 +88,7 @@ def test_it_is_the_wheel_that_runs(simctl: Installed) -> None:
 
 def test_what_is_bundled_is_found_by_name(simctl: Installed) -> None:
     assert "idle-close" in simctl("scenarios")
-    assert "origin (server)" in simctl("nodes")
+    assert "\n  origin " in simctl("nodes")
     assert json.loads(simctl("schema"))["title"]
     where = simctl("validate", "idle-close")
     assert str(simctl.root / "orchestrator" / "_bundled" / "scenarios" / "idle-close.yaml") in where

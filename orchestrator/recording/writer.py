@@ -20,7 +20,7 @@ class EventWriter:
         try:
             self._file = path.open("wb")
         except OSError as error:
-            raise EnvironmentFailure(f"cannot write the recording {path}: {error.strerror}") from None
+            raise _refused(path, error) from None
 
     def write(self, event: Event) -> None:
         self.write_lines(json.dumps(event, separators=(",", ":"), default=str).encode() + b"\n")
@@ -43,10 +43,7 @@ class EventWriter:
                 except OSError as error:
                     self._failure = error
             if self._failure is not None:
-                raise EnvironmentFailure(
-                    f"cannot write the recording {self._path}: {self._failure.strerror}",
-                    hint="free some space, or choose another folder with --output",
-                )
+                raise _refused(self._path, self._failure)
 
     def close(self) -> None:
         """Close the file; a failure to flush is kept like any other."""
@@ -55,3 +52,10 @@ class EventWriter:
                 self._file.close()
             except OSError as error:
                 self._failure = self._failure or error
+
+
+def _refused(path: Path, error: OSError) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"cannot write the recording {path}: {error.strerror}",
+        hint="free some space, or choose another folder with --output",
+    )

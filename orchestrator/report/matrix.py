@@ -74,14 +74,14 @@ def _cell(report: RunReport) -> Json:
         "set": dict(report.cell),
         "outcome": report.outcome.value,
         "expectations": {outcome.value: report.count(outcome) for outcome in Outcome},
-        "hops": [_hop(hop) for hop in hops(report.history)],
+        "hops": [hop_to_json(hop) for hop in hops(report.history)],
         "verdicts": [verdict.to_json() for verdict in report.verdicts],
         "trouble": report.trouble,
         "folder": None if report.folder is None else str(report.folder),
     }
 
 
-def _hop(hop: Hop) -> Json:
+def hop_to_json(hop: Hop) -> Json:
     return {
         "client": hop.client,
         "server": hop.server,

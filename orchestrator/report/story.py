@@ -25,7 +25,7 @@ from orchestrator.scenario.facts import TcpState
 _SAME_TIME = "both closed at the same time"
 """How orchestrator/recording/connections.py begins its account of FINs that crossed."""
 
-_OWN_REASONS = ("idle", "limit", "request", "shutdown")
+_OWN_REASONS = ("idle", "limit", "request", "shutdown", "unannounced", "unanswered", "unread")
 """Reasons of a server that closes of its own accord (nodes/README.md); the others follow what the client did."""
 
 _CUT_SHORT = {

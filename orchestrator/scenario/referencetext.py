@@ -200,7 +200,8 @@ FACT_EXAMPLES = """
 `others` closes the world: with `ESTABLISHED: 1, others: 0` there is one open connection and no other socket, listeners
 aside. `errors` is a count, or counts by name: `RemoteDisconnected`, `ConnectionResetError`, `BrokenPipeError`,
 `ConnectionRefusedError`, `ReadTimeout`, `ConnectTimeout`, `NameResolutionError`. `closed_by` counts by reason: `idle`,
-`request`, `limit`, `peer`, `error`, `shutdown`.
+`request`, `limit`, `peer`, `error`, `shutdown`, and of `origin` with a `FAULT` also `unannounced`, `unanswered`,
+`unread`.
 
 ```yaml
 expect:

@@ -17,7 +17,7 @@ from orchestrator import resources
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.runtimes import debian
 from orchestrator.runtimes.dockerengine import connect, engine_errors
-from orchestrator.vm.recipe import LIBRARIES, PREPARED, Recipe, preparation
+from orchestrator.vm.recipe import BEFORE, LIBRARIES, PREPARED, Recipe, preparation
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -58,7 +58,7 @@ def _dockerfile(recipe: Recipe, base: str) -> str:
         "COPY apt.conf /etc/apt/apt.conf.d/90simctl",
         "COPY dpkg.cfg /etc/dpkg/dpkg.cfg.d/90simctl",
         "ENV INITRD=No DEBIAN_FRONTEND=noninteractive",
-        "RUN mkdir -p /usr/share/man/man1 && apt-get update"
+        f"RUN {' && '.join(line.format(root='') for line in BEFORE)} && apt-get update"
         f" && apt-get install --yes --no-install-recommends {' '.join(recipe.packages)} && rm -rf /var/lib/apt/lists/*",
         f"COPY {_LIBRARIES} {LIBRARIES}",
         f"RUN python3 -m compileall -q {LIBRARIES} || true",

@@ -25,7 +25,7 @@ from orchestrator.vm.recipe import BOOT_MODULES, Recipe, recipe
 ROOTFS = "rootfs.img"
 KERNEL = "vmlinuz"
 
-_SPACE = 4 << 30
+_SPACE = 5 << 30
 """Bytes that making an image takes for a while; 0.9 GB of them stay."""
 _KEPT = 2
 """Images: this one, and that of another branch."""

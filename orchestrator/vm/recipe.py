@@ -51,6 +51,15 @@ LIBRARIES = f"/usr/local/lib/python{PYTHON}/dist-packages"
 CACHE = "/var/cache"
 """XDG_CACHE_HOME of the guest, and of what prepares its node kinds."""
 
+BEFORE = (
+    # Packages of the JRE register manual pages there, and fail where the folder is missing.
+    "mkdir -p {root}/usr/share/man/man1",
+    # PostgreSQL would make a cluster of 40 MB that nobody uses: pg_createcluster(8).
+    "mkdir -p {root}/etc/postgresql-common",
+    "echo create_main_cluster = false > {root}/etc/postgresql-common/createcluster.conf",
+)
+"""Shell commands that come before the packages; `{root}` is the root file system, empty inside of it."""
+
 PREPARED = "/opt/prepare"
 """Where the folders of node kinds lie while those are prepared."""
 
@@ -77,7 +86,7 @@ class Recipe:
     @property
     def key(self) -> str:
         """12 hexadecimal digits."""
-        facts = [_FORMAT, RELEASE, PYTHON, BOOT_MODULES, asdict(self)]
+        facts = [_FORMAT, RELEASE, PYTHON, BOOT_MODULES, BEFORE, asdict(self)]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -21,7 +21,7 @@ from orchestrator.errors import EnvironmentFailure
 from orchestrator.runtimes.debian import apt_mirror
 from orchestrator.runtimes.dockerengine import engine_answers
 from orchestrator.vm.enginedebian import write_archive
-from orchestrator.vm.recipe import LIBRARIES, PREPARED, RELEASE, Recipe, preparation
+from orchestrator.vm.recipe import BEFORE, LIBRARIES, PREPARED, RELEASE, Recipe, preparation
 
 _LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*", "/usr/share/lintian/*")
 _LOG_TAIL = 20
@@ -156,8 +156,7 @@ def _bootstrap(recipe: Recipe, libraries: Path, mirror: str) -> list[str]:
         f"--include={','.join(recipe.packages)}",
         '--aptopt=APT::Install-Recommends "false"',
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
-        # Packages of the JRE register manual pages there, and fail where the folder is missing.
-        '--essential-hook=mkdir -p "$1/usr/share/man/man1"',
+        *(f"--essential-hook={line.format(root='$1')}" for line in BEFORE),
         *(f"--customize-hook={hook}" for hook in hooks),
         RELEASE, "-", mirror,
     ]  # fmt: skip
