@@ -32,11 +32,14 @@ test: test-needs ## install what is missing, run the quick tests
 test-all: test-needs ## the same with the slow tests, which wait for minutes
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-# Images are made before the tests: a test has a time limit, and a first build takes longer than that.
+# Images are made before the tests: a test has a time limit, and a first build takes longer than that. The quick tests
+# run these kinds in containers; the slow ones run all.
+test: IMAGES := host origin jetty requests probe
+test-all: IMAGES :=
 test-needs: $(READY_DEV)
 	@tools/setup.sh --for-tests
 	@if [ "$$(id -u)" = 0 ] && tools/setup.sh --engine-answers; then \
-	  $(BIN)/simctl images build || echo "the images could not be built: tests on docker will fail"; fi
+	  $(BIN)/simctl images build $(IMAGES) || echo "the images could not be built: tests on docker will fail"; fi
 	@if command -v qemu-system-x86_64 >/dev/null; then \
 	  $(BIN)/simctl vm build || echo "the virtual machine could not be made: tests on vm will fail"; fi
 

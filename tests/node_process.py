@@ -8,6 +8,7 @@ import queue
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,12 +28,14 @@ class NodeProcess:
     """A program of a node, with pipes. Events are read in a thread of their own, so that it never has to wait."""
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        # In a lab a node has a /tmp of its own, which goes with it.
+        self._scratch = tempfile.TemporaryDirectory(prefix="simctl-test-", ignore_cleanup_errors=True)
         self.process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "TMPDIR": self._scratch.name, **(environment or {})},
         )
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._seen: list[dict[str, Any]] = []
@@ -97,6 +100,7 @@ class NodeProcess:
                     stream.close()
                 except BrokenPipeError:
                     continue  # what a test wrote to it and it never read
+        self._scratch.cleanup()
 
 
 @contextmanager

@@ -55,6 +55,7 @@ _axes = st.dictionaries(_names, _values, max_size=3)
 def test_cells_are_every_combination_once(
     matrix: dict[str, list[str]], asked: dict[str, list[str]], pinned: set[str]
 ) -> None:
+    pinned -= set(asked)
     found = cells(matrix, asked, pinned)
     axes = {name: values for name, values in {**matrix, **asked}.items() if name in asked or name not in pinned}
     assert all(set(cell) == set(axes) for cell in found)
@@ -96,7 +97,8 @@ def write(folder: Path, story: str = STORY) -> Path:
 @pytest.mark.netns
 def test_a_matrix_is_one_table(simctl: Simctl, tmp_path: Path) -> None:
     path = write(tmp_path)
-    done = simctl("run", path, "-r", "netns", "-q", "--jobs", "2", "--junit", "report.xml")
+    wide = {"COLUMNS": "120"}
+    done = simctl("run", path, "-r", "netns", "-q", "--jobs", "2", "--junit", "report.xml", env=wide)
     assert done.returncode == 1, done.stderr
     text = done.stdout
     assert "closes  2 runs: 1 fail, 1 pass" in text
@@ -133,12 +135,40 @@ def test_the_command_line_decides_and_the_document_has_the_facts(simctl: Simctl,
 
 
 @pytest.mark.netns
-def test_what_cannot_be_run_is_told_in_the_table(simctl: Simctl, tmp_path: Path) -> None:
-    done = simctl("run", write(tmp_path), "-r", "netns", "-q", "-s", "KEEPALIVE_REQUESTS=0", "-m", "SERVER=origin,jety")
-    assert done.returncode == 2, done.stdout
+def test_what_cannot_be_run_is_told_in_the_table_with_its_reason(simctl: Simctl, tmp_path: Path) -> None:
+    choice = ["-s", "KEEPALIVE_REQUESTS=0", "-m", "KEEPALIVE_TIMEOUT=300ms,soon"]
+    done = simctl("run", write(tmp_path), "-r", "netns", "-q", *choice)
+    assert done.returncode == 3, done.stdout
     assert "2 runs: 1 not run, 1 pass" in done.stdout
-    assert "jety could not be run" in done.stdout
-    assert "unknown node kind 'jety'" in done.stderr
+    told = " ".join(done.stdout.split())
+    assert "soon could not be run" in told
+    assert "expected a duration such as 5s" in told
+
+
+def test_a_value_that_cannot_be_is_refused_before_the_first_run(simctl: Simctl, tmp_path: Path) -> None:
+    done = simctl("run", write(tmp_path), "-r", "netns", "-m", "SERVER=origin,jety")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("unknown node kind 'jety'") == 1
+    assert "up: 2 nodes" not in done.stderr
+
+
+def test_a_variable_is_either_pinned_or_varied(simctl: Simctl, tmp_path: Path) -> None:
+    done = simctl("run", write(tmp_path), "-s", "SERVER=origin", "-m", "SERVER=jetty")
+    assert (done.returncode, "--matrix and --set both name SERVER" in done.stderr) == (2, True)
+
+
+def test_determinism_wants_one_run(simctl: Simctl, tmp_path: Path) -> None:
+    done = simctl("determinism", write(tmp_path))
+    assert (done.returncode, "is a matrix of 2 runs" in done.stderr) == (2, True)
+
+
+@pytest.mark.netns
+def test_an_answer_is_told_and_judged_by_its_status(simctl: Simctl, tmp_path: Path) -> None:
+    story = STORY.replace("http://server:8080/", "http://server:8080/status/503").replace("[1, 0]", "[0, 9]")
+    path = write(tmp_path, story + "  - {that: it is down, over: start .. end, client: {statuses: {503: 2, 200: 0}}}\n")
+    done = simctl("run", path, "-r", "netns", "-q", "-j2")
+    assert done.returncode == 0, done.stdout
+    assert "2x503" in done.stdout
 
 
 def test_a_variable_that_nothing_mentions_is_refused(simctl: Simctl, tmp_path: Path) -> None:
@@ -198,11 +228,12 @@ def test_an_expectation_may_be_of_some_runs_only(simctl: Simctl, tmp_path: Path)
         ("only: {KEEPALIVE_REQUESTS: [2]}", "the `matrix` has no KEEPALIVE_REQUESTS"),
         ("only: {KEEPALIVE_REQUESTS: []}", "must not be empty"),
         ("only: {}", "must not be empty"),
+        ("only: {KEEPALIVE_REQUESTS: [1]}\n    unless: {KEEPALIVE_REQUESTS: [1]}", "no run of the `matrix` is left"),
     ],
 )
 def test_a_choice_that_could_never_be_made(simctl: Simctl, tmp_path: Path, wrong: str, said: str) -> None:
     text = CHOICES.replace("only: {KEEPALIVE_REQUESTS: [1]}", wrong)
-    line = next(number for number, content in enumerate(text.splitlines(), 1) if wrong in content)
+    line = text[: text.index(wrong)].count("\n") + 1
     done = simctl("validate", write(tmp_path, text))
     assert (done.returncode, f"closes.yaml:{line}:" in done.stderr, said in done.stderr) == (2, True, True), done.stderr
 

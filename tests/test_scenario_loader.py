@@ -180,7 +180,13 @@ def test_never_fits_every_gauge_and_zero_only() -> None:
 @pytest.mark.parametrize("fact", FACTS)
 def test_the_kind_decides_which_when_is_legal(fact: str, when: str) -> None:
     kind, _ = FACTS[fact]
-    value = {"recv_q": "{LISTEN: 0}", "send_q": "{LISTEN: 0}", "lasts": "{LISTEN: 1s}", "closed_by": "{idle: 1}"}
+    value = {
+        "recv_q": "{LISTEN: 0}",
+        "send_q": "{LISTEN: 0}",
+        "lasts": "{LISTEN: 1s}",
+        "closed_by": "{idle: 1}",
+        "statuses": "{200: 1}",
+    }
     legal = {"gauge": "at always eventually", "queue": "at always eventually", "counter": "at over", "duration": "over"}
     text = f"{FACT}{when}\n    c: {{{fact}: {value.get(fact, '1')}}}\n"
     if when.split(":")[0] in legal[kind.value].split():

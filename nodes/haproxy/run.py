@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from pathlib import Path
 
@@ -9,6 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import native
 from knobs import KnobError, Knobs
+
+_OWN_DESCRIPTORS = 64
 
 _ONLY_HTTP = ("UPSTREAM_KEEPALIVE", "UPSTREAM_KEEPALIVE_TIMEOUT", "HTTP_REUSE")
 _REUSE = ("never", "safe", "aggressive", "always")
@@ -20,6 +23,12 @@ def command(knobs: Knobs, folder: Path) -> list[str]:
     return ["haproxy", "-db", "-f", str(configuration)]
 
 
+def _descriptors() -> int:
+    """What it may open for connections, of which each has two ends; it refuses to start when it cannot have as many."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 20 if most == resource.RLIM_INFINITY else most - _OWN_DESCRIPTORS
+
+
 def _configuration(knobs: Knobs) -> str:
     servers = knobs.endpoints("UPSTREAM")
     if not servers:
@@ -28,7 +37,7 @@ def _configuration(knobs: Knobs) -> str:
     lines = [
         "global",
         # Its own default follows from the limit of descriptors, and takes memory for as many.
-        "maxconn 4096",
+        f"maxconn {min(4096, _descriptors() // 2)}",
         f"nbthread {knobs.number('THREADS', 1, at_least=1, at_most=64)}",
         "log stderr format raw local0",
         "defaults",

@@ -55,16 +55,20 @@ def determinism(
     """
     from orchestrator.recording.folder import RunFolder
     from orchestrator.run import Options
-    from orchestrator.scenario.loader import find_scenario
+    from orchestrator.scenario.loader import find_scenario, matrix_of
     from orchestrator.sidebyside import Task, run_tasks
     from orchestrator.vm.determinism import compare
 
     paths = find_scenario(scenario)
     if len(paths) > 1:
         raise InputError(f"{scenario} means {len(paths)} scenarios, and this takes one at a time")
+    variables = parse_variables(set_)
+    if len(runs := matrix_of(paths[0], {}, variables)) > 1:
+        hint = f"choose one with --set {next(iter(runs[0]))}=..."
+        raise InputError(f"{scenario} is a matrix of {len(runs)} runs, and this takes one at a time", hint=hint)
     options = Options(
         runtime="vm",
-        variables=parse_variables(set_),
+        variables=variables,
         output=output,
         allow_exec=allow_exec,
         ready_timeout=parse_duration_option("--ready-timeout", ready_timeout),

@@ -92,4 +92,8 @@ def _reports(results: Sequence[tuple[Task, Result]]) -> list[RunReport]:
 
 
 def _reason(error: SimctlError) -> str:
-    return "; ".join(str(problem) for problem in (error.problems if isinstance(error, InputError) else [error]))
+    """In one line; with the last of what a program said, which mostly is why."""
+    problems = error.problems if isinstance(error, InputError) else [error]
+    return "; ".join(
+        f"{problem}: {problem.detail[-1].strip()}" if problem.detail else str(problem) for problem in problems
+    )

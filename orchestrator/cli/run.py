@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from orchestrator.errors import InputError, Interrupted
 from orchestrator.exitcodes import ExitCode
 
 if TYPE_CHECKING:
+    from orchestrator.run import Options
     from orchestrator.scenario.matrix import Cell
 
 
@@ -99,6 +101,8 @@ def run(
     cells = {path: matrix_of(path, asked, options.variables.keys()) for path in paths}
     if vary_seed is not None and any(any(found) for found in cells.values()):
         raise InputError("--vary-seed goes with one run, not with a matrix", hint="choose one with --set")
+    for path, found in cells.items():
+        _check_cells(path, found, options)
     first = 1 if seed is None else seed
     seeds: list[int | None] = [seed] if vary_seed is None else list(range(first, first + vary_seed))
     tasks = [
@@ -128,6 +132,21 @@ def run(
 def _label(path: Path, cell: Cell, seed: int | None) -> str:
     values = f" [{' '.join(cell.values())}]" if cell else ""
     return f"{path.stem}{values}" if seed is None else f"{path.stem} seed {seed}"
+
+
+def _check_cells(path: Path, cells: Sequence[Cell], options: Options) -> None:
+    """Before the first of many runs, not before the last. Raises InputError with each problem once."""
+    from orchestrator.run import prepare
+
+    problems: dict[str, InputError] = {}
+    for cell in cells if len(cells) > 1 else ():
+        try:
+            prepare(path, replace(options, cell=cell))
+        except InputError as error:
+            problems |= {str(problem): problem for problem in error.problems}
+    if problems:
+        first = next(iter(problems.values()))
+        raise InputError(first.message, place=first.place, hint=first.hint, problems=list(problems.values()))
 
 
 def _worst(codes: list[ExitCode]) -> int:

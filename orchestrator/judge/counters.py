@@ -20,7 +20,7 @@ from orchestrator.judge.index import Filter, Index
 from orchestrator.judge.moments import at
 from orchestrator.judge.tally import Inside, Tally, add, unknown
 from orchestrator.recording.addresses import node_at
-from orchestrator.recording.events import Event
+from orchestrator.recording.events import Event, answered
 from orchestrator.recording.history import Connection, Socket
 from orchestrator.recording.lifecycle import EMBRYONIC
 from orchestrator.recording.lifetimes import birth
@@ -36,6 +36,7 @@ NOUNS = {
     "connections": "connection",
     "requests": "request",
     "errors": "error",
+    "statuses": "response",
     "served": "request",
     "closed_by": "connection",
     "first_fin": "connection",
@@ -46,7 +47,7 @@ NOUNS = {
 
 
 def count(index: Index, nodes: Iterable[str], fact: str, name: str | None, inside: Inside, where: Filter) -> Tally:
-    """The counter `fact` over the nodes. `name`: of the error, or the server's reason for closing."""
+    """The counter `fact` over the nodes. `name`: of the error, the status, or the server's reason for closing."""
     return add([_unwatched(index, node, inside, _count(index, node, fact, name, inside, where)) for node in nodes])
 
 
@@ -60,6 +61,8 @@ def _count(index: Index, node: str, fact: str, name: str | None, inside: Inside,
             return _requests(index, node, inside, where, lambda event: True)
         case "errors":
             return _requests(index, node, inside, where, lambda event: _failed(event, name))
+        case "statuses":
+            return _requests(index, node, inside, where, lambda event: answered(event) == name)
         case "served":
             return _reports(index, node, index.history.served, inside, where)
         case "closed_by":

@@ -133,7 +133,7 @@ def take_aim(target: Address | NodeName, from_: NodeName | None, roles: Mapping[
         node = standpoint.lab.nodes.get(target.host)
         _refuse_itself(standpoint, target.host)
         return Aim(target, tuple(node["addresses"]) if node else (target.host,), standpoint)
-    lab = registry.find(target.lab)
+    lab = registry.find(target.lab, choose="LAB/NODE")
     facts = registry.node_of(lab, target.node)
     if from_ is None:
         standpoint = Standpoint(lab, _anyone_but(lab, target.node, roles))
@@ -149,7 +149,7 @@ def take_aim(target: Address | NodeName, from_: NodeName | None, roles: Mapping[
 
 
 def _standpoint(name: NodeName) -> Standpoint:
-    lab = registry.find(name.lab)
+    lab = registry.find(name.lab, choose="LAB/NODE")
     registry.node_of(lab, name.node)
     return Standpoint(lab, name.node)
 

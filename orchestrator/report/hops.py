@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from orchestrator.recording.events import Event, answered
 from orchestrator.recording.history import Connection, History
 from orchestrator.report.exchanges import Said, said_of_each
 from orchestrator.report.story import Fate, error_name, fates, services
@@ -34,7 +35,8 @@ class Hop:
     """Service, or NOWHERE -> connections, of those that were closed."""
     advertised: Counter[str] = field(default_factory=Counter)
     """What the response field Keep-Alive said, empty for a response without it -> responses."""
-    answered: int = 0
+    answered: Counter[str] = field(default_factory=Counter)
+    """HTTP status, or what a data store answered -> requests."""
     errors: Counter[str] = field(default_factory=Counter)
 
     def count(self, fate: Fate, connection: Connection, said: Said) -> None:
@@ -46,8 +48,8 @@ class Hop:
         if fate.first_closer is None:
             return
         self.first_closer[fate.first_closer] += 1
-        if fate.by:
-            self.by[fate.by.partition(",")[0]] += 1
+        if (way := fate.by.partition(",")[0]) in ("FIN", "RST"):
+            self.by[way] += 1
         self.time_wait.update(dict.fromkeys(fate.time_wait, 1) or {NOWHERE: 1})
         if said.exchanges and connection.closed is not None:
             self.idle[fate.first_closer].append(max(0.0, connection.closed[1] - said.exchanges[-1].done))
@@ -67,14 +69,14 @@ def hops(history: History) -> list[Hop]:
         if event.get("error"):
             hop.errors[error_name(event["error"])] += 1
             continue
-        hop.answered += 1
+        hop.answered[answered(event)] += 1
         headers = event.get("response_headers") or {}
         named = {str(name).lower(): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
         hop.advertised[named.get(_ADVERTISING, "")] += 1
     return list(found.values())
 
 
-def _requests(history: History) -> Iterator[tuple[str, dict[str, object]]]:
+def _requests(history: History) -> Iterator[tuple[str, Event]]:
     service = services(history)
     for event in history.requests:
         node = str(event.get("node", "?"))

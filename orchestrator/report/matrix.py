@@ -15,7 +15,7 @@ SCHEMA = 1
 
 Json = dict[str, Any]
 
-HEADERS = ("idle before close", "first closer", "by", "Keep-Alive", "TIME_WAIT on", "requests")
+HEADERS = ("idle for", "closed by", "with", "Keep-Alive", "TIME_WAIT", "answers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def columns(hop: Hop) -> list[str]:
         _idle(hop),
         _closers(hop),
         _counted(hop.by),
-        _counted(Counter({value or "none": count for value, count in hop.advertised.items()}), numbers=False),
+        _advertised(hop),
         _counted(hop.time_wait),
         _requests(hop),
     ]
@@ -91,7 +91,7 @@ def hop_to_json(hop: Hop) -> Json:
         "idle_before_close": {closer: [round(seconds, 6) for seconds in idle] for closer, idle in hop.idle.items()},
         "keep_alive": dict(hop.advertised),
         "time_wait": dict(hop.time_wait),
-        "answered": hop.answered,
+        "answered": dict(hop.answered),
         "errors": dict(hop.errors),
     }
 
@@ -110,18 +110,24 @@ def _idle(hop: Hop) -> str:
 
 
 def _span(seconds: Sequence[float]) -> str:
-    low, high = (f"{each:.2f} s" for each in (min(seconds), max(seconds)))
+    low, high = (f"{each:.2f}s" for each in (min(seconds), max(seconds)))
     return low if low == high else f"{low} to {high}"
 
 
-def _counted(counts: Mapping[str, int], *, numbers: bool = True) -> str:
+def _counted(counts: Mapping[str, int]) -> str:
     """`server`; `server 3, client 1` where it was not always the same."""
-    if len(counts) > 1 and numbers:
+    if len(counts) > 1:
         return ", ".join(f"{name} {count}" for name, count in Counter(counts).most_common())
-    return " or ".join(counts) or "-"
+    return next(iter(counts), "-")
+
+
+def _advertised(hop: Hop) -> str:
+    """What the first response said, with dots where a later one said something else: `timeout=5, max=100 ...`."""
+    first, *others = hop.advertised or [""]
+    return f"{first or 'none'}{' ...' if others else ''}" if hop.advertised else "-"
 
 
 def _requests(hop: Hop) -> str:
-    parts = [f"{hop.answered} answered"] if hop.answered else []
-    parts += [f"{count} {name}" for name, count in hop.errors.most_common()]
+    """`6x200, 1xRemoteDisconnected`: one word each, so that no line is broken inside."""
+    parts = [f"{count}x{name}" for counts in (hop.answered, hop.errors) for name, count in counts.most_common()]
     return ", ".join(parts) or "-"

@@ -57,7 +57,7 @@ def _print_headline(matrix: Matrix, console: Console) -> None:
     seconds = sum(report.duration for report in matrix.reports)
     if matrix.reports:
         clock = " of virtual time" if matrix.reports[0].clock == "virtual" else ""
-        runs += Text(f"  ({matrix.reports[0].runtime}, {seconds:.1f} s{clock} in all)")
+        runs += Text(f"  ({matrix.reports[0].runtime}; the runs add up to {seconds:.1f} s{clock})")
     rows = [(Text(), text(matrix.scenario, "bold") + runs), (Text(), text(matrix.title))]
     labelled(console, [row for row in rows if row[1]], 0)
 

@@ -86,11 +86,33 @@ def listing(width: int, headers: Sequence[str], rows: Sequence[Sequence[Text]], 
     fixed = [size <= _NAME and header not in flexible for header, size in zip(headers, widest, strict=True)]
     needed = sum(size + _GAP if stays else _NARROWEST for size, stays in zip(widest, fixed, strict=True))
     table = Table(box=None, header_style="dim", padding=(0, _GAP, 0, 0), pad_edge=False)
-    for header, stays in zip(headers, fixed, strict=True):
-        table.add_column(Text(header), overflow="fold", no_wrap=stays and needed <= width)
+    words = [_longest_word(header, cells) for header, cells in zip(headers, columns, strict=True)]
+    widths = _between_words(words, widest, fixed, width)
+    for header, stays, size in zip(headers, fixed, widths, strict=True):
+        table.add_column(Text(header), overflow="fold", no_wrap=stays and needed <= width, width=size)
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _between_words(
+    words: Sequence[int], widest: Sequence[int], fixed: Sequence[bool], width: int
+) -> Sequence[int | None]:
+    """Widths of columns with which lines break between words only, as long as there is room for that; else the library
+    decides. What is left goes to those first that should stay on one line."""
+    left = width - sum(words) - _GAP * (len(words) - 1)
+    if left < 0:
+        return [None] * len(words)
+    sizes: list[int | None] = list(words)
+    for place in sorted(range(len(words)), key=lambda place: not fixed[place]):
+        more = min(widest[place] - words[place], left)
+        sizes[place] = words[place] + more
+        left -= more
+    return sizes
+
+
+def _longest_word(header: str, cells: Sequence[Text]) -> int:
+    return max(len(word) for cell in (header, *(cell.plain for cell in cells)) for word in cell.split() or [""])
 
 
 def command(console: Console, line: str, note: str = "", *, indent: int) -> None:

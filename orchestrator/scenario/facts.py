@@ -57,6 +57,7 @@ FACTS: dict[str, tuple[FactKind, str]] = {
     "connections": (FactKind.COUNTER, "connections that this node opened or accepted"),
     "requests": (FactKind.COUNTER, "requests that this client finished, failed ones included"),
     "errors": (FactKind.COUNTER, "requests that failed on this client; or by name of the error"),
+    "statuses": (FactKind.COUNTER, "responses that this client got, by their HTTP status"),
     "served": (FactKind.COUNTER, "requests that this server executed"),
     "closed_by": (FactKind.COUNTER, "connections that this server closed, by its reason"),
     "first_fin": (FactKind.COUNTER, "connections of which this node sent the first FIN or RST"),
@@ -70,6 +71,7 @@ FACTS: dict[str, tuple[FactKind, str]] = {
 FACT_ROLES: dict[str, tuple[str, ...]] = {
     "requests": ("client",),
     "errors": ("client",),
+    "statuses": ("client",),
     "requests_per_connection": ("client",),
     "served": ("server", "proxy"),
     "closed_by": ("server", "proxy"),

@@ -33,9 +33,11 @@ def cells(
     """Every combination, the last variable changing fastest; one empty cell without any matrix.
 
     `matrix` is the scenario's. What is `asked` on the command line replaces a variable's values or adds a variable;
-    what is `pinned` there (`--set`) leaves the matrix.
+    what is `pinned` there (`--set`) leaves the matrix. Raises InputError for what is both.
     """
-    axes = {name: values for name, values in {**matrix, **asked}.items() if name in asked or name not in pinned}
+    if both := sorted(set(asked) & set(pinned)):
+        raise InputError(f"--matrix and --set both name {both[0]}", hint="--set takes a variable out of the matrix")
+    axes = {name: values for name, values in {**matrix, **asked}.items() if name not in pinned}
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 

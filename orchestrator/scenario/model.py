@@ -13,6 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, fiel
 
 from orchestrator.scenario.facts import FACTS, LEGAL_WHENS, TcpState
 from orchestrator.scenario.fields import Text, Whole
+from orchestrator.scenario.matrix import cells
 from orchestrator.scenario.problems import Problem, Problems
 from orchestrator.scenario.steps import VERBS, Close, Exec, Link, Model, Request, Step
 from orchestrator.scenario.values import Duration, DurationRange, Moment, Range, Window
@@ -33,6 +34,7 @@ State = Literal[
 
 
 _ByName = Annotated[dict[str, Range], Field(min_length=1)]
+_ByStatus = Annotated[dict[Annotated[Text, Field(pattern=r"^[1-5][0-9][0-9]$")], Range], Field(min_length=1)]
 _ByState = Annotated[dict[State, Range], Field(min_length=1)]
 
 
@@ -68,6 +70,7 @@ class NodeFacts(Model):
     connections: Range | None = _fact("connections")
     requests: Range | None = _fact("requests")
     errors: _Errors | None = _fact("errors")
+    statuses: _ByStatus | None = _fact("statuses")
     served: Range | None = _fact("served")
     closed_by: _ByName | None = _fact("closed_by")
     first_fin: Range | None = _fact("first_fin")
@@ -235,6 +238,14 @@ class Scenario(Model):
             for word, choice in (("only", expectation.only), ("unless", expectation.unless))
             for name, values in (choice or {}).items()
             for keys, message, hint in _strangers(("expect", index, word, name), name, values, self.matrix)
+        ]
+        problems += [
+            Problem(
+                ("expect", index, "only" if expectation.only else "unless"), "no run of the `matrix` is left for this"
+            )
+            for index, expectation in enumerate(self.expect if not problems else ())
+            if (expectation.only or expectation.unless)
+            and not any(map(expectation.applies, cells(self.matrix, {}, ())))
         ]
         if problems:
             raise Problems(problems)
