@@ -192,7 +192,7 @@ POOL = """
 """
 POOL_FACTS = """
   - {that: each query alone has a connection of its own, over: alone.start .. alone.end,
-     client: {connections: 2, requests: 2, errors: 0, first_fin: 2}}
+     client: {connections: 2, requests: 2, errors: 0}}
   - {that: the pool has opened both, at: settle.end, client: {ESTABLISHED: 2}}
   - {that: both were ended, at: idle.end, client: {CLOSE_WAIT: 2, recv_q: {CLOSE_WAIT: 2..}}, server: {FIN_WAIT2: 2}}
   - {that: each of them fails one query, over: reuse.start .. reuse.end,

@@ -344,10 +344,15 @@ def test_jetty() -> None:
             "is not the size of a chunk",
         ),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, EnvironmentFailure, "a head without an end"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: zz\r\n\r\n",
+            EnvironmentFailure,
+            "Content-Length 'zz', which is no length",
+        ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", EnvironmentFailure, "no HTTP response: end of file"),
         (b"", EnvironmentFailure, "a request got no HTTP response: end of file"),
     ],
-    ids=["tls", "ssh", "escape", "chunk", "endless head", "cut short", "nothing"],
+    ids=["tls", "ssh", "escape", "chunk", "endless head", "length", "cut short", "nothing"],
 )
 def test_what_is_no_http_server_is_refused(answer: bytes, kind: type[SimctlError], words: str) -> None:
     def one(connection: socket.socket, _: int) -> None:

@@ -103,8 +103,10 @@ class Wire:
             while self._until(b"\r\n"):
                 continue  # trailers
             return True
-        if fields.get("content-length", "").isdecimal():
-            self._skip(int(fields["content-length"]))
+        if (length := fields.get("content-length")) is not None:
+            if not (length.isascii() and length.isdecimal()):
+                raise NotMeasurable(f"it answers with Content-Length {length[:40]!r}, which is no length")
+            self._skip(int(length))
             return True
         with contextlib.suppress(Broken):
             while True:

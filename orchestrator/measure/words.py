@@ -59,7 +59,7 @@ def _limit(limit: Limit | None) -> str:
     if limit is None:
         return "nothing was seen"
     if limit.closed:
-        return f"{limit.answered}; the last response {'says' if limit.announced else 'does not say'} Connection: close"
+        return f"{limit.answered}; the last response {'tells' if limit.announced else 'does not tell'} of it"
     return f"none seen in {limit.answered}{', time was up' if limit.time_was_up else ''}"
 
 

@@ -281,7 +281,12 @@ def main() -> None:
     try:
         _serve(probe)
     finally:
-        probe.close()
+        # A simctl that dies closes our input and has us sent SIGTERM, in any order: the one must not break off what the
+        # other began. _leave() ignores the signal first, so nothing can come in between any more.
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        finally:
+            probe.close()
 
 
 def _leave(number: int, frame: object) -> None:
