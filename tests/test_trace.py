@@ -188,3 +188,20 @@ def test_json_report_has_every_state_of_both_ends(simctl: Simctl) -> None:
     text = json.dumps(document["connections"])
     for state in ("SYN_SENT", "SYN_RECV", "FIN_WAIT1", "LAST_ACK"):
         assert state in text
+
+
+def test_a_probe_that_is_told_twice_to_end_removes_its_instance() -> None:
+    """A simctl that dies closes its input and has it sent SIGTERM: the signal comes while it is tidying up."""
+    order = {"id": 1, "do": "trace", "addresses": {}, "unprivileged": False}
+    for _ in range(5):
+        argv = [sys.executable, "-P", "-m", "orchestrator.observe.probe"]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as probe:
+            assert probe.stdin is not None and probe.stdout is not None
+            probe.stdin.write(json.dumps(order).encode() + b"\n")
+            probe.stdin.flush()
+            assert json.loads(probe.stdout.readline()) == {"re": 1, "untraced": None}
+            assert list(RECORDS.glob(f"*-{probe.pid}-*"))
+            probe.stdin.close()
+            probe.send_signal(signal.SIGTERM)
+            probe.wait(30)
+        assert list(RECORDS.glob(f"*-{probe.pid}-*")) == []
