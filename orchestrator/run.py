@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ from orchestrator.topology.model import Topology
 from orchestrator.yamlsource import load_yaml
 
 Progress = Callable[[str], None]
+
+_kinds = functools.cache(load_kinds)
+"""Reading them takes 0.1 s, and a matrix prepares many runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def prepare(path: Path, options: Options) -> Prepared:
     variables = _variables(loaded.scenario, options)
     topology = load_topology(loaded.topology_path, variables, allow_host_access=options.allow_exec)
     _check_cell(loaded, options.cell)
-    kinds = load_kinds()
+    kinds = _kinds()
     check_scenario(loaded, topology, {name: kind.role for name, kind in kinds.items()})
     return Prepared(loaded, topology, kinds)
 

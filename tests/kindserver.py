@@ -36,6 +36,15 @@ def ended(name: str, folder: Path, **knobs: str) -> tuple[int, str]:
     return status, (folder / "stderr").read_text()
 
 
+def assert_refuses(name: str, knob: str, value: str, words: str, folder: Path) -> None:
+    """The kind does not start with a value that it cannot take, and says so in one line that names the knob."""
+    status, log = ended(name, folder, **{knob: value})
+    assert status == 2
+    assert log.startswith(f"{name}: {knob}: ")
+    assert words in log
+    assert log.count("\n") == 1
+
+
 @contextlib.contextmanager
 def started(name: str, folder: Path, **knobs: str) -> Iterator[subprocess.Popen[bytes]]:
     """The process. What `knobs` leaves out it is told as node.yaml has it: defaults must be values that it takes."""

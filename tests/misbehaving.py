@@ -73,3 +73,16 @@ def silent_in_the_body(connection: socket.socket) -> None:
 def garbage(connection: socket.socket) -> None:
     read_request(connection)
     connection.sendall(b"what?\r\n\r\n")
+
+
+def answer_once(connection: socket.socket) -> None:
+    """Answer the first request, close without a word under the second."""
+    read_request(connection)
+    connection.sendall(OK)
+    end_of_file(connection)
+
+
+def answer_once_then_reset(connection: socket.socket) -> None:
+    read_request(connection)
+    connection.sendall(OK)
+    reset(connection)

@@ -17,23 +17,10 @@ from hypothesis import strategies as st
 from orchestrator.resources import NODES
 from orchestrator.topology.kinds import argv, kind
 from tests.kindclient import answers, client
-from tests.misbehaving import OK, end_of_file, misbehaving, read_request, reset
+from tests.misbehaving import OK, answer_once, answer_once_then_reset, misbehaving, read_request
 from tests.node_process import ORIGIN, PATIENCE, node, server
 
 KINDS = ("urllib3", "httpx", "aiohttp-client", "libcurl", "curl")
-
-
-def answer_once(connection: socket.socket) -> None:
-    """Answer the first request, close without a word under the second."""
-    read_request(connection)
-    connection.sendall(OK)
-    end_of_file(connection)
-
-
-def answer_once_then_reset(connection: socket.socket) -> None:
-    read_request(connection)
-    connection.sendall(OK)
-    reset(connection)
 
 
 def answer(connection: socket.socket) -> None:

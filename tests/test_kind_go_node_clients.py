@@ -16,6 +16,8 @@ from tests.conftest import Simctl
 from tests.kindclient import answers, client
 from tests.misbehaving import (
     OK,
+    answer_once,
+    answer_once_then_reset,
     end_of_file,
     garbage,
     misbehaving,
@@ -214,26 +216,13 @@ def test_one_name_for_the_same_error(name: str) -> None:
 # -- what each does in its own way -----------------------------------------------------------------------------------
 
 
-def once_then_eof(connection: socket.socket) -> None:
-    """Answer the first request, close without a word under the second."""
-    read_request(connection)
-    connection.sendall(OK)
-    end_of_file(connection)
-
-
-def once_then_reset(connection: socket.socket) -> None:
-    read_request(connection)
-    connection.sendall(OK)
-    reset(connection)
-
-
 def answer(connection: socket.socket) -> None:
     read_request(connection)
     connection.sendall(OK)
     silent(connection)
 
 
-DEATHS = [(once_then_eof, "RemoteDisconnected"), (once_then_reset, "ConnectionResetError")]
+DEATHS = [(answer_once, "RemoteDisconnected"), (answer_once_then_reset, "ConnectionResetError")]
 
 
 @pytest.mark.parametrize("name", KINDS)

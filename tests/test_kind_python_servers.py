@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.resources import NODES
 from tests.conftest import Simctl
-from tests.kindserver import ended, listening
+from tests.kindserver import assert_refuses, listening
 from tests.node_process import Wire
 from tests.serverstories import ALL_PATHS, assert_runs_everywhere
 
@@ -83,11 +83,7 @@ def test_a_sync_worker_closes_after_each_response(tmp_path: Path) -> None:
     ],
 )
 def test_a_value_that_it_cannot_take_is_one_line(name: str, knob: str, value: str, words: str, tmp_path: Path) -> None:
-    status, log = ended(name, tmp_path, **{knob: value})
-    assert status == 2
-    assert log.startswith(f"{name}: {knob}: ")
-    assert words in log
-    assert log.count("\n") == 1
+    assert_refuses(name, knob, value, words, tmp_path)
 
 
 @needed

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Simctl
-from tests.kindserver import ended, listening
+from tests.kindserver import assert_refuses, ended, listening
 from tests.node_process import Wire
 from tests.serverstories import ALL_PATHS, assert_runs_everywhere
 
@@ -97,11 +97,7 @@ def test_as_reverse_proxies(simctl: Simctl, tmp_path: Path) -> None:
     ],
 )
 def test_a_value_that_it_cannot_take_is_one_line(name: str, knob: str, value: str, words: str, tmp_path: Path) -> None:
-    status, log = ended(name, tmp_path, **{knob: value})
-    assert status == 2
-    assert log.startswith(f"{name}: {knob}: ")
-    assert words in log
-    assert log.count("\n") == 1
+    assert_refuses(name, knob, value, words, tmp_path)
 
 
 @pytest.mark.parametrize("name", KINDS)

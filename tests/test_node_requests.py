@@ -16,6 +16,7 @@ import requests
 from orchestrator.resources import NODES
 from tests.misbehaving import (
     OK,
+    answer_once,
     end_of_file,
     garbage,
     misbehaving,
@@ -212,11 +213,6 @@ def test_the_error_names_the_side_of_the_race(
 
 
 def test_a_pooled_connection_that_dies_under_the_request() -> None:
-    def answer_once(connection: socket.socket) -> None:
-        read_request(connection)
-        connection.sendall(OK)
-        end_of_file(connection)
-
     with client() as them, misbehaving(answer_once) as url:
         first, second, _ = them.do(do="request", url=url, session="s", count=2)
         assert (first["error"], second["error"]["name"]) == (None, "RemoteDisconnected")
