@@ -10,11 +10,11 @@ from pathlib import Path
 import yaml
 
 from bench.measure import Comparison, compare
-from orchestrator.lab import Lab, LabFolder
-from orchestrator.runtimes import select
+from orchestrator.kinds.registry import load_kinds
+from orchestrator.lab.lab import Lab, LabFolder
+from orchestrator.runtimes import registry as runtime_registry
 from orchestrator.runtimes.base import Runtime
-from orchestrator.topology.compose import load_topology
-from orchestrator.topology.kinds import load_kinds
+from orchestrator.topology.compose.file import load_topology
 
 _MININET = """
 import sys
@@ -43,8 +43,8 @@ def up_and_down(topology_file: Path, runtime_name: str) -> None:
         folder = Path(scratch)
         logs = folder / "logs"
         logs.mkdir()
-        choice = select.choose(runtime_name, topology, kinds)
-        runtime: Runtime = select.create(choice, topology, kinds, allow_exec=True, progress=lambda text: None)
+        choice = runtime_registry.choose(runtime_name, topology, kinds)
+        runtime: Runtime = runtime_registry.create(choice, topology, kinds, allow_exec=True, progress=lambda text: None)
         with Lab(topology, runtime, kinds, LabFolder(folder / "events.jsonl", logs, folder / "ss")):
             pass
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from bench.labs import compose_file
 from bench.measure import Comparison, compare_pairs
-from orchestrator.lab import Lab, LabFolder
-from orchestrator.linux import descendants
+from orchestrator.kinds.registry import load_kinds
+from orchestrator.lab.lab import Lab, LabFolder
 from orchestrator.observe.pace import REAL
-from orchestrator.resources import COMPOSE
-from orchestrator.runtimes import select
-from orchestrator.topology.compose import load_topology
-from orchestrator.topology.kinds import load_kinds
+from orchestrator.runtimes import registry as runtime_registry
+from orchestrator.system.linux import descendants
+from orchestrator.system.resources import COMPOSE
+from orchestrator.topology.compose.file import load_topology
 
 CHURN = 4000
 SHARE_GOAL = 0.15
@@ -33,8 +33,8 @@ def lab(topology_file: Path, *, trace: bool, period: float) -> Iterator[Lab]:
     with tempfile.TemporaryDirectory() as scratch:
         files = LabFolder(Path(scratch, "events.jsonl"), Path(scratch, "logs"), Path(scratch, "ss"))
         files.logs.mkdir()
-        choice = select.choose("netns", topology, kinds)
-        runtime = select.create(choice, topology, kinds, allow_exec=False, progress=lambda text: None)
+        choice = runtime_registry.choose("netns", topology, kinds)
+        runtime = runtime_registry.create(choice, topology, kinds, allow_exec=False, progress=lambda text: None)
         with Lab(topology, runtime, kinds, files, trace=trace, pace=replace(REAL, period=period)) as one:
             yield one
 

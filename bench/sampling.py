@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 
 from bench.measure import Comparison, compare
-from orchestrator.linux import CLONE_NEWNET, unshare
-from orchestrator.observe.sockdiag import SockDiag
+from orchestrator.observe.sources.sockdiag import SockDiag
+from orchestrator.system.linux import CLONE_NEWNET, unshare
 
 SOCKETS = 50_000
 _PER_PORT = 5_000

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, TypeVar
 import hypothesis
 import pytest
 
-from orchestrator import kernelprobe
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.linux import descendants
-from orchestrator.runtimes import dockerengine
-from orchestrator.topology.kinds import kind, missing
+from orchestrator.kinds.registry import kind, missing
+from orchestrator.observe import abilities as kernelprobe
+from orchestrator.runtimes.docker import engine as dockerengine
+from orchestrator.system.linux import descendants
 from orchestrator.vm.machine import QEMU
-from tests.twonodes import TwoNodes, two_nodes
+from tests.support.twonodes import TwoNodes, two_nodes
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -17,11 +17,11 @@ def register(app: typer.Typer) -> None:
 @verb
 def scenarios() -> None:
     """List the bundled scenarios, with the time that the long ones take; run one with `simctl run NAME`."""
-    from orchestrator.resources import SCENARIOS
     from orchestrator.scenario.loader import find_scenario, load_scenario
     from orchestrator.scenario.matrix import cells
     from orchestrator.scenario.model import LONG
     from orchestrator.scenario.values import rough_duration
+    from orchestrator.system.resources import SCENARIOS
 
     loaded = [load_scenario(path).scenario for path in find_scenario(str(SCENARIOS))]
     width = max(len(scenario.name) for scenario in loaded)
@@ -38,8 +38,8 @@ def nodes(
     kind: str | None = typer.Argument(None, metavar="[KIND]", help="Say what each knob of this kind means."),
 ) -> None:
     """List the node kinds by role, with the version that is installed here and their knobs with their defaults."""
-    from orchestrator.topology import kinds as registry
-    from orchestrator.topology.versions import versions
+    from orchestrator.kinds import registry
+    from orchestrator.kinds.versions import versions
 
     if kind is not None:
         one = registry.kind(kind)

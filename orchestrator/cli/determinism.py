@@ -26,9 +26,9 @@ from orchestrator.errors import InputError, SimctlError
 from orchestrator.exitcodes import ExitCode
 
 if TYPE_CHECKING:
+    from orchestrator.analysis.compare.determinism import Difference
     from orchestrator.recording.folder import RunFolder
-    from orchestrator.sidebyside import Result
-    from orchestrator.vm.determinism import Difference
+    from orchestrator.run.batch import Result
 
 _BEFORE, _SHOWN = 60, 160
 """Characters of a long line: before the first that differs, and in all."""
@@ -53,11 +53,11 @@ def determinism(
 
     Exit status: 0 the same, 1 not the same, 2 bad input, 3 the environment failed, 130 interrupted.
     """
+    from orchestrator.analysis.compare.determinism import compare
     from orchestrator.recording.folder import RunFolder
-    from orchestrator.run import Options
+    from orchestrator.run.batch import Task, run_tasks
+    from orchestrator.run.execute import Options
     from orchestrator.scenario.loader import find_scenario, matrix_of
-    from orchestrator.sidebyside import Task, run_tasks
-    from orchestrator.vm.determinism import compare
 
     paths = find_scenario(scenario)
     if len(paths) > 1:

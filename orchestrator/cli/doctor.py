@@ -11,7 +11,7 @@ from orchestrator.cli.common import console_width, verb
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from orchestrator.doctor import Check
+    from orchestrator.doctor.checks import Check
 
 _WIDTH = 80
 _MARKS = {True: ("ok", "green"), False: ("no", "red"), None: ("?", "yellow")}
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 @verb
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
     """Show what this machine can do, what each missing thing costs, and how to get it."""
-    from orchestrator.doctor import checks, runtimes
+    from orchestrator.doctor.checks import checks, runtimes
     from orchestrator.exitcodes import ExitCode
 
     found = checks()

@@ -21,9 +21,9 @@ def build(
     force: bool = typer.Option(False, "--force", help="Build again what is up to date."),
 ) -> None:
     """Build the base image, the images of node kinds and the probe's; what is up to date is left alone."""
-    from orchestrator.runtimes.docker import connect
-    from orchestrator.runtimes.images import PROBE, ensure_images, missing_images
-    from orchestrator.topology.kinds import kind, kind_names
+    from orchestrator.kinds.registry import kind, kind_names
+    from orchestrator.runtimes.docker.images import PROBE, ensure_images, missing_images
+    from orchestrator.runtimes.docker.runtime import connect
 
     chosen = [name if name == PROBE else kind(name).kind for name in kinds or [*kind_names(), PROBE]]
     client = connect()
@@ -35,8 +35,8 @@ def build(
 @verb
 def list_() -> None:
     """Say of each node kind, and of the probe, whether its image is there and up to date."""
-    from orchestrator.runtimes.images import PROBE, missing_images
-    from orchestrator.topology.kinds import kind_names
+    from orchestrator.kinds.registry import kind_names
+    from orchestrator.runtimes.docker.images import PROBE, missing_images
 
     names = [*kind_names(), PROBE]
     missing = {_kind_of(image) for image in missing_images(names)}

@@ -27,7 +27,7 @@ from orchestrator.cli.common import (
 )
 from orchestrator.cli.streams import tell
 from orchestrator.errors import EnvironmentFailure, InputError, Place
-from orchestrator.interpreter import OWN_PYTHON
+from orchestrator.system.interpreter import OWN_PYTHON
 
 _LAB = typer.Option(None, "--lab", "-l", help="Which lab, when several are up.")
 
@@ -52,8 +52,8 @@ def up(
     quiet: bool = QuietOption,
 ) -> None:
     """Bring a topology up and leave it standing, until `simctl down`."""
-    from orchestrator.labs import registry
-    from orchestrator.topology.compose import load_topology
+    from orchestrator.lab.standing import registry
+    from orchestrator.topology.compose.file import load_topology
 
     path = _topology_file(topology)
     variables = parse_variables(set_)
@@ -70,54 +70,54 @@ def up(
         "ready_timeout": patience,
         "folder": str(folder),
     }
-    nodes = _start_keeper(task, folder, Progress(quiet=quiet))
+    nodes = _start_daemon(task, folder, Progress(quiet=quiet))
     for node, facts in nodes.items():
         print(f"{node:16} {facts['kind']:12} {' '.join(facts['addresses'])}")
     print(f"lab {label} is up. Look: simctl ss {next(iter(nodes))}   End: simctl down {label}")
 
 
-def _start_keeper(task: dict[str, Any], folder: Path, progress: Progress) -> dict[str, Any]:
-    with (folder / "keeper.log").open("wb") as log:
-        keeper = subprocess.Popen(
-            [*OWN_PYTHON, "orchestrator.labs.keeper"],
+def _start_daemon(task: dict[str, Any], folder: Path, progress: Progress) -> dict[str, Any]:
+    with (folder / "daemon.log").open("wb") as log:
+        daemon = subprocess.Popen(
+            [*OWN_PYTHON, "orchestrator.lab.standing.daemon"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
             cwd="/",
         )
-    assert keeper.stdin is not None
-    assert keeper.stdout is not None
+    assert daemon.stdin is not None
+    assert daemon.stdout is not None
     try:
-        keeper.stdin.write(json.dumps(task).encode())
-        keeper.stdin.close()
-        for line in keeper.stdout:
+        daemon.stdin.write(json.dumps(task).encode())
+        daemon.stdin.close()
+        for line in daemon.stdout:
             message = json.loads(line)
             if "up" in message:
                 nodes: dict[str, Any] = message["up"]
                 return nodes
             if "error" in message:
-                raise _keeper_error(message)
+                raise _daemon_error(message)
             progress(message["progress"])
-        lines = (folder / "keeper.log").read_text(errors="replace").splitlines()[-10:]
-        raise EnvironmentFailure("the keeper of the lab ended before it was up", detail=lines)
+        lines = (folder / "daemon.log").read_text(errors="replace").splitlines()[-10:]
+        raise EnvironmentFailure("the daemon of the lab ended before it was up", detail=lines)
     except BaseException:
-        keeper.terminate()
-        keeper.wait()
+        daemon.terminate()
+        daemon.wait()
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _keeper_error(message: dict[str, Any]) -> EnvironmentFailure | InputError:
+def _daemon_error(message: dict[str, Any]) -> EnvironmentFailure | InputError:
     kind = InputError if message["usage"] else EnvironmentFailure
     place = Place(message["place"]) if message["place"] else None
     return kind(message["error"], place=place, hint=message["hint"], detail=message["detail"])
 
 
 def _topology_file(word: str) -> Path:
-    from orchestrator.resources import COMPOSE
     from orchestrator.scenario.loader import looks_like_scenario
-    from orchestrator.suggest import did_you_mean
+    from orchestrator.system.resources import COMPOSE
+    from orchestrator.text.suggest import did_you_mean
 
     path = Path(word)
     if path.is_file() and looks_like_scenario(path):
@@ -145,7 +145,7 @@ def _label(path: Path) -> str:
 @verb
 def ps() -> None:
     """List the standing labs and their nodes."""
-    from orchestrator.labs import registry
+    from orchestrator.lab.standing import registry
 
     records = registry.labs()
     living = [record for record in records if record.alive]
@@ -153,7 +153,7 @@ def ps() -> None:
         print("no lab is up")
     for record in records:
         if record not in living:
-            tell(f"simctl: lab {record.name} is gone, its keeper was killed; simctl clean removes its record")
+            tell(f"simctl: lab {record.name} is gone, its daemon was killed; simctl clean removes its record")
     for record in living:
         ended = registry.ask(record, "states")["ended"]
         print(f"{record.name}  ({record.runtime}, {record.topology})")
@@ -170,7 +170,7 @@ def ss(
     watch: bool = typer.Option(False, "--watch", "-w", help="Again every second, until Ctrl-C."),
 ) -> None:
     """Show the real `ss -tanope` of a node: every socket with its state, queues, timer and owner."""
-    from orchestrator.labs import registry
+    from orchestrator.lab.standing import registry
 
     record = registry.find(lab)
     registry.node_of(record, node)
@@ -193,7 +193,7 @@ def exec_(
     lab: str | None = _LAB,
 ) -> None:
     """Run a command inside a node, with this terminal. Under netns it sees this machine's files."""
-    from orchestrator.labs import registry
+    from orchestrator.lab.standing import registry
     from orchestrator.runtimes.processes import nsenter
 
     record = registry.find(lab)
@@ -209,8 +209,8 @@ def exec_(
 
 
 def _exec_by_engine(container: str, command: list[str]) -> int:
-    from orchestrator.runtimes.docker import connect
-    from orchestrator.runtimes.dockerexec import exec_with_terminal
+    from orchestrator.runtimes.docker.exec import exec_with_terminal
+    from orchestrator.runtimes.docker.runtime import connect
 
     return exec_with_terminal(connect(), container, command)
 
@@ -221,7 +221,7 @@ def down(
     all_: bool = typer.Option(False, "--all", help="All of them."),
 ) -> None:
     """Take a standing lab down."""
-    from orchestrator.labs import registry
+    from orchestrator.lab.standing import registry
 
     records = registry.labs() if all_ else [registry.find(lab, choose="its name, or --all")]
     for record in records:
@@ -234,7 +234,7 @@ def down(
 @verb
 def clean() -> None:
     """Remove what a killed simctl could not: records of dead labs, trace instances, containers without a simctl."""
-    from orchestrator.labs import registry
+    from orchestrator.lab.standing import registry
 
     removed = [f"record of lab {name}" for name in registry.remove_dead()]
     removed += _clean_containers()  # before their traces: a probe that is killed leaves one
@@ -249,7 +249,7 @@ def _clean_traces() -> list[str]:
     """In a process of its own, which may have to mount tracefs for itself. Here only root can have left any."""
     if os.geteuid() != 0:
         return []
-    argv = [*OWN_PYTHON, "orchestrator.observe.tracefs"]
+    argv = [*OWN_PYTHON, "orchestrator.observe.trace.tracefs"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         tell(f"simctl: trace instances were not looked for: {done.stderr.strip().rpartition(chr(10))[2]}")
@@ -258,29 +258,29 @@ def _clean_traces() -> list[str]:
 
 def _clean_traces_of_engine() -> list[str]:
     """Where the probe is a container: what probes that were killed left on the engine's machine."""
-    from orchestrator.runtimes.docker import connect, engine_answers
+    from orchestrator.runtimes.docker.runtime import connect, engine_answers
 
     if not engine_answers()[0]:  # said already
         return []
-    from orchestrator.runtimes.images import any_probe_image
-    from orchestrator.runtimes.probeplace import probe_place
+    from orchestrator.runtimes.docker.images import any_probe_image
+    from orchestrator.runtimes.docker.probeplace import probe_place
 
     client = connect()
     image = any_probe_image(client)
     if image is None or not probe_place(client).container:  # without an image, no container was ever a probe
         return []
-    from orchestrator.engineprobe import ask_probe
+    from orchestrator.runtimes.docker.askprobe import ask_probe
 
     return [f"trace instance {name}" for name in ask_probe(client, image, "leftovers")["removed"]]
 
 
 def _clean_containers() -> list[str]:
-    from orchestrator.runtimes.docker import engine_answers
+    from orchestrator.runtimes.docker.runtime import engine_answers
 
     answers, why = engine_answers()
     if not answers:
         tell(f"simctl: containers were not looked for: {why}")
         return []
-    from orchestrator.runtimes import docker
+    from orchestrator.runtimes.docker import runtime as docker
 
     return [f"container {name}" for name in docker.clean(docker.connect())]

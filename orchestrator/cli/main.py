@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 import traceback
 
-from orchestrator import interrupts
 from orchestrator.cli import app
 from orchestrator.cli.common import print_error
 from orchestrator.cli.streams import OutputClosed, watch_results
 from orchestrator.errors import SimctlError
 from orchestrator.exitcodes import ExitCode
+from orchestrator.system import interrupts
 
 
 def main() -> None:

@@ -75,8 +75,8 @@ def idle(
 
 
 def _aim(target: str, from_: str | None) -> Aim:
+    from orchestrator.kinds.registry import load_kinds
     from orchestrator.measure.target import Address, parse_node, parse_target, take_aim
-    from orchestrator.topology.kinds import load_kinds
 
     parsed = parse_target(target)
     standpoint = None if from_ is None else parse_node(from_)

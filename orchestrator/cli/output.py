@@ -15,9 +15,9 @@ from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.exitcodes import ExitCode
 
 if TYPE_CHECKING:
-    from orchestrator.report.matrix import Matrix
-    from orchestrator.report.model import NotRun, RunReport
-    from orchestrator.report.spread import Spread
+    from orchestrator.analysis.compare.matrix import Matrix
+    from orchestrator.analysis.compare.seeds import Spread
+    from orchestrator.analysis.report import NotRun, RunReport
 
 FORMATS = ("text", "json", "junit")
 FormatOption = typer.Option("text", "--format", "-f", help="text, json or junit; on stdout.")
@@ -54,8 +54,8 @@ class Output:
         if self._form == "json":
             import json
 
-            from orchestrator.report.json import render as render_json
-            from orchestrator.report.matrix import to_json
+            from orchestrator.analysis.compare.matrix import to_json
+            from orchestrator.report.json.run import render as render_json
 
             documents = [render_json(report) for report in reports]
             documents += [json.dumps(to_json(matrix), indent=1, allow_nan=False) for matrix in matrices]
@@ -65,7 +65,7 @@ class Output:
             self._print_text(reports, not_run, many=alone > 1)
         from rich.console import Console
 
-        from orchestrator.report.matrixtext import render
+        from orchestrator.report.text.matrix import render
 
         console = Console(width=console_width(), highlight=False)
         for place, matrix in enumerate(matrices):
@@ -79,8 +79,8 @@ class Output:
 
         from rich.console import Console
 
-        from orchestrator.report.spread import to_json
-        from orchestrator.report.spreadtext import render
+        from orchestrator.analysis.compare.seeds import to_json
+        from orchestrator.report.text.seeds import render
 
         if self._form == "json":
             print(json.dumps([to_json(spread) for spread in spreads], indent=1, allow_nan=False))
@@ -107,13 +107,13 @@ class Output:
 
     @staticmethod
     def exit_code(reports: list[RunReport]) -> ExitCode:
-        from orchestrator.judge.verdict import Outcome
-        from orchestrator.report.model import EXIT_CODES
+        from orchestrator.analysis.report import EXIT_CODES
+        from orchestrator.recording.verdict import Outcome
 
         return EXIT_CODES[Outcome.worst([report.outcome for report in reports])]
 
     def _print_json(self, reports: list[RunReport], *, many: bool) -> None:
-        from orchestrator.report.json import render
+        from orchestrator.report.json.run import render
 
         documents = [render(report) for report in reports]
         print("[" + ",\n".join(documents) + "]" if many else "".join(documents))
@@ -121,7 +121,7 @@ class Output:
     def _print_text(self, reports: list[RunReport], not_run: Sequence[NotRun], *, many: bool) -> None:
         from rich.console import Console
 
-        from orchestrator.report.text import render, render_summary
+        from orchestrator.report.text.run import render, render_summary
 
         console = Console(width=console_width(), highlight=False)
         for report in reports:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.analysis.compare.matrix import Broken, Matrix
+from orchestrator.analysis.compare.seeds import Spread
+from orchestrator.analysis.report import NotRun, RunReport
 from orchestrator.cli.common import print_error
 from orchestrator.cli.output import Output
 from orchestrator.errors import InputError, SimctlError
-from orchestrator.report.matrix import Broken, Matrix
-from orchestrator.report.model import NotRun, RunReport
-from orchestrator.report.spread import Spread
+from orchestrator.run.batch import Result, Task
 from orchestrator.scenario.loader import load_scenario
-from orchestrator.sidebyside import Result, Task
 
 
 class Results:

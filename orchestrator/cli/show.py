@@ -14,9 +14,9 @@ from orchestrator.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.judge.verdict import Verdict
+    from orchestrator.analysis.ladder.list import Entry
     from orchestrator.recording.folder import RunFolder
-    from orchestrator.report.ladderlist import Entry
+    from orchestrator.recording.verdict import Verdict
 
 _FORMATS = ("text", "json")
 _LISTED = 24
@@ -38,10 +38,10 @@ def show(
 
     Without --conn: the only connection, or a list of all and the one that tells most.
     """
+    from orchestrator.analysis.exchanges import said_of_each
+    from orchestrator.analysis.ladder.build import ladder
+    from orchestrator.analysis.ladder.list import entries, find, most_telling
     from orchestrator.recording.folder import RunFolder
-    from orchestrator.report.exchanges import said_of_each
-    from orchestrator.report.ladderlist import entries, find, most_telling
-    from orchestrator.report.ladderrows import ladder
 
     if format_ not in _FORMATS:
         raise InputError(f"unknown format {format_!r}", hint=f"one of {', '.join(_FORMATS)}")
@@ -53,13 +53,13 @@ def show(
         chosen, why = most_telling(known, _verdicts(folder))
     drawn = ladder(chosen.name, chosen.connection, history, chosen.said) if chosen else None
     if format_ == "json":
-        from orchestrator.report.ladderjson import render
+        from orchestrator.report.json.ladder import render
 
         print(render(known, drawn))
         return
     from rich.console import Console
 
-    from orchestrator.report.ladderdraw import can_draw, draw
+    from orchestrator.report.text.ladder import can_draw, draw
 
     console = Console(width=console_width(), highlight=False)
     if drawn is None or chosen is None:
@@ -86,7 +86,7 @@ def _list(known: list[Entry], chosen: Entry, console: Console, *, ascii_only: bo
     """The table of connections; the chosen one is always in it. A server that is the same for all is said once."""
     from rich.text import Text
 
-    from orchestrator.report.terminal import listing, put, text
+    from orchestrator.report.text.terminal import listing, put, text
 
     first = known[:_LISTED]
     if chosen not in first:
@@ -121,7 +121,7 @@ def _plain(cell: str) -> str:
 
 
 def _explain(chosen: Entry, why: str, run: Path, console: Console) -> None:
-    from orchestrator.report.terminal import command, lines, shell_path, text
+    from orchestrator.report.text.terminal import command, lines, shell_path, text
 
     console.print()
     lines(console, [text(f"{chosen.name} is drawn because {why}. Another one:", "dim")])

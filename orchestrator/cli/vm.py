@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 @verb
 def build(quiet: bool = QuietOption) -> None:
     """Make the guest's image and its snapshot, where they are missing. The first run would do it by itself."""
-    from orchestrator.topology.kinds import load_kinds
+    from orchestrator.kinds.registry import load_kinds
     from orchestrator.vm.snapshot import ensure_snapshot
 
     machine = ensure_snapshot(load_kinds(), Progress(quiet=quiet))
@@ -30,7 +30,7 @@ def build(quiet: bool = QuietOption) -> None:
 @verb
 def list_() -> None:
     """Say which images and snapshots there are, and how much of the disk they take."""
-    from orchestrator.topology.kinds import load_kinds
+    from orchestrator.kinds.registry import load_kinds
     from orchestrator.vm import cache
     from orchestrator.vm.image import image_name
 
@@ -45,7 +45,7 @@ def prune(
     all_: bool = typer.Option(False, "--all", help="Also what is up to date: the next run makes it again."),
 ) -> None:
     """Remove images that this version of simctl does not use, and all snapshots."""
-    from orchestrator.topology.kinds import load_kinds
+    from orchestrator.kinds.registry import load_kinds
     from orchestrator.vm import cache
     from orchestrator.vm.image import image_name
 

@@ -19,7 +19,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from orchestrator.fabric.sysctls import PINNED
-from orchestrator.linux import inside_netns
+from orchestrator.system.linux import inside_netns
 
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914

@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from orchestrator.history.index import Filter, Index
+from orchestrator.history.lifetimes import birth
+from orchestrator.history.model import Connection, Socket
 from orchestrator.judge.evidence import (
     capped,
     connection_line,
@@ -16,15 +19,12 @@ from orchestrator.judge.evidence import (
     segment_line,
     unseen_line,
 )
-from orchestrator.judge.index import Filter, Index
 from orchestrator.judge.moments import at
 from orchestrator.judge.tally import Inside, Tally, add, unknown
-from orchestrator.recording.addresses import node_at
 from orchestrator.recording.events import Event, answered
-from orchestrator.recording.history import Connection, Socket
-from orchestrator.recording.lifecycle import EMBRYONIC
-from orchestrator.recording.lifetimes import birth
 from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.addresses import node_at
+from orchestrator.tcp.lifecycle import EMBRYONIC
 
 _KERNEL = {"resets": "OutRsts", "retransmits": "RetransSegs"}
 """Where a trace does not tell of each segment: the counter."""

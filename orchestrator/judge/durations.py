@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from orchestrator.history.index import Filter, Index
+from orchestrator.history.lifetimes import lasted
+from orchestrator.history.model import Socket, Stay
 from orchestrator.judge.evidence import capped, ends, number, plural
-from orchestrator.judge.index import Filter, Index
 from orchestrator.judge.moments import at
 from orchestrator.judge.tally import Inside
-from orchestrator.judge.verdict import FactVerdict, Outcome
 from orchestrator.recording.events import Event
-from orchestrator.recording.history import Socket, Stay
-from orchestrator.recording.lifetimes import lasted
+from orchestrator.recording.verdict import FactVerdict, Outcome
 from orchestrator.scenario.facts import TcpState
 from orchestrator.scenario.values import DurationRange, Range, format_duration
 

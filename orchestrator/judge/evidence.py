@@ -6,12 +6,12 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
-from orchestrator.judge.index import Index, situation
+from orchestrator.history.index import Index, situation
+from orchestrator.history.model import Connection, Gap, QueueReading, Socket, Stay, Unseen
 from orchestrator.judge.moments import at
-from orchestrator.recording.addresses import node_at
 from orchestrator.recording.events import Event, answered
-from orchestrator.recording.history import Connection, Gap, QueueReading, Socket, Stay, Unseen
 from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.addresses import node_at
 
 LIMIT = 10
 """Lines that one fact shows."""

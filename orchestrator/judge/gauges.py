@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from orchestrator.history.index import Filter, Index
+from orchestrator.history.model import Gap, Socket, Stay
 from orchestrator.judge.evidence import LIMIT, number, plural, socket_lines, unseen_line
-from orchestrator.judge.index import Filter, Index
 from orchestrator.judge.moments import at
 from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
-from orchestrator.recording.history import Gap, Socket, Stay
 from orchestrator.scenario.facts import GAUGE_STATES, TcpState
 from orchestrator.scenario.values import Range
 

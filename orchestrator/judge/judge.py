@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from orchestrator.history.index import Filter, Index
+from orchestrator.history.model import History
 from orchestrator.judge.counters import NOUNS, count
 from orchestrator.judge.durations import lasts, requests_per_connection
 from orchestrator.judge.gauges import Gauge, other_states
-from orchestrator.judge.index import Filter, Index
 from orchestrator.judge.moments import Landmarks, asked
 from orchestrator.judge.points import PointFact, PointJudge
 from orchestrator.judge.queues import Queue
 from orchestrator.judge.tally import Inside
-from orchestrator.judge.verdict import FactVerdict, Outcome, Verdict
-from orchestrator.recording.history import History
+from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
 from orchestrator.scenario.facts import FACTS, FactKind, TcpState
 from orchestrator.scenario.model import Expectation, NodeFacts
 from orchestrator.scenario.values import DurationRange, Range

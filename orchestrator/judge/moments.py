@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.recording.history import History
+from orchestrator.history.model import History
 from orchestrator.scenario.model import Expectation
 from orchestrator.scenario.values import Moment, Window, format_duration
 

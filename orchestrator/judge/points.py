@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.judge.index import Index
+from orchestrator.history.index import Index
 from orchestrator.judge.moments import Asked, Landmarks, at
 from orchestrator.judge.timeline import (
     FAIL,
@@ -20,7 +20,7 @@ from orchestrator.judge.timeline import (
     stretches,
     worst,
 )
-from orchestrator.judge.verdict import FactVerdict
+from orchestrator.recording.verdict import FactVerdict
 from orchestrator.scenario.values import format_duration
 
 

@@ -12,10 +12,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 
+from orchestrator.history.index import Filter, Index, situation
+from orchestrator.history.model import Gap, QueueReading, Socket, Stay
 from orchestrator.judge.evidence import number, plural, queue_at, socket_lines
-from orchestrator.judge.index import Filter, Index, situation
 from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
-from orchestrator.recording.history import Gap, QueueReading, Socket, Stay
 from orchestrator.scenario.facts import TcpState
 from orchestrator.scenario.values import Range
 

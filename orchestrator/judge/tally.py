@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.judge.evidence import number, plural
-from orchestrator.judge.verdict import FactVerdict, Outcome
+from orchestrator.recording.verdict import FactVerdict, Outcome
 from orchestrator.scenario.values import Range
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from orchestrator.judge.verdict import Outcome
+from orchestrator.recording.verdict import Outcome
 
 PASS, UNKNOWN, FAIL = 0, 1, 2
 """Truth values in the order of `Outcome.worst`, small enough for a bytearray: one byte per piece."""

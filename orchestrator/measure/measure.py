@@ -12,7 +12,7 @@ from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.measure.findings import Findings, evaluate
 from orchestrator.measure.place import observe
 from orchestrator.measure.target import Aim
-from orchestrator.report.safe import visible
+from orchestrator.text.safe import visible
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.interpreter import OWN_PYTHON
 from orchestrator.measure.target import Standpoint
+from orchestrator.system.interpreter import OWN_PYTHON
 
 Message = dict[str, Any]
 
@@ -79,8 +79,8 @@ def _by_process(argv: list[str], task: Mapping[str, Any]) -> Generator[Message]:
 
 def _by_engine(container: str, task: Mapping[str, Any]) -> Generator[Message]:
     """Where simctl may not enter the container, its engine does, and Python has to be in there."""
-    from orchestrator.runtimes import dockerengine
-    from orchestrator.runtimes.dockerstreams import frames
+    from orchestrator.runtimes.docker import engine as dockerengine
+    from orchestrator.runtimes.docker.streams import frames
 
     client = dockerengine.connect()
     with dockerengine.engine_errors(f"cannot measure from the container {container[:12]}"):

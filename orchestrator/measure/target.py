@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from orchestrator.errors import InputError
-from orchestrator.labs import registry
-from orchestrator.labs.registry import LabRecord
+from orchestrator.lab.standing import registry
+from orchestrator.lab.standing.registry import LabRecord
 
 NODE_PORT = 8080
 """Where servers of node kinds listen, unless HTTP_PORT moves them."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator.errors import InputError, SimctlError
 from orchestrator.fabric.subnetclaim import SubnetClaim
-from orchestrator.linux import inside_netns, mount
+from orchestrator.system.linux import inside_netns, mount
 
 _CGROUPS = Path("/run/cgroup2")
 

@@ -41,17 +41,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.linux import CLONE_NEWNET, CLONE_NEWUSER, die_with_parent, keep_freed_memory, setns, unshare
 from orchestrator.observe.pace import REAL, Schedule
 from orchestrator.observe.sampler import Sampler
-from orchestrator.observe.sstext import Place, SocketTexts
+from orchestrator.observe.sources.sstext import Place, SocketTexts
 from orchestrator.recording.events import Event
+from orchestrator.system.linux import CLONE_NEWNET, CLONE_NEWUSER, die_with_parent, keep_freed_memory, setns, unshare
 
 if TYPE_CHECKING:
-    from orchestrator.fabric.link import Links
+    from orchestrator.fabric.faults.link import Links
+    from orchestrator.observe.capture.capture import Capture
     from orchestrator.observe.engineside import EngineSide
-    from orchestrator.observe.pcap import Capture
-    from orchestrator.observe.trace import Tracer
+    from orchestrator.observe.trace.tracer import Tracer
 
 Message = dict[str, Any]
 
@@ -135,18 +135,18 @@ class Probe:
         return self._engine.claim(message["sizes"], message["fixed"])
 
     def _leftovers(self, message: Message) -> Message:
-        from orchestrator.observe.tracefs import remove_leftovers
+        from orchestrator.observe.trace.tracefs import remove_leftovers
 
         return {"removed": remove_leftovers(self._records)}
 
     def _abilities(self, message: Message) -> Message:
-        from orchestrator.kernelprobe import try_lab
+        from orchestrator.observe.abilities import try_lab
 
         return {"outcome": try_lab(user_namespace=False).outcome()}
 
     @property
     def _records(self) -> Path:
-        from orchestrator.observe.tracefs import RECORDS
+        from orchestrator.observe.trace.tracefs import RECORDS
 
         return RECORDS if self._engine is None else self._engine.path(RECORDS)
 
@@ -176,7 +176,7 @@ class Probe:
         return {}
 
     def _link(self, message: Message) -> Message:
-        from orchestrator.fabric.link import Links
+        from orchestrator.fabric.faults.link import Links
 
         if self._links is None:
             self._links = Links(self._fabric, self.sampler.namespaces(), self.sampler.home)
@@ -185,8 +185,8 @@ class Probe:
 
     def _trace(self, message: Message) -> Message:
         """Tracing is the machine's own: not for the root of a user namespace, and not on every kernel."""
-        from orchestrator.observe.trace import Tracer
-        from orchestrator.observe.tracefs import remove_leftovers
+        from orchestrator.observe.trace.tracefs import remove_leftovers
+        from orchestrator.observe.trace.tracer import Tracer
 
         if message["unprivileged"]:
             return {"untraced": "it needs root"}
@@ -199,7 +199,7 @@ class Probe:
         return {"untraced": None}
 
     def _trace_end(self, message: Message) -> Message:
-        from orchestrator.recording.translations import Translations, flows_of
+        from orchestrator.history.nat import Translations, flows_of
 
         if self._tracer is not None:
             tracer, self._tracer = self._tracer, None
@@ -209,7 +209,7 @@ class Probe:
         return {}
 
     def _start_capture(self, message: Message) -> Message:
-        from orchestrator.observe.pcap import Capture
+        from orchestrator.observe.capture.capture import Capture
 
         folder = Path(message["folder"])
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from orchestrator.linux import inside_netns
-from orchestrator.observe.conntrack import Conntrack
-from orchestrator.observe.counters import Counters
-from orchestrator.observe.owner import owners
-from orchestrator.observe.sockdiag import Changes, SockDiag, SocketRow, sk_of
+from orchestrator.observe.sources.conntrack import Conntrack
+from orchestrator.observe.sources.counters import Counters
+from orchestrator.observe.sources.owner import owners
+from orchestrator.observe.sources.sockdiag import Changes, SockDiag, SocketRow, sk_of
 from orchestrator.recording.events import TCPEXT_EVERY, Event
+from orchestrator.system.linux import inside_netns
 
 Clock = Callable[[], float]
 

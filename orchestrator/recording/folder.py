@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestrator.errors import EnvironmentFailure, InputError, Place
-from orchestrator.judge.verdict import Verdict, overall
-from orchestrator.recording.history import History
-from orchestrator.recording.reader import build_history, read_events
+from orchestrator.history.build import build_history, read_events
+from orchestrator.history.model import History
+from orchestrator.recording.verdict import Verdict, overall
 
 SCENARIO = "scenario.yaml"
 TOPOLOGY = "topology.yaml"

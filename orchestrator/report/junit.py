@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from orchestrator.judge.verdict import Outcome, Verdict
-from orchestrator.report.model import NotRun, RunReport
-from orchestrator.report.safe import visible
-from orchestrator.report.story import sentences
+from orchestrator.analysis.report import NotRun, RunReport
+from orchestrator.analysis.summary import sentences
+from orchestrator.recording.verdict import Outcome, Verdict
+from orchestrator.text.safe import visible
 
 _ELEMENTS = {Outcome.FAIL: "failure", Outcome.UNKNOWN: "error"}
 

@@ -8,8 +8,8 @@ import signal as signals
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from orchestrator.linux import descendants
 from orchestrator.runtimes.base import ExecResult
+from orchestrator.system.linux import descendants
 
 TIMED_OUT = 124
 """Exit status of a command that was ended for taking too long, as timeout(1) has it."""

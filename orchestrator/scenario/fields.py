@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from orchestrator.suggest import describe
+from orchestrator.text.suggest import describe
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 """Names of steps and sessions; they appear in moments and in file names."""

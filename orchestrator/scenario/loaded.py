@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.scenario.model import Scenario
-from orchestrator.yamlsource import Source
+from orchestrator.text.yamlsource import Source
 
 
 @dataclass(frozen=True, slots=True)

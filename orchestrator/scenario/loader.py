@@ -9,15 +9,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from orchestrator import resources
 from orchestrator.errors import InputError, Place
-from orchestrator.scenario.check import check_scenario
+from orchestrator.run.check import check_scenario
 from orchestrator.scenario.loaded import LoadedScenario
 from orchestrator.scenario.matrix import Cell, cells
 from orchestrator.scenario.model import Scenario
 from orchestrator.scenario.translate import raise_all, translate, without_value
-from orchestrator.suggest import did_you_mean
-from orchestrator.yamlsource import Source, load_yaml
+from orchestrator.system import resources
+from orchestrator.text.suggest import did_you_mean
+from orchestrator.text.yamlsource import Source, load_yaml
 
 SUFFIXES = (".yaml", ".yml")
 _SCENARIO_KEY = re.compile(rb"^(steps|expect)\s*:", re.MULTILINE)

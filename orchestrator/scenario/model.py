@@ -17,7 +17,7 @@ from orchestrator.scenario.matrix import cells
 from orchestrator.scenario.problems import Problem, Problems
 from orchestrator.scenario.steps import VERBS, Close, Exec, Link, Model, Request, Step
 from orchestrator.scenario.values import Duration, DurationRange, Moment, Range, Window
-from orchestrator.suggest import describe, suggestion
+from orchestrator.text.suggest import describe, suggestion
 
 State = Literal[
     "SYN_SENT",

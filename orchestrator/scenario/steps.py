@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from orchestrator.scenario.fields import NAME, Name, Text, TrueOrFalse, Url, Whole
 from orchestrator.scenario.problems import Problem, Problems
 from orchestrator.scenario.values import Duration
-from orchestrator.suggest import describe
+from orchestrator.text.suggest import describe
 
 
 class Model(BaseModel):

@@ -13,8 +13,8 @@ from orchestrator.errors import InputError, Place
 from orchestrator.scenario.facts import FACTS, GAUGE_STATES
 from orchestrator.scenario.model import Expectation, NodeFacts, Scenario
 from orchestrator.scenario.problems import Problems
-from orchestrator.suggest import describe, did_you_mean, suggestion
-from orchestrator.yamlsource import Source
+from orchestrator.text.suggest import describe, did_you_mean, suggestion
+from orchestrator.text.yamlsource import Source
 
 Keys = tuple[str | int, ...]
 

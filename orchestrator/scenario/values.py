@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, GetCoreSchemaHandler, WithJsonSchema
 from pydantic_core import core_schema
 
-from orchestrator.suggest import describe
+from orchestrator.text.suggest import describe
 
 MAX_DURATION = 366 * 86400.0
 """Seconds. Above it a duration is a slip of the pen, and no sleep of the standard library takes what is far above."""

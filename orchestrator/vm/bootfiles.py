@@ -33,7 +33,7 @@ $b mkdir -p /new{PROJECT}
 $b cp -r /project/. /new{PROJECT}/
 $b ln -s $exchange /dev/exchange
 for folder in dev proc sys; do $b mount --move /$folder /new/$folder; done
-exec $b switch_root /new /bin/sh {PROJECT}/orchestrator/vm/inside/init.sh
+exec $b switch_root /new /bin/sh {PROJECT}/orchestrator/run/virtual/inside/init.sh
 """
 
 

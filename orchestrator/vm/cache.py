@@ -17,9 +17,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator import usercache
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.recording.folder import storage_errors
+from orchestrator.system import usercache
 
 Progress = Callable[[str], None]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.vm import counter
+from orchestrator.vm import icount
 from orchestrator.vm.exchange import Exchange
 from orchestrator.vm.machine import MEMORY, Machine
 from orchestrator.vm.qmp import Qmp, QmpClosed, QmpError, QmpTimeout
@@ -106,8 +106,8 @@ class Emulator:
                 self._qmp.command("getfd", fdname="state", descriptor=descriptor)
                 self._qmp.command("migrate", uri="fd:state")
                 self._await_migration()
-                counter.restart(state, self._machine.shift)
-        except counter.UnknownState as error:
+                icount.restart(state, self._machine.shift)
+        except icount.UnknownState as error:
             raise EnvironmentFailure(f"this version of QEMU is not known: {error}", hint=_HINT) from None
         finally:
             os.close(descriptor)

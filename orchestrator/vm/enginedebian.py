@@ -13,10 +13,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from orchestrator import resources
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.runtimes import debian
-from orchestrator.runtimes.dockerengine import connect, engine_errors
+from orchestrator.runtimes.docker import debian
+from orchestrator.runtimes.docker.engine import connect, engine_errors
+from orchestrator.system import resources
 from orchestrator.vm.recipe import BEFORE, LIBRARIES, PREPARED, Recipe, preparation
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.topology.kinds import Kind
+from orchestrator.kinds.registry import Kind
 from orchestrator.vm import cache, userland, wheels
 from orchestrator.vm.recipe import BOOT_MODULES, Recipe, recipe
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 
-from orchestrator import resources
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.topology.kinds import Kind, folder_version
+from orchestrator.kinds.registry import Kind, folder_version
+from orchestrator.system import resources
 
 _FORMAT = 1
 """Raised when the way in which images are made changes."""

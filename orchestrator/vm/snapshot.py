@@ -14,8 +14,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from orchestrator import resources
-from orchestrator.topology.kinds import Kind
+from orchestrator.kinds.registry import Kind
+from orchestrator.system import resources
 from orchestrator.vm import bootfiles, cache
 from orchestrator.vm.emulator import Emulator
 from orchestrator.vm.exchange import Exchange

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator import resources
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.runtimes.debian import apt_mirror
-from orchestrator.runtimes.dockerengine import engine_answers
+from orchestrator.runtimes.docker.debian import apt_mirror
+from orchestrator.runtimes.docker.engine import engine_answers
+from orchestrator.system import resources
 from orchestrator.vm.enginedebian import write_archive
 from orchestrator.vm.recipe import BEFORE, LIBRARIES, PREPARED, RELEASE, Recipe, preparation
 

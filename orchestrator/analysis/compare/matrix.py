@@ -1,0 +1,133 @@
+"""The runs of a matrix side by side: one row per cell and hop, facts across."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.analysis.hops import NOBODY, Hop, hops
+from orchestrator.analysis.report import RunReport
+from orchestrator.recording.verdict import Outcome
+
+SCHEMA = 1
+
+Json = dict[str, Any]
+
+HEADERS = ("idle for", "closed by", "with", "Keep-Alive", "TIME_WAIT", "answers")
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A cell that could not be run, and why in one line."""
+
+    cell: Mapping[str, str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """One scenario's runs, in the order of their cells."""
+
+    scenario: str
+    title: str
+    variables: tuple[str, ...]
+    results: tuple[RunReport | Broken, ...]
+
+    @property
+    def reports(self) -> list[RunReport]:
+        return [result for result in self.results if isinstance(result, RunReport)]
+
+    @property
+    def broken(self) -> list[Broken]:
+        return [result for result in self.results if isinstance(result, Broken)]
+
+
+def columns(hop: Hop) -> list[str]:
+    """The facts of a hop as text, as HEADERS names them."""
+    return [
+        _idle(hop),
+        _closers(hop),
+        _counted(hop.by),
+        _advertised(hop),
+        _counted(hop.time_wait),
+        _requests(hop),
+    ]
+
+
+def to_json(matrix: Matrix) -> Json:
+    """The document that docs/matrix.md describes."""
+    return {
+        "schema": SCHEMA,
+        "scenario": matrix.scenario,
+        "title": matrix.title,
+        "variables": list(matrix.variables),
+        "outcomes": {outcome.value: sum(report.outcome is outcome for report in matrix.reports) for outcome in Outcome},
+        "cells": [_cell(report) for report in matrix.reports],
+        "not_run": [{"set": dict(broken.cell), "reason": broken.reason} for broken in matrix.broken],
+    }
+
+
+def _cell(report: RunReport) -> Json:
+    return {
+        "set": dict(report.cell),
+        "outcome": report.outcome.value,
+        "expectations": {outcome.value: report.count(outcome) for outcome in Outcome},
+        "hops": [hop_to_json(hop) for hop in hops(report.history)],
+        "verdicts": [verdict.to_json() for verdict in report.verdicts],
+        "trouble": report.trouble,
+        "folder": None if report.folder is None else str(report.folder),
+    }
+
+
+def hop_to_json(hop: Hop) -> Json:
+    return {
+        "client": hop.client,
+        "server": hop.server,
+        "connections": hop.connections,
+        "first_closer": dict(hop.first_closer),
+        "by": dict(hop.by),
+        "idle_before_close": {closer: [round(seconds, 6) for seconds in idle] for closer, idle in hop.idle.items()},
+        "keep_alive": dict(hop.advertised),
+        "time_wait": dict(hop.time_wait),
+        "answered": dict(hop.answered),
+        "errors": dict(hop.errors),
+    }
+
+
+def _closers(hop: Hop) -> str:
+    """A connection that stayed open says nothing where others were closed."""
+    closed = Counter({closer: count for closer, count in hop.first_closer.items() if closer != NOBODY})
+    return _counted(closed or hop.first_closer)
+
+
+def _idle(hop: Hop) -> str:
+    """`5s`; `server 5s, client 0s` where both closed."""
+    if len(hop.idle) > 1:
+        return ", ".join(f"{closer} {_span(seconds)}" for closer, seconds in hop.idle.items())
+    return next((_span(seconds) for seconds in hop.idle.values()), "-")
+
+
+def _span(seconds: Sequence[float]) -> str:
+    low, high = (f"{each:.2f}s" for each in (min(seconds), max(seconds)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    """`server`; `server 3, client 1` where it was not always the same."""
+    if len(counts) > 1:
+        return ", ".join(f"{name} {count}" for name, count in Counter(counts).most_common())
+    return next(iter(counts), "-")
+
+
+def _advertised(hop: Hop) -> str:
+    """What the first response said, with dots where a later one said something else: `timeout=5, max=100 ...`."""
+    first, *others = hop.advertised or [""]
+    return f"{first or 'none'}{' ...' if others else ''}" if hop.advertised else "-"
+
+
+def _requests(hop: Hop) -> str:
+    """`6x200, 1xRemoteDisconnected`: one word each, so that no line is broken inside."""
+    parts = [f"{count}x{name}" for counts in (hop.answered, hop.errors) for name, count in counts.most_common()]
+    return ", ".join(parts) or "-"

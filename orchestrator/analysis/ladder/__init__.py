@@ -1,0 +1,1 @@
+"""The ladder of one connection: both ends on one timeline, as data."""

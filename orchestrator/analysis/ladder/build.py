@@ -1,0 +1,279 @@
+"""From what happened to the rows of a ladder: states folded in, many requests in one row, silences, the end."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby, pairwise
+
+from orchestrator.analysis.exchanges import Exchange, Said, addresses
+from orchestrator.analysis.ladder.ends import Life
+from orchestrator.analysis.ladder.explain import ARRIVES
+from orchestrator.analysis.ladder.headline import headline
+from orchestrator.analysis.ladder.items import Items
+from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row, Side
+from orchestrator.analysis.ladder.order import Item
+from orchestrator.analysis.ladder.queues import close_wait_queue
+from orchestrator.analysis.ladder.times import duration
+from orchestrator.history.model import Connection, History
+from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.lifecycle import TIME_WAIT_SECONDS
+
+_S = TcpState
+
+SILENCE = 0.3
+"""Seconds without anything that make a row of their own."""
+
+STRETCHES = (Kind.REQUESTS, Kind.RETRANSMIT)
+"""Rows whose interval is the stretch of time that many things took; of one thing alone it is known as exactly."""
+
+_PAUSES = 4
+_LONGER = 3.0
+"""Alike requests are told in one row, cut at this many pauses at most, each so many times longer than is usual."""
+
+_FAILURES = 3
+"""Failed requests that are shown one by one."""
+
+
+def ladder(name: str, connection: Connection, history: History, said: Said) -> Ladder:
+    """The ladder of one connection of the history. `said` is what programs told of it."""
+    found = Items(connection, history, said)
+    folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items))), found)))
+    end = list(_end(folded, found))
+    while not end and folded and folded[-1].kind is Kind.STEP:
+        folded.pop()  # the story is over: both ends are gone
+    rows = (*folded, *end)
+    client, server = addresses(connection)
+    return Ladder(
+        name=name,
+        headline=headline(connection, found, said),
+        client=_head(found.wire.client, client, history),
+        server=_head(found.wire.server, server, history),
+        rows=rows,
+        footnotes=tuple(_footnotes(rows, found)),
+    )
+
+
+def _head(life: Life, address: str, history: History) -> Head:
+    socket = life.socket
+    owner = f"{socket.comm} pid {socket.pid}" if socket and socket.comm else ""
+    if socket is None:
+        owner = "not seen" if life.node in history.nodes else "no node of the run"
+    return Head(life.node or str(life.side), address, owner, seen=socket is not None)
+
+
+# -- many requests in one row ----------------------------------------------------------------------------------------
+
+
+def _collapse(items: Sequence[Item]) -> Iterator[Item]:
+    """Successive exchanges become: the first of them whole, the others in one row; anew after a pause."""
+    for plain, run in groupby(items, key=lambda item: item.exchange is not None and not item.changes):
+        found = list(run)
+        yield from _collapse_run(found) if plain else found
+
+
+def _collapse_again(items: Iterable[Item]) -> Iterator[Item]:
+    """What one end sends again and again, while nothing else happens, becomes one row."""
+
+    def alike(item: Item) -> tuple[object, ...]:
+        again = item.kind is Kind.RETRANSMIT and not item.changes
+        return again, item.sender, item.text, item.lost
+
+    for (again, *_), run in groupby(items, key=alike):
+        found = list(run)
+        if again and len(found) > 1:
+            first, last = found[0], found[-1]
+            text = f"{first.text}, {len(found)} times in {duration(last.before - first.after)}"
+            yield Item(Kind.RETRANSMIT, first.after, last.before, text, first.sender, lost=first.lost)
+        else:
+            yield from found
+
+
+def _collapse_run(run: list[Item]) -> Iterator[Item]:
+    """One run of requests and answers. What is not a request with its answer right behind it stays as it is."""
+    units: list[list[Item]] = []
+    for item in run:
+        if units and len(units[-1]) == 1 and _answers(units[-1][0], item):
+            units[-1].append(item)
+        else:
+            units.append([item])
+    failed = [id(unit) for unit in units if _exchange(unit).error]
+    parts: list[list[list[Item]]] = [[]]
+    cuts = _pauses(units)
+    for number, unit in enumerate(units):
+        alone = len(unit) == 1 or id(unit) in failed[:_FAILURES]
+        if alone or number in cuts:
+            parts.append([])
+        parts[-1].append(unit)
+        if alone:
+            parts.append([])
+    for part in parts:
+        yield from (item for unit in part[:1] for item in unit)
+        rest = part[1:]
+        if len(rest) == 1:
+            yield from rest[0]
+        elif rest:
+            yield _summary(rest)
+
+
+def _answers(request: Item, item: Item) -> bool:
+    asked = request.kind in (Kind.REQUEST, Kind.UNSERVED)
+    return asked and request.exchange is item.exchange and item.kind in (Kind.RESPONSE, Kind.ERROR)
+
+
+def _exchange(unit: Sequence[Item]) -> Exchange:
+    exchange = unit[0].exchange
+    assert exchange is not None
+    return exchange
+
+
+def _pauses(units: Sequence[Sequence[Item]]) -> set[int]:
+    """Before which exchanges of a run there is a pause that a reader wants to see: only the longest few."""
+    gaps = [max(0.0, two[0].after - one[-1].before) for one, two in pairwise(units)]
+    if not gaps:
+        return set()
+    usual = statistics.median(gaps) if len(gaps) > _PAUSES else 0.0
+    long = [number for number, gap in enumerate(gaps, 1) if gap >= max(SILENCE, _LONGER * usual)]
+    return set(sorted(long, key=lambda number: -gaps[number - 1])[:_PAUSES])
+
+
+def _summary(parts: Sequence[Sequence[Item]]) -> Item:
+    exchanges = [_exchange(items) for items in parts]
+    outcomes = Counter(one.error or one.status or "no answer" for one in exchanges)
+    first = min(items[0].earliest for items in parts)
+    last = max(items[-1].before for items in parts)
+    told = ", ".join(
+        f"all {outcome}" if len(outcomes) == 1 else f"{count} x {outcome}" for outcome, count in outcomes.most_common(4)
+    )
+    text = f"{len(exchanges)} more requests in {duration(last - first)}: {told}"
+    return Item(Kind.REQUESTS, min(first, last), last, text)
+
+
+# -- states ----------------------------------------------------------------------------------------------------------
+
+
+def _fold(items: Iterable[Item], found: Items) -> Iterator[Row]:
+    """Items to rows that carry the states of both ends. State changes of both ends at one time share a row."""
+    now = {
+        life.side: End(_S(life.initial) if life.initial else None) for life in (found.wire.client, found.wire.server)
+    }
+    rows: list[Row] = []
+    for item in items:
+        ends = {side: replace(end, changed=False, queue=None) for side, end in now.items()}
+        if item.kind is Kind.BEGIN:
+            ends = {side: replace(end, changed=end.state is not None) for side, end in ends.items()}
+        for change in sorted(item.changes, key=lambda change: change.before):
+            queue = None
+            if change.state is _S.CLOSE_WAIT:
+                queue = close_wait_queue(found.wire.life(change.side), found.history, change.before)
+            ends[change.side] = End(change.state, True, queue)
+        if item.queue is not None:
+            side, queue = item.queue
+            ends[side] = replace(ends[side], queue=queue)
+        now = ends
+        row = Row(
+            item.after, item.before, item.kind, item.text, ends[Side.CLIENT], ends[Side.SERVER], item.sender,
+            tuple(item.notes), lost=item.lost, by=item.by,
+        )  # fmt: skip
+        if rows and (merged := _merge(rows[-1], row)):
+            rows[-1] = merged
+        else:
+            rows.append(row)
+    return iter(rows)
+
+
+def _merge(one: Row, two: Row) -> Row | None:
+    """Two changes of state at one time, at one end each, as one row."""
+    if one.kind is not Kind.STATE or two.kind is not Kind.STATE or two.after > one.before:
+        return None
+    if any(one.end(side).changed and two.end(side).changed for side in Side):
+        return None
+    texts = [text for text in dict.fromkeys((one.text, two.text)) if text]
+    both = len(texts) == 2 and all(text.endswith(ARRIVES) for text in texts)
+    text = f"each FIN {ARRIVES}" if both else ", ".join(texts)
+    ends = {side: one.end(side) if one.end(side).changed else two.end(side) for side in Side}
+    return replace(two, after=min(one.after, two.after), text=text, client=ends[Side.CLIENT], server=ends[Side.SERVER])
+
+
+# -- silences and the end --------------------------------------------------------------------------------------------
+
+
+def _with_silences(rows: Iterator[Row]) -> Iterator[Row]:
+    last: Row | None = None
+    asking = False
+    for row in rows:
+        if last is not None and row.after - last.before >= SILENCE:
+            yield silence(last, row.after, row.after if row.kind in STRETCHES else row.before, asking=asking)
+        yield row
+        last = row
+        if row.kind in (Kind.REQUEST, Kind.UNSERVED):
+            asking = True
+        elif row.kind in (Kind.RESPONSE, Kind.ERROR, Kind.REQUESTS):
+            asking = False
+
+
+def silence(last: Row, after: float, before: float, *, asking: bool) -> Row:
+    """The row for the time between a row and what happens in [after, before]."""
+    # Of what took its time the end and the beginning are known: the last of many requests, the first of them.
+    lasted = (after - last.before, before - (last.before if last.kind in STRETCHES else last.after))
+    states = {side: last.end(side).state for side in Side}
+    text = duration(*lasted)
+    if asking:
+        text += ", no answer yet"
+    elif set(states.values()) == {_S.ESTABLISHED}:
+        text += " idle"
+    elif _S.SYN_SENT in states.values():
+        text += ", no answer"
+    client, server = (replace(last.end(side), changed=False, queue=None) for side in Side)
+    return Row(last.before, after, Kind.SILENCE, text, client, server, lasted=lasted)
+
+
+def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
+    """What is left when the recording ends; nothing when both ends are gone."""
+    if not rows:
+        return
+    last, until = rows[-1], max(found.until, rows[-1].before)
+    left = {side: last.end(side).state for side in Side}
+    if not any(state not in (None, _S.CLOSED) for state in left.values()):
+        return
+    if until - last.before >= SILENCE:
+        asking = any(row.kind in (Kind.REQUEST, Kind.UNSERVED) for row in rows[-1:])
+        yield silence(last, until, until, asking=asking)
+    how = str(found.history.end.get("outcome", "broken off"))
+    text = "the run ends" if how == "done" else f"the run is {how}" if how != "failed" else "the run fails"
+    client, server = (End(state, changed=state not in (None, _S.CLOSED)) for state in left.values())
+    notes = tuple(_left(found, left, until))
+    yield Row(until, until, Kind.END, text, client, server, notes=notes)
+
+
+def _left(found: Items, left: dict[Side, TcpState | None], until: float) -> Iterator[str]:
+    for side, state in left.items():
+        life = found.wire.life(side)
+        if state is _S.TIME_WAIT:
+            begun = next((change for change in life.changes if change.state is _S.TIME_WAIT), None)
+            if begun is not None:
+                to_go = TIME_WAIT_SECONDS - (until - begun.before)
+                yield f"TIME_WAIT on {life.node} has {max(0.0, to_go):.0f} s to go"
+        elif state is _S.CLOSE_WAIT:
+            yield f"CLOSE_WAIT stays until {life.node} closes"
+
+
+def _footnotes(rows: Sequence[Row], found: Items) -> Iterator[str]:
+    """What a reader may need to read this ladder, and only that."""
+    timed = [row for row in rows if row.kind not in (Kind.SILENCE, *STRETCHES)]
+    if any(row.before - row.after > 0.001 for row in timed):
+        yield "5.27-5.32, ~5.30: between two observations; 5.303: to the millisecond"
+    waiting = [row.end(side) for row in rows for side in Side if row.end(side).state is _S.CLOSE_WAIT]
+    unread = {end.queue[1] for end in waiting if end.queue}
+    if 1 in unread:
+        yield "Recv-Q 1 in CLOSE_WAIT: the FIN came, the program has not read the end yet"
+    if 0 in unread:
+        yield "Recv-Q 0 in CLOSE_WAIT: the program has read the end and does not close"
+    if unread - {0, 1}:
+        yield "Recv-Q above 1 in CLOSE_WAIT: the program has not even read what came before the FIN"
+    for life in (found.wire.client, found.wire.server):
+        if life.socket is None:
+            whose = f"of {life.node}" if life.node else f"of the {life.side}"
+            yield f"the end {whose} was not seen: its column shows what the other end proves"

@@ -1,0 +1,49 @@
+"""Words for a change of state that no segment explains: a timer, a program, or nothing is known."""
+
+from __future__ import annotations
+
+import math
+
+from orchestrator.analysis.ladder.ends import Change
+from orchestrator.analysis.ladder.model import Side
+from orchestrator.analysis.ladder.times import duration
+from orchestrator.analysis.ladder.wire import Wire
+from orchestrator.history.model import MinisocketEnd
+from orchestrator.scenario.facts import TcpState
+
+_S = TcpState
+
+ARRIVES = "arrives"
+
+_TIME_WAIT = 59.9
+"""A TIME_WAIT that was shorter than this, in seconds, was cut short."""
+
+_CUT_BY = {MinisocketEnd.REUSED: " by a new connection", MinisocketEnd.RESET: " by a RST"}
+
+
+def explain(change: Change, wire: Wire, *, gave_up: bool) -> str:
+    """Why a state changed though nothing is known to have been sent at that time."""
+    names = {side: wire.life(side).node or side for side in Side}
+    socket = wire.life(change.side).socket
+    ended_by = socket.ended_by if socket else None
+    least, most = change.lasted
+    match change.was, change.state:
+        case (_S.TIME_WAIT, _S.CLOSED) if most < _TIME_WAIT:
+            return f"TIME_WAIT cut short after {duration(least, most)}{_CUT_BY.get(ended_by, '') if ended_by else ''}"
+        case ((_S.TIME_WAIT | _S.FIN_WAIT2), _S.CLOSED):
+            return f"{change.was} is over" + ("" if math.isinf(most) else f" after {duration(least, most)}")
+        case _S.SYN_SENT, _S.CLOSED if gave_up:
+            return "gives up: no answer came"
+        case _, _S.CLOSED if gave_up:
+            return "gives up: no answer came (ETIMEDOUT)"
+        case _S.LAST_ACK, _S.CLOSED:
+            return "LAST_ACK is over, by an ACK or a RST"
+        case _, _S.CLOSED:
+            return "gone, the recording does not show how"
+        case _, (_S.FIN_WAIT1 | _S.LAST_ACK) if change.side in wire.waiting:
+            return f"{names[change.side]} closes: its FIN waits behind {wire.waiting[change.side]} unacknowledged bytes"
+        case _, _S.CLOSE_WAIT | _S.CLOSING | _S.TIME_WAIT:
+            return f"the FIN of {names[change.side.other]} {ARRIVES}"
+        case _, _S.FIN_WAIT2:
+            return f"the ACK of {names[change.side.other]} arrives"
+    return ""

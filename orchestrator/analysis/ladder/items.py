@@ -1,0 +1,291 @@
+"""What happened to one connection, from every source of the recording, in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from orchestrator.analysis.exchanges import Exchange, Said
+from orchestrator.analysis.ladder.ends import SENT_FIN, Change, Life
+from orchestrator.analysis.ladder.explain import explain
+from orchestrator.analysis.ladder.model import Kind, Side
+from orchestrator.analysis.ladder.order import Item, Order
+from orchestrator.analysis.ladder.queues import standing_queues
+from orchestrator.analysis.ladder.resets import CAME_LATE, RST_ERRORS
+from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
+from orchestrator.analysis.ladder.surroundings import forgotten_items, node_items, step_items
+from orchestrator.analysis.ladder.times import duration
+from orchestrator.analysis.ladder.wire import FIN_ERRORS, Wire
+from orchestrator.history.model import Connection, History
+from orchestrator.scenario.facts import TcpState
+
+_S = TcpState
+
+_QUEUES = 6
+"""Rows about queues of one end."""
+
+_NEAR = 0.5
+"""Seconds between what the server says about closing and the FIN that it means."""
+
+_SOON = 0.2
+"""Seconds from when an end closes to the sample that shows its queue, at most."""
+
+
+class Items:
+    """Collects the items of one connection. `items` has them in order when it is made."""
+
+    def __init__(self, connection: Connection, history: History, said: Said) -> None:
+        self.until = history.until
+        self.history = history
+        self._gave_up = connection.gave_up
+        self._via = connection.via
+        exchanges = [one for one in said.exchanges if min(one.asked, one.served or one.asked) <= self.until]
+        self.wire = Wire(connection, history, exchanges, said.closed, self.until)
+        self._order = Order()
+        self._found: list[Item] = []
+        self._of_change: dict[int, Item] = {}
+        self._begin()
+        self._segments()
+        self._exchanges(exchanges)
+        self._again()
+        self._late_answer(exchanges)
+        self._unexplained()
+        self._closed(said)
+        self._queues()
+        for side in Side:
+            self._order.then(*(self._of_change[id(change)] for change in self.wire.life(side).changes))
+        self._surroundings()
+        self.items = self._order.sort(self._found)
+        for item in self.items:
+            if item.kind is Kind.UNSERVED:
+                item.lost = self.wire.losses.cut(item.after, item.before)
+
+    # -- the wire --------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        there = [
+            life.socket.stays[0].first
+            for life in (self.wire.client, self.wire.server)
+            if life.initial is not None and life.socket is not None
+        ]
+        if there:
+            self._add(Item(Kind.BEGIN, min(there), min(there), "already there when the recording begins"))
+
+    def _segments(self) -> None:
+        self._handshake = [self._segment(segment) for segment in self.wire.handshake]
+        self._order.then(*self._handshake)
+        fins, acks = self.wire.fins, self.wire.acks
+        if self.wire.crossing:
+            crossed = self._crossing(fins[Side.CLIENT], fins[Side.SERVER])
+            self._fin = dict.fromkeys(Side, crossed)
+        else:
+            self._fin = {one.sender: self._segment(one) for one in self.wire.segments if one in fins.values()}
+        for side, item in self._fin.items():
+            if side in acks and acks[side] not in fins.values():
+                self._order.then(item, self._segment(acks[side]))
+        closing = [self._fin[one.sender] for one in self.wire.segments if one in fins.values()]
+        self._order.then(*self._handshake[-1:], *closing)
+        self._resets = [self._segment(segment) for segment in self.wire.resets]
+        for item in self._resets:
+            assert item.sender is not None
+            self._order.then(self._fin.get(item.sender), item)
+            victim = self._fin.get(item.sender.other)
+            if victim is not None and victim.changes == []:  # inferred from this RST
+                self._order.then(victim, item)
+
+    def _segment(self, segment: Segment) -> Item:
+        kind = Kind.RETRANSMIT if segment.again else Kind.SEGMENT
+        text = f"{segment.flags} again" if segment.again else segment.flags
+        item = Item(kind, segment.after, segment.before, text, segment.sender, lost=segment.lost, by=segment.by)
+        item.notes += [segment.note] if segment.note else []
+        if segment.lost and segment.flags == "SYN" and not self.wire.losses.cut(segment.after, segment.before):
+            item.notes.append(f"{self.wire.server.node} did not take it up")
+        return self._add(item, segment.changes)
+
+    def _crossing(self, one: Segment, two: Segment) -> Item:
+        """Both FINs in one row. What they bring about at the far ends comes later, in rows of its own."""
+        opened = (_S.SYN_RECV, _S.ESTABLISHED)
+        sent = [change for change in (*one.changes, *two.changes) if change.was in opened]
+        item = Item(Kind.CROSSING, min(one.after, two.after), max(one.before, two.before), "FIN")
+        self._add(item, sent)
+        for change in (*one.changes, *two.changes):
+            if change not in sent:
+                self._state(change)
+        return item
+
+    def _unexplained(self) -> None:
+        for change in self.wire.unexplained:
+            self._state(change)
+
+    def _state(self, change: Change) -> None:
+        text = explain(change, self.wire, gave_up=self._gave_up == self.wire.life(change.side).node)
+        self._add(Item(Kind.STATE, change.after, change.before, text), [change])
+
+    def _again(self) -> None:
+        """Segments sent again, where the trace shows each of them."""
+        for segment in self.wire.again:
+            item = self._segment(segment)
+            if segment.flags == "SYN" and len(self._handshake) > 1:
+                self._order.then(self._handshake[0], item, self._handshake[1])
+            elif segment.flags == "SYN":
+                self._order.then(*self._handshake, item)
+            elif segment.flags == "FIN":
+                self._order.then(self._fin.get(segment.sender), item)
+            else:
+                self._order.then(self._unanswered(item), item)
+
+    def _unanswered(self, again: Item) -> Item | None:
+        """The request that this is, sent again."""
+        if again.sender is not Side.CLIENT:
+            return None
+        asked = [one for one in self._found if one.kind is Kind.UNSERVED and one.earliest <= again.before <= one.before]
+        return asked[-1] if asked else None
+
+    # -- programs --------------------------------------------------------------------------------------------------
+
+    def _exchanges(self, exchanges: Iterable[Exchange]) -> None:
+        server, client = self._fin.get(Side.SERVER), self._fin.get(Side.CLIENT)
+        last = self._handshake[-1] if self._handshake else None
+        for exchange in exchanges:
+            request, answer = self._request(exchange), self._answer(exchange)
+            self._order.then(last, request, answer)
+            for reset in self._resets:
+                if reset.sender is Side.SERVER and exchange.error and exchange.asked <= reset.before <= exchange.done:
+                    self._order.then(request, reset)
+            if answer is not None and exchange.told:
+                last = answer
+                if exchange.met & FIN_ERRORS:
+                    self._order.then(server, answer)
+                elif exchange.met & RST_ERRORS:
+                    self._order.then(*self._resets[:1], answer)
+                elif not exchange.error:
+                    self._order.then(answer, server)
+        self._order.then(last, client)
+
+    def _request(self, exchange: Exchange) -> Item:
+        served, kind = exchange.served, Kind.REQUEST
+        after, before = exchange.asked, exchange.done
+        if served is not None and served <= exchange.done:
+            after = before = served
+        elif exchange.told and not exchange.status and self.wire.server.node in self.history.speaking:
+            kind = Kind.UNSERVED
+        item = Item(kind, after, before, exchange.request, Side.CLIENT, exchange=exchange, floor=exchange.asked)
+        if served is not None and served > exchange.done:
+            late = Item(Kind.PROGRAM, served, served, f"too late: {self.wire.server.node} serves {exchange.request}")
+            self._add(late)
+            self._order.then(item, late)
+        elif kind is Kind.UNSERVED:
+            item.notes.append(f"{self.wire.server.node} did not serve it")
+        return self._add(item)
+
+    def _answer(self, exchange: Exchange) -> Item | None:
+        after = f"after {duration(exchange.done - exchange.asked)}"
+        floor = exchange.served if exchange.served is not None and exchange.served <= exchange.done else exchange.asked
+        kind, text = Kind.RESPONSE, f"{exchange.status} {after}"
+        if exchange.error:
+            kind, text = Kind.ERROR, f"{exchange.error} {after}"
+            if exchange.status:
+                text = f"{exchange.status}, then {text}"
+        elif not exchange.status:
+            return None
+        elif not exchange.told:
+            text = exchange.status
+        sender = Side.SERVER if kind is Kind.RESPONSE else None
+        item = Item(kind, exchange.done, exchange.done, text, sender, exchange=exchange, floor=floor)
+        return self._add(item)
+
+    def _closed(self, said: Said) -> None:
+        """The server's own reason: at its FIN where that is known, else in a row of its own."""
+        if said.closed is None or float(said.closed["t"]) > self.until:
+            return
+        t = float(said.closed["t"])
+        text = f"closed by {self.wire.server.node}: {said.closed['reason']}"
+        fin = self._fin.get(Side.SERVER)
+        if fin is not None and fin.after - _NEAR <= t <= fin.before + _NEAR:
+            fin.notes.append(text)
+        else:
+            self._add(Item(Kind.PROGRAM, t, t, text))
+
+    def _late_answer(self, exchanges: Sequence[Exchange]) -> None:
+        """An answer that came when the client had closed: the RST with which the client's kernel met it proves it."""
+        waited = [one for one in exchanges if one.told and one.error and not one.status]
+        for segment, reset in zip(self.wire.resets, self._resets, strict=True):
+            given_up = [one for one in waited if one.done <= segment.before]
+            if segment.sender is Side.SERVER or segment.reason not in CAME_LATE or not given_up:
+                continue
+            exchange = given_up[-1]
+            known = exchange.served is not None and exchange.served <= segment.before
+            if self._near_fin(segment) or not (known or self.wire.server.node not in self.history.speaking):
+                continue
+            text = f"{exchange.answer or 'answer'}, too late"
+            item = self._add(Item(Kind.RESPONSE, segment.after, segment.before, text, Side.SERVER, floor=exchange.done))
+            self._order.then(item, reset)
+
+    def _near_fin(self, reset: Segment) -> bool:
+        """Whether it may be the server's FIN that a RST answers."""
+        sent = [self.wire.fins.get(Side.SERVER), *self.wire.again]
+        fins = [one for one in sent if one and one.sender is Side.SERVER and one.flags.startswith("FIN")]
+        return any(not one.lost and one.after <= reset.before <= one.before + UNDER_WAY for one in fins)
+
+    # -- queues, nodes, steps --------------------------------------------------------------------------------------
+
+    def _queues(self) -> None:
+        for life in (self.wire.client, self.wire.server):
+            for number, item in enumerate(standing_queues(life, self.history, self.until)):
+                if number < _QUEUES and not self._beside_change(life, item):
+                    self._add(item)
+                    self._order.then(self._waits(item), item)
+
+    def _beside_change(self, life: Life, item: Item) -> bool:
+        """Whether what waits is the SYN or the FIN of a row that is there: then the queue stands beside its state."""
+        assert item.queue is not None
+        entered = [change for change in life.changes if change.before <= item.before]
+        if item.queue[1][0] != "Send-Q" or not entered or entered[-1].state not in (_S.SYN_SENT, *SENT_FIN):
+            return False
+        row = self._of_change[id(entered[-1])]
+        if row.lost:
+            return True
+        if row.queue is not None or item.before > entered[-1].before + _SOON:
+            return False
+        row.queue = item.queue
+        return True
+
+    def _waits(self, item: Item) -> Item | None:
+        """The request that waits in a queue: the client's, or the server's when its program does not read."""
+        if item.queue is None or (item.queue[0], item.queue[1][0]) not in _OF_REQUESTS:
+            return None
+        asked = [one for one in self._found if one.kind in (Kind.REQUEST, Kind.UNSERVED) and one.exchange]
+        waiting = [one for one in asked if one.earliest <= item.before <= one.before]
+        return waiting[-1] if waiting else None
+
+    def _surroundings(self) -> None:
+        between = {flow.node for flow in self._via}
+        ends = {self.wire.client.node, self.wire.server.node}
+        for item in node_items(self.history, ends | between, *self._span()):
+            self._add(item)
+        for item in forgotten_items(self._via, *self._span()):
+            self._add(item)
+            for reset in self._resets:
+                if reset.by is not None:
+                    self._order.then(item, reset)
+        for item in step_items(self.history, self.until, *self._span()):
+            self._add(item)
+
+    def _span(self) -> tuple[float, float]:
+        """From the first thing that happened to the last one, or to the end of the run when an end is left."""
+        left = any(life.socket and not _gone(life) for life in (self.wire.client, self.wire.server))
+        times = [item.before for item in self._found]
+        return min(times, default=0.0), self.until if left else max(times, default=0.0)
+
+    def _add(self, item: Item, changes: Iterable[Change] = ()) -> Item:
+        item.changes += changes
+        for change in item.changes:
+            self._of_change[id(change)] = item
+        self._found.append(item)
+        return item
+
+
+_OF_REQUESTS = ((Side.CLIENT, "Send-Q"), (Side.SERVER, "Recv-Q"))
+
+
+def _gone(life: Life) -> bool:
+    return bool(life.changes) and life.changes[-1].state is _S.CLOSED

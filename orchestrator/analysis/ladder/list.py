@@ -1,0 +1,178 @@
+"""The connections of a run: short names for them, a table, and which of them tells most."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.analysis.exchanges import Said, addresses
+from orchestrator.analysis.ladder.times import time_between
+from orchestrator.errors import InputError
+from orchestrator.history.model import Connection, History
+from orchestrator.recording.verdict import Outcome, Verdict
+from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.addresses import split_address
+from orchestrator.tcp.lifecycle import EMBRYONIC, PASSIVE_CLOSE
+
+_S = TcpState
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A connection with its name: c1, c2, ... in order of opening, the same whenever the recording is read."""
+
+    name: str
+    connection: Connection
+    said: Said
+    until: float
+    """Until when the story goes, seconds of the run."""
+
+    @property
+    def client(self) -> str:
+        """`client:46924`; the address where it is no node's."""
+        address = addresses(self.connection)[0]
+        return _named(self.connection.client_node, address)
+
+    @property
+    def server(self) -> str:
+        address = addresses(self.connection)[1]
+        return _named(self.connection.server_node, address)
+
+    @property
+    def opened(self) -> str:
+        after, before = self.connection.opened
+        return "before" if math.isinf(after) else time_between(after, before)
+
+    @property
+    def requests(self) -> str:
+        count = len(self.said.exchanges)
+        failed = sum(bool(exchange.error) for exchange in self.said.exchanges)
+        return f"{count}, {failed} failed" if failed else str(count)
+
+    @property
+    def closed(self) -> bool:
+        closed = self.connection.closed
+        return closed is not None and closed[1] <= self.until
+
+    @property
+    def first_closer(self) -> str:
+        """The node; `-` while it is open, `?` when the recording does not show it, `both` when FINs crossed, `nobody`
+        when an end gave up."""
+        if not self.closed:
+            return "-"
+        if self.connection.how.startswith("both closed"):
+            return "both"
+        if self.connection.gave_up:
+            return "nobody"
+        return self.connection.first_closer or self._foreign_closer or "?"
+
+    @property
+    def _foreign_closer(self) -> str | None:
+        """The end that belongs to no node, when the other one shows that it closed first."""
+        for seen, name in ((self.connection.client, self.server), (self.connection.server, self.client)):
+            if seen is not None and any(stay.state in PASSIVE_CLOSE for stay in seen.stays):
+                return name
+        return None
+
+    @property
+    def ended(self) -> str:
+        """What is left when the recording ends, or where TIME_WAIT was."""
+        sockets = [socket for socket in (self.connection.client, self.connection.server) if socket is not None]
+        stays = [(socket.node, stay) for socket in sockets for stay in socket.stays if stay.first <= self.until]
+        if all(stay.state in EMBRYONIC for _, stay in stays):
+            return "never established"
+        if not self.closed:
+            return "open"
+        landed = [node for node, stay in stays if stay.state is _S.TIME_WAIT]
+        left = [f"{socket.stays[-1].state} on {socket.node}" for socket in sockets if self._left(socket.stays[-1].last)]
+        reason = str(self.said.closed["reason"]) if self.said.closed else "peer"
+        reason = "" if reason == "peer" else f"{reason}; "
+        if self.connection.how.startswith("RST"):
+            reason = f"RST; {reason}"
+        if self.connection.gave_up:
+            reason = f"timeout on {self.connection.gave_up}; "
+        if landed:
+            return f"{reason}TIME_WAIT on {' and '.join(landed)}"
+        return reason + (", ".join(left) or "no TIME_WAIT")
+
+    def _left(self, last: float) -> bool:
+        return last >= self.until
+
+
+def entries(history: History, said: Sequence[Said]) -> list[Entry]:
+    until = history.until
+    return [
+        Entry(f"c{number}", connection, told, until)
+        for number, (connection, told) in enumerate(zip(history.connections, said, strict=True), 1)
+    ]
+
+
+def _named(node: str | None, address: str) -> str:
+    host, port = split_address(address)
+    return f"{node}:{port}" if node else address if port is not None else host
+
+
+def find(wanted: str, known: Sequence[Entry]) -> Entry:
+    """The connection with that name, or the only one with an end at that address (`198.18.0.2:40000`, `client:40000`).
+
+    Raises InputError when there is none, or more than one.
+    """
+    by_name = next((entry for entry in known if entry.name == wanted.lower()), None)
+    if by_name is not None:
+        return by_name
+    found = [entry for entry in known if wanted in (*addresses(entry.connection), entry.client, entry.server)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        some = ", ".join(entry.name for entry in found[:8]) + (", ..." if len(found) > 8 else "")
+        raise InputError(
+            f"--conn {wanted}: {len(found)} connections have an end there: {some}",
+            hint="choose one of them by its name, or by the address of its client",
+        )
+    names = f"c1 to c{len(known)}" if len(known) > 1 else "c1"
+    raise InputError(
+        f"--conn {wanted}: the run has no such connection",
+        hint=f"one of {names}, or the address:port or node:port of an end" if known else "it has no connection at all",
+    )
+
+
+def most_telling(known: Sequence[Entry], verdicts: Iterable[Verdict]) -> tuple[Entry, str]:
+    """The connection to show when none was chosen, and why it: evidence of what failed, failed requests, an end that
+    is left half closed, one that the server closed, one that was closed at all."""
+    accused = _evidence(verdicts)
+    questions: tuple[tuple[str, Callable[[Entry], bool]], ...] = (
+        ("it is evidence of a failed expectation", lambda entry: not accused.isdisjoint(_client_of(entry.connection))),
+        ("a request on it failed", lambda entry: any(exchange.error for exchange in entry.said.exchanges)),
+        ("an end of it is left in CLOSE_WAIT", lambda entry: "CLOSE_WAIT" in entry.ended),
+        ("the server closed it first", lambda entry: entry.closed and _by_server(entry.connection)),
+        ("it is the first that was closed", lambda entry: entry.closed),
+    )
+    for why, question in questions:
+        found = next((entry for entry in known if question(entry)), None)
+        if found is not None:
+            return found, why
+    return known[0], "it is the first"
+
+
+def _client_of(connection: Connection) -> tuple[str, str]:
+    """The client's address, as either end has it."""
+    return connection.client_pair[0], connection.server_pair[1]
+
+
+def _by_server(connection: Connection) -> bool:
+    return connection.first_closer is not None and connection.first_closer == connection.server_node
+
+
+def _evidence(verdicts: Iterable[Verdict]) -> frozenset[str]:
+    """Every word of the evidence of what failed that looks like an address."""
+    lines = (
+        line
+        for verdict in verdicts
+        if verdict.outcome is Outcome.FAIL
+        for fact in verdict.facts
+        if fact.outcome is Outcome.FAIL
+        for line in fact.evidence
+    )
+    return frozenset(word.strip(",;") for line in lines for word in re.split(r"\s+", line) if ":" in word)

@@ -1,0 +1,66 @@
+"""What the queues of an end tell: a program that does not read, a peer that does not acknowledge."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import pairwise
+
+from orchestrator.analysis.ladder.ends import GOT_FIN, Life
+from orchestrator.analysis.ladder.model import Kind, Queue
+from orchestrator.analysis.ladder.order import Item
+from orchestrator.history.model import History, Stay
+from orchestrator.judge.evidence import queue_at
+from orchestrator.scenario.facts import TcpState
+
+_S = TcpState
+
+_STANDS = 0.5
+"""Seconds that a queue must stand to be told of, but for Recv-Q in CLOSE_WAIT."""
+
+
+def close_wait_queue(life: Life, history: History, before: float) -> Queue | None:
+    """Recv-Q when an end entered CLOSE_WAIT at `before`; None when no sample came while it lasted."""
+    stay = _close_wait(life)
+    if stay is None or life.socket is None:
+        return None
+    tick = bisect_left(history.ticks, max(before, stay.first))
+    if tick == len(history.ticks) or history.ticks[tick] > stay.last:
+        return None
+    reading = queue_at(life.socket, history.ticks[tick])
+    return ("Recv-Q", reading.recv_q) if reading else None
+
+
+def _close_wait(life: Life) -> Stay | None:
+    stays = life.socket.stays if life.socket else ()
+    return next((stay for stay in stays if stay.state is _S.CLOSE_WAIT), None)
+
+
+def standing_queues(life: Life, history: History, until: float) -> Iterator[Item]:
+    """Changes of Recv-Q in CLOSE_WAIT, and queues that stand for a while at other times."""
+    if life.socket is None:
+        return
+    stay = _close_wait(life)
+    shown = close_wait_queue(life, history, -math.inf)
+    for reading, following in pairwise([*life.socket.queues, None]):
+        if reading is None or reading.t > until:
+            return
+        tick = bisect_left(history.ticks, reading.t)
+        after = history.ticks[tick - 1] if tick else reading.t
+        if stay is not None and stay.first <= reading.t <= stay.last:
+            queue = ("Recv-Q", reading.recv_q)
+            if shown and queue != shown:
+                text = f"{life.node} reads the end" if reading.recv_q == 0 else ""
+                yield Item(Kind.QUEUE, max(after, stay.first), reading.t, text, queue=(life.side, queue))
+                shown = queue
+            continue
+        stands = min(following.t if following else until, life.socket.stays[-1].last, until) - reading.t
+        if stands >= _STANDS and life.socket.stays[0].state is not _S.LISTEN:
+            fin = life.at(reading.t) in GOT_FIN  # it counts as one byte
+            if reading.recv_q > fin:
+                text = f"{life.node} does not read"
+                yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, ("Recv-Q", reading.recv_q)))
+            elif reading.send_q:
+                text = "not acknowledged"
+                yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, ("Send-Q", reading.send_q)))

@@ -1,0 +1,54 @@
+"""What goes on around a connection: the steps of the scenario, and what they do to the two nodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Set
+
+from orchestrator.analysis.ladder.model import Kind
+from orchestrator.analysis.ladder.order import Item
+from orchestrator.history.model import Flow, History
+
+_STEPS = 8
+"""More steps than these inside one connection are not shown: the ladder is about the connection."""
+
+_DONE_TO_NODES = {
+    "killed": "killed",
+    "stopped": "stopped",
+    "paused": "paused",
+    "resumed": "resumed",
+    "link down": "cut off",
+    "link up": "linked again",
+}
+
+
+def node_items(history: History, nodes: Set[str | None], first: float, last: float) -> Iterator[Item]:
+    """What befell one of the nodes between `first` and `last`, seconds of the run."""
+    for event in history.happened:
+        t = float(event["t"])
+        if event["node"] in nodes and event["what"] in _DONE_TO_NODES and first <= t <= last:
+            network = event.get("detail", {}).get("network")
+            where = f" ({network})" if network else ""
+            yield Item(Kind.NODE, t, t, f"{event['node']} is {_DONE_TO_NODES[event['what']]}{where}")
+
+
+def forgotten_items(via: Iterable[Flow], first: float, last: float) -> Iterator[Item]:
+    """NATs on the way that have forgotten the connection. Conntrack drops an entry whose time is over when it next
+    looks at it, which may be some time later."""
+    for flow in via:
+        if flow.ended is not None and first <= flow.ended[0] <= last:
+            yield Item(Kind.NODE, *flow.ended, f"{flow.node} has forgotten the connection")
+
+
+def step_items(history: History, until: float, first: float, last: float) -> Iterator[Item]:
+    """The step in which a story between `first` and `last` begins, and those that begin inside it, if not too many."""
+    starts: dict[float, list[str]] = {}
+    for name, t in history.moments.items():
+        step, _, what = name.rpartition(".")
+        if step and what == "start":
+            starts.setdefault(t, []).append(step)
+    begun = max((t for t in starts if t <= first), default=math.inf)
+    shown = {t: names for t, names in sorted(starts.items()) if begun <= t <= last and t < until}
+    if len(shown) <= _STEPS:
+        for t, names in shown.items():
+            yield Item(Kind.STEP, t, t, ", ".join(names))

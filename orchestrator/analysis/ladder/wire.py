@@ -1,0 +1,286 @@
+"""What went over the wire between the two ends of a connection, as far as the states of both prove it (RFC 9293, 3.5
+and 3.6). Nothing is drawn that nothing proves:
+
+- ESTABLISHED at an end proves the segments of the handshake that lead there.
+- The first state of an end that only its peer's FIN leads to (CLOSE_WAIT, CLOSING, TIME_WAIT) proves that FIN, and so
+  does FIN_WAIT2 of its sender. The first state in which an end has closed (FIN_WAIT1 and what follows, LAST_ACK) proves
+  that it sent a FIN, unless data is left in its queue that is not acknowledged: then the FIN comes behind it.
+- FIN_WAIT2 proves the ACK of the FIN, and so does a LAST_ACK that ends while the peer is in TIME_WAIT.
+- The end of file that a client's program read proves the server's FIN.
+- A RST is known from the trace. Without one, from the error that a program got (ECONNRESET, EPIPE), or from an end
+  that vanished just when the other node's counter OutRsts rose, and its own did not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from orchestrator.analysis.exchanges import Exchange
+from orchestrator.analysis.ladder import resets as ladderresets
+from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Change, Life, lives
+from orchestrator.analysis.ladder.losses import Losses, sent_again, unacknowledged
+from orchestrator.analysis.ladder.model import Side
+from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
+from orchestrator.history.model import Connection, History
+from orchestrator.recording.events import Event
+from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC
+
+_S = TcpState
+
+FIN_ERRORS = frozenset({"RemoteDisconnected", "IncompleteRead"})
+"""Errors that a client meets after the server's FIN: it reads the end of file."""
+
+
+class Wire:
+    """The segments of one connection, in the order in which they were sent, with the changes that each explains.
+
+    `unexplained` are the changes that no segment stands for.
+    """
+
+    def __init__(
+        self, connection: Connection, history: History, exchanges: Sequence[Exchange], said: Event | None, until: float
+    ) -> None:
+        """`said`: the event `closed` of the server's program, told just before it closes."""
+        self.client, self.server = lives(connection, until)
+        self._connection = connection
+        self._history = history
+        self._said = said
+        self.again = [one for life in (self.client, self.server) for one in sent_again(life, history, until)]
+        """What was sent more than once, each time but the first."""
+        self.waiting: dict[Side, int] = {}
+        """Ends that closed with so many bytes before their FIN that were not acknowledged, when nothing shows that
+        the FIN came through soon."""
+        self.resets = list(ladderresets.traced(history, self.client, self.server, until, connection.via))
+        if not history.exact:
+            self.resets += ladderresets.met(exchanges, self.client, self.server, history, connection.via)
+        self.handshake = list(self._handshake())
+        self.fins: dict[Side, Segment] = {}
+        for one, other in ((self.client, self.server), (self.server, self.client)):
+            fin = self._fin(one, other)
+            if fin is not None:
+                self.fins[one.side] = fin
+        if Side.SERVER not in self.fins and not history.exact:
+            self.fins |= {fin.sender: fin for fin in self._end_of_file(exchanges)}
+        self.losses = Losses(connection, history, self.client, self.server, until)
+        self._mark_losses(exchanges)
+        self.crossing = self._crossed()
+        self.acks = {side: ack for side in self.fins if (ack := self._ack(side)) is not None}
+        """Side whose FIN was acknowledged -> the ACK, which the other side sent; it may be the other side's FIN."""
+        for side in Side:
+            self._join(side)
+        self.unexplained = [
+            change for change in (*self.client.changes, *self.server.changes) if not self._attach(change)
+        ]
+        if not history.exact:
+            self._count_resets()
+
+    def _mark_losses(self, exchanges: Sequence[Exchange]) -> None:
+        for syn in self.handshake[:1]:
+            self.losses.handshake(syn, self.again, self.resets)
+        for side in Side:
+            again = [one for one in self.again if one.flags == "FIN" and one.sender is side]
+            self.losses.fins(side, [*([self.fins[side]] if side in self.fins else []), *again])
+            data = [one for one in self.again if one.flags == "data" and one.sender is side]
+            self.losses.data(data, exchanges if side is Side.CLIENT else ())
+        for reset in self.resets:
+            self.losses.reset(reset)
+
+    def life(self, side: Side) -> Life:
+        return self.client if side is Side.CLIENT else self.server
+
+    @property
+    def segments(self) -> list[Segment]:
+        """In the order of their causes."""
+        first = min(self.fins, key=lambda side: (side is not self.first, self.fins[side].before), default=None)
+        sides = [first, first.other] if first else []
+        closing = [found[side] for side in sides for found in (self.fins, self.acks) if side in found]
+        return list(dict.fromkeys([*self.handshake, *closing, *self.resets]))
+
+    @property
+    def first(self) -> Side | None:
+        """The side that sent the first FIN, where the recording shows it."""
+        closer = self._connection.first_closer
+        for life in (self.client, self.server):
+            if life.passive:
+                return life.side.other
+        for life in (self.client, self.server):
+            if closer is not None and life.node == closer:
+                return life.side
+        if len(self.fins) == 1:
+            return next(iter(self.fins))
+        for side, fin in self.fins.items():
+            if not self.crossing and fin.before <= self.fins[side.other].after:
+                return side
+        return None
+
+    # -- opening ---------------------------------------------------------------------------------------------------
+
+    def _handshake(self) -> Iterator[Segment]:
+        births = [
+            change for life in (self.client, self.server) for change in life.changes[:1] if change.was is _S.CLOSED
+        ]
+        if not births or self.client.initial or self.server.initial:
+            return
+        begun = self.client.changes[0] if self.client.changes else births[0]
+        yield Segment("SYN", Side.CLIENT, begun.after, min(change.before for change in births))
+        answered = [life for life in (self.client, self.server) if life.up]
+        heard = self.client.into(frozenset(TcpState) - EMBRYONIC - {_S.CLOSED})
+        joined = self.server.into(frozenset(TcpState) - EMBRYONIC - {_S.CLOSED})
+        if answered or _S.SYN_RECV in self.server.states:
+            answer = heard or births[-1]
+            before = min(change.before for change in (answer, joined) if change)
+            yield Segment("SYN+ACK", Side.SERVER, min(answer.after, before), before)
+        if answered:
+            after = heard.after if heard else begun.after
+            before = joined.before if joined else heard.before if heard else begun.before
+            yield Segment("ACK", Side.CLIENT, min(after, before), before)
+
+    # -- closing ---------------------------------------------------------------------------------------------------
+
+    def _fin(self, sender: Life, receiver: Life) -> Segment | None:
+        own, far = sender.into(SENT_FIN), receiver.into(GOT_FIN)
+        if far is not None and own is None:
+            # The sender went through its closing states between two samples.
+            own = next((one for one in sender.changes if one.state is _S.CLOSED and one.was not in SENT_FIN), None)
+        known = own or far
+        if known is None:
+            return None
+        came = far or sender.into({_S.FIN_WAIT2})
+        if own is not None and (came is None or came.before > own.before + UNDER_WAY):
+            waiting = unacknowledged(sender, self._history)
+            if waiting:
+                self.waiting[sender.side] = waiting
+                after = came.after if came is not None and self._history.exact else own.after
+                return Segment("FIN", sender.side, after, came.before) if came is not None else None
+        after, before = known.after, known.before
+        if own is not None and far is not None:
+            # Two nodes are sampled one after the other, so the receiver may seem to be first.
+            after, before = (after, min(before, far.before)) if far.before > after else (far.after, before)
+        said = float(self._said["t"]) if self._said else -math.inf
+        if after <= said <= before:
+            if sender.side is Side.SERVER:
+                after = said
+            elif self._said and self._said["reason"] == "peer":  # it has read this FIN
+                before = said
+        return Segment("FIN", sender.side, after, before)
+
+    def _end_of_file(self, exchanges: Sequence[Exchange]) -> Iterator[Segment]:
+        """The server's FIN, when a client read the end of file, and no RST can have looked like one."""
+        said = float(self._said["t"]) if self._said else -math.inf
+        for exchange in exchanges:
+            if exchange.error in FIN_ERRORS and exchange.met <= FIN_ERRORS:
+                after = said if said <= exchange.done else exchange.asked
+                yield Segment("FIN", Side.SERVER, max(after, self._open_until(exchange.asked)), exchange.done)
+                return
+
+    def _open_until(self, t: float) -> float:
+        """Until when the server's end was surely open, `t` at most."""
+        gone = self.server.into({_S.CLOSED})
+        return min(t, gone.after) if gone else -math.inf
+
+    def _crossed(self) -> bool:
+        """Whether both FINs were under way at the same time."""
+        if len(self.fins) < 2 or self._connection.first_closer is not None:
+            return False
+        if any(fin.lost or fin.sender in self.waiting for fin in self.fins.values()):
+            return False
+        if _S.CLOSING in self.client.states | self.server.states:
+            return True
+        return all(life.states & ACTIVE_CLOSE and not life.passive for life in (self.client, self.server))
+
+    def _ack(self, side: Side) -> Segment | None:
+        """The ACK of this side's FIN."""
+        life, other = self.life(side), self.life(side.other)
+        got = life.into({_S.FIN_WAIT2})
+        if got is None:
+            got = next((one for one in life.changes if one.was is _S.CLOSING and one.state is _S.TIME_WAIT), None)
+        if got is None and _S.TIME_WAIT in other.states:
+            got = next((one for one in life.changes if one.state is _S.CLOSED and one.was is not _S.TIME_WAIT), None)
+        if got is None:
+            return None
+        return Segment("ACK", side.other, max(got.after, min(self.fins[side].after, got.before)), got.before)
+
+    def _join(self, side: Side) -> None:
+        """One segment, when the ACK of this side's FIN did not come before the other side had sent its own FIN."""
+        ack, fin = self.acks.get(side), self.fins.get(side.other)
+        waited = _S.FIN_WAIT2 in self.life(side).states
+        if (
+            ack
+            and fin
+            and not fin.lost
+            and waited
+            and not self.crossing
+            and ack.after >= fin.after
+            and ack.before > fin.before
+        ):
+            fin.flags = "FIN+ACK"
+            self.acks[side] = fin
+
+    # -- resets ----------------------------------------------------------------------------------------------------
+
+    def _count_resets(self) -> None:
+        """Ends that vanished while the counters say that one of the nodes sent a RST."""
+        for change in list(self.unexplained):
+            reset = ladderresets.counted(self._history, change, (self.client, self.server), self.resets)
+            if reset is None:
+                continue
+            if reset not in self.resets:
+                self.resets.append(reset)
+            reset.changes.append(change)
+            self.unexplained.remove(change)
+            if change.was is _S.CLOSE_WAIT and change.side is not reset.sender and change.side not in self.fins:
+                # It closed, and its FIN met nobody: a RST answers only what was sent.
+                self.fins[change.side] = Segment("FIN", change.side, change.after, change.before)
+
+    # -- what explains a change ------------------------------------------------------------------------------------
+
+    def _attach(self, change: Change) -> bool:
+        """Give a change to the segment that brought it about; False when there is none at that time."""
+        segment = self._cause(change)
+        if segment is None or not near(segment, change):
+            return False
+        segment.changes.append(change)
+        return True
+
+    def _cause(self, change: Change) -> Segment | None:
+        side, state = change.side, change.state
+        match state:
+            case _S.SYN_SENT if change.was is _S.CLOSED:
+                return self._opening("SYN")
+            case _S.SYN_RECV if change.was is _S.CLOSED:
+                return self._that_came(self._opening("SYN"), change)
+            case _S.ESTABLISHED:
+                return self._opening("SYN+ACK" if side is Side.CLIENT else "ACK")
+            case _S.FIN_WAIT1 | _S.LAST_ACK:
+                return self.fins.get(side)
+            case _S.FIN_WAIT2:
+                return self.acks.get(side)
+            case _S.CLOSE_WAIT | _S.CLOSING:
+                return self._that_came(self.fins.get(side.other), change)
+            case _S.TIME_WAIT:
+                acknowledged = self.acks.get(side) if change.was is _S.CLOSING else None
+                return acknowledged or self._that_came(self.fins.get(side.other), change)
+            case _S.CLOSED:
+                reset = next((one for one in self.resets if near(one, change) and not self._missed(one, change)), None)
+                if reset is not None:
+                    return reset
+                return None if change.was in (_S.TIME_WAIT, _S.FIN_WAIT2) else self.acks.get(side)
+        return None
+
+    def _that_came(self, first: Segment | None, change: Change) -> Segment | None:
+        """Of a segment that was sent several times, the one that brought a change about."""
+        if first is None or not first.lost:
+            return first
+        again = [one for one in self.again if one.sender is first.sender and one.flags == first.flags[:3]]
+        came = [one for one in again if not one.lost and one.after <= change.before]
+        return came[-1] if came else first
+
+    @staticmethod
+    def _missed(reset: Segment, change: Change) -> bool:
+        """Whether a RST got lost on its way to this end."""
+        return reset.lost and change.side is not reset.sender
+
+    def _opening(self, flags: str) -> Segment | None:
+        return next((segment for segment in self.handshake if segment.flags == flags), None)

@@ -1,0 +1,68 @@
+"""Counts sockets per node and state at an instant: what is certain, and what is possible."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from orchestrator.history.index import Index, situation
+from orchestrator.history.model import History, Socket, Stay
+from orchestrator.judge.evidence import queue_at
+from orchestrator.scenario.facts import GAUGE_STATES, TcpState
+
+READING_ORDER = (TcpState.ESTABLISHED, *(state for state in GAUGE_STATES if state is not TcpState.ESTABLISHED))
+"""ESTABLISHED first, then the ways of opening and closing, LISTEN last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """At least `low` and at most `high`, both included; equal when the recording is certain."""
+
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        return str(self.low) if self.low == self.high else f"{self.low}..{self.high}"
+
+
+def possible_states(socket: Socket, t: float) -> frozenset[TcpState]:
+    """The states that the socket may have been in at `t`: one when that is known; CLOSED stands for no socket."""
+    known = situation(socket, t)
+    if isinstance(known, Stay):
+        return frozenset({known.state})
+    return known.states if known else frozenset({TcpState.CLOSED})
+
+
+def count_states(index: Index, node: str, t: float) -> dict[TcpState, Count]:
+    """The states that a socket of `node` had, or may have had, at `t` -> how many, in reading order.
+
+    Sockets that no sample showed count as possible in every state that they can have been in.
+    """
+    low: Counter[TcpState] = Counter()
+    high: Counter[TcpState] = Counter()
+    for _, known in index.alive(node, t):
+        if isinstance(known, Stay):
+            low[known.state] += 1
+        high.update({known.state} if isinstance(known, Stay) else known.states)
+    for unseen in index.unseen.get(node, ()):
+        if unseen.after < t < unseen.before:
+            high.update(dict.fromkeys(unseen.states, unseen.count))
+    return {state: Count(low[state], high[state]) for state in READING_ORDER if high[state]}
+
+
+def recv_q(index: Index, node: str, state: TcpState, t: float) -> Count | None:
+    """The smallest and the largest Recv-Q, bytes, of the sockets that were surely in `state` at `t`; None: no such."""
+    readings = [
+        reading.recv_q
+        for socket, known in index.alive(node, t)
+        if isinstance(known, Stay) and known.state is state and (reading := queue_at(socket, t))
+    ]
+    return Count(min(readings), max(readings)) if readings else None
+
+
+def moments_by_instant(history: History) -> list[tuple[float, list[str]]]:
+    """Named moments in order of time; those that share an instant stand together, in the recording's order."""
+    together: dict[float, list[str]] = {}
+    for name, t in history.moments.items():
+        together.setdefault(t, []).append(name)
+    return sorted(together.items())

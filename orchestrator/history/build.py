@@ -1,0 +1,222 @@
+"""Reads `events.jsonl` and builds the history of the run from it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.errors import InputError, Place
+from orchestrator.history.connections import join
+from orchestrator.history.conservation import compare, retransmissions
+from orchestrator.history.counters import Counters, Reading
+from orchestrator.history.model import History, Socket, Unseen
+from orchestrator.history.nat import Translations, flows_of
+from orchestrator.history.owners import with_told_owners
+from orchestrator.history.sampled import Life, NodeTicks, gather_lives, to_sockets
+from orchestrator.history.traced import KINDS as TRACE_KINDS
+from orchestrator.history.traced import TracedLife, exact_sockets, trace_lives
+from orchestrator.history.unseen import count_unseen
+from orchestrator.recording.checker import LineChecker
+from orchestrator.recording.events import Event
+
+_KNOWN = (
+    *TRACE_KINDS,
+    "begin",
+    "node",
+    "moment",
+    "tick",
+    "socket",
+    "request",
+    "served",
+    "closed",
+    "nat",
+    "note",
+    "end",
+)
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """The lines of an `events.jsonl`, checked. Raises InputError with file and line at the first that is wrong."""
+    checker = LineChecker(path)
+    number = 0
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield checker.check(_decode(line, path, number), number)
+    except OSError as error:
+        raise InputError(f"cannot read the recording: {error.strerror}", place=Place(path)) from None
+    if number == 0:
+        raise InputError(
+            "the recording is empty: the run ended before it began", place=Place(path), hint="record the run again"
+        )
+
+
+def _decode(line: bytes, path: Path, number: int) -> object:
+    try:
+        return json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        if not line.endswith(b"\n"):
+            raise InputError(
+                "the last line is cut off: the run was killed while it wrote it",
+                place=Place(path, number),
+                hint="delete this line to judge what was recorded before it",
+            ) from None
+        column = error.colno if isinstance(error, json.JSONDecodeError) else None
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise InputError(
+            f"not a line of JSON: {reason}",
+            place=Place(path, number, column),
+            hint="restore this line, or record the run again with `simctl run`",
+        ) from None
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def build_history(events: Iterable[Event]) -> History:
+    """The history that checked events tell, `begin` first. Socket lines after the last tick are left out."""
+    by_kind: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        by_kind[event["ev"]].append(event)
+    begin = by_kind["begin"][0]
+    nodes = tuple(node["name"] for node in begin["nodes"])
+    ticks = tuple(float(tick["t"]) for tick in by_kind["tick"])
+    missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
+    counters = Counters(_series(by_kind["tick"], nodes))
+    lives = _lives(by_kind["socket"], nodes, ticks)
+    translations = Translations(flows_of(by_kind["nat"]))
+    trace = _trace(by_kind, counters, translations)
+    sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
+    sockets, unseen = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]))
+    sockets = with_told_owners(sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
+    resets = tuple(event for event in by_kind["rst"] if trace.complete and event["t"] <= ticks[-1])
+    addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
+    return History(
+        nodes=nodes,
+        groups=_groups(begin),
+        addresses=addresses,
+        moments={moment["name"]: float(moment["t"]) for moment in by_kind["moment"]},
+        ticks=ticks,
+        missed={node: times for node, times in missed.items() if times},
+        sockets=sockets,
+        unseen=unseen,
+        connections=join(sockets, addresses, resets if trace.complete else None, translations),
+        requests=tuple(sorted(by_kind["request"], key=_time)),
+        served=tuple(sorted(by_kind["served"], key=_time)),
+        closed=tuple(sorted(by_kind["closed"], key=_time)),
+        counters=counters.series,
+        speaking=_reporting(begin, "server"),
+        asking=_reporting(begin, "client"),
+        begin=begin,
+        end=by_kind["end"][0] if by_kind["end"] else {},
+        resets=resets,
+        retransmits=trace.retransmits,
+        exact=trace.complete,
+        happened=tuple(sorted(by_kind["node"], key=_time)),
+        notes=(*(note["text"] for note in by_kind["note"]), *trace.doubts, *_passed_over(by_kind)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """The kernel trace of a run: the lives that it tells; and why it is not believed, or what it does not cover."""
+
+    lives: tuple[TracedLife, ...] = ()
+    complete: bool = False
+    doubts: tuple[str, ...] = ()
+    retransmits: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
+
+
+def _trace(by_kind: dict[str, list[Event]], counters: Counters, translations: Translations) -> _Trace:
+    """The trace, when there is one and nothing of it was missed. Otherwise the samples are all there is to go by."""
+    ticks = by_kind["tick"]
+    if not by_kind["traced"] or not ticks:
+        return _Trace()
+    lost = sum(int(line["lost"]) for line in by_kind["traced"])
+    if lost:
+        return _Trace(doubts=(f"the kernel's trace lost {lost} events, so samples are used instead",))
+    last = ticks[-1]
+    events = sorted((event for kind in TRACE_KINDS for event in by_kind[kind]), key=_time)
+    every_life = trace_lives(events, _time(last) + float(last.get("took") or 0.0), translations)
+    differences = compare(every_life, events, counters, ticks)
+    loopback = by_kind["traced"][-1].get("loopback") or {}
+    doubts = [str(one) for one in differences if not one.agrees_with(int(loopback.get(one.what, 0)))]
+    if doubts:
+        return _Trace(doubts=(*doubts, "trace and counters disagree, so samples are used instead"))
+    again = retransmissions(by_kind["retransmit"], counters, ticks)
+    to_itself = dict.fromkeys(one.node for one in differences)
+    notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
+    lives = tuple(trace_lives(events, _time(last), translations))
+    return _Trace(lives, complete=True, retransmits=again, doubts=notes)
+
+
+def _longest(ticks: list[Event]) -> float:
+    """Seconds that the longest tick took."""
+    return max((float(tick.get("took") or 0.0) for tick in ticks), default=0.0)
+
+
+def _lives(lines: list[Event], nodes: tuple[str, ...], ticks: tuple[float, ...]) -> dict[str, list[Life]]:
+    """Node -> the sockets that its samples show."""
+    by_node: dict[str, list[Event]] = {node: [] for node in nodes}
+    for line in lines:
+        if ticks and line["t"] <= ticks[-1]:
+            by_node[line["node"]].append(line)
+    return {node: gather_lives(of_node) for node, of_node in by_node.items()}
+
+
+def _sockets(
+    lives: dict[str, list[Life]],
+    sampled: Mapping[str, NodeTicks],
+    counters: Counters,
+    trace: _Trace,
+    slack: float,
+) -> tuple[tuple[Socket, ...], tuple[Unseen, ...]]:
+    sockets: list[Socket] = []
+    unseen: list[Unseen] = []
+    if trace.complete:
+        every_life = [life for of_node in lives.values() for life in of_node]
+        sockets, left = exact_sockets(trace.lives, every_life, sampled, slack)
+        lives = {node: [life for life in left if life.node == node] for node in lives}
+    for node, of_node in lives.items():
+        sockets += to_sockets(of_node, sampled[node], counters)
+        if not trace.complete:
+            unseen += count_unseen(node, of_node, sampled[node], counters)
+    return tuple(sockets), tuple(unseen)
+
+
+def _series(ticks: list[Event], nodes: tuple[str, ...]) -> dict[str, dict[str, tuple[Reading, ...]]]:
+    found: dict[str, dict[str, list[Reading]]] = {node: defaultdict(list) for node in nodes}
+    for tick in ticks:
+        for node, values in (tick.get("counters") or {}).items():
+            for name, value in values.items():
+                found[node][name].append((float(tick["t"]), value))
+    return {node: {name: tuple(readings) for name, readings in series.items()} for node, series in found.items()}
+
+
+def _groups(begin: Event) -> dict[str, tuple[str, ...]]:
+    """Services that are not themselves the name of a node: those with replicas."""
+    names = {node["name"] for node in begin["nodes"]}
+    groups: dict[str, list[str]] = defaultdict(list)
+    for node in begin["nodes"]:
+        if node["service"] not in names:
+            groups[node["service"]].append(node["name"])
+    return {service: tuple(members) for service, members in groups.items()}
+
+
+def _reporting(begin: Event, role: str) -> frozenset[str]:
+    return frozenset(node["name"] for node in begin["nodes"] if node["role"] == role and node["events"])
+
+
+def _passed_over(by_kind: dict[str, list[Event]]) -> Iterator[str]:
+    for kind, count in Counter({kind: len(events) for kind, events in by_kind.items()}).items():
+        if kind not in _KNOWN:
+            yield f"{count} line{'s' if count > 1 else ''} of the unknown kind `{kind}` passed over"
+
+
+def _time(event: Event) -> float:
+    return float(event["t"])

@@ -1,0 +1,168 @@
+"""Joins the two ends of each connection.
+
+Ends belong together when the local address of the one is the peer address of the other and both were born at about
+the same time. Ports are used again, so one address pair can be many connections, one after the other: they are paired
+in order of birth. Only sockets of one address pair are compared, so the work is near-linear in their number.
+
+Where a NAT is between the ends, the server's end counts as one of the address pair that the client's end has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from orchestrator.history.closing import traced_closing, with_closing
+from orchestrator.history.lifetimes import birth, death
+from orchestrator.history.model import Connection, Socket
+from orchestrator.history.nat import NO_NAT, Passage, Translations
+from orchestrator.recording.events import Event
+from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.addresses import ANY, node_at, split_address
+from orchestrator.tcp.lifecycle import EMBRYONIC
+
+Pair = tuple[Socket | None, Socket | None]
+
+
+def join(
+    sockets: Iterable[Socket],
+    addresses: Mapping[str, str],
+    resets: Iterable[Event] | None = None,
+    translations: Translations = NO_NAT,
+) -> tuple[Connection, ...]:
+    """Every connection of which at least one end was seen, in order of birth. `addresses`: address -> node.
+
+    `resets` are the RST segments that a trace shows, all of them; None: no trace, so a RST that ended a connection is
+    not known, and neither is an end that gave up. `translations`: what NATs did.
+    """
+    by_pair: dict[frozenset[str], list[Event]] = defaultdict(list)
+    for reset in resets or ():
+        by_pair[frozenset((reset["local"], reset["peer"]))].append(reset)
+    listening: set[tuple[str, str, int | None]] = set()
+    ends: dict[frozenset[tuple[str | None, str]], tuple[list[Socket], list[Socket]]] = defaultdict(lambda: ([], []))
+    passages: dict[int, Passage] = {}
+    for socket in sockets:
+        if socket.stays[0].state is TcpState.LISTEN:
+            listening.add((socket.node, *split_address(socket.local)))
+            continue
+        local: tuple[str | None, str] = (socket.node, socket.local)
+        peer = (node_at(socket.peer, socket.node, addresses), socket.peer)
+        passage = translations.of(socket)
+        if passage is not None:
+            passages[id(socket)] = passage
+            if not passage.from_client:
+                peer, local = ((node_at(at, socket.node, addresses), at) for at in passage.far)
+        # Which side of the pair a socket is on must not depend on which one came first.
+        ends[frozenset((local, peer))][_order(local, peer)].append(socket)
+    found = [
+        _connection(pair, listening, addresses, passages)
+        for one_side, other_side in ends.values()
+        for pair in _pair_up(sorted(one_side, key=birth), sorted(other_side, key=birth))
+    ]
+    if resets is not None:
+        found = [traced_closing(connection, by_pair) for connection in found]
+    return tuple(sorted(found, key=lambda connection: (connection.opened[1], connection.opened[0])))
+
+
+def _order(local: tuple[str | None, str], peer: tuple[str | None, str]) -> int:
+    return int((local[1], local[0] or "") > (peer[1], peer[0] or ""))
+
+
+def _pair_up(ours: Sequence[Socket], theirs: Sequence[Socket]) -> list[Pair]:
+    """Pairs ends of one address pair, both in order of birth. What has no other end stays alone."""
+    pairs: list[Pair] = []
+    i = j = 0
+    while i < len(ours) and j < len(theirs):
+        one, other = ours[i], theirs[j]
+        if not _can_be_one(one, other):
+            alone_first = birth(one) < birth(other)
+        elif j + 1 < len(theirs) and _apart(one, theirs[j + 1]) < _apart(one, other):
+            # The other end of `one` is the next socket; this one is what an earlier connection left behind.
+            alone_first = False
+        elif i + 1 < len(ours) and _apart(ours[i + 1], other) < _apart(one, other):
+            alone_first = True
+        else:
+            pairs.append((one, other))
+            i, j = i + 1, j + 1
+            continue
+        if alone_first:
+            pairs.append((one, None))
+            i += 1
+        else:
+            pairs.append((None, other))
+            j += 1
+    pairs += [(one, None) for one in ours[i:]]
+    pairs += [(None, other) for other in theirs[j:]]
+    return pairs
+
+
+def _can_be_one(one: Socket, other: Socket) -> bool:
+    """Whether two sockets of one address pair can be ends of one connection.
+
+    They are born at the same time, or seen at the same time, or the second is born while the first waits for it with
+    its handshake. Births in successive intervals are at the same time too: nodes are sampled one after the other, and
+    a loop of short connections meets that small difference often. That the one may have gone when the other came is
+    not enough: the port was used again.
+    """
+    early, late = sorted((one, other), key=birth)
+    late_from = birth(late)[0]
+    if late_from >= death(early):
+        return False
+    if late_from <= birth(early)[1] or early.stays[-1].last >= late.stays[0].first:
+        return True
+    waiting = [stay for stay in early.stays if stay.first <= late_from]
+    return bool(waiting) and waiting[-1].state in EMBRYONIC
+
+
+def _apart(one: Socket, other: Socket) -> float:
+    """Seconds between two births, by the ticks that first showed them; inf when the two cannot be one connection."""
+    return abs(one.stays[0].first - other.stays[0].first) if _can_be_one(one, other) else math.inf
+
+
+def _connection(
+    pair: Pair,
+    listening: set[tuple[str, str, int | None]],
+    addresses: Mapping[str, str],
+    passages: Mapping[int, Passage],
+) -> Connection:
+    one, other = pair
+    first, second = (one, other) if one is not None else (other, one)
+    assert first is not None
+    passage = passages.get(id(first))
+    second_local = passage.far[0] if passage else first.peer
+    second_node = second.node if second else node_at(second_local, first.node, addresses)
+    by_client = passage.from_client if passage else _is_client(first, second, second_node, listening)
+    client, server = (first, second) if by_client else (second, first)
+    client_node, server_node = (first.node, second_node) if by_client else (second_node, first.node)
+    unclosed = Connection(
+        client,
+        server,
+        birth(client or first),
+        client_node,
+        server_node,
+        via=passage.flows if passage else (),
+        unseen_pair=passage.far if passage and second is None else None,
+    )
+    return with_closing(unclosed)
+
+
+def _is_client(
+    one: Socket, other: Socket | None, other_node: str | None, listening: set[tuple[str, str, int | None]]
+) -> bool:
+    """Whether `one` is the end that sent the SYN: by its states, by who listens, at last by the lower port."""
+    for state, verdict in ((TcpState.SYN_SENT, True), (TcpState.SYN_RECV, False)):
+        if any(stay.state is state for stay in one.stays):
+            return verdict
+        if other is not None and any(stay.state is state for stay in other.stays):
+            return not verdict
+    if _listens(one.node, one.local, listening):
+        return False
+    if other_node is not None and _listens(other_node, one.peer, listening):
+        return True
+    return (split_address(one.local)[1] or 0) >= (split_address(one.peer)[1] or 0)
+
+
+def _listens(node: str, address: str, listening: set[tuple[str, str, int | None]]) -> bool:
+    host, port = split_address(address)
+    return any((node, at, port) in listening for at in (host, *ANY))

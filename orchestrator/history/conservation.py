@@ -1,0 +1,123 @@
+"""Whether the trace missed anything: the kernel's counters, which cannot miss, must tell the same numbers.
+
+A counter is read in a tick, after the time that the tick bears. So what the trace counts up to that time is the least
+that the counter can have risen, and what it counts up to the end of the tick is the most.
+
+The counters of a node also count what it says to itself over 127.0.0.0/8. Events of such sockets do not tell whose they
+are, so the trace only has their numbers, for the whole machine: a difference of so much at most may be theirs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.history.counters import Counters
+from orchestrator.history.traced import TracedLife
+from orchestrator.recording.events import Event
+from orchestrator.scenario.facts import TcpState
+
+_WHAT = {
+    "connections opened": ("ActiveOpens",),
+    "connections accepted": ("PassiveOpens",),
+    "RST sent": ("OutRsts",),
+    "minisockets": ("TW", "TWKilled"),
+}
+"""What is compared: words for people -> the counters whose sum it is."""
+
+_AGAIN = "segments sent again"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the trace shows of one node, `least` to `most`, beside what its kernel counted."""
+
+    node: str
+    what: str
+    least: int
+    most: int
+    counted: int
+
+    @property
+    def agrees(self) -> bool:
+        return self.least <= self.counted <= self.most
+
+    def agrees_with(self, loopback: int) -> bool:
+        """Whether the difference may be what the node said to itself, `loopback` at most."""
+        return self.least <= self.counted <= self.most + loopback
+
+    def __str__(self) -> str:
+        seen = f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
+        return f"{self.node}: the trace shows {seen} {self.what}, the kernel counted {self.counted}"
+
+
+def compare(
+    lives: Iterable[TracedLife], events: Iterable[Event], counters: Counters, ticks: Sequence[Event]
+) -> list[Comparison]:
+    """Every node and number in which trace and counters differ; empty when nothing was missed."""
+    counted = _count(lives, events)
+    found = (
+        _compare(node, what, counted[node, what], names, counters, ticks)
+        for node in counters.series
+        for what, names in _WHAT.items()
+    )
+    return [one for one in found if one is not None and not one.agrees]
+
+
+def retransmissions(
+    events: Iterable[Event], counters: Counters, ticks: Sequence[Event]
+) -> dict[str, tuple[Event, ...]]:
+    """Node -> its `retransmit` events, for the nodes of which they are as many as the kernel counted.
+
+    One event may stand for several segments, where the kernel sent a large one in pieces: then they are fewer.
+    """
+    of_node: dict[str, list[Event]] = {node: [] for node in counters.series}
+    for event in events:
+        of_node[event["node"]].append(event)
+    return {
+        node: tuple(found)
+        for node, found in of_node.items()
+        if (one := _compare(node, _AGAIN, list(map(_time, found)), ("RetransSegs",), counters, ticks)) and one.agrees
+    }
+
+
+def _compare(
+    node: str, what: str, times: Sequence[float], names: Sequence[str], counters: Counters, ticks: Sequence[Event]
+) -> Comparison | None:
+    """None when the counters were not read."""
+    first, last = ticks[0], ticks[-1]
+    rises = [counters.rise(node, name, float(first["t"]), float(last["t"])) for name in names]
+    if None in rises:
+        return None
+    least = _inside(times, _read(first), float(last["t"]))
+    most = _inside(times, float(first["t"]), _read(last))
+    return Comparison(node, what, least, most, sum(value for value in rises if value is not None))
+
+
+def _count(lives: Iterable[TracedLife], events: Iterable[Event]) -> Mapping[tuple[str, str], list[float]]:
+    """(node, what) -> when it happened."""
+    counted: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for life in lives:
+        if life.changes[0][1] is TcpState.SYN_RECV:
+            counted[life.node, "connections accepted"].append(life.born)
+        elif not (life.ended is not None and life.local.endswith(":0")):  # no port was left: no SYN went out
+            counted[life.node, "connections opened"].append(life.born)
+    for event in events:
+        if event["ev"] == "rst" and not event.get("rule"):  # a packet filter's are not counted
+            counted[event["node"], "RST sent"].append(float(event["t"]))
+        elif event["ev"] == "minisocket" and event["what"] == "born":
+            counted[event["node"], "minisockets"].append(float(event["t"]))
+    return counted
+
+
+def _time(event: Event) -> float:
+    return float(event["t"])
+
+
+def _read(tick: Event) -> float:
+    return float(tick["t"]) + float(tick.get("took") or 0.0)
+
+
+def _inside(times: Iterable[float], after: float, until: float) -> int:
+    return sum(after < t <= until for t in times)

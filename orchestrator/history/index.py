@@ -1,0 +1,233 @@
+"""The history, arranged for the judge's questions: what is where, who is who, which instants are known."""
+
+from __future__ import annotations
+
+import ipaddress
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+
+from orchestrator.history.counters import Counters
+from orchestrator.history.lifetimes import birth, death
+from orchestrator.history.model import Connection, Gap, History, Socket, Stay, Unseen
+from orchestrator.history.sampled import NodeTicks
+from orchestrator.history.unseenends import unseen_ends
+from orchestrator.scenario.facts import TcpState
+from orchestrator.scenario.model import Where
+from orchestrator.tcp.addresses import split_address
+from orchestrator.tcp.lifecycle import EMBRYONIC
+
+_Stays = defaultdict[tuple[str, TcpState], list[tuple[Socket, Stay]]]
+_Gaps = defaultdict[str, defaultdict[frozenset[TcpState], list[tuple[Socket, Gap]]]]
+
+
+class Filter:
+    """What `where` asks. All of a filter's parts must match."""
+
+    def __init__(self, where: Where | None, hosts: frozenset[str] = frozenset()) -> None:
+        self._where = where
+        self._hosts = hosts
+
+    @property
+    def everything(self) -> bool:
+        return self._where is None
+
+    @property
+    def by_owner(self) -> bool:
+        return self._where is not None and self._where.owner is not None
+
+    def match(self, local: str | None, peer: str | None, owner: str | None) -> bool | None:
+        """Whether a socket counts; None when an address or owner that decides it is not known."""
+        if self._where is None:
+            return True
+        known: list[bool | None] = []
+        if self._where.port is not None:
+            ports = [split_address(address)[1] for address in (local, peer) if address]
+            known.append(self._where.port in ports or (None if len(ports) < 2 else False))
+        if self._where.peer is not None:
+            known.append(split_address(peer)[0] in self._hosts if peer else None)
+        if self._where.owner is not None:
+            known.append(None if owner is None else owner == self._where.owner)
+        if False in known:
+            return False
+        return None if None in known else True
+
+    def socket(self, socket: Socket) -> bool | None:
+        return True if self._where is None else self.match(socket.local, socket.peer, socket.comm)
+
+
+class Index:
+    """A history with what was looked up in it. One for all expectations."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.counters = Counters(history.counters)
+        self.period = float(history.begin.get("period", 0.05))
+        self.rests = bool(history.begin.get("quiet"))
+        """Whether sampling followed events."""
+        self._ticks: dict[str, NodeTicks] = {}
+
+    @cached_property
+    def sockets(self) -> dict[str, list[Socket]]:
+        """Node -> its sockets."""
+        found: dict[str, list[Socket]] = defaultdict(list)
+        for socket in self.history.sockets:
+            found[socket.node].append(socket)
+        return found
+
+    def alive(self, node: str, t: float) -> list[tuple[Socket, Stay | Gap]]:
+        """The node's sockets that live or may live at `t`, with what is known of them there."""
+        around = [socket for first, last, socket in self._lives[node] if first <= t <= last]
+        known = ((socket, situation(socket, t)) for socket in around)
+        return [(socket, at_t) for socket, at_t in known if at_t is not None]
+
+    @cached_property
+    def _lives(self) -> dict[str, list[tuple[float, float, Socket]]]:
+        found: dict[str, list[tuple[float, float, Socket]]] = defaultdict(list)
+        for socket in self.history.sockets:
+            found[socket.node].append((birth(socket)[0], death(socket), socket))
+        return found
+
+    def stays(self, node: str, state: TcpState) -> list[tuple[Socket, Stay]]:
+        """Every stay of the node's sockets in the state."""
+        return self._arranged[0].get((node, state), [])
+
+    def gaps(self, node: str) -> dict[frozenset[TcpState], list[tuple[Socket, Gap]]]:
+        """Every gap of the node's sockets, by the states that are possible in it: few sets, many gaps."""
+        return self._arranged[1].get(node, {})
+
+    @cached_property
+    def _arranged(self) -> tuple[_Stays, _Gaps]:
+        stays: _Stays = defaultdict(list)
+        gaps: _Gaps = defaultdict(lambda: defaultdict(list))
+        for socket in self.history.sockets:
+            for stay in socket.stays:
+                stays[socket.node, stay.state].append((socket, stay))
+            for gap in socket.gaps:
+                gaps[socket.node][gap.states].append((socket, gap))
+        return stays, gaps
+
+    @cached_property
+    def unseen(self) -> dict[str, list[Unseen]]:
+        """Node -> its unseen sockets."""
+        found: dict[str, list[Unseen]] = defaultdict(list)
+        for entry in self.history.unseen:
+            found[entry.node].append(entry)
+        return found
+
+    @cached_property
+    def connections(self) -> dict[str, list[Connection]]:
+        """Node -> connections of which it is an end. One with itself is there once."""
+        found: dict[str, list[Connection]] = defaultdict(list)
+        for connection in self.history.connections:
+            for node in {connection.client_node, connection.server_node} - {None}:
+                found[str(node)].append(connection)
+        return found
+
+    @cached_property
+    def through(self) -> dict[str, list[Connection]]:
+        """Node -> connections that pass through it, as they do through a NAT."""
+        found: dict[str, list[Connection]] = defaultdict(list)
+        for connection in self.history.connections:
+            for flow in connection.via:
+                found[flow.node].append(connection)
+        return found
+
+    @cached_property
+    def _ends(self) -> tuple[dict[str, list[Connection]], dict[str, list[Unseen]]]:
+        matched, left = unseen_ends(self.history.connections, self.history.unseen)
+        by_node: dict[str, list[Unseen]] = defaultdict(list)
+        for entry in left:
+            by_node[entry.node].append(entry)
+        return matched, by_node
+
+    def half_seen(self, node: str) -> list[Connection]:
+        """Connections whose end on the node was counted by the kernel but seen by no tick."""
+        return self._ends[0].get(node, [])
+
+    @cached_property
+    def answered(self) -> frozenset[int]:
+        """`id` of each client end whose handshake was finished, as the server's end or its node's counters show."""
+        counted = {id(connection) for found in self._ends[0].values() for connection in found}
+        return frozenset(
+            id(connection.client)
+            for connection in self.history.connections
+            if connection.client is not None
+            and (
+                any(stay.state not in EMBRYONIC for stay in connection.server.stays)
+                if connection.server is not None
+                else id(connection) in counted
+            )
+        )
+
+    def wholly_unseen(self, node: str) -> list[Unseen]:
+        """Sockets of the node that nothing is known of but that they lived."""
+        return self._ends[1].get(node, [])
+
+    def hidden(self, node: str, states: frozenset[TcpState]) -> Iterator[tuple[Unseen, float, float]]:
+        """Unseen sockets that may have been in some of the states, with each open interval between two ticks where."""
+        times = self.ticks(node).times
+        for entry in self.unseen.get(node, ()):
+            if entry.states & states:
+                first, last = bisect_left(times, entry.after), bisect_left(times, entry.before)
+                for after, before in pairwise(times[first : last + 1]):
+                    yield entry, after, before
+
+    def resolve(self, name: str) -> tuple[str, ...]:
+        """The nodes that a name stands for; empty when there is none."""
+        return (name,) if name in self.history.nodes else tuple(self.history.groups.get(name, ()))
+
+    def filter(self, where: Where | None) -> Filter | str:
+        """The filter for a `where`, or why there can be none."""
+        if where is None or where.peer is None:
+            return Filter(where)
+        nodes = self.resolve(where.peer)
+        if nodes:
+            hosts = frozenset(address for address, node in self.history.addresses.items() if node in nodes)
+            return Filter(where, hosts)
+        try:
+            return Filter(where, frozenset({str(ipaddress.ip_address(where.peer))}))
+        except ValueError:
+            return f"the recording has no node and no address {where.peer}"
+
+    def ticks(self, node: str) -> NodeTicks:
+        """The ticks that sampled the node."""
+        if node not in self._ticks:
+            self._ticks[node] = NodeTicks(self.history.ticks, self.history.missed.get(node, ()))
+        return self._ticks[node]
+
+    def observed(self, nodes: Sequence[str]) -> tuple[float, float] | None:
+        """From when to when all of the nodes were sampled; None when one never was."""
+        times = [self.ticks(node).times for node in nodes]
+        if not times or not all(times):
+            return None
+        first, last = max(each[0] for each in times), min(each[-1] for each in times)
+        return (first, last) if first <= last else None
+
+    def coarsest(self, nodes: Sequence[str], start: float, end: float) -> tuple[float, float] | None:
+        """The longest time between two samples that overlaps [start, end], when it is far above the period."""
+        found: tuple[float, float] | None = None
+        for node in nodes:
+            times = self.ticks(node).times
+            position = max(0, bisect_left(times, start) - 1)
+            for before, after in pairwise(times[position:]):
+                if before >= end and before > start:
+                    break
+                if after > start and (found is None or after - before > found[1] - found[0]):
+                    found = (before, after)
+        if found is None or found[1] - found[0] <= max(5 * self.period, 0.5):
+            return None
+        return found
+
+
+def situation(socket: Socket, t: float) -> Stay | Gap | None:
+    """What is known of the socket at `t`: its stay, its gap, or None when it did not live."""
+    for stay in socket.stays:
+        if stay.first <= t <= stay.last:
+            return stay
+    for gap in socket.gaps:
+        if gap.after < t < gap.before:
+            return gap
+    return None

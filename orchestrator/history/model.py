@@ -1,0 +1,210 @@
+"""The run as one ordered history: what is known, when it is known, and where it is not.
+
+Sampled tables leave gaps. Two rules make the rest exact: a TCP socket never returns to a state that it has left, so a
+socket seen in the same state by two ticks was in it all the time between; and a socket that no tick saw has still
+moved the kernel's counters of opened connections. What remains is a gap: an open interval in which a socket was in
+one of a few states, or in which some number of sockets lived unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from orchestrator.recording.events import Event
+from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.lifecycle import EMBRYONIC
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A socket known to be in `state` at every instant of the closed interval [first, last], in seconds."""
+
+    state: TcpState
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The open interval (after, before): the socket was in some of `states` there; CLOSED stands for no socket."""
+
+    after: float
+    before: float
+    states: frozenset[TcpState]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueReading:
+    """Recv-Q and Send-Q, bytes, as seen at `t`; they stand until the next reading."""
+
+    t: float
+    recv_q: int
+    send_q: int
+
+
+class MinisocketEnd(StrEnum):
+    """What ended a TIME_WAIT, or an orphan in FIN_WAIT2."""
+
+    EXPIRED = "expired"
+    """Its time was over."""
+    RESET = "reset"
+    """A RST of the peer killed it."""
+    REUSED = "reused"
+    """A new connection took its address pair over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """One socket of one node from the first tick that saw it to the last. Stays and gaps alternate in time.
+
+    A socket born between two ticks has a gap before its first stay, one that went away has a gap after its last.
+    A socket that was there at the first tick has none before, one that outlived the last tick none after.
+    """
+
+    node: str
+    sk: str
+    local: str
+    peer: str
+    stays: tuple[Stay, ...]
+    gaps: tuple[Gap, ...]
+    queues: tuple[QueueReading, ...]
+    uid: int | None = None
+    pid: int | None = None
+    comm: str | None = None
+    ended_by: MinisocketEnd | None = None
+    """What ended it, when it ended as a minisocket; only a trace shows that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Up to `count` sockets of `node` lived inside the open interval (after, before), by the kernel's counters.
+
+    They were in some of `states` there, each between two successive ticks: at none of the ticks inside. `least` to
+    `most` of them got as far as ESTABLISHED; the others failed to connect.
+    """
+
+    node: str
+    after: float
+    before: float
+    count: int
+    least: int
+    most: int
+    states: frozenset[TcpState]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What a NAT makes of one connection. Addresses of a segment that goes from client to server: source, destination.
+
+    Both times are intervals: it came to be, or was gone, after the first and by the second.
+    """
+
+    node: str
+    came: tuple[str, str]
+    left: tuple[str, str]
+    began: tuple[float, float]
+    ended: tuple[float, float] | None = None
+    """When the NAT had forgotten it; None when it had not by the end of the recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Both ends of one TCP connection, joined. `client` is the end that sent the SYN, where that is known.
+
+    `first_closer` is the node that sent the first FIN, None when the samples do not show it; `how` says by which
+    observation (`CLOSE_WAIT seen on client`).
+    """
+
+    client: Socket | None
+    server: Socket | None
+    opened: tuple[float, float]
+    """The birth lies in this closed interval; it starts at -inf for one that was there at the first tick."""
+    client_node: str | None = None
+    server_node: str | None = None
+    """Where the ends are, also when a socket was never seen; None for an address of no node."""
+    first_closer: str | None = None
+    how: str = ""
+    closed: tuple[float, float] | None = None
+    """The first FIN or RST lies in this closed interval; None while both ends are open."""
+    gave_up: str | None = None
+    """The node whose kernel ended the connection for want of an answer, with neither FIN nor RST; only a trace shows
+    that. `closed` is when."""
+    via: tuple[Flow, ...] = ()
+    """The NATs that it passes through, as seen from the client."""
+    unseen_pair: tuple[str, str] | None = None
+    """Local and peer address of the end that was not seen, where a NAT makes them others than those of the other."""
+
+    @property
+    def client_pair(self) -> tuple[str, str]:
+        """Local and peer address, as the client's end has them."""
+        return _pair(self.client, self.server, self.unseen_pair)
+
+    @property
+    def server_pair(self) -> tuple[str, str]:
+        """Local and peer address, as the server's end has them."""
+        return _pair(self.server, self.client, self.unseen_pair)
+
+    @property
+    def ends(self) -> tuple[Socket, ...]:
+        """The ends that were seen, client first."""
+        return tuple(end for end in (self.client, self.server) if end is not None)
+
+    @property
+    def established(self) -> bool:
+        """Whether an end was seen with its handshake finished."""
+        return any(stay.state not in EMBRYONIC for end in self.ends for stay in end.stays)
+
+
+def _pair(end: Socket | None, other: Socket | None, unseen: tuple[str, str] | None) -> tuple[str, str]:
+    if end is not None:
+        return end.local, end.peer
+    assert other is not None, "a connection has at least one end"
+    return unseen or (other.peer, other.local)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that the judge may use. Times in seconds since the start of the run."""
+
+    nodes: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]]
+    """Service -> its nodes, for services with replicas; a name that stands for several."""
+    addresses: Mapping[str, str]
+    """Address -> node."""
+    moments: Mapping[str, float]
+    ticks: tuple[float, ...]
+    """Times of the samples, in order. A tick stands for one instant, though it takes some milliseconds."""
+    missed: Mapping[str, tuple[float, ...]]
+    """Node -> ticks at which it could not be sampled: they say nothing about that node, its gaps extend over them."""
+    sockets: tuple[Socket, ...]
+    unseen: tuple[Unseen, ...]
+    connections: tuple[Connection, ...]
+    requests: tuple[Event, ...]
+    served: tuple[Event, ...]
+    closed: tuple[Event, ...]
+    """What our servers said on closing a connection, with their reasons."""
+    counters: Mapping[str, Mapping[str, tuple[tuple[float, int], ...]]]
+    """Node -> counter -> (t, absolute value) at each change, first reading included."""
+    speaking: frozenset[str]
+    """Nodes whose program reports what it served and closed: `served` and `closed_by` are decidable there."""
+    asking: frozenset[str] = frozenset()
+    """Nodes whose program reports its requests: `requests` and `errors` are decidable there."""
+    resets: tuple[Event, ...] = ()
+    """RST segments sent, with sender, address pair and the kernel's reason; only a trace shows them."""
+    retransmits: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
+    """Node -> the segments that it sent again, for nodes of which a trace shows as many as the kernel counted."""
+    exact: bool = False
+    """Whether sockets come from the kernel's trace, which the counters confirm: no gap is longer than an instant."""
+    begin: Event = field(default_factory=dict)
+    end: Event = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    happened: tuple[Event, ...] = ()
+    """What befell the nodes: the `node` lines (started, ready, killed, paused, ...), in order of time."""
+
+    @property
+    def until(self) -> float:
+        """Until when the story goes: the moment `end`, or the last sample of a run that did not get there. What closes
+        later is the lab being taken down."""
+        return self.moments.get("end", self.ticks[-1] if self.ticks else 0.0)

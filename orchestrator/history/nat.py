@@ -1,0 +1,111 @@
+"""What NATs on the way make of the addresses of a connection, so that its two ends can be found together.
+
+A client's end is C:p -> N:8080, and the server's S:8080 <- N':q, where a NAT has the addresses N and N'. What relates
+them is the flow in its table: C:p -> N:8080 leaves as N':q -> S:8080. Several NATs make a chain of flows. Ports are
+used again, so one pair of addresses can be several flows, one after the other.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.history.lifetimes import death
+from orchestrator.history.model import Connection, Flow, Socket
+from orchestrator.recording.events import Event
+from orchestrator.tcp.lifecycle import EMBRYONIC
+
+_Pair = tuple[str, str]
+_Onward = Callable[[Flow], _Pair]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """How an end's connection passes through NATs."""
+
+    flows: tuple[Flow, ...]
+    """From the client to the server; one or more."""
+    from_client: bool
+    """Whether the end is the client's."""
+    far: _Pair
+    """Local and peer address, as the other end has them."""
+
+    def forgotten_by(self, t: float) -> str | None:
+        """The NAT that had forgotten it by then, the nearest to the end if several; None when none had."""
+        nearest_first = self.flows if self.from_client else self.flows[::-1]
+        return next((flow.node for flow in nearest_first if flow.ended is not None and flow.ended[0] < t), None)
+
+
+def flows_of(events: Iterable[Event]) -> list[Flow]:
+    """The flows that `nat` lines tell, in order of their beginning. `events` are in order of time, node by node."""
+    found: list[Flow] = []
+    open_now: dict[tuple[str, _Pair, _Pair], int] = {}
+    for event in events:
+        came, left = (event["source"], event["destination"]), (event["new_source"], event["new_destination"])
+        key, when = (event["node"], came, left), (float(event["after"]), float(event["t"]))
+        if event["what"] == "new":
+            open_now[key] = len(found)
+            found.append(Flow(event["node"], came, left, when))
+        elif key in open_now:
+            number = open_now.pop(key)
+            found[number] = replace(found[number], ended=when)
+    return found
+
+
+def forgot(flow: Flow, connection: Connection) -> bool:
+    """Whether the NAT had forgotten the connection while neither end had closed it."""
+    return flow.ended is not None and (connection.closed is None or flow.ended[0] < connection.closed[1])
+
+
+class Translations:
+    """Finds the passage of an end by its addresses and a time at which it was there."""
+
+    def __init__(self, flows: Iterable[Flow] = ()) -> None:
+        self._by_came: dict[_Pair, list[Flow]] = defaultdict(list)
+        self._by_left: dict[_Pair, list[Flow]] = defaultdict(list)
+        for flow in sorted(flows, key=_begun):
+            self._by_came[flow.came].append(flow)
+            self._by_left[flow.left].append(flow)
+
+    def passage(self, local: str, peer: str, t: float) -> Passage | None:
+        """None when no NAT is known that has to do with it. `t`: a time after its SYN had come through."""
+        ahead = self._chain((local, peer), t, self._by_came, lambda flow: flow.left)
+        if ahead:
+            source, destination = ahead[-1].left
+            return Passage(tuple(ahead), True, (destination, source))
+        behind = self._chain((peer, local), t, self._by_left, lambda flow: flow.came)
+        return Passage(tuple(reversed(behind)), False, behind[-1].came) if behind else None
+
+    def far(self, local: str, peer: str, t: float) -> _Pair:
+        """Local and peer address as the other end has them, NAT or not."""
+        passage = self.passage(local, peer, t) if self._by_came else None
+        return passage.far if passage else (peer, local)
+
+    def of(self, socket: Socket) -> Passage | None:
+        """The passage of a socket."""
+        if not self._by_came:
+            return None
+        up = next((stay.first for stay in socket.stays if stay.state not in EMBRYONIC), death(socket))
+        return self.passage(socket.local, socket.peer, up)
+
+    def _chain(self, pair: _Pair, t: float, index: dict[_Pair, list[Flow]], onward: _Onward) -> list[Flow]:
+        chain: list[Flow] = []
+        while (flow := _at(index.get(pair, ()), t)) is not None and flow not in chain:
+            chain.append(flow)
+            pair = onward(flow)
+        return chain
+
+
+def _at(flows: Sequence[Flow], t: float) -> Flow | None:
+    """The flow of one pair of addresses at `t`: the last that may have begun by then."""
+    position = bisect_right(flows, t, key=_begun)
+    return flows[position - 1] if position else None
+
+
+def _begun(flow: Flow) -> float:
+    return flow.began[0]
+
+
+NO_NAT = Translations()

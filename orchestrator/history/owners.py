@@ -1,0 +1,37 @@
+"""Owners of sockets that no sample saw: the programs that told of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from orchestrator.history.model import Socket
+from orchestrator.recording.events import Event
+
+_Owner = tuple[int | None, int | None, str | None]
+
+
+def with_told_owners(sockets: Sequence[Socket], told: Iterable[Event]) -> tuple[Socket, ...]:
+    """The sockets, with the owners of those that a node's program told of and no sample saw with an owner.
+
+    `told`: what programs said of their requests and connections. One program speaks for a node; which process it is
+    shows with any of its sockets that was seen. A node of which several were seen is left as it is.
+    """
+    named = {(event["node"], event.get("local"), event.get("peer")) for event in told}
+    speakers: dict[str, set[_Owner]] = defaultdict(set)
+    for socket in sockets:
+        if socket.pid is not None and (socket.node, socket.local, socket.peer) in named:
+            speakers[socket.node].add((socket.uid, socket.pid, socket.comm))
+    known = {node: next(iter(found)) for node, found in speakers.items() if len(found) == 1}
+    return tuple(
+        _owned(socket, known[socket.node])
+        if socket.pid is None and socket.node in known and (socket.node, socket.local, socket.peer) in named
+        else socket
+        for socket in sockets
+    )
+
+
+def _owned(socket: Socket, owner: _Owner) -> Socket:
+    uid, pid, comm = owner
+    return replace(socket, uid=uid, pid=pid, comm=comm)

@@ -1,0 +1,131 @@
+"""RSTs of which the kernel does not say everything: who sent them, or to whom.
+
+`tcp_send_reset` bears the addresses of the socket that sent the RST. Two kinds of RST have none of their own:
+- The answer to a segment that meets a listening socket (a FIN for a connection that is gone): the event has the
+  listener's addresses, `0.0.0.0:8080` and no peer.
+- Before Linux 6.10, the answer to a segment that meets no socket at all: there is no event.
+
+But one that the peer's socket received is told by `tcp_receive_reset` too, with both addresses. So a RST that was
+received and that no complete event accounts for tells of its sender. The counter OutRsts says in the end whether all
+were found (recording/conservation.py): one that nobody received is missing, and that shows.
+
+Through a NAT the addresses of a RST are others when it is received. And a NAT that has forgotten a connection answers
+itself what comes for it: by its own TCP, or by a rule of its packet filter, which neither event nor counter tells.
+
+`tcp_receive_reset` also comes where none was received: a socket whose program is gone gets data, and ends as if a RST
+had come, just before it sends one itself.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from orchestrator.recording.events import Event
+
+if TYPE_CHECKING:
+    from orchestrator.history.nat import Translations
+
+_UNDER_WAY = 5.0
+"""Seconds that a RST may take from node to node: more than a lab's links delay."""
+
+_TOLD_LATE = 0.1
+"""Seconds: tcp_send_active_reset() reports a RST when it is sent, which on a veth is after it was received."""
+
+_ANSWERS = 0.001
+"""Seconds. tcp_rcv_state_process() ends such a socket by tcp_reset(), as if a RST had come, and sends one then."""
+
+
+def whole(reset: Event) -> bool:
+    """Whether a `rst` event names both ends."""
+    return bool(reset["node"]) and not reset["peer"].endswith(":0")
+
+
+def complete_resets(
+    events: Sequence[Event], node_of: Callable[[str], str | None], translations: Translations | None = None
+) -> list[Event]:
+    """The events, in order of time, with every RST that some node received as one that its peer sent.
+
+    `rst` events that nobody can complete are left out. `node_of`: address -> node. `translations`: what NATs did.
+    """
+    sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
+    own: dict[tuple[int, str, str], list[float]] = defaultdict(list)
+    listeners: dict[str, list[Event]] = defaultdict(list)
+    found: list[Event] = []
+    for event in events:
+        if event["ev"] != "rst":
+            continue
+        if whole(event):
+            found.append(event)
+            sent[event["local"], event["peer"]].append(_time(event))
+            own[event["a"], event["local"], event["peer"]].append(_time(event))
+        else:
+            listeners[_port(event["local"])].append(event)
+    for event in events:
+        if event["ev"] == "rst" or (event["ev"] == "rst_received" and _sends(event, own)):
+            continue
+        found.append(event)
+        if event["ev"] != "rst_received":
+            continue
+        passage = translations.passage(event["local"], event["peer"], _time(event)) if translations else None
+        told = _take(sent[event["peer"], event["local"]], _time(event))
+        told = told or (passage is not None and _take(sent[passage.far], _time(event)))
+        forgotten_by = passage.forgotten_by(_time(event)) if passage else None
+        # What a NAT still knew came through it; else the NAT itself has answered.
+        local, peer = passage.far if passage and not forgotten_by else (event["peer"], event["local"])
+        sender = node_of(local.rpartition(":")[0])
+        if told or sender is None:
+            continue
+        if forgotten_by not in (None, sender):  # in the name of another node
+            found.append(_sent(event, (str(forgotten_by), local, peer), ()) | {"rule": True})
+        else:
+            found.append(_sent(event, (sender, local, peer), listeners[_port(local)]))
+    found.sort(key=_time)
+    return found
+
+
+def _sends(event: Event, own: Mapping[tuple[int, str, str], Sequence[float]]) -> bool:
+    """Whether this is no RST that came: the socket of a program that is gone got data, and is about to answer."""
+    t = _time(event)
+    return any(0 <= sent - t <= _ANSWERS for sent in own.get((event["a"], event["local"], event["peer"]), ()))
+
+
+def _sent(received: Event, sender: tuple[str, str, str], listeners: Sequence[Event]) -> Event:
+    """The RST that must have been sent for this one to be received: of listeners' RSTs, the last one before it.
+
+    `sender`: node, local and peer address.
+    """
+    t = float(received["t"])
+    position = bisect_right(listeners, t, key=_time)
+    known = listeners[position - 1] if position else None
+    if known is not None and t - _time(known) > _UNDER_WAY:
+        known = None
+    return {
+        "t": t if known is None else known["t"],
+        "ev": "rst",
+        "node": sender[0],
+        "a": 0,
+        "local": sender[1],
+        "peer": sender[2],
+        "reason": "" if known is None else known["reason"],
+    }
+
+
+def _take(times: deque[float], t: float) -> bool:
+    """Take the RST out that was received at `t`, if it is there."""
+    while times and t - times[0] > _UNDER_WAY:
+        times.popleft()
+    if times and times[0] <= t + _TOLD_LATE:
+        times.popleft()
+        return True
+    return False
+
+
+def _time(event: Event) -> float:
+    return float(event["t"])
+
+
+def _port(address: str) -> str:
+    return address.rpartition(":")[2]

@@ -1,0 +1,1 @@
+"""Node kinds: what their folders say, their versions, what is prepared once."""

@@ -1,0 +1,204 @@
+"""The registry of node kinds: every folder below nodes/ that has a node.yaml. nodes/README.md describes the file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from orchestrator.errors import InputError
+from orchestrator.system import resources
+from orchestrator.text.suggest import nearest, suggestion
+from orchestrator.text.yamlsource import Source, load_yaml
+from orchestrator.topology.model import Node, Topology
+
+_FILE = "node.yaml"
+
+Capability = Literal["NET_ADMIN"]
+"""NET_ADMIN: a packet filter, in the node's own network namespace."""
+_NOT_CONTENT = ("__pycache__", ".pyc")
+
+
+def _path() -> str:
+    """Servers are installed where the PATH of an ordinary user does not look."""
+    return f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Need(_Model):
+    """Something that this machine must have for the kind to run under netns, and the Debian package that brings it."""
+
+    command: str | None = None
+    file: str | None = None
+    package: str
+
+    @model_validator(mode="after")
+    def _one(self) -> Need:
+        if (self.command is None) == (self.file is None):
+            raise ValueError("a need is either a `command` or a `file`")
+        return self
+
+    @property
+    def met(self) -> bool:
+        if self.command is not None:
+            return shutil.which(self.command, path=_path()) is not None
+        return self.file is not None and Path(self.file).exists()
+
+    def __str__(self) -> str:
+        return self.command or self.file or ""
+
+
+class Ready(_Model):
+    """When a node of the kind is ready: it listens on `port`, it says `event`, or (neither) at once."""
+
+    port: int | None = Field(None, ge=1, le=65535)
+    event: str | None = None
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> Ready:
+        if self.port is not None and self.event is not None:
+            raise ValueError("`ready` is either a `port` or an `event`")
+        return self
+
+
+def _text(value: object) -> object:
+    """Defaults of knobs are environment variables: YAML's 0 and false are the texts that stand there."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+class Knob(_Model):
+    """An environment variable that the kind reads."""
+
+    default: Annotated[str, BeforeValidator(_text)]
+    meaning: str
+
+
+class Kind(_Model):
+    """A node kind: node.yaml, and the folder that it describes."""
+
+    kind: str
+    role: Literal["client", "server", "proxy", "middle", "host"]
+    title: str
+    events: bool = False
+    early: bool = False
+    """Its program may start before the node is wired: it waits for commands, or listens on every address."""
+    ready: Ready = Ready(port=None, event=None)
+    entrypoint: tuple[str, ...] = Field(min_length=1)
+    knobs: dict[str, Knob] = {}
+    capabilities: tuple[Capability, ...] = ()
+    """What its program may do beyond what the programs of all nodes may, by capabilities(7), without CAP_."""
+    nat: bool = False
+    """Its kernel translates addresses (conntrack): both ends of a connection through it have other addresses, and what
+    it makes of them is recorded."""
+    needs: tuple[Need, ...] = ()
+    distribution: str | None = None
+    """The Python distribution whose version is that of the kind, where no Debian package has it."""
+    rehearsed: bool = False
+    """A virtual machine is frozen after a lab with these kinds was played in it: they start fast there."""
+    prepare: tuple[str, ...] = ()
+    """A command, run in the kind's folder, that does once what its first start would do; what it makes is in
+    XDG_CACHE_HOME. `{python}` is an interpreter, and nodes/base is beside the folder. Only a virtual machine's image is
+    made with it."""
+    folder: Path = Field(exclude=True)
+    """Absolute; set by the registry, not by the file."""
+
+    @property
+    def version(self) -> str:
+        """12 hexadecimal digits that change with any file of the folder: name, content or executable bit."""
+        return folder_version(self.folder)
+
+
+def folder_version(folder: Path) -> str:
+    """12 hexadecimal digits of all files below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.is_file() and not any(part.endswith(_NOT_CONTENT) for part in relative.parts):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{relative}\0{path.stat().st_mode & 0o111 != 0}\0{content}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def kind_names(root: Path = resources.NODES) -> list[str]:
+    """The kinds that there are, sorted, without reading their files."""
+    return sorted(path.parent.name for path in root.glob(f"*/{_FILE}"))
+
+
+def load_kinds(root: Path = resources.NODES) -> Mapping[str, Kind]:
+    """Name -> kind, sorted. Raises InputError, with its place, for a node.yaml that is wrong."""
+    return {name: _load(root / name) for name in kind_names(root)}
+
+
+def kind(name: str, root: Path = resources.NODES) -> Kind:
+    """The kind of that name. Raises InputError, which lists the kinds, when there is none."""
+    names = kind_names(root)
+    if name not in names:
+        raise InputError(
+            f"unknown node kind {name!r}; there are: {', '.join(names) or 'none'}", hint=nearest(name, names)
+        )
+    return _load(root / name)
+
+
+def missing(kind: Kind) -> list[Need]:
+    """What this machine lacks to run the kind under netns."""
+    return [need for need in kind.needs if not need.met]
+
+
+def nats(topology: Topology, kinds: Mapping[str, Kind]) -> list[Node]:
+    """The nodes that translate addresses."""
+    return [node for node in topology.nodes if node.kind is not None and node.kind in kinds and kinds[node.kind].nat]
+
+
+def routers(topology: Topology, kinds: Mapping[str, Kind]) -> set[str]:
+    """Names of the nodes through which others reach what lies behind: NATs that do not stand for one service."""
+    return {node.name for node in nats(topology, kinds) if not node.environment.get("UPSTREAM", "").strip()}
+
+
+def argv(kind: Kind, python: str) -> list[str]:
+    """The kind's command line: files of its folder as absolute paths, `{python}` as the given interpreter."""
+    words = (word.replace("{python}", python) for word in kind.entrypoint)
+    return [str(kind.folder / word) if (kind.folder / word).is_file() else word for word in words]
+
+
+def _load(folder: Path) -> Kind:
+    source = load_yaml(folder / _FILE)
+    if "folder" in source.data:
+        raise InputError("unknown key folder", place=source.place(("folder",), of_key=True))
+    try:
+        found = Kind.model_validate({**source.data, "folder": folder.resolve()})
+    except ValidationError as error:
+        problems = [_problem(source, dict(detail)) for detail in error.errors(include_url=False)]
+        if len(problems) == 1:
+            raise problems[0] from None
+        raise InputError(problems[0].message, place=problems[0].place, problems=problems) from None
+    if found.kind != folder.name:
+        raise InputError(
+            f"the kind is called {found.kind!r}, but its folder {folder.name!r}: they must be the same",
+            place=source.place(("kind",)),
+        )
+    return found
+
+
+def _problem(source: Source, detail: Mapping[str, Any]) -> InputError:
+    keys = tuple(detail["loc"])
+    unknown = detail["type"] == "extra_forbidden"
+    if not unknown:
+        message = detail["msg"].removeprefix("Value error, ")
+        return InputError(f"{'.'.join(map(str, keys))}: {message[:1].lower()}{message[1:]}", place=source.place(keys))
+    models: dict[int, type[BaseModel]] = {1: Kind, 2: Ready, 3: Need if keys[0] == "needs" else Knob}
+    known = [name for name in models.get(len(keys), Kind).model_fields if name != "folder"]
+    return InputError(
+        f"unknown key {keys[-1]}",
+        place=source.place(keys, of_key=True),
+        hint=suggestion(str(keys[-1]), known),
+    )

@@ -1,0 +1,1 @@
+"""A lab: the nodes of one topology, up, used and taken down."""

@@ -1,0 +1,1 @@
+"""Labs that outlive the command: `simctl up`, `ps`, `ss`, `exec`, `down`."""

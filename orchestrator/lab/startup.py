@@ -1,0 +1,132 @@
+"""From wired namespaces to nodes that are ready: who may go when, and what is said of one that does not come up."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from orchestrator.errors import NodeFailure
+from orchestrator.kinds.registry import Kind
+from orchestrator.lab.channel import Channel
+from orchestrator.runtimes.base import Runtime
+from orchestrator.topology.model import Node, Topology
+from orchestrator.topology.order import start_order
+
+READY_TIMEOUT = 30.0
+"""Seconds that a node may take until it listens or says that it is ready. A JVM on a busy machine takes several."""
+
+_POLL = 0.01
+_DYING = 1.0
+"""Seconds between the end of a container's process and the end of its output, at most."""
+
+_HTTP_PORT_FLAG = re.compile(r"--httpPort[= ](\d+)")
+
+
+class Startup:
+    """Starts the programs of one lab. `listening` gives the ports on which a node listens now."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        kinds: Mapping[str, Kind],
+        runtime: Runtime,
+        channels: Mapping[str, Channel],
+        *,
+        listening: Callable[[str], list[int]],
+        on_ready: Callable[[str], None],
+        timeout: float,
+    ) -> None:
+        self._topology = topology
+        self._kinds = kinds
+        self._runtime = runtime
+        self._channels = channels
+        self._listening = listening
+        self._on_ready = on_ready
+        self._timeout = timeout
+
+    def start_early(self) -> None:
+        """Start the programs that need no network yet, so that interpreters start while the fabric is made."""
+        for node in self._topology.nodes:
+            if self._starts_early(node):
+                self._channels[node.name].go()
+
+    def _starts_early(self, node: Node) -> bool:
+        """A node that must wait for a healthy one starts in its turn."""
+        kind = self._kinds.get(node.kind or "")
+        return kind is not None and kind.early and "service_healthy" not in node.depends_on.values()
+
+    def blame_the_dead(self) -> None:
+        """A foreign image has no `go`: it may have ended before it was wired, and that is what to tell."""
+        for node in self._topology.nodes:
+            if self._channels[node.name].wait_exited(_DYING if node.kind is None else 0):
+                raise self._died_at_start(node)
+
+    def _died_at_start(self, node: Node) -> NodeFailure:
+        channel = self._channels[node.name]
+        how = channel.exited or self._runtime.exited(node.name) or "its output is closed"
+        return channel.failure(f"died at start ({how})", place=node.place)
+
+    def let_go(self) -> None:
+        """Start programs in the order of `depends_on`, waiting where a service must be healthy first."""
+        waited_for = {
+            service
+            for node in self._topology.nodes
+            for service, condition in node.depends_on.items()
+            if condition == "service_healthy"
+        }
+        pending: list[Node] = []
+        for wave in start_order(self._topology):
+            for node in wave:
+                if node.kind is not None and not self._starts_early(node):
+                    self._channels[node.name].go()
+                pending.append(node)
+            now = [node for node in pending if node.service in waited_for]
+            self._wait_ready(now)
+            pending = [node for node in pending if node not in now]
+        self._wait_ready(pending)
+
+    def _wait_ready(self, nodes: Sequence[Node]) -> None:
+        deadline = time.monotonic() + self._timeout
+        waiting = list(nodes)
+        while waiting:
+            for node in list(waiting):
+                if not self._channels[node.name].alive:
+                    raise self._died_at_start(node)
+                if self._is_ready(node):
+                    waiting.remove(node)
+                    self._on_ready(node.name)
+            if waiting and time.monotonic() > deadline:
+                late = waiting[0]
+                raise self._channels[late.name].failure(
+                    f"was not ready within {self._timeout:g} s: {self._awaited(late)}",
+                    place=late.place,
+                    hint="give it longer with --ready-timeout, if it is only slow",
+                )
+            if waiting:
+                time.sleep(_POLL)
+
+    def _is_ready(self, node: Node) -> bool:
+        kind = self._kinds.get(node.kind or "")
+        if kind is None:
+            return self._runtime.healthy(node.name)
+        if kind.ready.event == "ready":
+            return self._channels[node.name].said_ready
+        port = self._port(node, kind)
+        return port is None or port in self._listening(node.name)
+
+    def _awaited(self, node: Node) -> str:
+        kind = self._kinds.get(node.kind or "")
+        if kind is None:
+            return "its health check does not pass"
+        port = self._port(node, kind)
+        return "its program never said that it is" if port is None else f"it does not listen on port {port}"
+
+    def _port(self, node: Node, kind: Kind) -> int | None:
+        """The port on which the node will listen: the kind's own, unless a flag or its knob moves it."""
+        if kind.ready.port is None:
+            return None
+        flag = _HTTP_PORT_FLAG.search(" ".join(node.command or ()))
+        knob = "HTTP_PORT" if "HTTP_PORT" in kind.knobs else "PORT"
+        moved = flag[1] if flag else node.environment.get(knob, "")
+        return int(moved) if moved.isdigit() else kind.ready.port

@@ -1,0 +1,1 @@
+"""Packets of a lab's networks, written as pcapng."""

@@ -1,0 +1,1 @@
+"""What the kernel tells by itself: its trace events."""

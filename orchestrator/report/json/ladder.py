@@ -1,0 +1,86 @@
+"""A ladder as one JSON document, so that others can draw it. docs/show.md describes its keys; keys are only added."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.analysis.exchanges import addresses
+from orchestrator.analysis.ladder.list import Entry
+from orchestrator.analysis.ladder.model import End, Head, Ladder, Row
+
+SCHEMA = 1
+"""Raised when a key changes its meaning or goes away."""
+
+Json = dict[str, Any]
+
+
+def render(known: Sequence[Entry], shown: Ladder | None) -> str:
+    """The document, ASCII only, without a newline at its end; one connection or row on a line."""
+    parts = [f'"schema": {SCHEMA}', f'"connections": {_list([_entry(entry) for entry in known])}']
+    if shown is not None:
+        parts += [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in _frame(shown).items()]
+        parts.append(f'"rows": {_list([_row(row, shown) for row in shown.rows])}')
+    return "{\n  " + ",\n  ".join(parts) + "\n}"
+
+
+def _list(items: Sequence[Json]) -> str:
+    if not items:
+        return "[]"
+    return "[\n    " + ",\n    ".join(json.dumps(item, allow_nan=False) for item in items) + "\n  ]"
+
+
+def _entry(entry: Entry) -> Json:
+    client, server = addresses(entry.connection)
+    return {
+        "id": entry.name,
+        "client": {"node": entry.connection.client_node, "address": client},
+        "server": {"node": entry.connection.server_node, "address": server},
+        "via": [flow.node for flow in entry.connection.via],
+        "opened": _times(*entry.connection.opened),
+        "requests": len(entry.said.exchanges),
+        "failed": sum(bool(exchange.error) for exchange in entry.said.exchanges),
+        "first_closer": entry.connection.first_closer if entry.closed else None,
+        "ended": entry.ended,
+    }
+
+
+def _frame(ladder: Ladder) -> Json:
+    return {
+        "connection": ladder.name,
+        "headline": ladder.headline,
+        "client": _head(ladder.client),
+        "server": _head(ladder.server),
+        "footnotes": list(ladder.footnotes),
+    }
+
+
+def _head(head: Head) -> Json:
+    return {"name": head.name, "address": head.address, "owner": head.owner, "seen": head.seen}
+
+
+def _row(row: Row, ladder: Ladder) -> Json:
+    return {
+        "t": _times(row.after, row.before),
+        "kind": row.kind.value,
+        "from": row.sender.value if row.sender else None,
+        "node": ladder.head(row.sender).name if row.sender else None,
+        "text": row.text,
+        "lost": row.lost,
+        "by": row.by,
+        "client": _end(row.client),
+        "server": _end(row.server),
+        "notes": list(row.notes),
+        "lasted": None if row.lasted is None else _times(*row.lasted),
+    }
+
+
+def _end(end: End) -> Json:
+    queue = {end.queue[0].lower().replace("-", "_"): end.queue[1]} if end.queue else {}
+    return {"state": None if end.state is None else end.state.value, "changed": end.changed, **queue}
+
+
+def _times(after: float, before: float) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in (after, before)]

@@ -1,0 +1,128 @@
+"""An expectation that does not hold: expected beside actual, the nearest moment, the evidence, the ss to look at."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.analysis.report import RunReport
+from orchestrator.history.model import History
+from orchestrator.judge.moments import at
+from orchestrator.recording.folder import SS
+from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
+from orchestrator.report.text.terminal import ORDER, command, label, labelled, lines, listing, put, shell_path, text
+from orchestrator.scenario.values import Window
+
+_BODY = 6
+"""Indentation of what stands below an expectation; evidence, two further in, still fits into 80 columns."""
+
+_EVIDENCE = 4
+"""Lines of evidence that make the point; `--verbose` shows all."""
+
+
+def print_expectation(report: RunReport, verdict: Verdict, console: Console, width: int, *, verbose: bool) -> None:
+    """One expectation with all its facts; those that do not hold are explained. `width`: of the column of labels."""
+    rows = [(label(verdict.outcome), text(verdict.that, "bold")), (Text(), _when(verdict, report.history))]
+    labelled(console, rows, width)
+    facts = sorted(verdict.facts, key=lambda fact: ORDER.index(fact.outcome))
+    if facts:
+        console.print()
+        put(console, _fact_table(facts, console.width - _BODY), indent=_BODY)
+    seen: set[str] = set()  # nodes whose command was named
+    for alike in _alike(facts):
+        _explain(alike, console, verbose=verbose)
+        for node in dict.fromkeys(fact.node for fact in alike):
+            for line in _to_see(report, verdict, node) if node not in seen else ():
+                command(console, line, indent=_BODY + 2)
+            seen.add(node)
+
+
+def _when(verdict: Verdict, history: History) -> Text:
+    """`at idle.end (8.43s)`; of a window its ends, and the instant that decided."""
+    kind, _, rest = verdict.when.partition(" ")
+    seconds = "" if verdict.at is None else at(verdict.at)
+    if kind != "at":
+        seconds = f"decided at {seconds}" if seconds else ""
+        if window := _window(rest.partition(" for ")[0], history):
+            seconds = f"{at(window[0])} .. {at(window[1])}" + (f", {seconds}" if seconds else "")
+    return text(verdict.when) + text(f" ({seconds})" if seconds else "")
+
+
+def _window(written: str, history: History) -> tuple[float, float] | None:
+    """The ends of a window in seconds; None when its moments are not in the recording."""
+    try:
+        window = Window.parse(written)
+        start, end = ((history.moments[moment.name] + moment.offset) for moment in (window.start, window.end))
+    except (ValueError, KeyError):
+        return None
+    return start, end
+
+
+def _fact_table(facts: list[FactVerdict], width: int) -> Table:
+    headers = ["node", "fact", "expected", "actual", "", "margin"]
+    rows = [
+        [
+            *(text(cell) for cell in (fact.node, fact.fact, fact.expected, fact.actual)),
+            label(fact.outcome),
+            text(fact.margin),
+        ]
+        for fact in facts
+    ]
+    if not any(fact.margin for fact in facts):
+        headers, rows = headers[:-1], [row[:-1] for row in rows]
+    return listing(width, headers, rows, flexible=["margin"])
+
+
+def _alike(facts: list[FactVerdict]) -> list[list[FactVerdict]]:
+    """The facts that do not hold; those with the same explanation stand together."""
+    found: dict[tuple[str, str, tuple[str, ...]], list[FactVerdict]] = {}
+    for fact in facts:
+        if fact.outcome is not Outcome.PASS:
+            found.setdefault((fact.reason, fact.nearest, fact.evidence), []).append(fact)
+    return list(found.values())
+
+
+def _explain(alike: list[FactVerdict], console: Console, *, verbose: bool) -> None:
+    console.print()
+    first = alike[0]
+    about = ", ".join(f"{fact.node} {fact.fact}" for fact in alike)
+    # Most reasons are sentences that name what they are about.
+    words = {word.rstrip(",.:;") for word in first.reason.split()}
+    named = len(alike) == 1 and {first.node, *first.fact.split()} <= words
+    put(console, text(first.reason if named else f"{about}: {first.reason}".rstrip(": ")), indent=_BODY)
+    shown = first.evidence if verbose or len(first.evidence) <= _EVIDENCE + 1 else first.evidence[:_EVIDENCE]
+    told = [text(f"nearest: it would have held at {first.nearest}")] if first.nearest else []
+    told += [text(line) for line in shown]
+    if len(shown) < len(first.evidence):
+        told.append(Text(f"... and {len(first.evidence) - len(shown)} more lines (--verbose)"))
+    lines(console, told, indent=_BODY + 2)
+
+
+def _to_see(report: RunReport, verdict: Verdict, node: str) -> list[str]:
+    """Command lines that show the node's sockets as the real tools printed them at the moment in question."""
+    if report.folder is None:
+        return [f"simctl ss {shlex.quote(node)}"]
+    moment = _moment(verdict, report.history)
+    files = [report.folder / SS / moment / f"{node}.{tool}.txt" for tool in ("ss", "netstat")] if moment else []
+    return [f"less {shell_path(file)}" for file in files if _inside(file, report.folder) and file.is_file()][:1]
+
+
+def _moment(verdict: Verdict, history: History) -> str | None:
+    """The named moment that is closest to the instant that decided; of a window its end."""
+    if verdict.at is not None:
+        t = verdict.at
+    elif window := _window(verdict.when.partition(" ")[2].partition(" for ")[0], history):
+        t = window[1]
+    else:
+        return None
+    # Moments that share an instant share their files too.
+    return min(history.moments, key=lambda name: abs(history.moments[name] - t), default=None)
+
+
+def _inside(file: Path, folder: Path) -> bool:
+    """Whether a name out of the recording stays inside the run's folder."""
+    return file.resolve().is_relative_to(folder.resolve())

@@ -1,0 +1,99 @@
+"""The spread of several runs on one screen of a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.analysis.compare.seeds import ExpectationSpread, Seeds, Spread, Tally
+from orchestrator.analysis.summary import number
+from orchestrator.recording.verdict import Outcome
+from orchestrator.report.text.terminal import (
+    INDENT,
+    ORDER,
+    STYLES,
+    command,
+    label,
+    label_width,
+    labelled,
+    lines,
+    listing,
+    put,
+    shell_path,
+    text,
+)
+
+_SEEDS = 8
+"""Seeds that are named; of more the first ones do."""
+
+_BODY = 6
+"""Indentation of what stands below an expectation."""
+
+
+def render(spread: Spread, console: Console) -> None:
+    """Print which expectations hang on the seed, how far what was found spreads, and a run to look at."""
+    _print_headline(spread, console)
+    expectations = spread.expectations
+    if expectations:
+        console.print()
+    width = max((_outcomes(expectation.tally).cell_len for expectation in expectations), default=0)
+    for expectation in expectations:
+        _print_expectation(expectation, console, width)
+    console.print()
+    for seed, reason in spread.not_run.items():
+        lines(console, [text(f"seed {seed} could not be run: {reason}", "bold red")])
+    _print_commands(spread, console)
+
+
+def _print_headline(spread: Spread, console: Console) -> None:
+    runs = number(len(spread.reports) + len(spread.not_run), "run")
+    flaky = sum(expectation.tally.flaky for expectation in spread.expectations)
+    found = f"{number(flaky, 'expectation')} of {len(spread.expectations)} hang{'s' if flaky == 1 else ''} on the seed"
+    name = text(spread.scenario, "bold") + Text(f"  {runs} with different seeds: ") + _runs(spread)
+    worst = Outcome.worst([report.outcome for report in spread.reports.values()])
+    rows = [(label(worst, loud=True), name), (Text(), text(spread.title)), (Text(), Text(found, style="bold"))]
+    labelled(console, [row for row in rows if row[1]], label_width([worst]))
+
+
+def _runs(spread: Spread) -> Text:
+    """`3 pass, 1 fail, 1 not run`."""
+    counted = _outcomes(spread.tally)
+    return counted + Text(f", {len(spread.not_run)} not run", "red") if spread.not_run else counted
+
+
+def _print_expectation(expectation: ExpectationSpread, console: Console, width: int) -> None:
+    """`width`: of the column of counts."""
+    labelled(console, [(_outcomes(expectation.tally), text(expectation.that, "bold"))], width)
+    if set(expectation.tally.seeds) == {Outcome.PASS}:
+        return
+    put(console, text(expectation.when), indent=_BODY)
+    rows = [
+        [text(fact.node), text(fact.fact), text(fact.expected), text(fact.extremes), _outcomes(fact.tally)]
+        for fact in expectation.facts
+        if set(fact.tally.seeds) != {Outcome.PASS}
+    ]
+    if rows:
+        put(console, listing(console.width - _BODY, ["node", "fact", "expected", "actual", ""], rows), indent=_BODY)
+    for outcome in (Outcome.FAIL, Outcome.UNKNOWN):
+        if seeds := expectation.tally.seeds.get(outcome):
+            put(console, Text(f"{outcome.value} with seed {_named(seeds)}"), indent=_BODY)
+
+
+def _outcomes(tally: Tally) -> Text:
+    counted = [(tally.count(which), which) for which in (Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN)]
+    return Text(", ").join(Text(f"{count} {which.value}", STYLES[which]) for count, which in counted if count)
+
+
+def _named(seeds: Seeds) -> str:
+    shown = ", ".join(map(str, seeds[:_SEEDS]))
+    return shown if len(seeds) <= _SEEDS else f"{shown} and {len(seeds) - _SEEDS} more"
+
+
+def _print_commands(spread: Spread, console: Console) -> None:
+    """How to look at one run of each kind."""
+    for outcome in ORDER:
+        seeds = spread.tally.seeds.get(outcome)
+        folder = spread.reports[seeds[0]].folder if seeds else None
+        if seeds and folder is not None:
+            note = f"{outcome.value}, seed {seeds[0]}"
+            command(console, f"simctl report {shell_path(folder)}", note, indent=INDENT)

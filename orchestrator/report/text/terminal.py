@@ -1,0 +1,132 @@
+"""Small pieces of terminal output. Data goes into `Text` objects, never into markup strings, and through `visible`."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.recording.verdict import Outcome
+from orchestrator.text.safe import visible
+
+STYLES = {Outcome.PASS: "green", Outcome.UNKNOWN: "yellow", Outcome.FAIL: "red"}
+"""The only colours of a report."""
+
+ORDER = [Outcome.FAIL, Outcome.UNKNOWN, Outcome.PASS]
+"""How a reader wants to meet outcomes."""
+
+INDENT = 2
+_GAP = 2
+_NAME = 24
+_NARROWEST = 14
+"""Terminal columns: between two columns of a table, the longest that is kept on one line, the least for what wraps."""
+
+
+def text(data: object, style: str = "") -> Text:
+    """Data as it came, made visible."""
+    return Text(visible(data), style=style)
+
+
+def label(outcome: Outcome, *, loud: bool = False) -> Text:
+    """The outcome, in its colour."""
+    style = STYLES[outcome]
+    return Text(outcome.value.upper(), style=f"bold {style}") if loud else Text(outcome.value, style=style)
+
+
+def label_width(outcomes: Iterable[Outcome]) -> int:
+    """Terminal columns of the widest label."""
+    return max((len(outcome.value) for outcome in outcomes), default=0)
+
+
+def put(console: Console, what: RenderableType, *, indent: int = 0) -> None:
+    """Print, wrapped to the terminal's width, indented, and without the spaces with which tables end their lines."""
+    options = console.options.update(width=max(1, console.width - indent))
+    for segments in console.render_lines(what, options, pad=False):
+        line = Text(" " * indent)
+        for segment in segments:
+            line.append(segment.text, segment.style)
+        line.rstrip()
+        console.print(line, soft_wrap=True)
+
+
+def lines(console: Console, sentences: Iterable[Text], *, indent: int = INDENT) -> None:
+    """Sentences, one below the other; what is wrapped hangs two columns further in."""
+    for sentence in sentences:
+        width = max(1, console.width - indent)
+        first, *rest = sentence.wrap(console, width) if sentence.cell_len > width else [sentence]
+        put(console, first, indent=indent)
+        if rest:
+            remainder = sentence[len(first.plain) :]
+            remainder = remainder[len(remainder.plain) - len(remainder.plain.lstrip()) :]
+            put(console, remainder, indent=indent + 2)
+
+
+def labelled(console: Console, rows: Iterable[tuple[Text, Text]], width: int) -> None:
+    """Rows of a label in a column of `width` and a sentence; sentences wrap under themselves."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(width=width, no_wrap=True)
+    table.add_column(overflow="fold")
+    for first, sentence in rows:
+        table.add_row(first, sentence)
+    put(console, table)
+
+
+def listing(width: int, headers: Sequence[str], rows: Sequence[Sequence[Text]], flexible: Sequence[str] = ()) -> Table:
+    """A table without lines for `width` terminal columns. What is `flexible` wraps, and what is longer than a name
+    should be; where even that does not fit, everything wraps."""
+    columns = list(zip(*rows, strict=True))
+    widest = [
+        max(cell.cell_len for cell in (Text(header), *cells)) for header, cells in zip(headers, columns, strict=True)
+    ]
+    fixed = [size <= _NAME and header not in flexible for header, size in zip(headers, widest, strict=True)]
+    needed = sum(size + _GAP if stays else _NARROWEST for size, stays in zip(widest, fixed, strict=True))
+    table = Table(box=None, header_style="dim", padding=(0, _GAP, 0, 0), pad_edge=False)
+    words = [_longest_word(header, cells) for header, cells in zip(headers, columns, strict=True)]
+    widths = _between_words(words, widest, fixed, width)
+    for header, stays, size in zip(headers, fixed, widths, strict=True):
+        table.add_column(Text(header), overflow="fold", no_wrap=stays and needed <= width, width=size)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _between_words(
+    words: Sequence[int], widest: Sequence[int], fixed: Sequence[bool], width: int
+) -> Sequence[int | None]:
+    """Widths of columns with which lines break between words only, as long as there is room for that; else the library
+    decides. What is left goes to those first that should stay on one line."""
+    left = width - sum(words) - _GAP * (len(words) - 1)
+    if left < 0:
+        return [None] * len(words)
+    sizes: list[int | None] = list(words)
+    for place in sorted(range(len(words)), key=lambda place: not fixed[place]):
+        more = min(widest[place] - words[place], left)
+        sizes[place] = words[place] + more
+        left -= more
+    return sizes
+
+
+def _longest_word(header: str, cells: Sequence[Text]) -> int:
+    return max(len(word) for cell in (header, *(cell.plain for cell in cells)) for word in cell.split() or [""])
+
+
+def command(console: Console, line: str, note: str = "", *, indent: int) -> None:
+    """A command on a line of its own, never broken, so that it can be copied; the note only where it fits."""
+    shown = Text(" " * indent) + text(line, "bold")
+    if note and shown.cell_len + 3 + len(note) <= console.width:
+        shown.append(f"   {note}", style="dim")
+    console.print(shown, soft_wrap=True)
+
+
+def shell_path(path: Path) -> str:
+    """The path as a shell takes it, relative to the current directory when it lies under it."""
+    whole = path.resolve()
+    # Elsewhere, or where the current directory is gone, the whole path does.
+    with contextlib.suppress(ValueError, OSError):
+        whole = whole.relative_to(Path.cwd())
+    return shlex.quote(str(whole))

@@ -1,0 +1,1 @@
+"""Nodes as processes of this machine, each with namespaces of its own."""

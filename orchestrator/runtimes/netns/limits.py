@@ -1,0 +1,68 @@
+"""What the netns runtime refuses before anything starts: what takes a container, and what takes the user's trust.
+
+Under netns a node's program is a process of this machine that sees its files, as root where simctl is root. It is one
+of the kinds' programs, so a topology from anywhere may be run; but `PYTHONPATH`, `LD_PRELOAD` or `JAVA_TOOL_OPTIONS`,
+or a file mounted over one of the program's own, would make any program of it. Containers have no such problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from orchestrator.errors import EnvironmentFailure, InputError
+from orchestrator.kinds.registry import Kind, missing
+from orchestrator.topology.model import Node
+
+_HARMLESS = frozenset({"LANG", "LC_ALL", "TZ"})
+"""Environment variables besides the kinds' knobs."""
+
+_TRUST = "use --runtime docker, or allow it with --allow-exec if you trust the file"
+
+
+def check_nodes(nodes: Iterable[Node], kinds: Mapping[str, Kind], *, allow_exec: bool) -> None:
+    """Raises InputError, or EnvironmentFailure for what this machine lacks, at the first node that cannot be."""
+    # One topology serves every server, so a knob of another kind does no harm.
+    settable = _HARMLESS.union(*(kind.knobs for kind in kinds.values()))
+    for node in nodes:
+        kind = known_kind(node, kinds)
+        if not allow_exec:
+            _check_trust(node, settable)
+        _check_needs(node, kind)
+
+
+def known_kind(node: Node, kinds: Mapping[str, Kind]) -> Kind:
+    """The node's kind. Raises InputError for a foreign image, which takes an engine."""
+    if node.kind is None:
+        raise InputError(
+            f"service {node.service}: the image {node.image} runs under docker only",
+            place=node.place,
+            hint=f"use --runtime docker, or one of the node kinds: {', '.join(sorted(kinds))}",
+        )
+    return kinds[node.kind]
+
+
+def _check_trust(node: Node, settable: frozenset[str]) -> None:
+    """Every way in which a file could choose what runs on this machine."""
+    if node.entrypoint is not None:
+        problem = "under netns an `entrypoint` is a command on this machine"
+    elif node.volumes:
+        problem = f"under netns a volume ({node.volumes[0].target}) covers files of this machine that programs run"
+    elif strange := [name for name in node.environment if name not in settable]:
+        problem = (
+            f"under netns the environment variable {strange[0][:60]} reaches a program of this machine; "
+            f"there are: {', '.join(sorted(settable))}"
+        )
+    else:
+        return
+    raise InputError(f"service {node.service}: {problem}", place=node.place, hint=_TRUST)
+
+
+def _check_needs(node: Node, kind: Kind) -> None:
+    if needs := missing(kind):
+        packages = " ".join(sorted({need.package for need in needs}))
+        what = ", ".join(str(need) for need in needs)
+        raise EnvironmentFailure(
+            f"node kind {kind.kind} needs {what} on this machine for the netns runtime",
+            place=node.place,
+            hint=f"sudo apt-get install {packages}, or use --runtime docker",
+        )

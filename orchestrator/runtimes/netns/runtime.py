@@ -1,0 +1,190 @@
+"""The netns runtime: nodes are processes of this machine, each in network, mount and pid namespaces of its own.
+
+Needs Linux and nothing else. As root, or rootless in a user namespace.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import EnvironmentFailure
+from orchestrator.kinds.registry import Kind, argv
+from orchestrator.observe.localprobe import LocalProbe
+from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
+from orchestrator.runtimes.netns.limits import check_nodes
+from orchestrator.runtimes.processes import exec_in, signal_program
+from orchestrator.system import resources, zygote
+from orchestrator.system.interpreter import OWN_PYTHON
+from orchestrator.topology.model import Node
+
+_BIRTH_TIMEOUT = 30.0
+_BIRTHS_AT_A_TIME = 64
+"""Requests without an answer. Were all sent first, those of 400 nodes would fill the socket in both directions."""
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class NetnsRuntime:
+    """One lab of namespace nodes. `kinds` are the node kinds that the plans may name."""
+
+    name = "netns"
+
+    def __init__(self, kinds: Mapping[str, Kind], *, allow_exec: bool = False) -> None:
+        self._kinds = kinds
+        self._allow_exec = allow_exec
+        self._log = Path(os.devnull)
+        self._spawner: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._pids: dict[str, int] = {}
+        self._environments: dict[str, dict[str, str]] = {}
+        self.rootless = os.geteuid() != 0
+
+    @property
+    def user_namespace(self) -> int | None:
+        """The spawner is the root of that namespace; as root there is none."""
+        return self._spawner.pid if self.rootless and self._spawner else None
+
+    def check(self, nodes: Sequence[Node]) -> None:
+        """Refuse what this runtime cannot do, before anything starts. Raises InputError, EnvironmentFailure."""
+        check_nodes(nodes, self._kinds, allow_exec=self._allow_exec)
+
+    def start(self, plans: Sequence[NodePlan]) -> dict[str, StartedNode]:
+        self.check([plan.node for plan in plans])
+        self._log = plans[0].log.with_name("spawner.log")
+        control = self._start_spawner()
+        streams: dict[str, tuple[int, int]] = {}
+        for plan in plans:
+            if len(streams) - len(self._pids) >= _BIRTHS_AT_A_TIME:
+                self._take_birth(control)
+            streams[plan.node.name] = self._request(control, plan)
+        while len(self._pids) < len(streams):
+            self._take_birth(control)
+        return {
+            name: StartedNode(name, self._pids[name], os.fdopen(stdin, "wb", 0), os.fdopen(stdout, "rb"))
+            for name, (stdin, stdout) in streams.items()
+        }
+
+    def _take_birth(self, control: socket.socket) -> None:
+        answer = self._answer(control)
+        if "error" in answer:
+            raise EnvironmentFailure(f"node {answer['name']} could not be made: {answer['error']}")
+        self._pids[answer["name"]] = answer["pid"]
+
+    def _start_spawner(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        ours.settimeout(_BIRTH_TIMEOUT)
+        with theirs, self._log.open("ab") as log:
+            self._spawner = zygote.popen(
+                [*OWN_PYTHON, "orchestrator.runtimes.netns.spawner", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._control = ours
+        answer = self._answer(ours)
+        if "error" in answer:
+            raise EnvironmentFailure(
+                str(answer["error"]),
+                hint="simctl doctor says what this machine refuses and how to allow it; or use --runtime docker",
+            )
+        return ours
+
+    def _answer(self, control: socket.socket) -> dict[str, Any]:
+        try:
+            data = control.recv(1 << 16)
+        except TimeoutError:
+            data = b""
+        if not data:
+            lines = self._log.read_text(errors="replace").splitlines()[-10:]
+            raise EnvironmentFailure("the process that makes the nodes ended or hangs", detail=lines)
+        answer: dict[str, Any] = json.loads(data)
+        return answer
+
+    def _request(self, control: socket.socket, plan: NodePlan) -> tuple[int, int]:
+        """Ask for one node; returns our ends of its standard input and output."""
+        node = plan.node
+        assert node.kind is not None  # check_nodes() saw to it
+        command = list(node.entrypoint) if node.entrypoint else argv(self._kinds[node.kind], sys.executable)
+        self._environments[node.name] = environment(node.environment)
+        message = {
+            "name": node.name,
+            "hostname": node.hostname or node.name,
+            "hosts": plan.hosts_file,
+            "argv": [*command, *(node.command or ())],
+            "environment": self._environments[node.name],
+            "volumes": [
+                {"source": str(volume.source), "target": volume.target, "read_only": volume.read_only}
+                for volume in node.volumes
+            ],
+            "keep": _below_tmp(),
+            "capabilities": plan.capabilities,
+        }
+        try:
+            return _send_request(control, json.dumps(message).encode(), plan.log)
+        except OSError as error:
+            raise EnvironmentFailure(f"node {node.name} could not be made: {error.strerror or error}") from None
+
+    def start_probe(self, log: Path, *, capture: bool) -> LocalProbe:
+        return LocalProbe(log)
+
+    def healthy(self, name: str) -> bool:
+        """Foreign images never run here, and node kinds have a readiness of their own."""
+        return True
+
+    def signal(self, name: str, signal: int) -> None:
+        signal_program(self._pids[name], signal)
+
+    def exited(self, name: str) -> Exited | None:
+        """Init outlives the program and reports its end itself; without init the node is lost."""
+        return None if Path(f"/proc/{self._pids[name]}").exists() else Exited(signal=9)
+
+    def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
+        own = self._environments[name]
+        return exec_in(self._pids[name], command, timeout, environment=own, user_namespace=self.rootless)
+
+    def stop(self) -> None:
+        """The spawner returns when the last process of the last node is gone."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._spawner is not None:
+            try:
+                self._spawner.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._spawner.kill()
+                self._spawner.wait()
+            self._spawner = None
+
+
+def _send_request(control: socket.socket, message: bytes, log_path: Path) -> tuple[int, int]:
+    child_in, stdin = os.pipe()
+    stdout, child_out = os.pipe()
+    try:
+        with log_path.open("ab") as log:
+            socket.send_fds(control, [message], [child_in, child_out, log.fileno()])
+    finally:
+        os.close(child_in)
+        os.close(child_out)
+    return stdin, stdout
+
+
+def environment(knobs: Mapping[str, str]) -> dict[str, str]:
+    """A node's environment: nothing of the user's leaks in, proxies and credentials least of all."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    base = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": "/tmp", "XDG_CACHE_HOME": cache, "SIMCTL_LINGER": "1"}
+    return base | dict(knobs)
+
+
+def _below_tmp() -> list[str]:
+    """Folders that a node needs and that its own /tmp would hide: the interpreter, the library, the cache."""
+    needed = [sys.prefix, sys.base_prefix, str(resources.ROOT), str(Path(__file__).resolve().parents[3])]
+    return sorted({path for path in needed if path.startswith("/tmp/")})

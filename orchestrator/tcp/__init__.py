@@ -1,0 +1,1 @@
+"""What TCP itself says: states, their order, addresses."""

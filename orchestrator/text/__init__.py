@@ -1,0 +1,1 @@
+"""Text in and out: YAML with places, suggestions, safe output."""

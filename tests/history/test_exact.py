@@ -1,0 +1,231 @@
+"""Sockets from hand-made kernel events: what ends a minisocket, who gave up, what was sent again."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.analysis.summary import sentences
+from orchestrator.history.build import build_history
+from orchestrator.history.model import History, MinisocketEnd, Socket
+from orchestrator.history.resets import complete_resets
+from orchestrator.recording.events import Event
+from orchestrator.scenario.facts import TcpState as S
+from tests.support.builders import HOSTS, events, fact
+
+CLIENT, SERVER = f"{HOSTS['client']}:41000", f"{HOSTS['server']}:8080"
+ENDS = {"client": (CLIENT, SERVER), "server": (SERVER, CLIENT)}
+
+
+def line(t: float, ev: str, node: str, a: int = 0, **more: object) -> Event:
+    local, peer = ENDS[node]
+    return {"t": t, "ev": ev, "node": node, "a": a, "local": local, "peer": peer} | more
+
+
+def states(node: str, a: int, *path: tuple[float, S]) -> list[Event]:
+    """The `state` events of one socket: time and the state that it enters."""
+    old = S.CLOSED if path[0][1] is S.SYN_SENT else S.LISTEN
+    found = []
+    for t, new in path:
+        found.append(line(t, "state", node, a, old=old, new=new))
+        old = new
+    return found
+
+
+def connection(a: int, opened: float, closed: float) -> list[Event]:
+    """Opened, and closed by the client, which goes to TIME_WAIT, within some milliseconds."""
+    return [
+        *states(
+            "client", a, (opened, S.SYN_SENT), (opened + 0.001, S.ESTABLISHED), (closed, S.FIN_WAIT1),
+            (closed + 0.002, S.FIN_WAIT2), (closed + 0.004, S.CLOSED),
+        ),
+        line(closed + 0.003, "minisocket", "client", a, what="born", old=S.FIN_WAIT2),
+        *states(
+            "server", a + 100, (opened + 0.001, S.SYN_RECV), (opened + 0.002, S.ESTABLISHED),
+            (closed + 0.001, S.CLOSE_WAIT), (closed + 0.002, S.LAST_ACK), (closed + 0.003, S.CLOSED),
+        ),
+    ]  # fmt: skip
+
+
+def told(table: str, *trace: Event) -> History:
+    """The history of a table with a trace, which the counters of the table confirm."""
+    lost = {"t": 0.0, "ev": "traced", "lost": 0, "counts": {}}
+    history = build_history(events(table, *sorted(trace, key=lambda event: float(event["t"])), lost))
+    assert history.exact, history.notes
+    return history
+
+
+def client_end(history: History) -> Socket:
+    end = history.connections[0].client
+    assert end is not None
+    return end
+
+
+SHORT = connection(1, 0.5, 0.6)
+RST = line(2.5, "rst", "server", reason="NO_SOCKET")
+COUNTED = "unseen server 0 1 0 0 0\ncount client TW 0 1 1 1 1\ncount server OutRsts 0 0 0 1 1"
+
+BRIEF = "client:41000 > server:8080 | - T T\nunseen server 0 1 0\ncount client TW 0 1 1"
+
+
+def test_a_reset_kills_a_time_wait() -> None:
+    history = told(f"client:41000 > server:8080 | - T T - -\n{COUNTED}", *SHORT, RST)
+    end = client_end(history)
+    assert end.ended_by is MinisocketEnd.RESET
+    assert end.gaps[-1].before == 2.5
+    assert sentences(history) == [
+        "1 connection client -> server:8080: client closed first (FIN); TIME_WAIT on client, killed by a RST"
+    ]
+
+
+def test_a_reset_that_did_not_kill_it_is_told_by_a_later_sample() -> None:
+    """With tcp_rfc1337 a TIME_WAIT survives a RST."""
+    end = client_end(told(f"client:41000 > server:8080 | - T T T T\n{COUNTED}", *SHORT, RST))
+    assert end.ended_by is None
+    assert end.stays[-1].last == 4.0
+
+
+def test_a_reset_that_did_not_kill_it_is_told_by_its_timer() -> None:
+    expired = line(3.5, "minisocket", "client", 1, what="expired")
+    end = client_end(told(f"client:41000 > server:8080 | - T T T -\n{COUNTED}", *SHORT, RST, expired))
+    assert end.ended_by is MinisocketEnd.EXPIRED
+    assert end.gaps[-1].before == 3.5
+
+
+def test_of_two_resets_the_first_one_killed_it() -> None:
+    counted = COUNTED.replace("0 0 0 1 1", "0 0 0 2 2")
+    end = client_end(told(f"client:41000 > server:8080 | - T T - -\n{counted}", *SHORT, RST, RST | {"t": 2.8}))
+    assert end.gaps[-1].before == 2.5
+
+
+def test_a_new_connection_takes_a_time_wait_over() -> None:
+    table = """
+        client:41000 > server:8080 | - T T - -
+        client:41000 > server:8080 | - - - T T
+        unseen server 0 1 0 1 0
+        count client TW 0 1 1 2 2
+    """
+    history = told(table, *SHORT, *connection(2, 2.5, 2.6))
+    first, second = (one.client for one in history.connections)
+    assert first is not None
+    assert second is not None
+    assert first.ended_by is MinisocketEnd.REUSED
+    assert first.gaps[-1].before == 2.5
+    assert second.ended_by is None
+    assert "TIME_WAIT on client, taken over by a new connection" in sentences(history)[0]
+
+
+def test_a_listener_with_an_address_of_its_own_is_no_connection() -> None:
+    listener = [line(t, "state", "server", 9, old=old, new=new) | {"peer": "0.0.0.0:0"} for t, old, new in (
+        (0.1, S.CLOSED, S.LISTEN), (0.9, S.LISTEN, S.CLOSED))]  # fmt: skip
+    history = told(f"server:8080 | - L -\n{BRIEF}", *SHORT, *listener)
+    assert len(history.connections) == 1
+
+
+def test_an_end_that_gave_up_is_told() -> None:
+    trace = [
+        *states("client", 1, (0.5, S.SYN_SENT), (0.501, S.ESTABLISHED), (2.5, S.CLOSED)),
+        *states("server", 2, (0.501, S.SYN_RECV), (0.502, S.ESTABLISHED)),
+        *(line(t, "retransmit", "client", 1, state=S.ESTABLISHED) for t in (0.9, 1.3)),
+    ]
+    table = """
+        client:41000 > server:8080 | - E E - -
+        server:8080 > client:41000 | - E E E E
+        count client RetransSegs 0 1 2 2 2
+    """
+    history = told(table, *trace)
+    (found,) = history.connections
+    assert (found.first_closer, found.how, found.closed) == (None, "timeout on client", (2.5, 2.5))
+    assert sentences(history) == [
+        "1 connection client -> server:8080: client gave up, after a timeout; at the end still ESTABLISHED on server"
+    ]
+    again = fact(history, "{over: start .. end, client: {retransmits: 2}}")
+    assert again.outcome == "pass"
+    assert "sent again in ESTABLISHED at 0.9s" in again.evidence[0]
+
+
+def test_retransmissions_that_the_trace_does_not_account_for_are_counted_by_the_kernel() -> None:
+    """One event may stand for several segments."""
+    history = told(
+        f"{BRIEF}\ncount client RetransSegs 0 3 3", *SHORT, line(0.55, "retransmit", "client", 1, state=S.ESTABLISHED)
+    )
+    assert "client" not in history.retransmits
+    assert fact(history, "{over: start .. end, client: {retransmits: 3}}").outcome == "pass"
+
+
+def test_resets_of_one_port() -> None:
+    history = told(f"client:41000 > server:8080 | - T T - -\n{COUNTED}", *SHORT, RST)
+    for port, count in ((41000, 1), (9, 0)):
+        text = f"{{over: start .. end, where: {{port: {port}}}, server: {{resets: {count}}}}}"
+        assert fact(history, text).outcome == "pass"
+
+
+# -- RSTs of which the kernel does not say everything ------------------------------------------------------------------
+
+NODES = {host: name for name, host in HOSTS.items()}.get
+RECEIVED = line(2.6, "rst_received", "client", 1)
+LISTENER: Event = {
+    "t": 2.5, "ev": "rst", "node": "", "a": 9, "local": "0.0.0.0:8080", "peer": "0.0.0.0:0", "reason": "TCP_FLAGS",
+}  # fmt: skip
+
+
+def resets(*trace: Event) -> list[Event]:
+    return [event for event in complete_resets(trace, NODES) if event["ev"] == "rst"]
+
+
+def test_a_listeners_reset_is_told_by_who_received_it() -> None:
+    assert resets(LISTENER, RECEIVED) == [RST | {"reason": "TCP_FLAGS"}]
+    assert resets(LISTENER | {"t": 0.1}, LISTENER, RECEIVED) == [RST | {"reason": "TCP_FLAGS"}], "not a stranger's"
+
+
+def test_a_reset_without_an_event_is_told_by_who_received_it() -> None:
+    assert resets(RECEIVED) == [RST | {"t": 2.6, "reason": ""}]
+
+
+def test_a_reset_with_an_event_is_told_once() -> None:
+    assert resets(RST, RECEIVED) == [RST]
+    assert resets(RECEIVED, late := RST | {"t": 2.604}) == [late], "told when it is sent, received before that"
+    assert resets(RST, RECEIVED, RECEIVED | {"t": 2.7}) == [RST, RST | {"t": 2.7, "reason": ""}]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        LISTENER | {"t": -4.0},
+        LISTENER | {"local": "0.0.0.0:9090"},
+        RECEIVED | {"peer": "10.0.0.1:8080"},
+    ],
+)
+def test_what_belongs_to_others_is_left_out(other: Event) -> None:
+    assert [reset["reason"] for reset in resets(other, RECEIVED)] == [""]
+
+
+def test_a_listeners_reset_that_nobody_received_is_left_out() -> None:
+    assert resets(LISTENER) == []
+
+
+# -- owners ------------------------------------------------------------------------------------------------------------
+
+
+def request(port: int) -> Event:
+    return {"t": 2.0, "ev": "request", "node": "client", "local": f"{HOSTS['client']}:{port}", "peer": SERVER}
+
+
+def test_a_program_that_was_seen_once_owns_all_that_it_told_of() -> None:
+    table = """
+        client:41000 > server:8080 {python3/7} | - E E
+        client:41001 > server:8080             | - T T
+        client:41002 > server:8080             | - T T
+    """
+    history = build_history(events(table, request(41000), request(41001)))
+    owners = {socket.local.rpartition(":")[2]: socket.pid for socket in history.sockets}
+    assert owners == {"41000": 7, "41001": 7, "41002": None}
+
+
+def test_where_two_programs_spoke_nobody_guesses() -> None:
+    table = """
+        client:41000 > server:8080 {python3/7} | - E E
+        client:41001 > server:8080 {python3/8} | - E E
+        client:41002 > server:8080             | - T T
+    """
+    history = build_history(events(table, *map(request, (41000, 41001, 41002))))
+    assert {socket.pid for socket in history.sockets} == {7, 8, None}

@@ -1,0 +1,338 @@
+"""Connections through NATs: their ends have other addresses, and belong together all the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.analysis.exchanges import said_of_each
+from orchestrator.analysis.ladder.build import ladder
+from orchestrator.analysis.ladder.model import Kind, Row
+from orchestrator.analysis.summary import sentences
+from orchestrator.errors import InputError
+from orchestrator.history.build import build_history
+from orchestrator.history.model import Connection, History, MinisocketEnd
+from orchestrator.history.nat import Translations, flows_of
+from orchestrator.history.resets import complete_resets
+from orchestrator.recording.checker import LineChecker
+from orchestrator.recording.events import Event
+from orchestrator.scenario.facts import TcpState as S
+from tests.support.builders import HOSTS, begin, events, fact, history, request
+
+CLIENT, NAT, SERVER = HOSTS["client"], HOSTS["proxy"], HOSTS["server"]
+
+
+def flow(
+    t: float,
+    port: int = 41000,
+    onward: int = 41000,
+    *,
+    what: str = "new",
+    after: float | None = None,
+    **addresses: str,
+) -> Event:
+    """An entry of the NAT `proxy`: client:port -> proxy:8080 leaves as proxy:onward -> server:8080."""
+    line = {"t": t, "ev": "nat", "node": "proxy", "what": what, "after": t - 0.5 if after is None else after,
+            "source": f"{CLIENT}:{port}", "destination": f"{NAT}:8080",
+            "new_source": f"{NAT}:{onward}", "new_destination": f"{SERVER}:8080"}  # fmt: skip
+    return line | addresses
+
+
+def only(text: str, *more: Event) -> Connection:
+    (connection,) = history(text, *more).connections
+    return connection
+
+
+PAIR = "client:41000 > proxy:8080 #c | {}\nserver:8080 > proxy:41000 #s | {}"
+OPEN = PAIR.format("- E E E E", "- E E E E")
+
+
+# -- joining -----------------------------------------------------------------------------------------------------
+
+
+def test_two_ends_with_other_addresses_are_one_connection() -> None:
+    connection = only(OPEN, flow(1))
+    assert [end.sk for end in connection.ends] == ["c", "s"]
+    assert (connection.client_node, connection.server_node) == ("client", "server")
+    assert [each.node for each in connection.via] == ["proxy"]
+    assert connection.client_pair == (f"{CLIENT}:41000", f"{NAT}:8080")
+    assert connection.server_pair == (f"{SERVER}:8080", f"{NAT}:41000")
+
+
+def test_without_the_flow_they_are_two() -> None:
+    assert len(history(OPEN).connections) == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "missing"),
+    [("client:41000 > proxy:8080 | - E T", "server"), ("server:8080 > proxy:41000 | - E T", "client")],
+)
+def test_an_end_that_was_not_seen_is_known_by_the_flow(row: str, missing: str) -> None:
+    connection = only(row, flow(1))
+    assert len(connection.ends) == 1
+    assert (connection.client_node, connection.server_node) == ("client", "server")
+    pair = connection.server_pair if missing == "server" else connection.client_pair
+    assert pair[0].startswith(HOSTS[missing])
+
+
+def test_what_the_server_says_belongs_to_the_connection_of_the_client() -> None:
+    run = history(OPEN, flow(1), through_nat(1.5), served(1.4, f"{NAT}:41000"))
+    (said,) = said_of_each(run)
+    (exchange,) = said.exchanges
+    assert (exchange.told, exchange.served) == (True, 1.4)
+
+
+def test_two_nats_are_a_chain() -> None:
+    """client -> proxy -> app-1 -> server."""
+    second = HOSTS["app-1"]
+    connection = only(
+        "client:41000 > proxy:8080 #c | - E E\nserver:8080 > app-1:50000 #s | - E E",
+        flow(1, new_destination=f"{second}:8080"),
+        flow(1, source=f"{NAT}:41000", destination=f"{second}:8080", new_source=f"{second}:50000") | {"node": "app-1"},
+    )
+    assert [end.sk for end in connection.ends] == ["c", "s"]
+    assert [each.node for each in connection.via] == ["proxy", "app-1"]
+
+
+def test_a_port_that_is_used_again_is_another_flow() -> None:
+    """Two clients had the same port, one after the other; the NAT kept it for whom it could."""
+    run = history(
+        "client:41000 > proxy:8080 #c1 | - E - - - - -\nserver:8080 > proxy:41000 #s1 | - E T T - - -\n"
+        "client:41000 > proxy:8080 #c2 | - - - - E E -\nserver:8080 > proxy:50000 #s2 | - - - - E E T",
+        flow(1),
+        flow(4, onward=50000),
+    )
+    assert [[end.sk for end in connection.ends] for connection in run.connections] == [["c1", "s1"], ["c2", "s2"]]
+
+
+@st.composite
+def crossings(draw: st.DrawFn) -> tuple[str, list[Event], list[tuple[str, str]]]:
+    """Connections of one client through the NAT, ports chosen from few, none used twice at a time; their true pairs."""
+    rows, flows, true = [], [], []
+    busy: dict[int, int] = {}
+    onward_busy: dict[int, int] = {}
+    begun = 0
+    for number in range(draw(st.integers(1, 8))):
+        begun += draw(st.integers(0, 2))
+        ports = [port for port in range(41000, 41008) if busy.get(port, -1) < begun]
+        onwards = [port for port in range(41000, 41008) if onward_busy.get(port, -1) < begun]
+        if not ports or not onwards:
+            continue
+        port, onward = draw(st.sampled_from(ports)), draw(st.sampled_from(onwards))
+        lives = draw(st.integers(1, 3))
+        busy[port] = onward_busy[onward] = begun + lives
+        cells = ["E" if 1 + begun <= column < 1 + begun + lives else "-" for column in range(32)]
+        rows.append(f"client:{port} > proxy:8080 #c{number} | {' '.join(cells)}")
+        rows.append(f"server:8080 > proxy:{onward} #s{number} | {' '.join(cells)}")
+        flows.append(flow(1.0 + begun, port, onward, after=float(begun)))
+        true.append((f"c{number}", f"s{number}"))
+    return "\n".join(rows), flows, true
+
+
+@given(crossings())
+def test_every_connection_finds_its_other_end(drawn: tuple[str, list[Event], list[tuple[str, str]]]) -> None:
+    rows, flows, true = drawn
+    run = history(rows, *flows)
+    found = [tuple(end.sk for end in connection.ends) for connection in run.connections]
+    assert sorted(found) == sorted(true)
+
+
+# -- with a trace ------------------------------------------------------------------------------------------------
+
+ENDS = {"client": (f"{CLIENT}:41000", f"{NAT}:8080"), "server": (f"{SERVER}:8080", f"{NAT}:41000")}
+COUNTS = "count client ActiveOpens 0 1 1 1 1\ncount server PassiveOpens 0 1 1 1 1\n"
+
+
+def line(t: float, ev: str, node: str, a: int = 0, **more: object) -> Event:
+    local, peer = ENDS[node]
+    return {"t": t, "ev": ev, "node": node, "a": a, "local": local, "peer": peer} | more
+
+
+def states(node: str, a: int, *path: tuple[float, S]) -> list[Event]:
+    old, found = S.CLOSED if node == "client" else S.LISTEN, []
+    for t, new in path:
+        found.append(line(t, "state", node, a, old=old, new=new))
+        old = new
+    return found
+
+
+OPENED = [
+    *states("client", 1, (0.5, S.SYN_SENT), (0.502, S.ESTABLISHED)),
+    *states("server", 2, (0.501, S.SYN_RECV), (0.503, S.ESTABLISHED)),
+]
+CLOSED_BY_CLIENT = [
+    line(1.5, "state", "client", 1, old=S.ESTABLISHED, new=S.FIN_WAIT1),
+    line(1.501, "state", "server", 2, old=S.ESTABLISHED, new=S.CLOSE_WAIT),
+    line(1.502, "state", "client", 1, old=S.FIN_WAIT1, new=S.FIN_WAIT2),
+    line(1.503, "minisocket", "client", 1, what="born", old=S.FIN_WAIT2),
+    line(1.504, "state", "client", 1, old=S.FIN_WAIT2, new=S.CLOSED),
+    line(1.7, "state", "server", 2, old=S.CLOSE_WAIT, new=S.LAST_ACK),
+    line(1.701, "state", "server", 2, old=S.LAST_ACK, new=S.CLOSED),
+]
+
+
+def traced(table: str, *trace: Event) -> History:
+    lost = {"t": 0.0, "ev": "traced", "lost": 0, "counts": {}}
+    run = build_history(events(table, *sorted(trace, key=lambda event: float(event["t"])), lost))
+    assert run.exact, run.notes
+    return run
+
+
+def test_time_wait_begins_with_the_fin_of_an_end_that_has_other_addresses() -> None:
+    run = traced(f"ticks 0 1 2 3 4\n{COUNTS}count client TW 0 0 1 1 1", flow(1, after=0), *OPENED, *CLOSED_BY_CLIENT)
+    (connection,) = run.connections
+    assert connection.client is not None
+    assert [stay.state for stay in connection.client.stays][-2:] == [S.FIN_WAIT2, S.TIME_WAIT]
+    assert connection.first_closer == "client"
+    (story,) = sentences(run)[:1]
+    assert story.startswith("1 connection client -> server:8080 through proxy: client closed first (FIN)")
+
+
+def test_a_rst_from_the_other_side_of_a_nat_ends_a_minisocket() -> None:
+    rst = line(2.5, "rst", "server", reason="NO_SOCKET")
+    table = f"ticks 0 1 2 3 4\n{COUNTS}count client TW 0 0 1 1 1\ncount server OutRsts 0 0 0 1 1"
+    (connection,) = traced(table, flow(1, after=0), *OPENED, *CLOSED_BY_CLIENT, rst).connections
+    assert connection.client is not None
+    assert connection.client.ended_by is MinisocketEnd.RESET
+
+
+# -- who sent a RST ----------------------------------------------------------------------------------------------
+
+
+def node_of(address: str) -> str | None:
+    return {host: node for node, host in HOSTS.items()}.get(address)
+
+
+RECEIVED = line(2.0, "rst_received", "client", 1, sk="1")
+
+
+def sent(*given: Event, translations: Translations) -> list[Event]:
+    return [event for event in complete_resets(given, node_of, translations) if event["ev"] == "rst"]
+
+
+def test_a_rst_that_came_through_is_the_one_that_the_server_sent() -> None:
+    rst = line(1.999, "rst", "server", 2, reason="TCP_STATE")
+    assert sent(rst, RECEIVED, translations=Translations(flows_of([flow(1)]))) == [rst]
+
+
+def test_one_without_an_event_is_the_server_s_as_long_as_the_nat_knew_the_connection() -> None:
+    (rst,) = sent(RECEIVED, translations=Translations(flows_of([flow(1)])))
+    assert (rst["node"], rst["local"], rst["peer"]) == ("server", *ENDS["server"])
+
+
+def test_later_it_is_the_nat_s_own() -> None:
+    (rst,) = sent(RECEIVED, translations=Translations(flows_of([flow(1), flow(2.1, what="gone", after=1.9)])))
+    assert (rst["node"], rst["local"], rst["peer"]) == ("proxy", f"{NAT}:8080", f"{CLIENT}:41000")
+    assert "rule" not in rst
+
+
+def test_a_router_sends_it_in_the_name_of_the_server() -> None:
+    """The client calls the server itself; of a RST that the router's rules send no counter tells."""
+    known = [flow(1, destination=f"{SERVER}:8080"), flow(2.1, what="gone", after=1.9, destination=f"{SERVER}:8080")]
+    received = RECEIVED | {"peer": f"{SERVER}:8080"}
+    (rst,) = sent(received, translations=Translations(flows_of(known)))
+    assert (rst["node"], rst["local"], rst["rule"]) == ("proxy", f"{SERVER}:8080", True)
+    table = f"ticks 0 1 2 3 4\n{COUNTS}"
+    (connection,) = traced(
+        table, *known, *(e | {"peer": f"{SERVER}:8080"} if e["node"] == "client" else e for e in OPENED), rst,
+        line(2.0, "state", "client", 1, old=S.ESTABLISHED, new=S.CLOSED) | {"peer": f"{SERVER}:8080"},
+    ).connections  # fmt: skip
+    assert (connection.first_closer, connection.how) == ("proxy", "RST")
+
+
+# -- what is told of a NAT that forgot ---------------------------------------------------------------------------
+
+FORGOTTEN = [flow(1, after=0), flow(2.1, what="gone", after=2.0)]
+RESET = [
+    {"t": 2.5, "ev": "rst", "node": "proxy", "a": 0, "local": f"{NAT}:8080", "peer": f"{CLIENT}:41000"},
+    line(2.5, "state", "client", 1, old=S.ESTABLISHED, new=S.CLOSED),
+]
+AFTER_RESET = f"ticks 0 1 2 3 4\n{COUNTS}count proxy OutRsts 0 0 0 1 1"
+
+
+def served(t: float, peer: str) -> Event:
+    return {"t": t, "ev": "served", "node": "server", "local": f"{SERVER}:8080", "peer": peer, "method": "GET",
+            "path": "/", "status": 200, "nth": 1}  # fmt: skip
+
+
+def through_nat(t: float, **more: object) -> Event:
+    return request(t) | {"peer": f"{NAT}:8080", "url": "http://proxy:8080/"} | more
+
+
+def rows_of(run: History) -> tuple[str, list[Row]]:
+    shown = ladder("c1", run.connections[0], run, said_of_each(run)[0])
+    return shown.headline, list(shown.rows)
+
+
+def test_the_rst_of_the_nat_is_told_as_that() -> None:
+    lost = through_nat(2.502, t0=2.499, error={"name": "ConnectionResetError", "text": ""}, status=None)
+    run = traced(AFTER_RESET, *FORGOTTEN, *OPENED, *RESET, lost)
+    assert "proxy had forgotten it; proxy closed first (RST)" in sentences(run)[0]
+    headline, rows = rows_of(run)
+    assert headline.startswith("through proxy, which forgot it: proxy reset the connection with a RST")
+    (rst,) = [row for row in rows if row.text == "RST"]
+    assert (rst.by, rst.lost, rst.server.state) == ("proxy", False, S.ESTABLISHED)
+    (asked,) = [row for row in rows if row.kind is Kind.UNSERVED]
+    assert asked.lost, "the NAT kept it"
+    assert [row.text for row in rows if row.kind is Kind.NODE] == ["proxy has forgotten the connection"]
+    assert fact(run, "{over: start .. end, proxy: {resets: 1}}").outcome == "pass"
+    assert fact(run, "{over: start .. end, proxy: {first_fin: 1}}").outcome == "pass"
+    assert fact(run, "{over: start .. end, server: {first_fin: 0}}").outcome == "pass"
+    assert fact(run, "{over: start .. end, proxy: {connections: 0}}").outcome == "pass"
+
+
+def test_without_a_trace_the_nat_is_named_because_it_had_forgotten() -> None:
+    lost = through_nat(2.502, t0=2.2, error={"name": "ConnectionResetError", "text": ""}, status=None)
+    run = history(PAIR.format("- E E - -", "- E E E E"), *FORGOTTEN, lost)
+    _, rows = rows_of(run)
+    assert [row.by for row in rows if row.text == "RST"] == ["proxy"]
+
+
+def test_a_connection_that_was_closed_before_was_not_forgotten() -> None:
+    gone = flow(3.5, what="gone", after=3.0)
+    run = traced(f"ticks 0 1 2 3 4\n{COUNTS}count client TW 0 0 1 1 1", FORGOTTEN[0], gone, *OPENED, *CLOSED_BY_CLIENT)
+    assert "forgot" not in sentences(run)[0]
+    assert "forgot" not in rows_of(run)[0]
+
+
+def test_no_counter_tells_of_the_rsts_of_a_router() -> None:
+    direct = "client:41000 > server:8080 #c | - E E E\nserver:8080 > proxy:41000 #s | - E E E\n"
+    run = history(direct, flow(1, destination=f"{SERVER}:8080"))
+    assert len(run.connections) == 1
+    assert fact(run, "{over: start .. end, proxy: {resets: 0}}").outcome == "unknown"
+    assert fact(history(OPEN, flow(1)), "{over: start .. end, proxy: {resets: 0}}").outcome == "pass"
+
+
+# -- the lines ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"what": "old"}, "`what` must be one of new, gone"),
+        ({"source": "198.18.0.2"}, "must be an address with a port"),
+        ({"after": None}, "`after` must be a number"),
+        ({"node": "nat"}, "declares no node nat"),
+    ],
+)
+def test_a_line_that_is_wrong_is_refused(change: dict[str, object], message: str) -> None:
+    checker = LineChecker(Path("events.jsonl"))
+    checker.check(begin(), 1)
+    checker.check(flow(1), 2)
+    with pytest.raises(InputError, match=message):
+        checker.check(flow(1) | change, 3)
+
+
+def test_what_is_gone_and_was_never_new_is_passed_over() -> None:
+    """The probe listens from before the nodes start, so this is what an edited file may say."""
+    assert flows_of([flow(1, what="gone")]) == []
+
+
+def test_a_flow_is_gone_once() -> None:
+    (first, second) = flows_of([flow(1), flow(2, what="gone"), flow(3), flow(4, what="gone"), flow(5, what="gone")])
+    assert (first.ended, second.ended) == ((1.5, 2.0), (3.5, 4.0))
+    assert dataclasses.replace(first, began=second.began, ended=second.ended) == second
