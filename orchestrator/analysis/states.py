@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from orchestrator.history.index import Index, situation
+from orchestrator.history.index import Index, queue_at, situation
 from orchestrator.history.model import History, Socket, Stay
-from orchestrator.judge.evidence import queue_at
-from orchestrator.scenario.facts import GAUGE_STATES, TcpState
+from orchestrator.tcp.states import GAUGE_STATES, TcpState
 
 READING_ORDER = (TcpState.ESTABLISHED, *(state for state in GAUGE_STATES if state is not TcpState.ESTABLISHED))
 """ESTABLISHED first, then the ways of opening and closing, LISTEN last."""

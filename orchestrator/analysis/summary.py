@@ -18,9 +18,9 @@ from orchestrator.history.model import Connection, History, MinisocketEnd, Socke
 from orchestrator.history.nat import forgot
 from orchestrator.history.unseenends import unseen_ends
 from orchestrator.recording.events import Event, answered
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
+from orchestrator.tcp.states import TcpState
 
 _SAME_TIME = "both closed at the same time"
 """How orchestrator/history/connections.py begins its account of FINs that crossed."""

@@ -20,8 +20,8 @@ def scenarios() -> None:
     from orchestrator.scenario.loader import find_scenario, load_scenario
     from orchestrator.scenario.matrix import cells
     from orchestrator.scenario.model import LONG
-    from orchestrator.scenario.values import rough_duration
     from orchestrator.system.resources import SCENARIOS
+    from orchestrator.text.durations import rough_duration
 
     loaded = [load_scenario(path).scenario for path in find_scenario(str(SCENARIOS))]
     width = max(len(scenario.name) for scenario in loaded)

@@ -84,7 +84,7 @@ def parse_variables(assignments: list[str]) -> dict[str, str]:
 
 def parse_duration_option(option: str, text: str) -> float:
     """Seconds from an option such as `30s`."""
-    from orchestrator.scenario.values import parse_duration
+    from orchestrator.text.durations import parse_duration
 
     try:
         return parse_duration(text)

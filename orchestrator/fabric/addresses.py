@@ -11,9 +11,9 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
 from orchestrator.errors import InputError
+from orchestrator.fabric.interface import Interface
 from orchestrator.fabric.routes import Route, routes
 from orchestrator.fabric.subnetclaim import SubnetClaim
-from orchestrator.runtimes.base import Interface
 from orchestrator.topology.model import Topology
 from orchestrator.topology.subnets import room
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping, Set
 from typing import NamedTuple
 
-from orchestrator.runtimes.base import Interface
+from orchestrator.fabric.interface import Interface
 
 
 class Route(NamedTuple):

@@ -13,8 +13,8 @@ from dataclasses import replace
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, Socket
 from orchestrator.recording.events import Event
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC, PASSIVE_CLOSE
+from orchestrator.tcp.states import TcpState
 
 _OPEN = EMBRYONIC | {TcpState.ESTABLISHED}
 

@@ -18,9 +18,9 @@ from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, Socket
 from orchestrator.history.nat import NO_NAT, Passage, Translations
 from orchestrator.recording.events import Event
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.addresses import ANY, node_at, split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
+from orchestrator.tcp.states import TcpState
 
 Pair = tuple[Socket | None, Socket | None]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from orchestrator.history.counters import Counters
 from orchestrator.history.traced import TracedLife
 from orchestrator.recording.events import Event
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 
 _WHAT = {
     "connections opened": ("ActiveOpens",),

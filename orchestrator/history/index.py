@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
+from operator import attrgetter
 
 from orchestrator.history.counters import Counters
 from orchestrator.history.lifetimes import birth, death
-from orchestrator.history.model import Connection, Gap, History, Socket, Stay, Unseen
+from orchestrator.history.model import Connection, Gap, History, QueueReading, Socket, Stay, Unseen
 from orchestrator.history.sampled import NodeTicks
 from orchestrator.history.unseenends import unseen_ends
-from orchestrator.scenario.facts import TcpState
 from orchestrator.scenario.model import Where
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
+from orchestrator.tcp.states import TcpState
 
 _Stays = defaultdict[tuple[str, TcpState], list[tuple[Socket, Stay]]]
 _Gaps = defaultdict[str, defaultdict[frozenset[TcpState], list[tuple[Socket, Gap]]]]
@@ -231,3 +232,9 @@ def situation(socket: Socket, t: float) -> Stay | Gap | None:
         if gap.after < t < gap.before:
             return gap
     return None
+
+
+def queue_at(socket: Socket, t: float) -> QueueReading | None:
+    """The last reading of the queues at or before `t`."""
+    position = bisect_right(socket.queues, t, key=attrgetter("t"))
+    return socket.queues[position - 1] if position else None

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.recording.events import Event
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.lifecycle import EMBRYONIC
+from orchestrator.tcp.states import TcpState
 
 
 @dataclass(frozen=True, slots=True)

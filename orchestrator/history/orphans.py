@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from orchestrator.recording.events import Event
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.lifecycle import BIRTHS
+from orchestrator.tcp.states import TcpState
 
 
 def without_orphans(events: Iterable[Event]) -> list[Event]:

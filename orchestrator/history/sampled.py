@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from orchestrator.history.counters import Counters
 from orchestrator.history.model import Gap, QueueReading, Socket, Stay
 from orchestrator.recording.events import TCPEXT_EVERY, Event
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.lifecycle import MINISOCKETS, TIME_WAIT_SECONDS, between, later
+from orchestrator.tcp.states import TcpState
 
 _STATES = {state.value: state for state in TcpState}
 

@@ -23,8 +23,8 @@ from orchestrator.history.model import Gap, MinisocketEnd, Socket, Stay
 from orchestrator.history.nat import NO_NAT, Translations
 from orchestrator.history.sampled import Life, NodeTicks
 from orchestrator.recording.events import Event
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.lifecycle import BIRTHS, EMBRYONIC
+from orchestrator.tcp.states import TcpState
 
 INSTANT = 1e-9
 

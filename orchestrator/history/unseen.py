@@ -32,8 +32,8 @@ from itertools import accumulate, groupby, pairwise
 from orchestrator.history.counters import Counters
 from orchestrator.history.model import Unseen
 from orchestrator.history.sampled import GapRule, Life, NodeTicks
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.lifecycle import EMBRYONIC
+from orchestrator.tcp.states import TcpState
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from orchestrator.history.lifetimes import death
 from orchestrator.history.model import Connection, Socket, Unseen
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.lifecycle import EMBRYONIC
+from orchestrator.tcp.states import TcpState
 
 _HANDSHAKE = 1.0
 """Seconds by which one end may think itself connected before the other does: the last ACK may be under way."""

@@ -13,18 +13,18 @@ from orchestrator.judge.evidence import (
     capped,
     connection_line,
     ends,
-    plural,
     report_line,
     request_line,
     segment_line,
     unseen_line,
 )
-from orchestrator.judge.moments import at
 from orchestrator.judge.tally import Inside, Tally, add, unknown
 from orchestrator.recording.events import Event, answered
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.addresses import node_at
 from orchestrator.tcp.lifecycle import EMBRYONIC
+from orchestrator.tcp.states import TcpState
+from orchestrator.text.durations import at
+from orchestrator.text.numbers import plural
 
 _KERNEL = {"resets": "OutRsts", "retransmits": "RetransSegs"}
 """Where a trace does not tell of each segment: the counter."""

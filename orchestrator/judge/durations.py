@@ -9,13 +9,14 @@ from typing import NamedTuple
 from orchestrator.history.index import Filter, Index
 from orchestrator.history.lifetimes import lasted
 from orchestrator.history.model import Socket, Stay
-from orchestrator.judge.evidence import capped, ends, number, plural
-from orchestrator.judge.moments import at
+from orchestrator.judge.evidence import capped, ends
 from orchestrator.judge.tally import Inside
 from orchestrator.recording.events import Event
 from orchestrator.recording.verdict import FactVerdict, Outcome
-from orchestrator.scenario.facts import TcpState
-from orchestrator.scenario.values import DurationRange, Range, format_duration
+from orchestrator.scenario.values import DurationRange, Range
+from orchestrator.tcp.states import TcpState
+from orchestrator.text.durations import at, format_duration
+from orchestrator.text.numbers import number, plural
 
 
 class Finished(NamedTuple):

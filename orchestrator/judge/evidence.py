@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 
-from orchestrator.history.index import Index, situation
-from orchestrator.history.model import Connection, Gap, QueueReading, Socket, Stay, Unseen
-from orchestrator.judge.moments import at
+from orchestrator.history.index import Index, queue_at, situation
+from orchestrator.history.model import Connection, Gap, Socket, Stay, Unseen
 from orchestrator.recording.events import Event, answered
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.addresses import node_at
+from orchestrator.tcp.states import TcpState
+from orchestrator.text.durations import at
+from orchestrator.text.numbers import plural
 
 LIMIT = 10
 """Lines that one fact shows."""
@@ -21,23 +20,6 @@ def capped(lines: Sequence[str]) -> tuple[str, ...]:
     """The first lines, and how many more there are."""
     more = len(lines) - LIMIT
     return (*lines[:LIMIT], f"... and {more} more") if more > 0 else tuple(lines)
-
-
-def number(least: float, most: float) -> str:
-    """A count: `2`, `2..3`, or `2..` when nothing bounds it."""
-    if least == most:
-        return f"{least:.0f}"
-    return f"{least:.0f}.." if most == float("inf") else f"{least:.0f}..{most:.0f}"
-
-
-def plural(count: str, noun: str) -> str:
-    return f"{count} {noun}" if count == "1" else f"{count} {noun}s"
-
-
-def queue_at(socket: Socket, t: float) -> QueueReading | None:
-    """The last reading of the queues at or before `t`."""
-    position = bisect_right(socket.queues, t, key=attrgetter("t"))
-    return socket.queues[position - 1] if position else None
 
 
 def socket_line(index: Index, socket: Socket, t: float) -> str:

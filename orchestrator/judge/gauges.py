@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.history.index import Filter, Index
 from orchestrator.history.model import Gap, Socket, Stay
-from orchestrator.judge.evidence import LIMIT, number, plural, socket_lines, unseen_line
-from orchestrator.judge.moments import at
+from orchestrator.judge.evidence import LIMIT, socket_lines, unseen_line
 from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
-from orchestrator.scenario.facts import GAUGE_STATES, TcpState
 from orchestrator.scenario.values import Range
+from orchestrator.tcp.states import GAUGE_STATES, TcpState
+from orchestrator.text.durations import at
+from orchestrator.text.numbers import number, plural
 
 
 def other_states(named: Iterable[str]) -> frozenset[TcpState]:

@@ -20,9 +20,10 @@ from orchestrator.judge.points import PointFact, PointJudge
 from orchestrator.judge.queues import Queue
 from orchestrator.judge.tally import Inside
 from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
-from orchestrator.scenario.facts import FACTS, FactKind, TcpState
+from orchestrator.scenario.facts import FACTS, FactKind
 from orchestrator.scenario.model import Expectation, NodeFacts
 from orchestrator.scenario.values import DurationRange, Range
+from orchestrator.tcp.states import TcpState
 
 
 def judge(expectations: Sequence[Expectation], history: History) -> list[Verdict]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from orchestrator.history.model import History
 from orchestrator.scenario.model import Expectation
-from orchestrator.scenario.values import Moment, Window, format_duration
+from orchestrator.scenario.values import Moment, Window
+from orchestrator.text.durations import at, format_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,6 @@ def _how_it_ended(history: History) -> str:
     detail = history.end.get("detail") or ""
     how = {"interrupted": ": it was interrupted", "failed": ": it failed"}.get(outcome, "")
     return f"{how} ({detail})" if how and detail else how
-
-
-def at(t: float) -> str:
-    """A time of the run: `5.02s`."""
-    return f"{t:.3f}".rstrip("0").rstrip(".") + "s"
 
 
 class Landmarks:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.history.index import Index
-from orchestrator.judge.moments import Asked, Landmarks, at
+from orchestrator.judge.moments import Asked, Landmarks
 from orchestrator.judge.timeline import (
     FAIL,
     OUTCOMES,
@@ -21,7 +21,7 @@ from orchestrator.judge.timeline import (
     worst,
 )
 from orchestrator.recording.verdict import FactVerdict
-from orchestrator.scenario.values import format_duration
+from orchestrator.text.durations import at, format_duration
 
 
 class PointFact(Protocol):

@@ -12,12 +12,13 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 
-from orchestrator.history.index import Filter, Index, situation
+from orchestrator.history.index import Filter, Index, queue_at, situation
 from orchestrator.history.model import Gap, QueueReading, Socket, Stay
-from orchestrator.judge.evidence import number, plural, queue_at, socket_lines
+from orchestrator.judge.evidence import socket_lines
 from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
-from orchestrator.scenario.facts import TcpState
 from orchestrator.scenario.values import Range
+from orchestrator.tcp.states import TcpState
+from orchestrator.text.numbers import number, plural
 
 
 class Queue:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.judge.evidence import number, plural
 from orchestrator.recording.verdict import FactVerdict, Outcome
 from orchestrator.scenario.values import Range
+from orchestrator.text.numbers import number, plural
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import EnvironmentFailure, InputError
-from orchestrator.runtimes.base import ProbeProcess
+from orchestrator.observe.process import ProbeProcess
 
 _ANSWER_TIMEOUT = 60.0
 _END_TIMEOUT = 5.0

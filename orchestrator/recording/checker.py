@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.errors import InputError, Place
 from orchestrator.recording.events import FORMAT, Event
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 from orchestrator.text.suggest import describe, suggestion
 
 _HINT = "restore this line, or record the run again with `simctl run`"

@@ -28,7 +28,7 @@ from orchestrator.runtimes.netns.limits import known_kind
 from orchestrator.scenario.loaded import LoadedScenario
 from orchestrator.scenario.loader import load_scenario, parse_scenario
 from orchestrator.scenario.model import LONG, Scenario
-from orchestrator.scenario.values import rough_duration
+from orchestrator.text.durations import rough_duration
 from orchestrator.text.suggest import suggestion
 from orchestrator.text.yamlsource import load_yaml
 from orchestrator.topology.compose.file import load_topology

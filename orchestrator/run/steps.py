@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.lab.lab import Lab
 from orchestrator.scenario.model import Scenario, Step
-from orchestrator.scenario.values import format_duration
+from orchestrator.text.durations import format_duration
 
 _STOP_TIMEOUT = 30.0
 

@@ -11,17 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from orchestrator.fabric.interface import Interface
+from orchestrator.observe.process import ProbeProcess
 from orchestrator.topology.model import Node
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """One leg of a node, addresses decided before anything starts. `address` is dotted IPv4, `prefix` its length."""
-
-    name: str
-    network: str
-    address: str
-    prefix: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +68,6 @@ class ExecResult:
     status: int
     output: str
     """Standard output and error together, decoded with replacement."""
-
-
-class ProbeProcess(Protocol):
-    """The probe, started. It ends when `stdin` is closed. `here`: on this machine, with our clock and our files."""
-
-    here: bool
-    stdin: BinaryIO
-    stdout: BinaryIO
-
-    def captures(self, folder: Path) -> Path:
-        """Where the probe writes the captures that shall be in `folder`."""
-
-    def bring_captures(self, folder: Path) -> None:
-        """Once they are whole: have them in `folder`. Raises EnvironmentFailure, OSError."""
-
-    def end(self, timeout: float) -> None:
-        """Give it `timeout` seconds to end by itself, then end it; nothing of it is left."""
 
 
 class Runtime(Protocol):

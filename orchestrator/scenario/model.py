@@ -11,12 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from orchestrator.scenario.facts import FACTS, LEGAL_WHENS, TcpState
+from orchestrator.scenario.facts import FACTS, LEGAL_WHENS
 from orchestrator.scenario.fields import Text, Whole
 from orchestrator.scenario.matrix import cells
 from orchestrator.scenario.problems import Problem, Problems
 from orchestrator.scenario.steps import VERBS, Close, Exec, Link, Model, Request, Step
 from orchestrator.scenario.values import Duration, DurationRange, Moment, Range, Window
+from orchestrator.tcp.states import TcpState
 from orchestrator.text.suggest import describe, suggestion
 
 State = Literal[

@@ -15,7 +15,8 @@ from pydantic.fields import FieldInfo
 from orchestrator.scenario import referencetext as text
 from orchestrator.scenario.facts import FACT_ROLES, FACTS, LEGAL_WHENS, FactKind
 from orchestrator.scenario.model import VERBS, WHENS, Close, Exec, Expectation, Link, Request, Scenario, Step, Where
-from orchestrator.scenario.values import Moment, Range, Window, write_duration
+from orchestrator.scenario.values import Moment, Range, Window
+from orchestrator.text.durations import write_duration
 
 
 def reference() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.scenario.model import VERBS, WHENS, Scenario
-from orchestrator.scenario.values import write_duration
+from orchestrator.text.durations import write_duration
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "urn:simctl:scenario:1"

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.errors import InputError, Place
-from orchestrator.scenario.facts import FACTS, GAUGE_STATES
+from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.model import Expectation, NodeFacts, Scenario
 from orchestrator.scenario.problems import Problems
+from orchestrator.tcp.states import GAUGE_STATES
 from orchestrator.text.suggest import describe, did_you_mean, suggestion
 from orchestrator.text.yamlsource import Source
 

@@ -10,20 +10,14 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler, WithJsonSchema
 from pydantic_core import core_schema
 
+from orchestrator.text.durations import DURATION, parse_duration, write_duration
 from orchestrator.text.suggest import describe
 
-MAX_DURATION = 366 * 86400.0
-"""Seconds. Above it a duration is a slip of the pen, and no sleep of the standard library takes what is far above."""
-
-_UNITS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
-_DURATION = re.compile(r"(?:0|(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+)")
-_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 _MOMENT = re.compile(rf"(?:(?P<step>{_NAME})\.)?(?P<edge>start|end)(?:\s*(?P<sign>[+-])\s*(?P<offset>\S+))?")
 _COUNT = re.compile(r"[0-9]{1,12}")
@@ -31,54 +25,9 @@ _COUNT = re.compile(r"[0-9]{1,12}")
 # The same for JSON Schema (ECMA 262): no named groups, and anchored.
 _COUNT_PATTERN = r"^\s*([0-9]{1,12}|[0-9]{1,12}\s*\.\.\s*([0-9]{1,12})?|\.\.\s*[0-9]{1,12})\s*$"
 _DURATIONS_PATTERN = (
-    rf"^\s*({_DURATION.pattern}|{_DURATION.pattern}\s*\.\.\s*({_DURATION.pattern})?|\.\.\s*{_DURATION.pattern})\s*$"
+    rf"^\s*({DURATION.pattern}|{DURATION.pattern}\s*\.\.\s*({DURATION.pattern})?|\.\.\s*{DURATION.pattern})\s*$"
 )
-_MOMENT_PATTERN = rf"({_NAME}\.)?(start|end)(\s*[+-]\s*({_DURATION.pattern}))?"
-
-
-def parse_duration(value: object) -> float:
-    """Seconds from `8s`, `500ms`, `1.5s`, `2m`, `1m30s` or `1h`; the number 0 needs no unit.
-
-    Raises ValueError with what was expected.
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_DURATION:
-        if value == 0:
-            return 0.0
-        raise ValueError(f"a duration needs a unit: write {value!r}s or {value!r}ms")
-    if isinstance(value, str) and _DURATION.fullmatch(value.strip()):
-        # Decimal, so that 123ms is exactly the float 0.123 and prints as it was written.
-        seconds = float(sum(Decimal(number) * _UNITS[unit] for number, unit in _PART.findall(value)))
-        if seconds > MAX_DURATION:
-            raise ValueError(f"{describe(value)} is too long: a duration is at most 366 days")
-        return seconds
-    raise ValueError(f"expected a duration such as 8s, 500ms or 2m, not {describe(value)}")
-
-
-def format_duration(seconds: float) -> str:
-    """A measured duration for people, to the millisecond; below 1 s to the microsecond: 500ms, 8s, 61.25s."""
-    return write_duration(round(seconds, 3 if abs(seconds) >= 1 else 6))
-
-
-def rough_duration(seconds: float) -> str:
-    """For estimates: `about 12 s`, `about 16 min`, `about 2 h 20 min`."""
-    if seconds < 120:
-        return f"about {seconds:.0f} s"
-    minutes = round(seconds / 60)
-    hours, rest = divmod(minutes, 60)
-    return "about " + " ".join(part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest else "") if part)
-
-
-def write_duration(seconds: float) -> str:
-    """The duration exactly, as a scenario would write it: `parse_duration` gives the same float back."""
-    exact = Decimal(repr(float(seconds)))
-    if exact and abs(exact) < 1:
-        return f"{_plain(exact * 1000)}ms"
-    return f"{_plain(exact)}s"
-
-
-def _plain(number: Decimal) -> str:
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+_MOMENT_PATTERN = rf"({_NAME}\.)?(start|end)(\s*[+-]\s*({DURATION.pattern}))?"
 
 
 Duration = Annotated[
@@ -87,7 +36,7 @@ Duration = Annotated[
     WithJsonSchema(
         {
             "description": "A duration with its unit: 8s, 500ms, 2m, 1m30s.",
-            "anyOf": [{"type": "string", "pattern": f"^{_DURATION.pattern}$"}, {"const": 0}],
+            "anyOf": [{"type": "string", "pattern": f"^{DURATION.pattern}$"}, {"const": 0}],
         }
     ),
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 

@@ -18,8 +18,8 @@ from orchestrator.history.model import Gap, History, QueueReading, Socket, Stay
 from orchestrator.recording.events import Event
 from orchestrator.report.json.ladder import render
 from orchestrator.report.text.ladder import draw
-from orchestrator.scenario.facts import TcpState as S
 from orchestrator.tcp.lifecycle import ARCS
+from orchestrator.tcp.states import TcpState as S
 
 NODES = {"198.18.0.2": "client", "198.18.0.3": "server"}
 CLIENT, SERVER, FOREIGN = "198.18.0.2:41000", "198.18.0.3:8080", "10.1.2.3:443"

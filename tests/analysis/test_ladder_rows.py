@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.analysis.ladder.model import Kind, Side
-from orchestrator.scenario.facts import TcpState as S
+from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import history, request
 from tests.support.ladders import CLIENT, LISTENS, SERVER, by_server, ladder_of, rows_of, segments, served, told
 

@@ -14,7 +14,7 @@ from orchestrator.analysis.states import Count, count_states, moments_by_instant
 from orchestrator.analysis.summary import connection_groups, sentences
 from orchestrator.history.index import Index
 from orchestrator.history.model import Connection, Gap, History, Socket, Stay, Unseen
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 from tests.support.report_samples import CLIENT, END, SERVER, idle_history, request, socket
 
 Life = Sequence[tuple[str, float, float]]

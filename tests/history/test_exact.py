@@ -9,7 +9,7 @@ from orchestrator.history.build import build_history
 from orchestrator.history.model import History, MinisocketEnd, Socket
 from orchestrator.history.resets import complete_resets
 from orchestrator.recording.events import Event
-from orchestrator.scenario.facts import TcpState as S
+from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import HOSTS, events, fact
 
 CLIENT, SERVER = f"{HOSTS['client']}:41000", f"{HOSTS['server']}:8080"

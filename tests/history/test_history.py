@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from orchestrator.history.build import build_history
 from orchestrator.history.model import Gap, History, Socket, Stay
-from orchestrator.scenario.facts import TcpState as S
 from orchestrator.tcp.lifecycle import ARCS, between, later
+from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import CODES, HOSTS, events, history
 
 

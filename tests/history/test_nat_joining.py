@@ -20,7 +20,7 @@ from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.resets import complete_resets
 from orchestrator.recording.checker import LineChecker
 from orchestrator.recording.events import Event
-from orchestrator.scenario.facts import TcpState as S
+from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import HOSTS, begin, events, fact, history, request
 
 CLIENT, NAT, SERVER = HOSTS["client"], HOSTS["proxy"], HOSTS["server"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.history.model import Unseen
-from orchestrator.scenario.facts import TcpState as S
+from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import history
 
 

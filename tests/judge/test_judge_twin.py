@@ -18,9 +18,9 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.recording.verdict import Outcome
-from orchestrator.scenario.facts import TcpState as S
 from orchestrator.scenario.values import Range
 from orchestrator.tcp.lifecycle import ARCS
+from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import CODES, history, verdict
 
 STEP = 3

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.fabric.interface import Interface
 from orchestrator.fabric.routes import Route, routes
 from orchestrator.kinds.registry import kind
-from orchestrator.runtimes.base import Interface
 from orchestrator.system.resources import NODES
 from tests.conftest import Simctl
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from orchestrator.observe.pace import VIRTUAL, Schedule
 from orchestrator.recording.verdict import Outcome
-from orchestrator.scenario.facts import TcpState as S
+from orchestrator.tcp.states import TcpState as S
 from tests.history.test_exact import connection, states, told
 from tests.support.builders import fact, history, verdict
 

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.history.model import History
 from orchestrator.recording.folder import RunFolder
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 from tests.conftest import Simctl, require
 from tests.support.pcapreader import ACK, FIN, RST, SYN, Contents, Segment, read, segments, tcpdump
 

@@ -18,7 +18,7 @@ from orchestrator.analysis.report import NotRun
 from orchestrator.history.model import Unseen
 from orchestrator.report import junit
 from orchestrator.report.json import run as report_json
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 from tests.report.test_report_text import HOSTILE, hostile_report
 from tests.support.report_samples import FAILED, PASSED, UNKNOWN, idle_history, report, request
 

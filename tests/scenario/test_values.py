@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.scenario.values import (
-    MAX_DURATION,
-    DurationRange,
-    Moment,
-    Range,
-    Window,
-    format_duration,
-    parse_duration,
-    write_duration,
-)
+from orchestrator.scenario.values import DurationRange, Moment, Range, Window
+from orchestrator.text.durations import MAX_DURATION, format_duration, parse_duration, write_duration
 
 seconds = st.floats(0, MAX_DURATION, allow_nan=False) | st.integers(0, 10**7).map(lambda ms: ms / 1000)
 counts = st.integers(0, 10**12 - 1)

@@ -25,8 +25,8 @@ from orchestrator.history.model import History
 from orchestrator.judge.judge import judge
 from orchestrator.recording.events import Event
 from orchestrator.recording.verdict import FactVerdict, Verdict
-from orchestrator.scenario.facts import TcpState
 from orchestrator.scenario.model import Expectation
+from orchestrator.tcp.states import TcpState
 
 S = TcpState
 CODES = {

@@ -11,7 +11,7 @@ from orchestrator.analysis.ladder.model import Kind, Ladder, Row, Side
 from orchestrator.history.model import History
 from orchestrator.recording.events import Event
 from orchestrator.report.text.ladder import draw
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 from tests.support.builders import HOSTS, history
 
 CLIENT, SERVER = f"{HOSTS['client']}:41000", f"{HOSTS['server']}:8080"

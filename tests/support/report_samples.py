@@ -15,7 +15,7 @@ from orchestrator.analysis.report import RunReport
 from orchestrator.history.model import Connection, Gap, History, QueueReading, Socket, Stay
 from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict, overall
 from orchestrator.report.text import run as text
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 
 CLIENT, SERVER = "198.18.0.2", "198.18.0.3"
 END = 8.6

@@ -24,8 +24,8 @@ from orchestrator.observe.pace import REAL
 from orchestrator.observe.sources.sockdiag import SockDiag, SocketRow
 from orchestrator.recording.events import Event
 from orchestrator.runtimes.netns.runtime import NetnsRuntime
-from orchestrator.scenario.facts import TcpState
 from orchestrator.system.linux import inside_netns
+from orchestrator.tcp.states import TcpState
 from orchestrator.topology.compose.file import load_topology
 
 COMPOSE = """

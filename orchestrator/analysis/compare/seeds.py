@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.analysis.report import EXIT_CODES, RunReport
 from orchestrator.exitcodes import ExitCode
 from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
-from orchestrator.scenario.values import parse_duration
+from orchestrator.text.durations import parse_duration
 
 SCHEMA = 1
 

@@ -18,8 +18,8 @@ from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.queues import close_wait_queue
 from orchestrator.analysis.ladder.times import duration
 from orchestrator.history.model import Connection, History
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.lifecycle import TIME_WAIT_SECONDS
+from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 

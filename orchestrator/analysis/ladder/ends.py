@@ -10,8 +10,8 @@ from itertools import pairwise
 from orchestrator.analysis.ladder.model import Side
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, Socket
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.lifecycle import EMBRYONIC, PASSIVE_CLOSE
+from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 

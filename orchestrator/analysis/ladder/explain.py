@@ -9,7 +9,7 @@ from orchestrator.analysis.ladder.model import Side
 from orchestrator.analysis.ladder.times import duration
 from orchestrator.analysis.ladder.wire import Wire
 from orchestrator.history.model import MinisocketEnd
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 

@@ -13,7 +13,7 @@ from orchestrator.analysis.ladder.resets import KEEPALIVE
 from orchestrator.analysis.ladder.times import duration
 from orchestrator.history.model import Connection
 from orchestrator.history.nat import forgot
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 

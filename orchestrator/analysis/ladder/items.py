@@ -16,7 +16,7 @@ from orchestrator.analysis.ladder.surroundings import forgotten_items, node_item
 from orchestrator.analysis.ladder.times import duration
 from orchestrator.analysis.ladder.wire import FIN_ERRORS, Wire
 from orchestrator.history.model import Connection, History
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 

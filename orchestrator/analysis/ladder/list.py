@@ -12,9 +12,9 @@ from orchestrator.analysis.ladder.times import time_between
 from orchestrator.errors import InputError
 from orchestrator.history.model import Connection, History
 from orchestrator.recording.verdict import Outcome, Verdict
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC, PASSIVE_CLOSE
+from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 

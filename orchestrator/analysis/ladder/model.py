@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 
 
 class Side(StrEnum):

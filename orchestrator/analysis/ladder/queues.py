@@ -10,9 +10,9 @@ from itertools import pairwise
 from orchestrator.analysis.ladder.ends import GOT_FIN, Life
 from orchestrator.analysis.ladder.model import Kind, Queue
 from orchestrator.analysis.ladder.order import Item
+from orchestrator.history.index import queue_at
 from orchestrator.history.model import History, Stay
-from orchestrator.judge.evidence import queue_at
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 

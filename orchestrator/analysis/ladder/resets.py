@@ -11,7 +11,7 @@ from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
 from orchestrator.history.counters import Counters
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Flow, History
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 

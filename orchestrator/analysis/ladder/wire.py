@@ -24,8 +24,8 @@ from orchestrator.analysis.ladder.model import Side
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
 from orchestrator.history.model import Connection, History
 from orchestrator.recording.events import Event
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC
+from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from orchestrator.observe.sources.minisockets import ID, ID_END, STATE, MiniTable
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 
 _NETLINK_SOCK_DIAG = 4
 _NLMSG_ERROR = 2

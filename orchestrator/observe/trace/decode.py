@@ -16,8 +16,8 @@ from orchestrator.history.resets import complete_resets
 from orchestrator.observe.sources.sockdiag import STATES
 from orchestrator.observe.trace.ringbuffer import records
 from orchestrator.recording.events import Event
-from orchestrator.scenario.facts import TcpState
 from orchestrator.tcp.addresses import ANY
+from orchestrator.tcp.states import TcpState
 
 if TYPE_CHECKING:
     from orchestrator.history.nat import Translations

@@ -17,7 +17,7 @@ from orchestrator.history.index import Index
 from orchestrator.history.lifetimes import lasted
 from orchestrator.history.model import Connection, History, Socket, Stay, Unseen
 from orchestrator.recording.verdict import Outcome
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 
 SCHEMA = 1
 """Raised when a key changes its meaning or goes away."""

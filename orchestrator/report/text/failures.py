@@ -11,11 +11,11 @@ from rich.text import Text
 
 from orchestrator.analysis.report import RunReport
 from orchestrator.history.model import History
-from orchestrator.judge.moments import at
 from orchestrator.recording.folder import SS
 from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
 from orchestrator.report.text.terminal import ORDER, command, label, labelled, lines, listing, put, shell_path, text
 from orchestrator.scenario.values import Window
+from orchestrator.text.durations import at
 
 _BODY = 6
 """Indentation of what stands below an expectation; evidence, two further in, still fits into 80 columns."""

@@ -15,7 +15,7 @@ from rich.text import Text
 from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row, Side
 from orchestrator.analysis.ladder.times import TIME_WIDTH, short_count, time_between
 from orchestrator.report.text.lettering import PLAIN, Lettering, centred, filled
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 

@@ -14,7 +14,7 @@ from orchestrator.analysis.summary import services
 from orchestrator.history.index import Index
 from orchestrator.history.model import History
 from orchestrator.report.text.terminal import INDENT, put
-from orchestrator.scenario.facts import TcpState
+from orchestrator.tcp.states import TcpState
 from orchestrator.text.safe import visible
 
 _GAP = 2

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EnvironmentFailure, NodeFailure
 from orchestrator.observe.localprobe import LocalProbe
-from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, ProbeProcess, StartedNode
+from orchestrator.observe.process import ProbeProcess
+from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
 from orchestrator.runtimes.docker import engine as dockerengine
 from orchestrator.runtimes.docker import pids as dockerpids
 from orchestrator.runtimes.docker.engine import check, clean, connect, engine_answers, leftovers
