@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.analysis.exchanges import Said, said_of_each
-from orchestrator.analysis.summary import Fate, error_name, fates, services
+from orchestrator.analysis.summary import ConnectionSummary, error_name, services, summaries
 from orchestrator.history.model import Connection, History
 from orchestrator.recording.events import Event, answered
 
@@ -39,29 +39,31 @@ class Hop:
     """HTTP status, or what a data store answered -> requests."""
     errors: Counter[str] = field(default_factory=Counter)
 
-    def count(self, fate: Fate, connection: Connection, said: Said) -> None:
+    def count(self, summary: ConnectionSummary, connection: Connection, said: Said) -> None:
         """Add one connection that was established."""
         self.connections += 1
-        if fate.open:
+        if summary.open:
             self.first_closer[NOBODY] += 1
             return
-        if fate.first_closer is None:
+        if summary.first_closer is None:
             return
-        self.first_closer[fate.first_closer] += 1
-        if (way := fate.by.partition(",")[0]) in ("FIN", "RST"):
+        self.first_closer[summary.first_closer] += 1
+        if (way := summary.by.partition(",")[0]) in ("FIN", "RST"):
             self.by[way] += 1
-        self.time_wait.update(dict.fromkeys(fate.time_wait, 1) or {NOWHERE: 1})
+        self.time_wait.update(dict.fromkeys(summary.time_wait, 1) or {NOWHERE: 1})
         if said.exchanges and connection.closed is not None:
-            self.idle[fate.first_closer].append(max(0.0, connection.closed[1] - said.exchanges[-1].done))
+            self.idle[summary.first_closer].append(max(0.0, connection.closed[1] - said.exchanges[-1].done))
 
 
 def hops(history: History) -> list[Hop]:
     """Every hop that had a connection or a request, in the order of the first one."""
     found: dict[tuple[str, str], Hop] = {}
-    told = zip(fates(history), history.connections, said_of_each(history), strict=True)
-    for fate, connection, said in sorted(told, key=lambda each: each[1].opened):
-        if fate.established:
-            found.setdefault((fate.client, fate.server), Hop(fate.client, fate.server)).count(fate, connection, said)
+    told = zip(summaries(history), history.connections, said_of_each(history), strict=True)
+    for summary, connection, said in sorted(told, key=lambda each: each[1].opened):
+        if summary.established:
+            found.setdefault((summary.client, summary.server), Hop(summary.client, summary.server)).count(
+                summary, connection, said
+            )
     for client, event in _requests(history):
         # Clients speak to one hop; which one it was when there are several is known only from its address.
         hop = next((hop for hop in found.values() if hop.client == client), None)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from orchestrator.history.index import Index, queue_at, situation
-from orchestrator.history.model import History, Socket, Stay
+from orchestrator.history.model import History, Socket, StateInterval
 from orchestrator.tcp.states import GAUGE_STATES, TcpState
 
 READING_ORDER = (TcpState.ESTABLISHED, *(state for state in GAUGE_STATES if state is not TcpState.ESTABLISHED))
@@ -27,7 +27,7 @@ class Count:
 def possible_states(socket: Socket, t: float) -> frozenset[TcpState]:
     """The states that the socket may have been in at `t`: one when that is known; CLOSED stands for no socket."""
     known = situation(socket, t)
-    if isinstance(known, Stay):
+    if isinstance(known, StateInterval):
         return frozenset({known.state})
     return known.states if known else frozenset({TcpState.CLOSED})
 
@@ -40,12 +40,12 @@ def count_states(index: Index, node: str, t: float) -> dict[TcpState, Count]:
     low: Counter[TcpState] = Counter()
     high: Counter[TcpState] = Counter()
     for _, known in index.alive(node, t):
-        if isinstance(known, Stay):
+        if isinstance(known, StateInterval):
             low[known.state] += 1
-        high.update({known.state} if isinstance(known, Stay) else known.states)
-    for unseen in index.unseen.get(node, ()):
-        if unseen.after < t < unseen.before:
-            high.update(dict.fromkeys(unseen.states, unseen.count))
+        high.update({known.state} if isinstance(known, StateInterval) else known.states)
+    for unobserved in index.unobserved.get(node, ()):
+        if unobserved.after < t < unobserved.before:
+            high.update(dict.fromkeys(unobserved.states, unobserved.count))
     return {state: Count(low[state], high[state]) for state in READING_ORDER if high[state]}
 
 
@@ -54,7 +54,7 @@ def recv_q(index: Index, node: str, state: TcpState, t: float) -> Count | None:
     readings = [
         reading.recv_q
         for socket, known in index.alive(node, t)
-        if isinstance(known, Stay) and known.state is state and (reading := queue_at(socket, t))
+        if isinstance(known, StateInterval) and known.state is state and (reading := queue_at(socket, t))
     ]
     return Count(min(readings), max(readings)) if readings else None
 

@@ -16,7 +16,7 @@ from orchestrator.analysis.states import possible_states
 from orchestrator.history.lifetimes import death
 from orchestrator.history.model import Connection, History, MinisocketEnd, Socket
 from orchestrator.history.nat import forgot
-from orchestrator.history.unseenends import unseen_ends
+from orchestrator.history.unobservedends import unobserved_ends
 from orchestrator.recording.events import Event, answered
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
@@ -39,7 +39,7 @@ _NOT_OVER = frozenset(TcpState) - EMBRYONIC - {TcpState.TIME_WAIT, TcpState.CLOS
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class ConnectionSummary:
     """What a reader wants to know of one connection; alike connections have equal fates."""
 
     client: str
@@ -66,7 +66,7 @@ class Fate:
     forgotten: tuple[str, ...]
     """Those that had forgotten it before an end closed it."""
 
-    def renamed(self, name: Callable[[str], str]) -> Fate:
+    def renamed(self, name: Callable[[str], str]) -> ConnectionSummary:
         return replace(
             self,
             client=name(self.client),
@@ -119,12 +119,12 @@ class Fate:
 class Group:
     """Connections of one fate. `hows` are the observations that show who closed first, with how many each shows."""
 
-    fate: Fate
+    summary: ConnectionSummary
     count: int
     hows: Counter[str]
 
     def __str__(self) -> str:
-        return f"{number(self.count, 'connection')} {self.fate}"
+        return f"{number(self.count, 'connection')} {self.summary}"
 
 
 def services(history: History) -> dict[str, str]:
@@ -132,11 +132,11 @@ def services(history: History) -> dict[str, str]:
     return {node: name for name, replicas in history.groups.items() if len(replicas) > 1 for node in replicas}
 
 
-def fates(history: History) -> list[Fate]:
+def summaries(history: History) -> list[ConnectionSummary]:
     """Of each connection, in the history's order; replicas go by their service's name."""
     service, reasons = services(history), _reasons(history)
     return [
-        _fate(connection, history, reasons).renamed(lambda node: service.get(node, node))
+        _summary(connection, history, reasons).renamed(lambda node: service.get(node, node))
         for connection in history.connections
     ]
 
@@ -145,18 +145,18 @@ def connection_groups(history: History) -> list[Group]:
     """Connections grouped by their fate, the oldest first."""
     service = services(history)
     reasons = _reasons(history)
-    alike: dict[Fate, list[tuple[Fate, str]]] = defaultdict(list)
+    alike: dict[ConnectionSummary, list[tuple[ConnectionSummary, str]]] = defaultdict(list)
     for connection in sorted(history.connections, key=lambda connection: connection.opened):
-        fate = _fate(connection, history, reasons)
-        alike[fate.renamed(lambda node: service.get(node, node))].append((fate, connection.how))
+        summary = _summary(connection, history, reasons)
+        alike[summary.renamed(lambda node: service.get(node, node))].append((summary, connection.how))
     return [_group(members, service) for members in alike.values()]
 
 
-def _group(members: list[tuple[Fate, str]], service: dict[str, str]) -> Group:
+def _group(members: list[tuple[ConnectionSummary, str]], service: dict[str, str]) -> Group:
     """A replica that is alone in its group keeps its own name."""
     taking_part: dict[str, set[str]] = defaultdict(set)
-    for fate, _ in members:
-        for node in (fate.client, fate.server):
+    for summary, _ in members:
+        for node in (summary.client, summary.server):
             taking_part[service.get(node, node)].add(node)
 
     def name(node: str) -> str:
@@ -188,14 +188,14 @@ def _reasons(history: History) -> Reasons:
     return found
 
 
-def _fate(connection: Connection, history: History, reasons: Reasons) -> Fate:
+def _summary(connection: Connection, history: History, reasons: Reasons) -> ConnectionSummary:
     client, server, port = _ends(connection)
     end = history.until
     sockets = connection.ends
     at_end = [(_state_at(socket, end), socket.node) for socket in sockets]
     # What closes after the end is the lab being taken down.
     closed = connection.closed is not None and connection.closed[1] <= end
-    return Fate(
+    return ConnectionSummary(
         client=client,
         server=server,
         port=port,
@@ -208,12 +208,14 @@ def _fate(connection: Connection, history: History, reasons: Reasons) -> Fate:
         time_wait=tuple(
             socket.node
             for socket in sockets
-            if any(stay.state is TcpState.TIME_WAIT and stay.first <= end for stay in socket.stays)
+            if any(interval.state is TcpState.TIME_WAIT and interval.first <= end for interval in socket.intervals)
         ),
         cut_short=tuple(
             (socket.ended_by, socket.node)
             for socket in sockets
-            if socket.ended_by in _CUT_SHORT and socket.stays[-1].state is TcpState.TIME_WAIT and death(socket) <= end
+            if socket.ended_by in _CUT_SHORT
+            and socket.intervals[-1].state is TcpState.TIME_WAIT
+            and death(socket) <= end
         ),
         stuck=tuple((state, node) for state, node in at_end if state in _NOT_OVER),
         via=tuple(flow.node for flow in connection.via),
@@ -234,14 +236,14 @@ def _state_at(socket: Socket, t: float) -> TcpState:
     return next(iter(states)) if len(states) == 1 else TcpState.CLOSED
 
 
-def unseen_sentences(history: History) -> list[str]:
+def unobserved_sentences(history: History) -> list[str]:
     """What the kernel counted and no sample showed, ends of connections that are told of elsewhere left out."""
-    _, left = unseen_ends(history.connections, history.unseen)
+    _, left = unobserved_ends(history.connections, history.unobserved)
     end = history.until
     per_node: Counter[str] = Counter()
-    for unseen in left:
-        if unseen.after < end:
-            per_node[unseen.node] += unseen.count
+    for unobserved in left:
+        if unobserved.after < end:
+            per_node[unobserved.node] += unobserved.count
     return [
         f"up to {number(count, 'more socket')} on {node} came and went between two samples"
         for node, count in per_node.items()
@@ -294,7 +296,7 @@ def error_name(error: object) -> str:
 
 def sentences(history: History) -> list[str]:
     """The whole story, the most telling first."""
-    return [*map(str, connection_groups(history)), *unseen_sentences(history), *request_sentences(history)]
+    return [*map(str, connection_groups(history)), *unobserved_sentences(history), *request_sentences(history)]
 
 
 def number(count: int, thing: str) -> str:

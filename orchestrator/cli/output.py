@@ -16,7 +16,7 @@ from orchestrator.exitcodes import ExitCode
 
 if TYPE_CHECKING:
     from orchestrator.analysis.compare.matrix import Matrix
-    from orchestrator.analysis.compare.seeds import Spread
+    from orchestrator.analysis.compare.seeds import SeedVariation
     from orchestrator.analysis.report import NotRun, RunReport
 
 FORMATS = ("text", "json", "junit")
@@ -73,7 +73,7 @@ class Output:
                 console.print()
             render(matrix, console)
 
-    def print_spreads(self, spreads: Sequence[Spread]) -> None:
+    def print_variations(self, variations: Sequence[SeedVariation]) -> None:
         """What the runs with different seeds say of each scenario; as JSON a list."""
         import json
 
@@ -83,11 +83,11 @@ class Output:
         from orchestrator.report.text.seeds import render
 
         if self._form == "json":
-            print(json.dumps([to_json(spread) for spread in spreads], indent=1, allow_nan=False))
+            print(json.dumps([to_json(variation) for variation in variations], indent=1, allow_nan=False))
             return
         console = Console(width=console_width(), highlight=False)
-        for spread in spreads:
-            render(spread, console)
+        for variation in variations:
+            render(variation, console)
 
     @staticmethod
     def check_writable(path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.analysis.compare.matrix import Broken, Matrix
-from orchestrator.analysis.compare.seeds import Spread
+from orchestrator.analysis.compare.seeds import SeedVariation
 from orchestrator.analysis.report import NotRun, RunReport
 from orchestrator.cli.common import print_error
 from orchestrator.cli.output import Output
@@ -74,17 +74,17 @@ class Results:
                 found.append(Matrix(scenario.name, scenario.title, variables, tuple(results)))
         return found
 
-    def spreads(self) -> list[Spread]:
+    def variations(self) -> list[SeedVariation]:
         """Of each scenario that was run at least once."""
-        spreads = []
+        variations = []
         for path in dict.fromkeys(task.path for task in self._tasks):
             mine = [(task.options.seed or 0, result) for task, result in self._ordered if task.path == path]
             reports = {seed: result for seed, result in mine if not isinstance(result, SimctlError)}
             broken = {seed: _reason(result) for seed, result in mine if isinstance(result, SimctlError)}
             if reports:
                 report = next(iter(reports.values()))
-                spreads.append(Spread(report.scenario, report.title, reports, broken))
-        return spreads
+                variations.append(SeedVariation(report.scenario, report.title, reports, broken))
+        return variations
 
 
 def _reports(results: Sequence[tuple[Task, Result]]) -> list[RunReport]:

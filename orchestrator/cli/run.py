@@ -117,7 +117,7 @@ def run(
         if vary_seed is None:
             results.tell(out, junit)
         else:
-            out.print_spreads(results.spreads())
+            out.print_variations(results.variations())
 
     try:
         run_tasks(tasks, jobs, Progress(quiet=quiet), results.add)

@@ -12,13 +12,13 @@ from orchestrator.errors import InputError, Place
 from orchestrator.history.connections import join
 from orchestrator.history.conservation import compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
-from orchestrator.history.model import History, Socket, Unseen
+from orchestrator.history.model import History, Socket, Unobserved
 from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.owners import with_told_owners
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, to_sockets
 from orchestrator.history.traced import KINDS as TRACE_KINDS
 from orchestrator.history.traced import TracedLife, exact_sockets, trace_lives
-from orchestrator.history.unseen import count_unseen
+from orchestrator.history.unobserved import count_unobserved
 from orchestrator.recording.checker import LineChecker
 from orchestrator.recording.events import Event
 
@@ -92,7 +92,7 @@ def build_history(events: Iterable[Event]) -> History:
     translations = Translations(flows_of(by_kind["nat"]))
     trace = _trace(by_kind, counters, translations)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
-    sockets, unseen = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]))
+    sockets, unobserved = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]))
     sockets = with_told_owners(sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
     resets = tuple(event for event in by_kind["rst"] if trace.complete and event["t"] <= ticks[-1])
     addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
@@ -104,7 +104,7 @@ def build_history(events: Iterable[Event]) -> History:
         ticks=ticks,
         missed={node: times for node, times in missed.items() if times},
         sockets=sockets,
-        unseen=unseen,
+        unobserved=unobserved,
         connections=join(sockets, addresses, resets if trace.complete else None, translations),
         requests=tuple(sorted(by_kind["request"], key=_time)),
         served=tuple(sorted(by_kind["served"], key=_time)),
@@ -175,9 +175,9 @@ def _sockets(
     counters: Counters,
     trace: _Trace,
     slack: float,
-) -> tuple[tuple[Socket, ...], tuple[Unseen, ...]]:
+) -> tuple[tuple[Socket, ...], tuple[Unobserved, ...]]:
     sockets: list[Socket] = []
-    unseen: list[Unseen] = []
+    unobserved: list[Unobserved] = []
     if trace.complete:
         every_life = [life for of_node in lives.values() for life in of_node]
         sockets, left = exact_sockets(trace.lives, every_life, sampled, slack)
@@ -185,8 +185,8 @@ def _sockets(
     for node, of_node in lives.items():
         sockets += to_sockets(of_node, sampled[node], counters)
         if not trace.complete:
-            unseen += count_unseen(node, of_node, sampled[node], counters)
-    return tuple(sockets), tuple(unseen)
+            unobserved += count_unobserved(node, of_node, sampled[node], counters)
+    return tuple(sockets), tuple(unobserved)
 
 
 def _series(ticks: list[Event], nodes: tuple[str, ...]) -> dict[str, dict[str, tuple[Reading, ...]]]:

@@ -57,7 +57,7 @@ def _first_closer(
     """
     votes: list[tuple[str | None, str]] = []
     for end, node, other_node in ((client, client_node, server_node), (server, server_node, client_node)):
-        states = [stay.state for stay in end.stays] if end else []
+        states = [interval.state for interval in end.intervals] if end else []
         passive = next((state for state in states if state in PASSIVE_CLOSE), None)
         active = next((state for state in states if state in ACTIVE_CLOSE), None)
         if passive:
@@ -114,11 +114,11 @@ def _closed(
 
 def _leaves_open(socket: Socket) -> tuple[float, float] | None:
     """The interval in which the socket stopped being open; None when it was open to the last tick."""
-    opened = [stay for stay in socket.stays if stay.state in _OPEN]
+    opened = [interval for interval in socket.intervals if interval.state in _OPEN]
     if not opened:
         return birth(socket)
     last = opened[-1].last
-    gap = next((gap for gap in socket.gaps if gap.after == last), None)
+    gap = next((gap for gap in socket.unknown if gap.after == last), None)
     return (gap.after, gap.before) if gap else None
 
 
@@ -153,7 +153,7 @@ def _given_up(connection: Connection) -> Connection:
     if connection.first_closer is not None or connection.closed is None:
         return connection
     ends = [end for end in connection.ends if death(end) < math.inf]
-    quitters = sorted((end for end in ends if end.stays[-1].state in _GIVES_UP), key=death)
+    quitters = sorted((end for end in ends if end.intervals[-1].state in _GIVES_UP), key=death)
     if not quitters:
         return connection
     gone = death(quitters[0])

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from orchestrator.history.closing import traced_closing, with_closing
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, Socket
-from orchestrator.history.nat import NO_NAT, Passage, Translations
+from orchestrator.history.nat import NO_NAT, NatPath, Translations
 from orchestrator.recording.events import Event
 from orchestrator.tcp.addresses import ANY, node_at, split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
@@ -41,22 +41,22 @@ def join(
         by_pair[frozenset((reset["local"], reset["peer"]))].append(reset)
     listening: set[tuple[str, str, int | None]] = set()
     ends: dict[frozenset[tuple[str | None, str]], tuple[list[Socket], list[Socket]]] = defaultdict(lambda: ([], []))
-    passages: dict[int, Passage] = {}
+    nat_paths: dict[int, NatPath] = {}
     for socket in sockets:
-        if socket.stays[0].state is TcpState.LISTEN:
+        if socket.intervals[0].state is TcpState.LISTEN:
             listening.add((socket.node, *split_address(socket.local)))
             continue
         local: tuple[str | None, str] = (socket.node, socket.local)
         peer = (node_at(socket.peer, socket.node, addresses), socket.peer)
-        passage = translations.of(socket)
-        if passage is not None:
-            passages[id(socket)] = passage
-            if not passage.from_client:
-                peer, local = ((node_at(at, socket.node, addresses), at) for at in passage.far)
+        nat_path = translations.of(socket)
+        if nat_path is not None:
+            nat_paths[id(socket)] = nat_path
+            if not nat_path.from_client:
+                peer, local = ((node_at(at, socket.node, addresses), at) for at in nat_path.far)
         # Which side of the pair a socket is on must not depend on which one came first.
         ends[frozenset((local, peer))][_order(local, peer)].append(socket)
     found = [
-        _connection(pair, listening, addresses, passages)
+        _connection(pair, listening, addresses, nat_paths)
         for one_side, other_side in ends.values()
         for pair in _pair_up(sorted(one_side, key=birth), sorted(other_side, key=birth))
     ]
@@ -109,30 +109,30 @@ def _can_be_one(one: Socket, other: Socket) -> bool:
     late_from = birth(late)[0]
     if late_from >= death(early):
         return False
-    if late_from <= birth(early)[1] or early.stays[-1].last >= late.stays[0].first:
+    if late_from <= birth(early)[1] or early.intervals[-1].last >= late.intervals[0].first:
         return True
-    waiting = [stay for stay in early.stays if stay.first <= late_from]
+    waiting = [interval for interval in early.intervals if interval.first <= late_from]
     return bool(waiting) and waiting[-1].state in EMBRYONIC
 
 
 def _apart(one: Socket, other: Socket) -> float:
     """Seconds between two births, by the ticks that first showed them; inf when the two cannot be one connection."""
-    return abs(one.stays[0].first - other.stays[0].first) if _can_be_one(one, other) else math.inf
+    return abs(one.intervals[0].first - other.intervals[0].first) if _can_be_one(one, other) else math.inf
 
 
 def _connection(
     pair: Pair,
     listening: set[tuple[str, str, int | None]],
     addresses: Mapping[str, str],
-    passages: Mapping[int, Passage],
+    nat_paths: Mapping[int, NatPath],
 ) -> Connection:
     one, other = pair
     first, second = (one, other) if one is not None else (other, one)
     assert first is not None
-    passage = passages.get(id(first))
-    second_local = passage.far[0] if passage else first.peer
+    nat_path = nat_paths.get(id(first))
+    second_local = nat_path.far[0] if nat_path else first.peer
     second_node = second.node if second else node_at(second_local, first.node, addresses)
-    by_client = passage.from_client if passage else _is_client(first, second, second_node, listening)
+    by_client = nat_path.from_client if nat_path else _is_client(first, second, second_node, listening)
     client, server = (first, second) if by_client else (second, first)
     client_node, server_node = (first.node, second_node) if by_client else (second_node, first.node)
     unclosed = Connection(
@@ -141,8 +141,8 @@ def _connection(
         birth(client or first),
         client_node,
         server_node,
-        via=passage.flows if passage else (),
-        unseen_pair=passage.far if passage and second is None else None,
+        via=nat_path.flows if nat_path else (),
+        unobserved_pair=nat_path.far if nat_path and second is None else None,
     )
     return with_closing(unclosed)
 
@@ -152,9 +152,9 @@ def _is_client(
 ) -> bool:
     """Whether `one` is the end that sent the SYN: by its states, by who listens, at last by the lower port."""
     for state, verdict in ((TcpState.SYN_SENT, True), (TcpState.SYN_RECV, False)):
-        if any(stay.state is state for stay in one.stays):
+        if any(interval.state is state for interval in one.intervals):
             return verdict
-        if other is not None and any(stay.state is state for stay in other.stays):
+        if other is not None and any(interval.state is state for interval in other.intervals):
             return not verdict
     if _listens(one.node, one.local, listening):
         return False

@@ -12,16 +12,24 @@ from operator import attrgetter
 
 from orchestrator.history.counters import Counters
 from orchestrator.history.lifetimes import birth, death
-from orchestrator.history.model import Connection, Gap, History, QueueReading, Socket, Stay, Unseen
+from orchestrator.history.model import (
+    Connection,
+    History,
+    QueueReading,
+    Socket,
+    StateInterval,
+    UnknownInterval,
+    Unobserved,
+)
 from orchestrator.history.sampled import NodeTicks
-from orchestrator.history.unseenends import unseen_ends
+from orchestrator.history.unobservedends import unobserved_ends
 from orchestrator.scenario.model import Where
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
 
-_Stays = defaultdict[tuple[str, TcpState], list[tuple[Socket, Stay]]]
-_Gaps = defaultdict[str, defaultdict[frozenset[TcpState], list[tuple[Socket, Gap]]]]
+_Stays = defaultdict[tuple[str, TcpState], list[tuple[Socket, StateInterval]]]
+_Gaps = defaultdict[str, defaultdict[frozenset[TcpState], list[tuple[Socket, UnknownInterval]]]]
 
 
 class Filter:
@@ -78,7 +86,7 @@ class Index:
             found[socket.node].append(socket)
         return found
 
-    def alive(self, node: str, t: float) -> list[tuple[Socket, Stay | Gap]]:
+    def alive(self, node: str, t: float) -> list[tuple[Socket, StateInterval | UnknownInterval]]:
         """The node's sockets that live or may live at `t`, with what is known of them there."""
         around = [socket for first, last, socket in self._lives[node] if first <= t <= last]
         known = ((socket, situation(socket, t)) for socket in around)
@@ -91,30 +99,30 @@ class Index:
             found[socket.node].append((birth(socket)[0], death(socket), socket))
         return found
 
-    def stays(self, node: str, state: TcpState) -> list[tuple[Socket, Stay]]:
+    def intervals(self, node: str, state: TcpState) -> list[tuple[Socket, StateInterval]]:
         """Every stay of the node's sockets in the state."""
         return self._arranged[0].get((node, state), [])
 
-    def gaps(self, node: str) -> dict[frozenset[TcpState], list[tuple[Socket, Gap]]]:
+    def unknown(self, node: str) -> dict[frozenset[TcpState], list[tuple[Socket, UnknownInterval]]]:
         """Every gap of the node's sockets, by the states that are possible in it: few sets, many gaps."""
         return self._arranged[1].get(node, {})
 
     @cached_property
     def _arranged(self) -> tuple[_Stays, _Gaps]:
-        stays: _Stays = defaultdict(list)
+        intervals: _Stays = defaultdict(list)
         gaps: _Gaps = defaultdict(lambda: defaultdict(list))
         for socket in self.history.sockets:
-            for stay in socket.stays:
-                stays[socket.node, stay.state].append((socket, stay))
-            for gap in socket.gaps:
+            for interval in socket.intervals:
+                intervals[socket.node, interval.state].append((socket, interval))
+            for gap in socket.unknown:
                 gaps[socket.node][gap.states].append((socket, gap))
-        return stays, gaps
+        return intervals, gaps
 
     @cached_property
-    def unseen(self) -> dict[str, list[Unseen]]:
+    def unobserved(self) -> dict[str, list[Unobserved]]:
         """Node -> its unseen sockets."""
-        found: dict[str, list[Unseen]] = defaultdict(list)
-        for entry in self.history.unseen:
+        found: dict[str, list[Unobserved]] = defaultdict(list)
+        for entry in self.history.unobserved:
             found[entry.node].append(entry)
         return found
 
@@ -137,14 +145,14 @@ class Index:
         return found
 
     @cached_property
-    def _ends(self) -> tuple[dict[str, list[Connection]], dict[str, list[Unseen]]]:
-        matched, left = unseen_ends(self.history.connections, self.history.unseen)
-        by_node: dict[str, list[Unseen]] = defaultdict(list)
+    def _ends(self) -> tuple[dict[str, list[Connection]], dict[str, list[Unobserved]]]:
+        matched, left = unobserved_ends(self.history.connections, self.history.unobserved)
+        by_node: dict[str, list[Unobserved]] = defaultdict(list)
         for entry in left:
             by_node[entry.node].append(entry)
         return matched, by_node
 
-    def half_seen(self, node: str) -> list[Connection]:
+    def half_observed(self, node: str) -> list[Connection]:
         """Connections whose end on the node was counted by the kernel but seen by no tick."""
         return self._ends[0].get(node, [])
 
@@ -157,20 +165,20 @@ class Index:
             for connection in self.history.connections
             if connection.client is not None
             and (
-                any(stay.state not in EMBRYONIC for stay in connection.server.stays)
+                any(interval.state not in EMBRYONIC for interval in connection.server.intervals)
                 if connection.server is not None
                 else id(connection) in counted
             )
         )
 
-    def wholly_unseen(self, node: str) -> list[Unseen]:
+    def wholly_unobserved(self, node: str) -> list[Unobserved]:
         """Sockets of the node that nothing is known of but that they lived."""
         return self._ends[1].get(node, [])
 
-    def hidden(self, node: str, states: frozenset[TcpState]) -> Iterator[tuple[Unseen, float, float]]:
+    def hidden(self, node: str, states: frozenset[TcpState]) -> Iterator[tuple[Unobserved, float, float]]:
         """Unseen sockets that may have been in some of the states, with each open interval between two ticks where."""
         times = self.ticks(node).times
-        for entry in self.unseen.get(node, ()):
+        for entry in self.unobserved.get(node, ()):
             if entry.states & states:
                 first, last = bisect_left(times, entry.after), bisect_left(times, entry.before)
                 for after, before in pairwise(times[first : last + 1]):
@@ -223,12 +231,12 @@ class Index:
         return found
 
 
-def situation(socket: Socket, t: float) -> Stay | Gap | None:
+def situation(socket: Socket, t: float) -> StateInterval | UnknownInterval | None:
     """What is known of the socket at `t`: its stay, its gap, or None when it did not live."""
-    for stay in socket.stays:
-        if stay.first <= t <= stay.last:
-            return stay
-    for gap in socket.gaps:
+    for interval in socket.intervals:
+        if interval.first <= t <= interval.last:
+            return interval
+    for gap in socket.unknown:
         if gap.after < t < gap.before:
             return gap
     return None

@@ -18,7 +18,7 @@ from orchestrator.tcp.states import TcpState
 
 
 @dataclass(frozen=True, slots=True)
-class Stay:
+class StateInterval:
     """A socket known to be in `state` at every instant of the closed interval [first, last], in seconds."""
 
     state: TcpState
@@ -27,7 +27,7 @@ class Stay:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class UnknownInterval:
     """The open interval (after, before): the socket was in some of `states` there; CLOSED stands for no socket."""
 
     after: float
@@ -67,8 +67,8 @@ class Socket:
     sk: str
     local: str
     peer: str
-    stays: tuple[Stay, ...]
-    gaps: tuple[Gap, ...]
+    intervals: tuple[StateInterval, ...]
+    unknown: tuple[UnknownInterval, ...]
     queues: tuple[QueueReading, ...]
     uid: int | None = None
     pid: int | None = None
@@ -78,7 +78,7 @@ class Socket:
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
+class Unobserved:
     """Up to `count` sockets of `node` lived inside the open interval (after, before), by the kernel's counters.
 
     They were in some of `states` there, each between two successive ticks: at none of the ticks inside. `least` to
@@ -133,18 +133,18 @@ class Connection:
     that. `closed` is when."""
     via: tuple[Flow, ...] = ()
     """The NATs that it passes through, as seen from the client."""
-    unseen_pair: tuple[str, str] | None = None
+    unobserved_pair: tuple[str, str] | None = None
     """Local and peer address of the end that was not seen, where a NAT makes them others than those of the other."""
 
     @property
     def client_pair(self) -> tuple[str, str]:
         """Local and peer address, as the client's end has them."""
-        return _pair(self.client, self.server, self.unseen_pair)
+        return _pair(self.client, self.server, self.unobserved_pair)
 
     @property
     def server_pair(self) -> tuple[str, str]:
         """Local and peer address, as the server's end has them."""
-        return _pair(self.server, self.client, self.unseen_pair)
+        return _pair(self.server, self.client, self.unobserved_pair)
 
     @property
     def ends(self) -> tuple[Socket, ...]:
@@ -154,14 +154,14 @@ class Connection:
     @property
     def established(self) -> bool:
         """Whether an end was seen with its handshake finished."""
-        return any(stay.state not in EMBRYONIC for end in self.ends for stay in end.stays)
+        return any(interval.state not in EMBRYONIC for end in self.ends for interval in end.intervals)
 
 
-def _pair(end: Socket | None, other: Socket | None, unseen: tuple[str, str] | None) -> tuple[str, str]:
+def _pair(end: Socket | None, other: Socket | None, unobserved: tuple[str, str] | None) -> tuple[str, str]:
     if end is not None:
         return end.local, end.peer
     assert other is not None, "a connection has at least one end"
-    return unseen or (other.peer, other.local)
+    return unobserved or (other.peer, other.local)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class History:
     missed: Mapping[str, tuple[float, ...]]
     """Node -> ticks at which it could not be sampled: they say nothing about that node, its gaps extend over them."""
     sockets: tuple[Socket, ...]
-    unseen: tuple[Unseen, ...]
+    unobserved: tuple[Unobserved, ...]
     connections: tuple[Connection, ...]
     requests: tuple[Event, ...]
     served: tuple[Event, ...]

@@ -22,7 +22,7 @@ _Onward = Callable[[Flow], _Pair]
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class NatPath:
     """How an end's connection passes through NATs."""
 
     flows: tuple[Flow, ...]
@@ -69,26 +69,26 @@ class Translations:
             self._by_came[flow.came].append(flow)
             self._by_left[flow.left].append(flow)
 
-    def passage(self, local: str, peer: str, t: float) -> Passage | None:
+    def nat_path(self, local: str, peer: str, t: float) -> NatPath | None:
         """None when no NAT is known that has to do with it. `t`: a time after its SYN had come through."""
         ahead = self._chain((local, peer), t, self._by_came, lambda flow: flow.left)
         if ahead:
             source, destination = ahead[-1].left
-            return Passage(tuple(ahead), True, (destination, source))
+            return NatPath(tuple(ahead), True, (destination, source))
         behind = self._chain((peer, local), t, self._by_left, lambda flow: flow.came)
-        return Passage(tuple(reversed(behind)), False, behind[-1].came) if behind else None
+        return NatPath(tuple(reversed(behind)), False, behind[-1].came) if behind else None
 
     def far(self, local: str, peer: str, t: float) -> _Pair:
         """Local and peer address as the other end has them, NAT or not."""
-        passage = self.passage(local, peer, t) if self._by_came else None
-        return passage.far if passage else (peer, local)
+        nat_path = self.nat_path(local, peer, t) if self._by_came else None
+        return nat_path.far if nat_path else (peer, local)
 
-    def of(self, socket: Socket) -> Passage | None:
+    def of(self, socket: Socket) -> NatPath | None:
         """The passage of a socket."""
         if not self._by_came:
             return None
-        up = next((stay.first for stay in socket.stays if stay.state not in EMBRYONIC), death(socket))
-        return self.passage(socket.local, socket.peer, up)
+        up = next((interval.first for interval in socket.intervals if interval.state not in EMBRYONIC), death(socket))
+        return self.nat_path(socket.local, socket.peer, up)
 
     def _chain(self, pair: _Pair, t: float, index: dict[_Pair, list[Flow]], onward: _Onward) -> list[Flow]:
         chain: list[Flow] = []

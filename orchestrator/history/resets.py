@@ -69,12 +69,12 @@ def complete_resets(
         found.append(event)
         if event["ev"] != "rst_received":
             continue
-        passage = translations.passage(event["local"], event["peer"], _time(event)) if translations else None
+        nat_path = translations.nat_path(event["local"], event["peer"], _time(event)) if translations else None
         told = _take(sent[event["peer"], event["local"]], _time(event))
-        told = told or (passage is not None and _take(sent[passage.far], _time(event)))
-        forgotten_by = passage.forgotten_by(_time(event)) if passage else None
+        told = told or (nat_path is not None and _take(sent[nat_path.far], _time(event)))
+        forgotten_by = nat_path.forgotten_by(_time(event)) if nat_path else None
         # What a NAT still knew came through it; else the NAT itself has answered.
-        local, peer = passage.far if passage and not forgotten_by else (event["peer"], event["local"])
+        local, peer = nat_path.far if nat_path and not forgotten_by else (event["peer"], event["local"])
         sender = node_of(local.rpartition(":")[0])
         if told or sender is None:
             continue

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.history.counters import Counters
-from orchestrator.history.model import Gap, QueueReading, Socket, Stay
+from orchestrator.history.model import QueueReading, Socket, StateInterval, UnknownInterval
 from orchestrator.recording.events import TCPEXT_EVERY, Event
 from orchestrator.tcp.lifecycle import MINISOCKETS, TIME_WAIT_SECONDS, between, later
 from orchestrator.tcp.states import TcpState
@@ -144,22 +144,24 @@ def to_sockets(lives: Iterable[Life], ticks: NodeTicks, counters: Counters) -> l
 
 
 def _to_socket(life: Life, ticks: NodeTicks, rule: GapRule) -> Socket:
-    stays: list[Stay] = []
-    gaps: list[Gap] = []
+    intervals: list[StateInterval] = []
+    gaps: list[UnknownInterval] = []
     last_state = TcpState.CLOSED
     for position, (first, state) in enumerate(life.sightings):
         before = ticks.before(first)
         if before is not None:
-            gaps.append(Gap(before, first, rule.states(life.node, before, first, last_state, state)))
+            gaps.append(UnknownInterval(before, first, rule.states(life.node, before, first, last_state, state)))
         following = life.sightings[position + 1][0] if position + 1 < len(life.sightings) else life.gone
         last = ticks.before(following) if following is not None else ticks.times[-1]
-        stays.append(Stay(state, first, first if last is None else last))
+        intervals.append(StateInterval(state, first, first if last is None else last))
         last_state = state
     if life.gone is not None:
-        after = stays[-1].last
-        gaps.append(Gap(after, life.gone, rule.states(life.node, after, life.gone, last_state, TcpState.CLOSED)))
+        after = intervals[-1].last
+        gaps.append(
+            UnknownInterval(after, life.gone, rule.states(life.node, after, life.gone, last_state, TcpState.CLOSED))
+        )
     return Socket(
-        life.node, life.sk, life.local, life.peer, tuple(stays), tuple(gaps), tuple(life.queues),
+        life.node, life.sk, life.local, life.peer, tuple(intervals), tuple(gaps), tuple(life.queues),
         life.uid, life.pid, life.comm,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.history.model import Gap, MinisocketEnd, Socket, Stay
+from orchestrator.history.model import MinisocketEnd, Socket, StateInterval, UnknownInterval
 from orchestrator.history.nat import NO_NAT, Translations
 from orchestrator.history.sampled import Life, NodeTicks
 from orchestrator.recording.events import Event
@@ -248,8 +248,8 @@ def _within(sampled: Life, life: TracedLife, slack: float) -> bool:
 
 
 def _socket(life: TracedLife, seen: Sequence[Life], until: float, fallback: str) -> Socket:
-    stays: list[Stay] = []
-    gaps = [Gap(life.born - INSTANT, life.born, frozenset({TcpState.CLOSED, life.changes[0][1]}))]
+    intervals: list[StateInterval] = []
+    gaps = [UnknownInterval(life.born - INSTANT, life.born, frozenset({TcpState.CLOSED, life.changes[0][1]}))]
     end = until if life.ended is None else life.ended
     for position, (entered, state) in enumerate(life.changes):
         last = position + 1 == len(life.changes)
@@ -258,18 +258,18 @@ def _socket(life: TracedLife, seen: Sequence[Life], until: float, fallback: str)
         if not last and life.turned is not None and life.changes[position + 1][0] == life.turned[1]:
             begun = min(begun, life.turned[0] - INSTANT)
         stay_end = left if last and life.ended is None else max(entered, begun)
-        stays.append(Stay(state, entered, stay_end))
+        intervals.append(StateInterval(state, entered, stay_end))
         if not last or life.ended is not None:
             following = TcpState.CLOSED if last else life.changes[position + 1][1]
-            gaps.append(Gap(stay_end, max(left, stay_end), frozenset({state, following})))
+            gaps.append(UnknownInterval(stay_end, max(left, stay_end), frozenset({state, following})))
     owner = next((one for one in seen if one.pid is not None), None)
     return Socket(
         node=life.node,
         sk=seen[0].sk if seen else life.cookie or fallback,
         local=life.local,
         peer=life.peer,
-        stays=tuple(stays),
-        gaps=tuple(gaps),
+        intervals=tuple(intervals),
+        unknown=tuple(gaps),
         queues=tuple(reading for one in seen for reading in one.queues),
         uid=next((one.uid for one in seen if one.uid is not None), None),
         pid=owner.pid if owner else None,

@@ -16,7 +16,7 @@ from orchestrator.judge.evidence import (
     report_line,
     request_line,
     segment_line,
-    unseen_line,
+    unobserved_line,
 )
 from orchestrator.judge.tally import Inside, Tally, add, unknown
 from orchestrator.recording.events import Event, answered
@@ -127,28 +127,28 @@ class _Sum:
 def _connections(index: Index, node: str, inside: Inside, where: Filter) -> Tally:
     """Connections that got ESTABLISHED, by the birth of their socket on the node."""
     total = _Sum(inside)
-    half_seen = index.half_seen(node)
-    ends_of_these = {id(end) for connection in half_seen for end in (connection.client, connection.server)}
+    half_observed = index.half_observed(node)
+    ends_of_these = {id(end) for connection in half_observed for end in (connection.client, connection.server)}
     for socket in index.sockets.get(node, ()):
-        if socket.stays[-1].state is TcpState.SYN_RECV and id(socket) in ends_of_these:
+        if socket.intervals[-1].state is TcpState.SYN_RECV and id(socket) in ends_of_these:
             continue  # its connection is counted below, as one
         least, most = _became_connection(socket)
         least = max(least, int(id(socket) in index.answered))
         matches = where.socket(socket)
         if matches is not False:
             total.add(*birth(socket), least if matches else 0, most, partial(_born_line, index, socket))
-    for connection in half_seen:
+    for connection in half_observed:
         matches = _matches(where, connection, node)
         if matches is not False:
             total.add(*connection.opened, int(matches is True), 1, partial(_half_seen_line, connection, node))
-    for entry in index.wholly_unseen(node):
+    for entry in index.wholly_unobserved(node):
         least = entry.least if where.everything else 0
-        total.add(entry.after, entry.before, least, entry.most, partial(unseen_line, entry))
+        total.add(entry.after, entry.before, least, entry.most, partial(unobserved_line, entry))
     return total.tally("connection")
 
 
 def _born_line(index: Index, socket: Socket) -> str:
-    return f"{ends(index, socket)} first seen at {at(socket.stays[0].first)}"
+    return f"{ends(index, socket)} first seen at {at(socket.intervals[0].first)}"
 
 
 def _half_seen_line(connection: Connection, node: str) -> str:
@@ -157,9 +157,9 @@ def _half_seen_line(connection: Connection, node: str) -> str:
 
 def _became_connection(socket: Socket) -> tuple[int, int]:
     """(1, 1) when it was surely ESTABLISHED once, (0, 1) when only a gap could hide that, (0, 0) when never."""
-    if any(stay.state not in _HANDSHAKE_ONLY for stay in socket.stays):
+    if any(interval.state not in _HANDSHAKE_ONLY for interval in socket.intervals):
         return 1, 1
-    return 0, int(any(gap.states - _HANDSHAKE_ONLY for gap in socket.gaps))
+    return 0, int(any(gap.states - _HANDSHAKE_ONLY for gap in socket.unknown))
 
 
 def _first_fin(index: Index, node: str, inside: Inside, where: Filter) -> Tally:
@@ -180,8 +180,8 @@ def _first_fin(index: Index, node: str, inside: Inside, where: Filter) -> Tally:
         if matches is not False:
             sure = int(matches is True and connection.first_closer == node)
             total.add(*connection.closed, sure, 1, partial(connection_line, connection))
-    for entry in index.wholly_unseen(node):
-        total.add(entry.after, entry.before, 0, entry.most, partial(unseen_line, entry))
+    for entry in index.wholly_unobserved(node):
+        total.add(entry.after, entry.before, 0, entry.most, partial(unobserved_line, entry))
     return total.tally("connection")
 
 

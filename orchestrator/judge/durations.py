@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from orchestrator.history.index import Filter, Index
 from orchestrator.history.lifetimes import lasted
-from orchestrator.history.model import Socket, Stay
+from orchestrator.history.model import Socket, StateInterval
 from orchestrator.judge.evidence import capped, ends
 from orchestrator.judge.tally import Inside
 from orchestrator.recording.events import Event
@@ -39,14 +39,14 @@ def lasts(
     found: list[Finished] = []
     hidden: list[str] = []
     for name in index.resolve(node):
-        for socket, stay in index.stays(name, state):
+        for socket, interval in index.intervals(name, state):
             if (matches := where.socket(socket)) is not False:
-                found += _finished(index, socket, stay, inside, sure=matches)
+                found += _finished(index, socket, interval, inside, sure=matches)
         hidden += _hidden(index, name, state, expected, inside, where)
-    judged = [(_truth(stay, expected), stay) for stay in found]
-    lines = [stay.line for truth, stay in sorted(judged, key=lambda item: item[0], reverse=True)]
+    judged = [(_truth(interval, expected), interval) for interval in found]
+    lines = [interval.line for truth, interval in sorted(judged, key=lambda item: item[0], reverse=True)]
     fact = f"lasts {state}"
-    if not any(stay.sure for stay in found):
+    if not any(interval.sure for interval in found):
         reason = f"no stay in {state} on {node} is known to have ended in the window: the fact matched nothing"
         return FactVerdict(node, fact, str(expected), "none", Outcome.UNKNOWN, reason, evidence=capped(hidden + lines))
     truth = max([truth for truth, _ in judged] + [1 if hidden else 0])
@@ -57,19 +57,21 @@ def lasts(
         Outcome.FAIL: f"{plural(str(sum(t == 2 for t, _ in judged)), 'stay')} in {state} on {node} "
         f"did not last {expected}",
     }
-    actual = _span_text(min(stay.least for stay in found), max(stay.most for stay in found))
+    actual = _span_text(min(interval.least for interval in found), max(interval.most for interval in found))
     margin = _margin(found, expected) if outcome is Outcome.PASS else ""
     evidence = capped(lines + hidden if truth == 2 else hidden + lines)
     return FactVerdict(node, fact, str(expected), actual, outcome, reasons[outcome], "", margin, evidence)
 
 
-def _finished(index: Index, socket: Socket, stay: Stay, inside: Inside, *, sure: bool | None) -> Iterator[Finished]:
-    bounds = lasted(socket, stay)
-    after = next((gap for gap in socket.gaps if gap.after == stay.last), None)
+def _finished(
+    index: Index, socket: Socket, interval: StateInterval, inside: Inside, *, sure: bool | None
+) -> Iterator[Finished]:
+    bounds = lasted(socket, interval)
+    after = next((gap for gap in socket.unknown if gap.after == interval.last), None)
     if bounds is None or after is None or not inside.perhaps(after.after, after.before):
         return
     least, most = bounds
-    line = f"{ends(index, socket)} {stay.state} for {_span_text(least, most)} until {at(stay.last)}"
+    line = f"{ends(index, socket)} {interval.state} for {_span_text(least, most)} until {at(interval.last)}"
     yield Finished(least, most, bool(sure) and inside.surely(after.after, after.before), line)
 
 
@@ -77,12 +79,13 @@ def _hidden(
     index: Index, node: str, state: TcpState, expected: DurationRange, inside: Inside, where: Filter
 ) -> Iterator[str]:
     """Stays of the state that may lie wholly inside a gap and would be out of range there."""
-    for possible, gaps in index.gaps(node).items():
+    for possible, gaps in index.unknown(node).items():
         if state not in possible:
             continue
         for socket, gap in gaps:
             shown = any(
-                stay.state is state and (stay.last == gap.after or stay.first == gap.before) for stay in socket.stays
+                interval.state is state and (interval.last == gap.after or interval.first == gap.before)
+                for interval in socket.intervals
             )
             if shown or where.socket(socket) is False or not inside.perhaps(gap.after, gap.before):
                 continue
@@ -93,18 +96,18 @@ def _hidden(
             yield f"{node}: an unseen socket perhaps in {state} between {at(after)} and {at(before)}"
 
 
-def _truth(stay: Finished, expected: DurationRange) -> int:
+def _truth(interval: Finished, expected: DurationRange) -> int:
     """0, 1, 2: pass, unknown, fail. A stay that perhaps counts cannot fail the fact for sure."""
-    if expected.low <= stay.least and stay.most <= expected.high:
+    if expected.low <= interval.least and interval.most <= expected.high:
         return 0
-    outside = stay.most < expected.low or stay.least > expected.high
-    return 2 if outside and stay.sure else 1
+    outside = interval.most < expected.low or interval.least > expected.high
+    return 2 if outside and interval.sure else 1
 
 
 def _margin(found: Sequence[Finished], expected: DurationRange) -> str:
-    room = min(min(stay.least - expected.low, expected.high - stay.most) for stay in found)
+    room = min(min(interval.least - expected.low, expected.high - interval.most) for interval in found)
     if expected.low == 0:
-        room = min(expected.high - stay.most for stay in found)
+        room = min(expected.high - interval.most for interval in found)
     return "" if room == math.inf else format_duration(round(room, 3))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from orchestrator.history.index import Index, queue_at, situation
-from orchestrator.history.model import Connection, Gap, Socket, Stay, Unseen
+from orchestrator.history.model import Connection, Socket, StateInterval, UnknownInterval, Unobserved
 from orchestrator.recording.events import Event, answered
 from orchestrator.tcp.addresses import node_at
 from orchestrator.tcp.states import TcpState
@@ -26,17 +26,17 @@ def socket_line(index: Index, socket: Socket, t: float) -> str:
     """`client 198.18.0.2:41000 -> server 198.18.0.3:8080 CLOSE_WAIT since 5.02s Recv-Q 1 python3/123`."""
     known = situation(socket, t)
     text = ends(index, socket)
-    if isinstance(known, Stay):
+    if isinstance(known, StateInterval):
         text += f" {known.state} since {at(known.first)}"
         text += _queues(socket, t)
-    elif isinstance(known, Gap):
+    elif isinstance(known, UnknownInterval):
         text += f" {_gap(socket, known)}"
     return text + (f" {socket.comm}/{socket.pid}" if socket.comm else "")
 
 
 def ends(index: Index, socket: Socket) -> str:
     """The two addresses with their nodes; of a listening socket, its own alone."""
-    if socket.stays[0].state is TcpState.LISTEN:
+    if socket.intervals[0].state is TcpState.LISTEN:
         return f"{socket.node} {socket.local}"
     peer = node_at(socket.peer, socket.node, index.history.addresses)
     return f"{socket.node} {socket.local} -> {f'{peer} ' if peer else ''}{socket.peer}"
@@ -50,14 +50,14 @@ def _queues(socket: Socket, t: float) -> str:
     return recv + (f" Send-Q {reading.send_q}" if reading.send_q else "")
 
 
-def _gap(socket: Socket, gap: Gap) -> str:
+def _gap(socket: Socket, gap: UnknownInterval) -> str:
     """What the samples on both sides of a gap show."""
-    before = next((stay.state.value for stay in socket.stays if stay.last == gap.after), "not there")
-    after = next((stay.state.value for stay in socket.stays if stay.first == gap.before), "gone")
+    before = next((interval.state.value for interval in socket.intervals if interval.last == gap.after), "not there")
+    after = next((interval.state.value for interval in socket.intervals if interval.first == gap.before), "gone")
     return f"{before} at {at(gap.after)}, {after} at {at(gap.before)}"
 
 
-def unseen_line(entry: Unseen) -> str:
+def unobserved_line(entry: Unobserved) -> str:
     return (
         f"{entry.node}: {plural(str(entry.count), 'socket')} came and went between the samples at {at(entry.after)} "
         f"and {at(entry.before)}, by the kernel's counters"

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 from orchestrator.history.index import Filter, Index
-from orchestrator.history.model import Gap, Socket, Stay
-from orchestrator.judge.evidence import LIMIT, socket_lines, unseen_line
+from orchestrator.history.model import Socket, StateInterval, UnknownInterval
+from orchestrator.judge.evidence import LIMIT, socket_lines, unobserved_line
 from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
 from orchestrator.scenario.values import Range
 from orchestrator.tcp.states import GAUGE_STATES, TcpState
@@ -61,10 +61,10 @@ class Gauge:
         """A socket counts for sure while each state that it may be in is asked for, perhaps while one is."""
         for node in self.nodes:
             for state in self._states:
-                for socket, stay in self._index.stays(node, state):
+                for socket, interval in self._index.intervals(node, state):
                     if (sure := self._filter.socket(socket)) is not False:
-                        yield Span(stay.first, stay.last, True, int(sure is True), 1)
-            for possible, gaps in self._index.gaps(node).items():
+                        yield Span(interval.first, interval.last, True, int(sure is True), 1)
+            for possible, gaps in self._index.unknown(node).items():
                 if possible & self._states:
                     within = possible <= self._states
                     for socket, gap in gaps:
@@ -113,17 +113,17 @@ class Gauge:
                     continue
                 if self._counts(known):
                     counting.append(socket)
-                elif not isinstance(known, Stay) or known.state is not TcpState.LISTEN:
+                elif not isinstance(known, StateInterval) or known.state is not TcpState.LISTEN:
                     others.append(socket)
         too_few = self._least[piece] < self._range.low
         lines = socket_lines(self._index, counting + others if too_few else counting, t)
-        unseen = [
-            unseen_line(entry)
+        unobserved = [
+            unobserved_line(entry)
             for node in self.nodes
             for entry, after, before in self._index.hidden(node, self._states)
             if after < t < before
         ]
-        return lines + tuple(unseen[: max(0, LIMIT - len(lines))])
+        return lines + tuple(unobserved[: max(0, LIMIT - len(lines))])
 
-    def _counts(self, known: Stay | Gap) -> bool:
-        return known.state in self._states if isinstance(known, Stay) else bool(known.states & self._states)
+    def _counts(self, known: StateInterval | UnknownInterval) -> bool:
+        return known.state in self._states if isinstance(known, StateInterval) else bool(known.states & self._states)

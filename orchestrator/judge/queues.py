@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 
 from orchestrator.history.index import Filter, Index, queue_at, situation
-from orchestrator.history.model import Gap, QueueReading, Socket, Stay
+from orchestrator.history.model import QueueReading, Socket, StateInterval, UnknownInterval
 from orchestrator.judge.evidence import socket_lines
 from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
 from orchestrator.scenario.values import Range
@@ -55,12 +55,12 @@ class Queue:
 
     def _find_spans(self) -> Iterator[tuple[int, Span]]:
         for node in self.nodes:
-            for socket, stay in self._index.stays(node, self._state):
+            for socket, interval in self._index.intervals(node, self._state):
                 matches = self._filter.socket(socket)
                 if matches is not False:
-                    for truth, span in self._readings(socket, stay):
+                    for truth, span in self._readings(socket, interval):
                         yield truth if matches else UNKNOWN, span
-            for possible, gaps in self._index.gaps(node).items():
+            for possible, gaps in self._index.unknown(node).items():
                 if self._state in possible:
                     for socket, gap in gaps:
                         if self._filter.socket(socket) is not False:
@@ -68,19 +68,19 @@ class Queue:
             for entry, after, before in self._index.hidden(node, frozenset({self._state})):
                 yield UNKNOWN, Span(after, before, False, 0, entry.count)
 
-    def _readings(self, socket: Socket, stay: Stay) -> Iterator[tuple[int, Span]]:
+    def _readings(self, socket: Socket, interval: StateInterval) -> Iterator[tuple[int, Span]]:
         ticks = self._index.ticks(socket.node)
-        since = ticks.from_(stay.first)
+        since = ticks.from_(interval.first)
         position = 0 if since is None else bisect_right(socket.queues, since, key=attrgetter("t"))
-        if since is None or since > stay.last or position == 0:
-            yield UNKNOWN, Span(stay.first, stay.last, True, 0, 1)
+        if since is None or since > interval.last or position == 0:
+            yield UNKNOWN, Span(interval.first, interval.last, True, 0, 1)
             return
-        if since > stay.first:
-            yield UNKNOWN, Span(stay.first, stay.first, True, 0, 1)
-            yield UNKNOWN, Span(stay.first, since, False, 0, 1)
+        if since > interval.first:
+            yield UNKNOWN, Span(interval.first, interval.first, True, 0, 1)
+            yield UNKNOWN, Span(interval.first, since, False, 0, 1)
         truth = self._truth(socket.queues[position - 1])
         for reading in socket.queues[position:]:
-            if reading.t > stay.last:
+            if reading.t > interval.last:
                 break
             if self._truth(reading) != truth:
                 before = ticks.before(reading.t)
@@ -88,7 +88,7 @@ class Queue:
                 yield truth, Span(since, before, True, 0, 1)
                 yield UNKNOWN, Span(before, reading.t, False, 0, 1)
                 since, truth = reading.t, self._truth(reading)
-        yield truth, Span(since, stay.last, True, 0, 1)
+        yield truth, Span(since, interval.last, True, 0, 1)
 
     def _truth(self, reading: QueueReading) -> int:
         return PASS if self._value(reading) in self._range else FAIL
@@ -102,7 +102,7 @@ class Queue:
                 matches = self._filter.socket(socket)
                 if matches is False:
                     continue
-                if isinstance(known, Gap):
+                if isinstance(known, UnknownInterval):
                     if self._state in known.states:
                         perhaps.append(socket)
                 elif known.state is self._state:
@@ -116,7 +116,7 @@ class Queue:
     def _was_read(self, socket: Socket, t: float) -> bool:
         """Whether a tick saw it at `t` or before, in the state that it had at `t`."""
         known = situation(socket, t)
-        assert isinstance(known, Stay)
+        assert isinstance(known, StateInterval)
         tick = self._index.ticks(socket.node).from_(known.first)
         return tick is not None and tick <= t
 

@@ -116,9 +116,9 @@ class Lab:
         try:
             self._wire()
         except EnvironmentFailure:
-            startup.blame_the_dead()
+            startup.raise_if_any_died()
             raise
-        startup.let_go()
+        startup.start_programs()
 
     def _start_probe(self) -> None:
         log = self._folder.logs / "probe.log"

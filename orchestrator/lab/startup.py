@@ -56,7 +56,7 @@ class Startup:
         kind = self._kinds.get(node.kind or "")
         return kind is not None and kind.early and "service_healthy" not in node.depends_on.values()
 
-    def blame_the_dead(self) -> None:
+    def raise_if_any_died(self) -> None:
         """A foreign image has no `go`: it may have ended before it was wired, and that is what to tell."""
         for node in self._topology.nodes:
             if self._channels[node.name].wait_exited(_DYING if node.kind is None else 0):
@@ -67,7 +67,7 @@ class Startup:
         how = channel.exited or self._runtime.exited(node.name) or "its output is closed"
         return channel.failure(f"died at start ({how})", place=node.place)
 
-    def let_go(self) -> None:
+    def start_programs(self) -> None:
         """Start programs in the order of `depends_on`, waiting where a service must be healthy first."""
         waited_for = {
             service

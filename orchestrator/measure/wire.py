@@ -66,11 +66,11 @@ class Wire:
         framed = self._skip_body(status, fields)
         self.last_byte = time.monotonic()
         options = {option.strip().lower() for option in fields.get("connection", "").split(",")}
-        stays = "close" not in options and (version == "HTTP/1.1" or "keep-alive" in options)
+        intervals = "close" not in options and (version == "HTTP/1.1" or "keep-alive" in options)
         return {
             "status": status,
             "version": version,
-            "persistent": framed and stays,
+            "persistent": framed and intervals,
             "says_close": "close" in options,
             "keep_alive": fields.get("keep-alive"),
             "first_byte": came - asked,

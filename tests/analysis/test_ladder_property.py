@@ -14,7 +14,7 @@ from orchestrator.analysis.exchanges import said_of_each
 from orchestrator.analysis.ladder.build import ladder
 from orchestrator.analysis.ladder.list import entries, most_telling
 from orchestrator.history.connections import join
-from orchestrator.history.model import Gap, History, QueueReading, Socket, Stay
+from orchestrator.history.model import History, QueueReading, Socket, StateInterval, UnknownInterval
 from orchestrator.recording.events import Event
 from orchestrator.report.json.ladder import render
 from orchestrator.report.text.ladder import draw
@@ -43,18 +43,18 @@ def sockets(draw: st.DrawFn) -> Socket:
     points = sorted(draw(st.lists(times, min_size=2 * len(states), max_size=2 * len(states))))
     if exact:
         points = [points[0], *(t for two in points[1:-1:2] for t in (two, two)), points[-1]]
-    stays = tuple(Stay(state, points[2 * i], points[2 * i + 1]) for i, state in enumerate(states))
-    gaps = [Gap(one.last, two.first, frozenset({one.state, two.state})) for one, two in pairwise(stays)]
+    intervals = tuple(StateInterval(state, points[2 * i], points[2 * i + 1]) for i, state in enumerate(states))
+    gaps = [UnknownInterval(one.last, two.first, frozenset({one.state, two.state})) for one, two in pairwise(intervals)]
     width = 0.0 if exact else draw(st.floats(0, 2))
     if draw(st.booleans()):
-        gaps.insert(0, Gap(stays[0].first - width, stays[0].first, frozenset({S.CLOSED})))
+        gaps.insert(0, UnknownInterval(intervals[0].first - width, intervals[0].first, frozenset({S.CLOSED})))
     if draw(st.booleans()):
-        gaps.append(Gap(stays[-1].last, stays[-1].last + width, frozenset({S.CLOSED})))
+        gaps.append(UnknownInterval(intervals[-1].last, intervals[-1].last + width, frozenset({S.CLOSED})))
     queues = tuple(
         QueueReading(t, draw(st.integers(0, 10**8)), draw(st.integers(0, 10**8)))
         for t in sorted(draw(st.lists(times, max_size=4)))
     )
-    return Socket(NODES[local.split(":")[0]], draw(texts), local, peer, stays, tuple(gaps), queues,
+    return Socket(NODES[local.split(":")[0]], draw(texts), local, peer, intervals, tuple(gaps), queues,
                   comm=draw(st.none() | texts), pid=1)  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def histories(draw: st.DrawFn) -> History:
         moments={"start": 0.0, "load.start": draw(times), "wait.start": draw(times)} | (
             {"end": end} if draw(st.booleans()) else {}),
         ticks=tuple(sorted({0.0, 100.0, *draw(st.lists(times, max_size=5))})), missed={},
-        sockets=tuple(found), unseen=(), connections=join(found, NODES, resets),
+        sockets=tuple(found), unobserved=(), connections=join(found, NODES, resets),
         requests=in_time(draw(st.lists(requests(), max_size=8))), served=draw(events), closed=draw(events),
         counters=counters, speaking=frozenset({"server"}), resets=resets, exact=draw(st.booleans()),
         happened=draw(events), retransmits={node: draw(again) for node in NODES.values()},
@@ -148,5 +148,5 @@ def test_every_state_is_shown(run: History) -> None:
             (entry.connection.server, [row.server for row in found.rows if row.kind != "end"]),
         ):
             if socket is not None:
-                seen = {stay.state for stay in socket.stays if stay.first <= entry.until}
+                seen = {interval.state for interval in socket.intervals if interval.first <= entry.until}
                 assert {end.state for end in ends if end.changed} >= seen - {S.FIN_WAIT2}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.analysis.states import Count, count_states, moments_by_instant, recv_q
 from orchestrator.analysis.summary import connection_groups, sentences
 from orchestrator.history.index import Index
-from orchestrator.history.model import Connection, Gap, History, Socket, Stay, Unseen
+from orchestrator.history.model import Connection, History, Socket, StateInterval, UnknownInterval, Unobserved
 from orchestrator.tcp.states import TcpState
 from tests.support.report_samples import CLIENT, END, SERVER, idle_history, request, socket
 
@@ -102,9 +102,9 @@ def test_an_end_that_is_no_node_is_named_by_its_address() -> None:
 
 def test_unseen_sockets_are_told_unless_their_connection_is() -> None:
     states = frozenset({TcpState.ESTABLISHED, TcpState.CLOSED})
-    unseen = (Unseen("server", 0.3, 0.4, 3, 3, 3, states),)
-    half_seen = one([OPEN, ("TIME_WAIT", 1.05, END)], None, "client", "x")
-    assert sentences(history_of(half_seen, unseen=unseen))[1:] == [
+    unobserved = (Unobserved("server", 0.3, 0.4, 3, 3, 3, states),)
+    half_observed = one([OPEN, ("TIME_WAIT", 1.05, END)], None, "client", "x")
+    assert sentences(history_of(half_observed, unobserved=unobserved))[1:] == [
         "up to 2 more sockets on server came and went between two samples"
     ]
 
@@ -140,7 +140,7 @@ def test_between_two_samples_states_are_possible_only() -> None:
         TcpState.CLOSE_WAIT: Count(0, 1),
     }
     states = frozenset({TcpState.TIME_WAIT, TcpState.CLOSED})
-    index = Index(idle_history(sockets=(), unseen=(Unseen("client", 1.0, 2.0, 3, 0, 3, states),)))
+    index = Index(idle_history(sockets=(), unobserved=(Unobserved("client", 1.0, 2.0, 3, 0, 3, states),)))
     assert count_states(index, "client", 1.5) == {TcpState.TIME_WAIT: Count(0, 3)}
     assert str(Count(0, 3)) == "0..3"
     assert count_states(index, "client", 2.0) == {}
@@ -154,16 +154,18 @@ def lives(draw: st.DrawFn) -> tuple[Socket, list[tuple[float, float, frozenset[T
     """A socket of made-up stays and gaps, and the same as a list of (start, end, possible states)."""
     times = sorted(draw(st.sets(st.integers(0, 30), min_size=2, max_size=8)))
     times = times[: len(times) // 2 * 2]
-    stays = [
-        Stay(draw(st.sampled_from(_STATES)), float(first), float(last))
+    intervals = [
+        StateInterval(draw(st.sampled_from(_STATES)), float(first), float(last))
         for first, last in zip(times[::2], times[1::2], strict=True)
     ]
     gaps = [
-        Gap(before.last, after.first, frozenset(draw(st.sets(st.sampled_from(_STATES), min_size=1, max_size=3))))
-        for before, after in pairwise(stays)
+        UnknownInterval(
+            before.last, after.first, frozenset(draw(st.sets(st.sampled_from(_STATES), min_size=1, max_size=3)))
+        )
+        for before, after in pairwise(intervals)
     ]
-    pieces = [(stay.first, stay.last, frozenset({stay.state})) for stay in stays]
-    made = Socket("client", "1", f"{CLIENT}:1", f"{SERVER}:2", tuple(stays), tuple(gaps), ())
+    pieces = [(interval.first, interval.last, frozenset({interval.state})) for interval in intervals]
+    made = Socket("client", "1", f"{CLIENT}:1", f"{SERVER}:2", tuple(intervals), tuple(gaps), ())
     return made, pieces + [(gap.after, gap.before, gap.states) for gap in gaps]
 
 
@@ -177,8 +179,8 @@ def test_counts_agree_with_counting_by_hand(
     for state in _STATES:
         low = high = 0
         for made, pieces in drawn:
-            stays = [states for first, last, states in pieces[: len(made.stays)] if first <= t <= last]
-            gaps = [states for first, last, states in pieces[len(made.stays) :] if first < t < last]
-            low += any(state in states for states in stays)
-            high += any(state in states for states in stays + gaps)
+            intervals = [states for first, last, states in pieces[: len(made.intervals)] if first <= t <= last]
+            gaps = [states for first, last, states in pieces[len(made.intervals) :] if first < t < last]
+            low += any(state in states for states in intervals)
+            high += any(state in states for states in intervals + gaps)
         assert counts.get(state, Count(0, 0)) == Count(low, high)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.history.connections import join
 from orchestrator.history.model import Connection, History, Socket
-from orchestrator.history.unseenends import unseen_ends
+from orchestrator.history.unobservedends import unobserved_ends
 from tests.support.builders import history
 
 
@@ -84,7 +84,7 @@ def test_loopback_pairs_of_two_nodes_are_two_connections() -> None:
     rows = [f"{node}:{a} > 127.0.0.1:{b} | - E E" for node in ("client", "server") for a, b in ((5, 80), (80, 5))]
     run = history("\n".join(rows))
     local = [
-        Socket(s.node, s.sk, f"127.0.0.1:{s.local.split(':')[1]}", s.peer, s.stays, s.gaps, s.queues)
+        Socket(s.node, s.sk, f"127.0.0.1:{s.local.split(':')[1]}", s.peer, s.intervals, s.unknown, s.queues)
         for s in run.sockets
     ]
     assert sorted((c.client_node, c.server_node) for c in join(local, run.addresses)) == [
@@ -179,7 +179,7 @@ def test_when_it_closed(client: str, server: str, closed: tuple[float, float] | 
 
 def test_an_unseen_end_is_one_of_the_unseen_sockets() -> None:
     run = history("client:41000 > server:8080 | - - T T\nunseen server 0 0 1 0")
-    matched, left = unseen_ends(run.connections, run.unseen)
+    matched, left = unobserved_ends(run.connections, run.unobserved)
     assert matched == {"server": list(run.connections)}
     assert left == []
 
@@ -197,7 +197,7 @@ def test_an_unseen_end_is_one_of_the_unseen_sockets() -> None:
 )
 def test_an_end_is_counted_while_its_connection_comes_to_be(client: str, counted: str, matches: bool) -> None:
     run = history(f"client:41000 > server:8080 | {client}\nunseen server {counted}")
-    matched, left = unseen_ends(run.connections, run.unseen)
+    matched, left = unobserved_ends(run.connections, run.unobserved)
     assert matched.get("server", []) == (list(run.connections) if matches else [])
     assert len(left) == (0 if matches else 1)
 
@@ -210,7 +210,7 @@ def test_unseen_ends_are_matched_one_to_one(opened: Sequence[tuple[int, bool]]) 
     ]
     counted = [sum(flag and tick == t for tick, flag in opened) for t in range(6)]
     run = history("\n".join([*rows, "server:8080 | L L L L L L", f"unseen server {' '.join(map(str, counted))}"]))
-    matched, left = unseen_ends(run.connections, run.unseen)
+    matched, left = unobserved_ends(run.connections, run.unobserved)
     assert len(matched.get("server", [])) == sum(counted)
     assert left == []
 

@@ -71,7 +71,7 @@ def test_a_reset_kills_a_time_wait() -> None:
     history = told(f"client:41000 > server:8080 | - T T - -\n{COUNTED}", *SHORT, RST)
     end = client_end(history)
     assert end.ended_by is MinisocketEnd.RESET
-    assert end.gaps[-1].before == 2.5
+    assert end.unknown[-1].before == 2.5
     assert sentences(history) == [
         "1 connection client -> server:8080: client closed first (FIN); TIME_WAIT on client, killed by a RST"
     ]
@@ -81,20 +81,20 @@ def test_a_reset_that_did_not_kill_it_is_told_by_a_later_sample() -> None:
     """With tcp_rfc1337 a TIME_WAIT survives a RST."""
     end = client_end(told(f"client:41000 > server:8080 | - T T T T\n{COUNTED}", *SHORT, RST))
     assert end.ended_by is None
-    assert end.stays[-1].last == 4.0
+    assert end.intervals[-1].last == 4.0
 
 
 def test_a_reset_that_did_not_kill_it_is_told_by_its_timer() -> None:
     expired = line(3.5, "minisocket", "client", 1, what="expired")
     end = client_end(told(f"client:41000 > server:8080 | - T T T -\n{COUNTED}", *SHORT, RST, expired))
     assert end.ended_by is MinisocketEnd.EXPIRED
-    assert end.gaps[-1].before == 3.5
+    assert end.unknown[-1].before == 3.5
 
 
 def test_of_two_resets_the_first_one_killed_it() -> None:
     counted = COUNTED.replace("0 0 0 1 1", "0 0 0 2 2")
     end = client_end(told(f"client:41000 > server:8080 | - T T - -\n{counted}", *SHORT, RST, RST | {"t": 2.8}))
-    assert end.gaps[-1].before == 2.5
+    assert end.unknown[-1].before == 2.5
 
 
 def test_a_new_connection_takes_a_time_wait_over() -> None:
@@ -109,7 +109,7 @@ def test_a_new_connection_takes_a_time_wait_over() -> None:
     assert first is not None
     assert second is not None
     assert first.ended_by is MinisocketEnd.REUSED
-    assert first.gaps[-1].before == 2.5
+    assert first.unknown[-1].before == 2.5
     assert second.ended_by is None
     assert "TIME_WAIT on client, taken over by a new connection" in sentences(history)[0]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.history.build import build_history
-from orchestrator.history.model import Gap, History, Socket, Stay
+from orchestrator.history.model import History, Socket, StateInterval, UnknownInterval
 from orchestrator.tcp.lifecycle import ARCS, between, later
 from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import CODES, HOSTS, events, history
@@ -20,7 +20,7 @@ def only(run: History, node: str) -> Socket:
     return socket
 
 
-def states(gap: Gap) -> set[S]:
+def states(gap: UnknownInterval) -> set[S]:
     return set(gap.states)
 
 
@@ -68,28 +68,30 @@ def test_a_gap_has_the_states_that_the_rfc_allows_between_its_ends() -> None:
 
 def test_stays_and_gaps_alternate() -> None:
     socket = only(history("client:41000 > server:8080 | - E E CW CW -"), "client")
-    assert socket.stays == (Stay(S.ESTABLISHED, 1, 2), Stay(S.CLOSE_WAIT, 3, 4))
-    assert [(gap.after, gap.before) for gap in socket.gaps] == [(0, 1), (2, 3), (4, 5)]
-    assert states(socket.gaps[1]) == {S.ESTABLISHED, S.CLOSE_WAIT}
-    assert states(socket.gaps[2]) == {S.CLOSE_WAIT, S.LAST_ACK, S.CLOSED}
+    assert socket.intervals == (StateInterval(S.ESTABLISHED, 1, 2), StateInterval(S.CLOSE_WAIT, 3, 4))
+    assert [(gap.after, gap.before) for gap in socket.unknown] == [(0, 1), (2, 3), (4, 5)]
+    assert states(socket.unknown[1]) == {S.ESTABLISHED, S.CLOSE_WAIT}
+    assert states(socket.unknown[2]) == {S.CLOSE_WAIT, S.LAST_ACK, S.CLOSED}
 
 
 def test_what_was_there_first_has_no_gap_before_and_what_stays_none_after() -> None:
     socket = only(history("client:41000 > server:8080 | E E E"), "client")
-    assert socket.stays == (Stay(S.ESTABLISHED, 0, 2),)
-    assert socket.gaps == ()
+    assert socket.intervals == (StateInterval(S.ESTABLISHED, 0, 2),)
+    assert socket.unknown == ()
 
 
 def test_gaps_extend_over_a_missed_tick_and_stays_bridge_it() -> None:
     run = history("client:41000 > server:8080 | E ? E ? CW\nserver:8080 | L L L L L")
     socket = only(run, "client")
-    assert socket.stays == (Stay(S.ESTABLISHED, 0, 2), Stay(S.CLOSE_WAIT, 4, 4))
-    assert [(gap.after, gap.before) for gap in socket.gaps] == [(2, 4)]
+    assert socket.intervals == (StateInterval(S.ESTABLISHED, 0, 2), StateInterval(S.CLOSE_WAIT, 4, 4))
+    assert [(gap.after, gap.before) for gap in socket.unknown] == [(2, 4)]
     assert run.missed == {"client": (1, 3)}
 
 
 def test_a_node_missed_at_the_end_is_known_until_its_last_tick() -> None:
-    assert only(history("client:41000 > server:8080 | E E ? ?"), "client").stays == (Stay(S.ESTABLISHED, 0, 1),)
+    assert only(history("client:41000 > server:8080 | E E ? ?"), "client").intervals == (
+        StateInterval(S.ESTABLISHED, 0, 1),
+    )
 
 
 def test_queues_are_read_where_they_change() -> None:
@@ -114,9 +116,9 @@ def test_the_owner_outlives_the_descriptor() -> None:
 def test_a_descriptor_that_connects_again_is_another_socket(rows: str) -> None:
     first, second = history(rows).sockets
     assert first.sk == second.sk
-    assert first.gaps[-1].before <= second.stays[0].first
-    assert S.CLOSED in first.gaps[-1].states
-    assert S.CLOSED in second.gaps[0].states
+    assert first.unknown[-1].before <= second.intervals[0].first
+    assert S.CLOSED in first.unknown[-1].states
+    assert S.CLOSED in second.unknown[0].states
 
 
 @given(st.lists(st.sampled_from(["-", *CODES]), min_size=2, max_size=8))
@@ -126,10 +128,12 @@ def test_any_sequence_of_states_gives_lives_that_alternate(cells: list[str]) -> 
     shown = {float(t): CODES[cell] for t, cell in enumerate(cells) if cell != "-"}
     told: dict[float, S] = {}
     for socket in run.sockets:
-        for before, after in pairwise(socket.stays):
+        for before, after in pairwise(socket.intervals):
             assert after.state in later(before.state)
-            assert any((gap.after, gap.before) == (before.last, after.first) for gap in socket.gaps)
-        told |= {t: stay.state for stay in socket.stays for t in shown if stay.first <= t <= stay.last}
+            assert any((gap.after, gap.before) == (before.last, after.first) for gap in socket.unknown)
+        told |= {
+            t: interval.state for interval in socket.intervals for t in shown if interval.first <= t <= interval.last
+        }
     assert told == shown
 
 
@@ -139,7 +143,7 @@ CLOSES = "client:41000 > server:8080 | E E - -"
 
 
 def inside(run: History) -> set[S]:
-    return states(only(run, "client").gaps[0])
+    return states(only(run, "client").unknown[0])
 
 
 def test_time_wait_does_not_fit_into_a_short_gap() -> None:
@@ -170,7 +174,7 @@ def test_time_wait_fits_into_a_long_gap() -> None:
 
 def test_time_wait_at_an_end_of_a_gap_stays() -> None:
     run = history("client:41000 > server:8080 | E T -")
-    before, after = only(run, "client").gaps
+    before, after = only(run, "client").unknown
     assert S.TIME_WAIT in before.states
     assert states(after) == {S.TIME_WAIT, S.CLOSED}
 
@@ -178,15 +182,15 @@ def test_time_wait_at_an_end_of_a_gap_stays() -> None:
 def test_a_socket_is_born_through_syn_sent_only_where_a_syn_was_sent() -> None:
     run = history("client:41000 > server:8080 | - E\nserver:8080 > client:41000 | - E\nproxy:5 > server:8080 | - SS")
     client, server, proxy = run.sockets
-    assert states(client.gaps[0]) == {S.CLOSED, S.SYN_SENT, S.SYN_RECV, S.ESTABLISHED}
-    assert states(server.gaps[0]) == {S.CLOSED, S.SYN_RECV, S.ESTABLISHED}
-    assert states(proxy.gaps[0]) == {S.CLOSED, S.SYN_SENT}
+    assert states(client.unknown[0]) == {S.CLOSED, S.SYN_SENT, S.SYN_RECV, S.ESTABLISHED}
+    assert states(server.unknown[0]) == {S.CLOSED, S.SYN_RECV, S.ESTABLISHED}
+    assert states(proxy.unknown[0]) == {S.CLOSED, S.SYN_SENT}
 
 
 def test_a_counter_that_rose_between_table_and_counters_of_one_tick_is_heeded() -> None:
     """The SYN was counted with the tick before the one that shows the socket."""
     run = history("server:41000 > client:80 | - - E\ncount server ActiveOpens 0 1 1\ncount server PassiveOpens 0 0 0")
-    assert S.SYN_SENT in run.sockets[0].gaps[0].states
+    assert S.SYN_SENT in run.sockets[0].unknown[0].states
 
 
 # -- minisockets -------------------------------------------------------------------------------------------------
@@ -195,7 +199,7 @@ def test_a_counter_that_rose_between_table_and_counters_of_one_tick_is_heeded() 
 def test_a_minisocket_under_a_new_name_is_the_same_socket() -> None:
     rows = "client:41000 > server:8080 #a | E F1 - -\nclient:41000 > server:8080 #b | - - F2 T\nunseen client 0 0 -1 0"
     socket = only(history(rows), "client")
-    assert [stay.state for stay in socket.stays] == [S.ESTABLISHED, S.FIN_WAIT1, S.FIN_WAIT2, S.TIME_WAIT]
+    assert [interval.state for interval in socket.intervals] == [S.ESTABLISHED, S.FIN_WAIT1, S.FIN_WAIT2, S.TIME_WAIT]
     assert socket.sk == "a"
 
 

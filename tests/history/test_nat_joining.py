@@ -186,7 +186,7 @@ def test_time_wait_begins_with_the_fin_of_an_end_that_has_other_addresses() -> N
     run = traced(f"ticks 0 1 2 3 4\n{COUNTS}count client TW 0 0 1 1 1", flow(1, after=0), *OPENED, *CLOSED_BY_CLIENT)
     (connection,) = run.connections
     assert connection.client is not None
-    assert [stay.state for stay in connection.client.stays][-2:] == [S.FIN_WAIT2, S.TIME_WAIT]
+    assert [interval.state for interval in connection.client.intervals][-2:] == [S.FIN_WAIT2, S.TIME_WAIT]
     assert connection.first_closer == "client"
     (story,) = sentences(run)[:1]
     assert story.startswith("1 connection client -> server:8080 through proxy: client closed first (FIN)")

@@ -215,7 +215,7 @@ def test_coarse_sampling_is_named() -> None:
 
 
 def test_a_run_without_samples_proves_nothing() -> None:
-    run = replace(history(IDLE), ticks=(), sockets=(), unseen=(), connections=())
+    run = replace(history(IDLE), ticks=(), sockets=(), unobserved=(), connections=())
     found = verdict(run, "{client: {ESTABLISHED: 0, connections: 0}}")
     assert [each.outcome for each in found.facts] == [UNKNOWN, UNKNOWN]
 

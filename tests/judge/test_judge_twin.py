@@ -40,9 +40,9 @@ def onward(state: S, alive: bool) -> frozenset[S]:
 
 
 @cache
-def paths(start: S, end: S, steps: int, unseen: bool, killed: bool, called: bool) -> frozenset[tuple[S, ...]]:
+def paths(start: S, end: S, steps: int, unobserved: bool, killed: bool, called: bool) -> frozenset[tuple[S, ...]]:
     """Every sequence of `steps` states inside the open interval from a sample `start` to a sample `end`."""
-    if start is end and not unseen:
+    if start is end and not unobserved:
         return frozenset({(start,) * steps})
     found: set[tuple[S, ...]] = set()
 
@@ -71,7 +71,7 @@ class Table:
 
     ticks: int
     sockets: tuple[tuple[str, tuple[S, ...]], ...]
-    unseen: tuple[tuple[str, int], ...]
+    unobserved: tuple[tuple[str, int], ...]
     missed: frozenset[int]
     killed: bool
 
@@ -91,7 +91,7 @@ class Table:
         quiet = " ".join("?" if t in self.missed else "L" for t in range(self.ticks))
         rows += [f"{node}:7 | {quiet}" for node in ("client", "server")]
         for node in ("client", "server"):
-            extra = [sum(1 for where, t in self.unseen if (where, t) == (node, tick)) for tick in range(self.ticks)]
+            extra = [sum(1 for where, t in self.unobserved if (where, t) == (node, tick)) for tick in range(self.ticks)]
             rows.append(f"unseen {node} {' '.join(map(str, extra))}")
             if self.killed:
                 rising = " ".join(str(t) for t in range(self.ticks))
@@ -136,7 +136,7 @@ def runs(table: Table, facts: Sequence[tuple[str, frozenset[S], str, Range]]) ->
             called = table.called(node, before, after)
             inner = paths(states[before], states[after], steps - 1, False, table.killed, called)
             sums = add(sums, node, ((states[before], *path) for path in inner), facts)
-        for node, tick in table.unseen:
+        for node, tick in table.unobserved:
             if before < tick <= after:
                 called = table.called(node, before, after)
                 inner = paths(S.CLOSED, S.CLOSED, steps - 1, True, table.killed, called)
@@ -208,12 +208,12 @@ def tables(draw: st.DrawFn) -> Table:
     ticks = draw(st.integers(2, 4))
     nodes = st.sampled_from(["client", "server"])
     sockets = draw(st.lists(st.tuples(nodes, lives(ticks)), max_size=3))
-    unseen = draw(st.lists(st.tuples(nodes, st.integers(1, ticks - 1)), max_size=2))
+    unobserved = draw(st.lists(st.tuples(nodes, st.integers(1, ticks - 1)), max_size=2))
     missed = frozenset[int]()
-    if ticks > 2 and len(sockets) + len(unseen) < 3 and draw(st.booleans()):
+    if ticks > 2 and len(sockets) + len(unobserved) < 3 and draw(st.booleans()):
         missed = frozenset({draw(st.integers(1, ticks - 2))})
-        unseen = [(node, tick + 1 if tick in missed else tick) for node, tick in unseen]
-    return Table(ticks, tuple(sockets), tuple(unseen), missed, draw(st.booleans()))
+        unobserved = [(node, tick + 1 if tick in missed else tick) for node, tick in unobserved]
+    return Table(ticks, tuple(sockets), tuple(unobserved), missed, draw(st.booleans()))
 
 
 COUNTED = [S.SYN_SENT, S.ESTABLISHED, S.FIN_WAIT2, S.CLOSE_WAIT, S.LAST_ACK, S.TIME_WAIT]
@@ -262,9 +262,9 @@ def test_of_one_gauge_at_one_moment_the_judge_knows_all_that_can_be_known(data: 
         assert len(states) == 1
     run = history(table.text(), period=STEP)
     # Where the counters leave open between which two ticks a socket lived, the twin, which was told, knows more.
-    assume(sum(entry.count for entry in run.unseen) == len(table.unseen))
+    assume(sum(entry.count for entry in run.unobserved) == len(table.unobserved))
     sampled = [t for t in run.ticks if t / STEP not in table.missed]
-    assume(not any(entry.after < t < entry.before for entry in run.unseen for t in sampled))
+    assume(not any(entry.after < t < entry.before for entry in run.unobserved for t in sampled))
     found = verdict(run, asked.text()).outcome
     truths = set().union(*(answers(truth, asked) for truth in runs(table, asked.facts)))
     event(f"{found.value}")

@@ -130,7 +130,7 @@ def test_rst_of_a_strangers_listener_is_not_ours(nodes: TwoNodes) -> None:
     last_ack = only(history).client
     assert last_ack is not None and states(last_ack)[-1] == "LAST_ACK"
     assert reset["node"] == "server"
-    assert last_ack.stays[-1].first <= reset["t"] <= last_ack.stays[-1].last + 1e-3
+    assert last_ack.intervals[-1].first <= reset["t"] <= last_ack.intervals[-1].last + 1e-3
 
 
 def stranger_resets() -> None:
@@ -207,7 +207,7 @@ def test_listener_on_an_address_of_its_own(nodes: TwoNodes) -> None:
     assert states(only(history).server)[-1] == "LAST_ACK"
     (other,) = [one for one in history.sockets if one not in (only(history).client, only(history).server)]
     assert states(other) == ["LISTEN"]
-    assert other.stays[-1].last < history.ticks[-1]
+    assert other.intervals[-1].last < history.ticks[-1]
 
 
 def test_what_a_node_says_to_itself_does_not_spoil_the_rest(nodes: TwoNodes) -> None:

@@ -131,7 +131,7 @@ def test_refused(nodes: TwoNodes) -> None:
     assert connection.server is None and connection.server_node == "server"
     assert senders(history) == ["server"]
     assert connection.first_closer == "server"
-    assert connection.client is not None and connection.client.gaps[-1].before < history.ticks[-1]
+    assert connection.client is not None and connection.client.unknown[-1].before < history.ticks[-1]
 
 
 def test_nobody_answers(nodes: TwoNodes) -> None:

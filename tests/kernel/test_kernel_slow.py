@@ -68,7 +68,7 @@ def test_churn_of_twenty_thousand_connections_loses_nothing(simctl: Simctl, tmp_
     folder = run(simctl, tmp_path, CHURN, "netns")
     history = folder.history()
     assert history.exact, history.notes
-    assert history.unseen == ()
+    assert history.unobserved == ()
     ends = Counter((*states(one.client), *states(one.server)) for one in history.connections)
     active = ("SYN_SENT", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT")
     assert ends == {(*active, "SYN_RECV", "ESTABLISHED", "CLOSE_WAIT", "LAST_ACK"): 20000}

@@ -110,7 +110,7 @@ def test_half_closed_socket_is_in_fin_wait2_with_owner_and_without_timer(nodes: 
     history = nodes.history()
     orphan, full = (connection.client for connection in history.connections)
     assert orphan is not None and orphan.ended_by == "expired"
-    assert full is not None and full.stays[-1].last == history.ticks[-1]
+    assert full is not None and full.intervals[-1].last == history.ticks[-1]
 
 
 def test_what_the_receiver_loses_shows_the_retransmit_timer(nodes: TwoNodes) -> None:

@@ -44,7 +44,7 @@ def test_orphan_in_fin_wait2_is_reported_closed_and_lives_on(nodes: TwoNodes) ->
     history = nodes.history()
     end = only(history).client
     assert states(end) == ACTIVE
-    assert end is not None and end.stays[-1].last == history.ticks[-1], "it was there to the end"
+    assert end is not None and end.intervals[-1].last == history.ticks[-1], "it was there to the end"
     assert _reported(nodes, "client") == [*ACTIVE, "CLOSED"]
 
 
@@ -62,7 +62,7 @@ def test_fin_timeout_of_a_full_socket(nodes: TwoNodes) -> None:
     history = nodes.history()
     end = only(history).client
     assert states(end) == ACTIVE
-    assert end is not None and end.stays[-1].last - end.stays[-1].first >= 1 - 1e-6
+    assert end is not None and end.intervals[-1].last - end.intervals[-1].first >= 1 - 1e-6
     assert states(only(history).server) == PASSIVE[:3]
     assert [reset["node"] for reset in history.resets] == ["client"]
     assert only(history).first_closer == "client" and "RST" not in only(history).how, "its FIN was first"
@@ -97,8 +97,8 @@ def test_orphan_turns_to_time_wait_when_the_peer_closes(nodes: TwoNodes) -> None
     connection = only(nodes.history())
     assert states(connection.client) == [*ACTIVE, "TIME_WAIT"]
     assert connection.client is not None and connection.server is not None
-    last_ack = connection.server.stays[-1]
-    assert last_ack.first <= connection.client.stays[-1].first <= last_ack.last + 1e-3
+    last_ack = connection.server.intervals[-1]
+    assert last_ack.first <= connection.client.intervals[-1].first <= last_ack.last + 1e-3
 
 
 @pytest.mark.parametrize("closer", ["client", "server"])
@@ -123,7 +123,7 @@ def test_peer_that_closes_after_the_orphan_is_gone_gets_a_rst(nodes: TwoNodes, c
     assert states(active)[1:] == ACTIVE[1:]
     assert states(passive)[1:] == PASSIVE[1:]
     assert active is not None and active.ended_by == "expired"
-    assert active.stays[-1].last - active.stays[-1].first >= 1 - 1e-6, "Linux timers are never early"
+    assert active.intervals[-1].last - active.intervals[-1].first >= 1 - 1e-6, "Linux timers are never early"
     assert [line["what"] for line in nodes.lines("minisocket")] == ["born", "expired"]
     assert connection.first_closer == closer
     assert [reset["node"] for reset in history.resets] == [closer]
@@ -146,7 +146,7 @@ def test_peer_that_writes_to_an_orphan_kills_it_with_the_rst_that_it_gets(nodes:
     assert states(connection.client) == ["SYN_SENT", *PASSIVE[1:3]]
     assert states(connection.server) == ["SYN_RECV", *ACTIVE[1:]]
     assert connection.server is not None
-    assert connection.server.stays[-1].last < history.ticks[-1], "the RST was the end of it"
+    assert connection.server.intervals[-1].last < history.ticks[-1], "the RST was the end of it"
     assert [reset["node"] for reset in history.resets] == ["server"]
     assert connection.first_closer == "server"
 

@@ -25,8 +25,8 @@ def test_rst_kills_time_wait(nodes: TwoNodes) -> None:
     (victim,) = [one for one in history.sockets if one.node == "client" and states(one)[0] == "SYN_SENT"]
     assert states(victim) == [*ACTIVE, "TIME_WAIT"]
     assert victim.ended_by == "reset"
-    assert victim.gaps[-1].before - victim.gaps[-1].after < 1e-6
-    assert victim.gaps[-1].before == pytest.approx(history.resets[0]["t"], abs=1e-3)
+    assert victim.unknown[-1].before - victim.unknown[-1].after < 1e-6
+    assert victim.unknown[-1].before == pytest.approx(history.resets[0]["t"], abs=1e-3)
 
 
 def test_rst_does_not_kill_time_wait_with_rfc1337(nodes: TwoNodes) -> None:
@@ -42,7 +42,7 @@ def test_rst_does_not_kill_time_wait_with_rfc1337(nodes: TwoNodes) -> None:
     assert [reset["node"] for reset in history.resets] == ["server"]
     (survivor,) = [one for one in history.sockets if one.node == "client" and states(one)[0] == "SYN_SENT"]
     assert states(survivor) == [*ACTIVE, "TIME_WAIT"]
-    assert (survivor.ended_by, survivor.stays[-1].last) == (None, history.ticks[-1])
+    assert (survivor.ended_by, survivor.intervals[-1].last) == (None, history.ticks[-1])
 
 
 # -- what becomes of the address pair ----------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ def test_new_syn_takes_time_wait_over(nodes: TwoNodes) -> None:
     assert states(first.server) == ["SYN_RECV", *ACTIVE[1:], "TIME_WAIT"]
     assert first.server is not None and first.server.ended_by == "reused"
     assert (states(second.client), states(second.server)) == (ACTIVE[:2], PASSIVE[:2])
-    assert second.opened[0] <= first.server.gaps[-1].before <= second.opened[1] + 1e-3
+    assert second.opened[0] <= first.server.unknown[-1].before <= second.opened[1] + 1e-3
 
 
 def test_client_reuses_its_own_time_wait_after_a_second(nodes: TwoNodes) -> None:
@@ -83,7 +83,7 @@ def test_client_reuses_its_own_time_wait_after_a_second(nodes: TwoNodes) -> None
     first, second = [one for one in history.connections if one.server is not None]
     assert states(first.client) == [*ACTIVE, "TIME_WAIT"]
     assert first.client is not None and first.client.ended_by == "reused"
-    assert first.client.stays[-1].last < history.ticks[-1]
+    assert first.client.intervals[-1].last < history.ticks[-1]
     assert states(second.client) == ["SYN_SENT", "ESTABLISHED"]
 
 
@@ -146,7 +146,7 @@ def test_over_tcp_max_tw_buckets_time_wait_is_skipped(nodes: TwoNodes) -> None:
     first, second = history.connections
     assert states(first.client) == [*ACTIVE, "TIME_WAIT"]
     assert states(second.client) == ACTIVE
-    assert second.client is not None and second.client.stays[-1].last < history.ticks[-1]
+    assert second.client is not None and second.client.intervals[-1].last < history.ticks[-1]
     assert history.counters["client"]["TCPTimeWaitOverflow"][-1][1] == 1
 
 

@@ -157,13 +157,13 @@ def test_flags_agree_with_the_states(captured: Captured) -> None:
     seen: Counter[TcpState] = Counter()
     for socket in captured.history.sockets:
         found = wire[frozenset({socket.local, socket.peer})]
-        for stay in socket.stays:
-            if stay.state is TcpState.LISTEN:
+        for interval in socket.intervals:
+            if interval.state is TcpState.LISTEN:
                 continue
-            before = [each for each in found if each.t <= stay.last + SLACK]
+            before = [each for each in found if each.t <= interval.last + SLACK]
             mine = any(each.has(FIN) for each in before if each.local == socket.local)
             theirs = any(each.has(FIN) for each in before if each.local == socket.peer)
-            match stay.state:
+            match interval.state:
                 case TcpState.ESTABLISHED:
                     assert any(each.has(SYN) for each in before)
                 case TcpState.CLOSE_WAIT:
@@ -173,7 +173,7 @@ def test_flags_agree_with_the_states(captured: Captured) -> None:
                 case TcpState.TIME_WAIT:
                     assert mine
                     assert theirs
-            seen[stay.state] += 1
+            seen[interval.state] += 1
     assert seen[TcpState.TIME_WAIT] > 0
     assert seen[TcpState.ESTABLISHED] > 0
 

@@ -57,7 +57,7 @@ def tell(simctl: Simctl, tmp_path: Path) -> Tell:
 
 def states(end: Socket | None) -> list[str]:
     assert end is not None
-    return [stay.state.value for stay in end.stays]
+    return [interval.state.value for interval in end.intervals]
 
 
 def test_client_closes_first(tell: Tell) -> None:
@@ -82,8 +82,8 @@ def test_idle_server_closes_first_and_its_orphan_turns_when_the_client_does(tell
     assert states(connection.client) == ["SYN_SENT", "ESTABLISHED", "CLOSE_WAIT", "LAST_ACK"]
     assert connection.server is not None
     assert connection.client is not None
-    turned = connection.server.stays[-1].first
-    client_last_ack = connection.client.stays[-1]
+    turned = connection.server.intervals[-1].first
+    client_last_ack = connection.client.intervals[-1]
     assert client_last_ack.first <= turned <= client_last_ack.last + 1e-3
 
 
@@ -107,7 +107,7 @@ def test_fifty_connections_between_two_samples_are_all_there(tell: Tell) -> None
     )
     assert len(history.connections) == 50
     assert all(states(connection.server)[:2] == ["SYN_RECV", "ESTABLISHED"] for connection in history.connections)
-    assert history.unseen == ()
+    assert history.unobserved == ()
 
 
 def test_lost_events_make_the_trace_unbelieved_and_say_so(tell: Tell, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_time_wait_lasts_what_the_kernel_says(tell: Tell) -> None:
     )
     (connection,) = history.connections
     assert connection.client is not None
-    assert connection.client.gaps[-1].before - connection.client.gaps[-1].after < 1e-6, "the timer's own event"
+    assert connection.client.unknown[-1].before - connection.client.unknown[-1].after < 1e-6, "the timer's own event"
 
 
 def test_json_report_has_every_state_of_both_ends(simctl: Simctl) -> None:

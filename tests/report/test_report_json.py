@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.analysis.report import NotRun
-from orchestrator.history.model import Unseen
+from orchestrator.history.model import Unobserved
 from orchestrator.report import junit
 from orchestrator.report.json import run as report_json
 from orchestrator.tcp.states import TcpState
@@ -39,7 +39,7 @@ def document(text: str) -> dict[str, Any]:
 def full_history() -> Any:
     history = idle_history(
         requests=(request(), request(error={"name": "ReadTimeout", "text": "late"})),
-        unseen=(Unseen("client", 1.0, 2.0, 3, 1, 3, frozenset({TcpState.ESTABLISHED})),),
+        unobserved=(Unobserved("client", 1.0, 2.0, 3, 1, 3, frozenset({TcpState.ESTABLISHED})),),
         missed={"server": (8.4,)},
     )
     first, *others = history.connections
@@ -70,7 +70,7 @@ def test_the_document_tells_the_run() -> None:
     first, second = made["connections"]
     assert first["opened"] == [None, 0.35]
     assert (first["first_closer"], first["client_node"], first["closed"]) == ("server", "client", [5.4, 5.45])
-    assert [stay["state"] for stay in first["server"]["stays"]] == ["ESTABLISHED", "FIN_WAIT2", "TIME_WAIT"]
+    assert [interval["state"] for interval in first["server"]["stays"]] == ["ESTABLISHED", "FIN_WAIT2", "TIME_WAIT"]
     assert (second["first_closer"], second["closed"]) == (None, None)
     idle_end = next(moment for moment in made["moments"] if moment["name"] == "idle.end")
     assert idle_end["nodes"]["client"] == {

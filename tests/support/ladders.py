@@ -70,7 +70,7 @@ def traced(table: str, *more: Event, rst: tuple[Event, ...] = (), **again: tuple
 
 def state_at(found: History, node: str, t: float) -> str:
     (socket,) = [socket for socket in found.sockets if socket.node == node and socket.peer != "0.0.0.0:0"]
-    return next(stay.state.value for stay in reversed(socket.stays) if stay.first <= t)
+    return next(interval.state.value for interval in reversed(socket.intervals) if interval.first <= t)
 
 
 def off(begun: float, over: float, node: str = "server", **detail: str) -> tuple[Event, Event]:

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.analysis.report import RunReport
-from orchestrator.history.model import Connection, Gap, History, QueueReading, Socket, Stay
+from orchestrator.history.model import Connection, History, QueueReading, Socket, StateInterval, UnknownInterval
 from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict, overall
 from orchestrator.report.text import run as text
 from orchestrator.tcp.states import TcpState
@@ -31,14 +31,23 @@ def socket(
     recv_q: Sequence[tuple[float, int]] = (),
 ) -> Socket:
     """A socket with these stays (state, first, last); gaps lie between them and around them, inside the run."""
-    stays = tuple(Stay(TcpState(state), first, last) for state, first, last in life)
-    gaps = [Gap(one.last, two.first, frozenset({one.state, two.state})) for one, two in pairwise(stays)]
-    if stays[0].first > 0:
-        gaps.insert(0, Gap(stays[0].first - _PERIOD, stays[0].first, frozenset({TcpState.CLOSED, stays[0].state})))
-    if stays[-1].last < END:
-        gaps.append(Gap(stays[-1].last, stays[-1].last + _PERIOD, frozenset({TcpState.CLOSED, stays[-1].state})))
+    intervals = tuple(StateInterval(TcpState(state), first, last) for state, first, last in life)
+    gaps = [UnknownInterval(one.last, two.first, frozenset({one.state, two.state})) for one, two in pairwise(intervals)]
+    if intervals[0].first > 0:
+        gaps.insert(
+            0,
+            UnknownInterval(
+                intervals[0].first - _PERIOD, intervals[0].first, frozenset({TcpState.CLOSED, intervals[0].state})
+            ),
+        )
+    if intervals[-1].last < END:
+        gaps.append(
+            UnknownInterval(
+                intervals[-1].last, intervals[-1].last + _PERIOD, frozenset({TcpState.CLOSED, intervals[-1].state})
+            )
+        )
     queues = tuple(QueueReading(t, bytes_, 0) for t, bytes_ in recv_q)
-    return Socket(node, f"{node}{local}", local, peer, stays, tuple(gaps), queues, 1000, 4242, "python3")
+    return Socket(node, f"{node}{local}", local, peer, intervals, tuple(gaps), queues, 1000, 4242, "python3")
 
 
 def connection(
@@ -78,7 +87,7 @@ def idle_history(**changes: Any) -> History:
         ticks=(0.0, 0.3, 0.35, 0.4, 5.4, 5.45, 8.4, 8.45, 8.5, 8.55, END),
         missed={},
         sockets=(*ends, listening),
-        unseen=(),
+        unobserved=(),
         connections=(first, second),
         requests=(*(request(n=n) for n in range(1, 6)), request(n=1, step="reuse", local=f"{CLIENT}:40001")),
         served=(),

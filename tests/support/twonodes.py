@@ -259,7 +259,7 @@ def two_nodes(folder: Path) -> Iterator[TwoNodes]:
 def states(end: Socket | None) -> list[str]:
     """The states that an end went through."""
     assert end is not None
-    return [stay.state.value for stay in end.stays]
+    return [interval.state.value for interval in end.intervals]
 
 
 def only(history: History) -> Connection:

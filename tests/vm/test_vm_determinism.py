@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.analysis.compare.determinism import compare
-from orchestrator.analysis.compare.seeds import Spread
+from orchestrator.analysis.compare.seeds import SeedVariation
 from orchestrator.cli.determinism import determinism, excerpt
 from orchestrator.recording.folder import RunFolder
 from orchestrator.recording.verdict import Outcome
@@ -53,8 +53,8 @@ def test_seeds_show_which_expectation_is_flaky(simctl: Simctl, tmp_path: Path) -
     scenario = example(tmp_path)
     done = simctl("run", scenario, "--vary-seed", str(len(SEEDS)), "-j", "2", "--format", "json", timeout=200)
     assert done.stdout, done.stderr
-    (spread,) = json.loads(done.stdout)
-    steady, minute = spread["expectations"]
+    (variation,) = json.loads(done.stdout)
+    steady, minute = variation["expectations"]
     assert steady["outcomes"] == {"pass": len(SEEDS), "unknown": 0, "fail": 0}
     (fact,) = minute["facts"]
     seconds = {
@@ -67,14 +67,18 @@ def test_seeds_show_which_expectation_is_flaky(simctl: Simctl, tmp_path: Path) -
     assert max(seconds.values()) - min(seconds.values()) > 0.05, "the seeds moved the timer in the wheel"
     assert minute["outcomes"]["pass"] == sum(value <= 60.5 for value in seconds.values())
 
-    folders = {run["seed"]: RunFolder.open(tmp_path / run["folder"]) for run in spread["runs"]}
+    folders = {run["seed"]: RunFolder.open(tmp_path / run["folder"]) for run in variation["runs"]}
     assert len({ports(folder) for folder in folders.values()}) == len(SEEDS), "and the ports"
 
     # Judged again by what lies between the seeds, it is flaky for sure.
     between = sum(sorted(seconds.values())[:2] + sorted(seconds.values())[-2:]) / 4
     for folder in folders.values():
         folder.scenario.write_text(folder.scenario.read_text().replace("60.5s", f"{between:.3f}s"))
-    again = Spread("minute", "", {seed: judge_folder(folder) for seed, folder in folders.items()}).expectations[1].tally
+    again = (
+        SeedVariation("minute", "", {seed: judge_folder(folder) for seed, folder in folders.items()})
+        .expectations[1]
+        .tally
+    )
     assert again.flaky
     assert again.count(Outcome.PASS) == sum(value <= between for value in seconds.values())
 

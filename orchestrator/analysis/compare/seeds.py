@@ -37,7 +37,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class FactSpread:
+class FactVariation:
     """One fact of one node in all runs."""
 
     node: str
@@ -59,17 +59,17 @@ class FactSpread:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectationSpread:
+class ExpectationVariation:
     """One expectation in all runs."""
 
     that: str
     when: str
     tally: Tally
-    facts: tuple[FactSpread, ...]
+    facts: tuple[FactVariation, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class SeedVariation:
     """One scenario's runs: seed -> report, and seed -> why there is none."""
 
     scenario: str
@@ -82,7 +82,7 @@ class Spread:
         return _tally({seed: report.outcome for seed, report in self.reports.items()})
 
     @property
-    def expectations(self) -> list[ExpectationSpread]:
+    def expectations(self) -> list[ExpectationVariation]:
         """In the scenario's order."""
         by_place = zip(*(report.verdicts for report in self.reports.values()), strict=True)
         return [_expectation(dict(zip(self.reports, verdicts, strict=True))) for verdicts in by_place]
@@ -93,13 +93,13 @@ class Spread:
         return EXIT_CODES[Outcome.worst([report.outcome for report in self.reports.values()])]
 
 
-def to_json(spread: Spread) -> Json:
+def to_json(variation: SeedVariation) -> Json:
     """The document that docs/virtual-time.md describes."""
     return {
         "schema": SCHEMA,
-        "scenario": spread.scenario,
-        "title": spread.title,
-        "outcomes": _counts(spread.tally),
+        "scenario": variation.scenario,
+        "title": variation.title,
+        "outcomes": _counts(variation.tally),
         "expectations": [
             {
                 "that": expectation.that,
@@ -118,7 +118,7 @@ def to_json(spread: Spread) -> Json:
                     for fact in expectation.facts
                 ],
             }
-            for expectation in spread.expectations
+            for expectation in variation.expectations
         ],
         "runs": [
             {
@@ -128,9 +128,9 @@ def to_json(spread: Spread) -> Json:
                 "wall": report.wall,
                 "folder": None if report.folder is None else str(report.folder),
             }
-            for seed, report in spread.reports.items()
+            for seed, report in variation.reports.items()
         ],
-        "not_run": [{"seed": seed, "reason": reason} for seed, reason in spread.not_run.items()],
+        "not_run": [{"seed": seed, "reason": reason} for seed, reason in variation.not_run.items()],
     }
 
 
@@ -146,7 +146,7 @@ def _having(values: Mapping[int, Any], value: object) -> Seeds:
     return tuple(seed for seed in sorted(values) if values[seed] == value)
 
 
-def _expectation(verdicts: Mapping[int, Verdict]) -> ExpectationSpread:
+def _expectation(verdicts: Mapping[int, Verdict]) -> ExpectationVariation:
     first = next(iter(verdicts.values()))
     # One verdict may speak of fewer facts than another: of a node that was gone, say.
     facts: dict[tuple[str, str, str], dict[int, FactVerdict]] = {}
@@ -154,16 +154,16 @@ def _expectation(verdicts: Mapping[int, Verdict]) -> ExpectationSpread:
         for fact in verdict.facts:
             facts.setdefault((fact.node, fact.fact, fact.expected), {})[seed] = fact
     tally = _tally({seed: verdict.outcome for seed, verdict in verdicts.items()})
-    return ExpectationSpread(first.that, first.when, tally, tuple(_fact(key, found) for key, found in facts.items()))
+    return ExpectationVariation(first.that, first.when, tally, tuple(_fact(key, found) for key, found in facts.items()))
 
 
-def _fact(key: tuple[str, str, str], found: Mapping[int, FactVerdict]) -> FactSpread:
+def _fact(key: tuple[str, str, str], found: Mapping[int, FactVerdict]) -> FactVariation:
     values = {seed: fact.actual for seed, fact in found.items()}
     spans = {text: _span(text) for text in values.values()}
     order = sorted(
         dict.fromkeys(values.values()), key=lambda text: (span.low, span.high) if (span := spans[text]) else (0, 0)
     )
-    return FactSpread(
+    return FactVariation(
         *key,
         tally=_tally({seed: fact.outcome for seed, fact in found.items()}),
         actual={text: _having(values, text) for text in order},

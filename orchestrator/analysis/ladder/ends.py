@@ -53,7 +53,7 @@ class Life:
     @property
     def initial(self) -> TcpState | None:
         """The state in which the recording found it; None when it saw it come, or never saw it."""
-        return self.socket.stays[0].state if self.socket and birth(self.socket)[0] == -math.inf else None
+        return self.socket.intervals[0].state if self.socket and birth(self.socket)[0] == -math.inf else None
 
     def into(self, states: Iterable[TcpState]) -> Change | None:
         """The change that led into one of the states for the first time."""
@@ -86,19 +86,19 @@ def lives(connection: Connection, until: float) -> tuple[Life, Life]:
 
 def _life(side: Side, node: str | None, socket: Socket | None, until: float) -> Life:
     found = tuple(_changes(side, socket, until)) if socket else ()
-    begun = {socket.stays[0].state} if socket and socket.stays[0].first <= until else set()
+    begun = {socket.intervals[0].state} if socket and socket.intervals[0].first <= until else set()
     return Life(side, node, socket, found, frozenset({one.state for one in found} | begun) - {_S.CLOSED})
 
 
 def _changes(side: Side, socket: Socket, until: float) -> Iterator[Change]:
     since = birth(socket)
     if since[0] > -math.inf and since[1] <= until:
-        yield Change(side, _S.CLOSED, socket.stays[0].state, *since)
-    for one, two in pairwise(socket.stays):
+        yield Change(side, _S.CLOSED, socket.intervals[0].state, *since)
+    for one, two in pairwise(socket.intervals):
         if two.first > until:
             return
         yield Change(side, one.state, two.state, one.last, two.first, since)
         since = (one.last, two.first)
-    last = socket.stays[-1]
+    last = socket.intervals[-1]
     if death(socket) <= until:
         yield Change(side, last.state, _S.CLOSED, last.last, death(socket), since)

@@ -63,7 +63,7 @@ class Items:
 
     def _begin(self) -> None:
         there = [
-            life.socket.stays[0].first
+            life.socket.intervals[0].first
             for life in (self.wire.client, self.wire.server)
             if life.initial is not None and life.socket is not None
         ]

@@ -72,7 +72,7 @@ class Entry:
     def _foreign_closer(self) -> str | None:
         """The end that belongs to no node, when the other one shows that it closed first."""
         for seen, name in ((self.connection.client, self.server), (self.connection.server, self.client)):
-            if seen is not None and any(stay.state in PASSIVE_CLOSE for stay in seen.stays):
+            if seen is not None and any(interval.state in PASSIVE_CLOSE for interval in seen.intervals):
                 return name
         return None
 
@@ -80,13 +80,22 @@ class Entry:
     def ended(self) -> str:
         """What is left when the recording ends, or where TIME_WAIT was."""
         sockets = [socket for socket in (self.connection.client, self.connection.server) if socket is not None]
-        stays = [(socket.node, stay) for socket in sockets for stay in socket.stays if stay.first <= self.until]
-        if all(stay.state in EMBRYONIC for _, stay in stays):
+        intervals = [
+            (socket.node, interval)
+            for socket in sockets
+            for interval in socket.intervals
+            if interval.first <= self.until
+        ]
+        if all(interval.state in EMBRYONIC for _, interval in intervals):
             return "never established"
         if not self.closed:
             return "open"
-        landed = [node for node, stay in stays if stay.state is _S.TIME_WAIT]
-        left = [f"{socket.stays[-1].state} on {socket.node}" for socket in sockets if self._left(socket.stays[-1].last)]
+        landed = [node for node, interval in intervals if interval.state is _S.TIME_WAIT]
+        left = [
+            f"{socket.intervals[-1].state} on {socket.node}"
+            for socket in sockets
+            if self._left(socket.intervals[-1].last)
+        ]
         reason = str(self.said.closed["reason"]) if self.said.closed else "peer"
         reason = "" if reason == "peer" else f"{reason}; "
         if self.connection.how.startswith("RST"):

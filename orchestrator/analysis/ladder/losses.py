@@ -51,9 +51,9 @@ def unacknowledged(life: Life, history: History) -> int:
     closing = life.into(SENT_FIN)
     if closing is None or life.socket is None or closing.state not in (_S.FIN_WAIT1, _S.LAST_ACK):
         return 0
-    stay = next((stay for stay in life.socket.stays if stay.state is closing.state), None)
+    interval = next((interval for interval in life.socket.intervals if interval.state is closing.state), None)
     tick = next((tick for tick in history.ticks if tick >= closing.before), None)
-    if stay is None or tick is None or tick > stay.last:
+    if interval is None or tick is None or tick > interval.last:
         return 0
     reading = queue_at(life.socket, tick)
     return max(0, reading.send_q - 1) if reading else 0
@@ -126,7 +126,7 @@ class Losses:
         """Whether the trace shows that an end was there and went on as before, long enough to have noticed."""
         if not self._history.exact or life.socket is None or self._until < segment.before + UNDER_WAY:
             return False
-        return birth(life.socket)[1] <= segment.after and life.socket.stays[-1].last > segment.before + UNDER_WAY
+        return birth(life.socket)[1] <= segment.after and life.socket.intervals[-1].last > segment.before + UNDER_WAY
 
 
 _ANSWERED = frozenset(TcpState) - _HANDSHAKE.keys() - {_S.CLOSED}

@@ -11,7 +11,7 @@ from orchestrator.analysis.ladder.ends import GOT_FIN, Life
 from orchestrator.analysis.ladder.model import Kind, Queue
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.history.index import queue_at
-from orchestrator.history.model import History, Stay
+from orchestrator.history.model import History, StateInterval
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState
@@ -22,41 +22,41 @@ _STANDS = 0.5
 
 def close_wait_queue(life: Life, history: History, before: float) -> Queue | None:
     """Recv-Q when an end entered CLOSE_WAIT at `before`; None when no sample came while it lasted."""
-    stay = _close_wait(life)
-    if stay is None or life.socket is None:
+    interval = _close_wait(life)
+    if interval is None or life.socket is None:
         return None
-    tick = bisect_left(history.ticks, max(before, stay.first))
-    if tick == len(history.ticks) or history.ticks[tick] > stay.last:
+    tick = bisect_left(history.ticks, max(before, interval.first))
+    if tick == len(history.ticks) or history.ticks[tick] > interval.last:
         return None
     reading = queue_at(life.socket, history.ticks[tick])
     return ("Recv-Q", reading.recv_q) if reading else None
 
 
-def _close_wait(life: Life) -> Stay | None:
-    stays = life.socket.stays if life.socket else ()
-    return next((stay for stay in stays if stay.state is _S.CLOSE_WAIT), None)
+def _close_wait(life: Life) -> StateInterval | None:
+    intervals = life.socket.intervals if life.socket else ()
+    return next((interval for interval in intervals if interval.state is _S.CLOSE_WAIT), None)
 
 
 def standing_queues(life: Life, history: History, until: float) -> Iterator[Item]:
     """Changes of Recv-Q in CLOSE_WAIT, and queues that stand for a while at other times."""
     if life.socket is None:
         return
-    stay = _close_wait(life)
+    interval = _close_wait(life)
     shown = close_wait_queue(life, history, -math.inf)
     for reading, following in pairwise([*life.socket.queues, None]):
         if reading is None or reading.t > until:
             return
         tick = bisect_left(history.ticks, reading.t)
         after = history.ticks[tick - 1] if tick else reading.t
-        if stay is not None and stay.first <= reading.t <= stay.last:
+        if interval is not None and interval.first <= reading.t <= interval.last:
             queue = ("Recv-Q", reading.recv_q)
             if shown and queue != shown:
                 text = f"{life.node} reads the end" if reading.recv_q == 0 else ""
-                yield Item(Kind.QUEUE, max(after, stay.first), reading.t, text, queue=(life.side, queue))
+                yield Item(Kind.QUEUE, max(after, interval.first), reading.t, text, queue=(life.side, queue))
                 shown = queue
             continue
-        stands = min(following.t if following else until, life.socket.stays[-1].last, until) - reading.t
-        if stands >= _STANDS and life.socket.stays[0].state is not _S.LISTEN:
+        stands = min(following.t if following else until, life.socket.intervals[-1].last, until) - reading.t
+        if stands >= _STANDS and life.socket.intervals[0].state is not _S.LISTEN:
             fin = life.at(reading.t) in GOT_FIN  # it counts as one byte
             if reading.recv_q > fin:
                 text = f"{life.node} does not read"

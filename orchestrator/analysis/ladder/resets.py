@@ -57,7 +57,7 @@ def traced(history: History, client: Life, server: Life, until: float, via: Sequ
     """Those that the trace shows. `via`: what NATs between the two ends made of the connection."""
     sockets = [life.socket for life in (client, server) if life.socket]
     life_of = {(end.local, end.peer): life for life in (client, server) if (end := life.socket)}
-    begun = min(end.stays[0].first if birth(end)[0] == float("-inf") else birth(end)[0] for end in sockets)
+    begun = min(end.intervals[0].first if birth(end)[0] == float("-inf") else birth(end)[0] for end in sockets)
     ended = max(map(death, sockets)) + UNDER_WAY
     for event in history.resets:
         t = float(event["t"])

@@ -15,7 +15,7 @@ from orchestrator.analysis.states import Count, count_states, moments_by_instant
 from orchestrator.analysis.summary import requests_by_node, sentences
 from orchestrator.history.index import Index
 from orchestrator.history.lifetimes import lasted
-from orchestrator.history.model import Connection, History, Socket, Stay, Unseen
+from orchestrator.history.model import Connection, History, Socket, StateInterval, Unobserved
 from orchestrator.recording.verdict import Outcome
 from orchestrator.tcp.states import TcpState
 
@@ -65,7 +65,7 @@ def _document(report: RunReport) -> Json:
         "verdicts": [verdict.to_json() for verdict in report.verdicts],
         "story": sentences(history),
         "connections": list(map(_connection, history.connections, said_of_each(history))),
-        "unseen": [_unseen(entry) for entry in history.unseen],
+        "unseen": [_unseen(entry) for entry in history.unobserved],
         "moments": _moments(history),
         "requests": {
             node: {"count": got.count, "answered": dict(got.answered), "errors": dict(got.errors)}
@@ -107,21 +107,21 @@ def _end(socket: Socket | None) -> Json | None:
         "pid": socket.pid,
         "program": socket.comm,
         "ended_by": None if socket.ended_by is None else socket.ended_by.value,
-        "stays": [_stay(socket, stay) for stay in socket.stays],
+        "stays": [_stay(socket, interval) for interval in socket.intervals],
         "gaps": [
             {"after": gap.after, "before": gap.before, "states": sorted(state.value for state in gap.states)}
-            for gap in socket.gaps
+            for gap in socket.unknown
         ],
     }
 
 
-def _stay(socket: Socket, stay: Stay) -> Json:
-    bounds = lasted(socket, stay)
+def _stay(socket: Socket, interval: StateInterval) -> Json:
+    bounds = lasted(socket, interval)
     seconds = None if bounds is None else {"min": bounds[0], "max": bounds[1]}
-    return {"state": stay.state.value, "first": stay.first, "last": stay.last, "seconds": seconds}
+    return {"state": interval.state.value, "first": interval.first, "last": interval.last, "seconds": seconds}
 
 
-def _unseen(entry: Unseen) -> Json:
+def _unseen(entry: Unobserved) -> Json:
     return {
         "node": entry.node,
         "after": entry.after,

@@ -37,7 +37,7 @@ class Glyphs:
     pause: str
     out_right: str
     out_left: str
-    unseen: str
+    unobserved: str
     end: str
     dash: str
     right: str
@@ -204,7 +204,7 @@ class _Picture:
     def _life(self, row: Row, side: Side, *, first: bool) -> Text:
         glyphs, end = self._glyphs, row.end(side)
         if not self._ladder.head(side).seen:
-            return Text(glyphs.unseen, style="dim")
+            return Text(glyphs.unobserved, style="dim")
         if end.state is _S.CLOSED:
             return Text(glyphs.end if first and end.changed else " ")
         kind = 0 if end.state is _S.ESTABLISHED else 2 if end.state is _S.TIME_WAIT else 1

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.report import NotRun, RunReport
-from orchestrator.analysis.summary import connection_groups, number, request_sentences, unseen_sentences
+from orchestrator.analysis.summary import connection_groups, number, request_sentences, unobserved_sentences
 from orchestrator.recording.verdict import Outcome
 from orchestrator.report.text.failures import print_expectation
 from orchestrator.report.text.moments import print_moments
@@ -123,7 +123,7 @@ def _print_story(report: RunReport, console: Console, *, verbose: bool) -> None:
         told.append(Text(f"... and {number(rest, 'connection')} of {len(groups) - len(shown)} more kinds (--verbose)"))
     if not groups:
         told.append(Text("No connection was seen."))
-    told += [text(line) for line in (*unseen_sentences(report.history), *request_sentences(report.history))]
+    told += [text(line) for line in (*unobserved_sentences(report.history), *request_sentences(report.history))]
     console.print()
     lines(console, told)
 

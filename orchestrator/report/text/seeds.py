@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.analysis.compare.seeds import ExpectationSpread, Seeds, Spread, Tally
+from orchestrator.analysis.compare.seeds import ExpectationVariation, Seeds, SeedVariation, Tally
 from orchestrator.analysis.summary import number
 from orchestrator.recording.verdict import Outcome
 from orchestrator.report.text.terminal import (
@@ -30,38 +30,40 @@ _BODY = 6
 """Indentation of what stands below an expectation."""
 
 
-def render(spread: Spread, console: Console) -> None:
+def render(variation: SeedVariation, console: Console) -> None:
     """Print which expectations hang on the seed, how far what was found spreads, and a run to look at."""
-    _print_headline(spread, console)
-    expectations = spread.expectations
+    _print_headline(variation, console)
+    expectations = variation.expectations
     if expectations:
         console.print()
     width = max((_outcomes(expectation.tally).cell_len for expectation in expectations), default=0)
     for expectation in expectations:
         _print_expectation(expectation, console, width)
     console.print()
-    for seed, reason in spread.not_run.items():
+    for seed, reason in variation.not_run.items():
         lines(console, [text(f"seed {seed} could not be run: {reason}", "bold red")])
-    _print_commands(spread, console)
+    _print_commands(variation, console)
 
 
-def _print_headline(spread: Spread, console: Console) -> None:
-    runs = number(len(spread.reports) + len(spread.not_run), "run")
-    flaky = sum(expectation.tally.flaky for expectation in spread.expectations)
-    found = f"{number(flaky, 'expectation')} of {len(spread.expectations)} hang{'s' if flaky == 1 else ''} on the seed"
-    name = text(spread.scenario, "bold") + Text(f"  {runs} with different seeds: ") + _runs(spread)
-    worst = Outcome.worst([report.outcome for report in spread.reports.values()])
-    rows = [(label(worst, loud=True), name), (Text(), text(spread.title)), (Text(), Text(found, style="bold"))]
+def _print_headline(variation: SeedVariation, console: Console) -> None:
+    runs = number(len(variation.reports) + len(variation.not_run), "run")
+    flaky = sum(expectation.tally.flaky for expectation in variation.expectations)
+    found = (
+        f"{number(flaky, 'expectation')} of {len(variation.expectations)} hang{'s' if flaky == 1 else ''} on the seed"
+    )
+    name = text(variation.scenario, "bold") + Text(f"  {runs} with different seeds: ") + _runs(variation)
+    worst = Outcome.worst([report.outcome for report in variation.reports.values()])
+    rows = [(label(worst, loud=True), name), (Text(), text(variation.title)), (Text(), Text(found, style="bold"))]
     labelled(console, [row for row in rows if row[1]], label_width([worst]))
 
 
-def _runs(spread: Spread) -> Text:
+def _runs(variation: SeedVariation) -> Text:
     """`3 pass, 1 fail, 1 not run`."""
-    counted = _outcomes(spread.tally)
-    return counted + Text(f", {len(spread.not_run)} not run", "red") if spread.not_run else counted
+    counted = _outcomes(variation.tally)
+    return counted + Text(f", {len(variation.not_run)} not run", "red") if variation.not_run else counted
 
 
-def _print_expectation(expectation: ExpectationSpread, console: Console, width: int) -> None:
+def _print_expectation(expectation: ExpectationVariation, console: Console, width: int) -> None:
     """`width`: of the column of counts."""
     labelled(console, [(_outcomes(expectation.tally), text(expectation.that, "bold"))], width)
     if set(expectation.tally.seeds) == {Outcome.PASS}:
@@ -89,11 +91,11 @@ def _named(seeds: Seeds) -> str:
     return shown if len(seeds) <= _SEEDS else f"{shown} and {len(seeds) - _SEEDS} more"
 
 
-def _print_commands(spread: Spread, console: Console) -> None:
+def _print_commands(variation: SeedVariation, console: Console) -> None:
     """How to look at one run of each kind."""
     for outcome in ORDER:
-        seeds = spread.tally.seeds.get(outcome)
-        folder = spread.reports[seeds[0]].folder if seeds else None
+        seeds = variation.tally.seeds.get(outcome)
+        folder = variation.reports[seeds[0]].folder if seeds else None
         if seeds and folder is not None:
             note = f"{outcome.value}, seed {seeds[0]}"
             command(console, f"simctl report {shell_path(folder)}", note, indent=INDENT)

@@ -84,12 +84,12 @@ def listing(width: int, headers: Sequence[str], rows: Sequence[Sequence[Text]], 
         max(cell.cell_len for cell in (Text(header), *cells)) for header, cells in zip(headers, columns, strict=True)
     ]
     fixed = [size <= _NAME and header not in flexible for header, size in zip(headers, widest, strict=True)]
-    needed = sum(size + _GAP if stays else _NARROWEST for size, stays in zip(widest, fixed, strict=True))
+    needed = sum(size + _GAP if intervals else _NARROWEST for size, intervals in zip(widest, fixed, strict=True))
     table = Table(box=None, header_style="dim", padding=(0, _GAP, 0, 0), pad_edge=False)
     words = [_longest_word(header, cells) for header, cells in zip(headers, columns, strict=True)]
     widths = _between_words(words, widest, fixed, width)
-    for header, stays, size in zip(headers, fixed, widths, strict=True):
-        table.add_column(Text(header), overflow="fold", no_wrap=stays and needed <= width, width=size)
+    for header, intervals, size in zip(headers, fixed, widths, strict=True):
+        table.add_column(Text(header), overflow="fold", no_wrap=intervals and needed <= width, width=size)
     for row in rows:
         table.add_row(*row)
     return table

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 
 from orchestrator.history.counters import Counters
-from orchestrator.history.model import Unseen
+from orchestrator.history.model import Unobserved
 from orchestrator.history.sampled import GapRule, Life, NodeTicks
 from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
@@ -45,7 +45,7 @@ class _Seen:
     failed: int = 0
 
 
-def count_unseen(node: str, lives: list[Life], ticks: NodeTicks, counters: Counters) -> list[Unseen]:
+def count_unobserved(node: str, lives: list[Life], ticks: NodeTicks, counters: Counters) -> list[Unobserved]:
     """The unseen sockets of one node, in order of time: both ends of their intervals only grow."""
     by_tick = _tally(lives, ticks)
     intervals = list(pairwise(ticks.times))
@@ -54,7 +54,7 @@ def count_unseen(node: str, lives: list[Life], ticks: NodeTicks, counters: Count
     places = _places(opened, [each.counted for each in seen])
     listens = any(life.state is TcpState.LISTEN for life in lives)
     gaps = GapRule(ticks, counters)
-    found: list[Unseen] = []
+    found: list[Unobserved] = []
     for (first, last), entries in groupby(places):
         count, after, before = sum(1 for _ in entries), intervals[first][0], intervals[last][1]
         fails = counters.rise(node, "AttemptFails", after, before)
@@ -62,7 +62,7 @@ def count_unseen(node: str, lives: list[Life], ticks: NodeTicks, counters: Count
         states = gaps.states(node, after, before, TcpState.CLOSED, TcpState.CLOSED)
         if most == 0:
             states = frozenset({TcpState.SYN_SENT, TcpState.CLOSED})
-        found.append(Unseen(node, after, before, count, least, most, states))
+        found.append(Unobserved(node, after, before, count, least, most, states))
     return found
 
 

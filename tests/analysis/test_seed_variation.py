@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from orchestrator.analysis.compare.seeds import Spread, to_json
+from orchestrator.analysis.compare.seeds import SeedVariation, to_json
 from orchestrator.exitcodes import ExitCode
 from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
 from orchestrator.report.text.seeds import render
@@ -25,18 +25,18 @@ def lasted(actual: str, outcome: Outcome) -> Verdict:
     return Verdict("TIME_WAIT lasts a minute", "over load.start .. quiet.end", outcome, (fact,))
 
 
-def spread(*found: tuple[str, Outcome], not_run: dict[int, str] | None = None) -> Spread:
+def variation(*found: tuple[str, Outcome], not_run: dict[int, str] | None = None) -> SeedVariation:
     reports = {
         seed: replace(report(PASSED, lasted(actual, outcome)), outcome=outcome)
         for seed, (actual, outcome) in enumerate(found, 1)
     }
-    return Spread("minute", "a title", reports, not_run or {})
+    return SeedVariation("minute", "a title", reports, not_run or {})
 
 
-FLAKY = spread(("61.904s", FAIL), ("60.2s", PASS), ("60.5s..61.2s", UNKNOWN), ("60.2s", PASS))
+FLAKY = variation(("61.904s", FAIL), ("60.2s", PASS), ("60.5s..61.2s", UNKNOWN), ("60.2s", PASS))
 
 
-def printed(made: Spread, width: int = 80) -> str:
+def printed(made: SeedVariation, width: int = 80) -> str:
     out = io.StringIO()
     render(made, Console(file=out, width=width, highlight=False))
     return out.getvalue()
@@ -63,7 +63,7 @@ def test_the_text_names_what_hangs_on_the_seed_and_only_that() -> None:
 
 
 def test_one_that_could_not_be_run_is_counted_as_that() -> None:
-    made = spread(("60.2s", PASS), ("60.2s", PASS), not_run={3: "the guest hangs"})
+    made = variation(("60.2s", PASS), ("60.2s", PASS), not_run={3: "the guest hangs"})
     assert "3 runs with different seeds: 2 pass, 1 not run" in printed(made)
     assert "seed 3 could not be run: the guest hangs" in printed(made)
     assert "0 expectations of 2 hang on the seed" in printed(made)
@@ -71,9 +71,9 @@ def test_one_that_could_not_be_run_is_counted_as_that() -> None:
 
 
 def test_what_is_no_number_is_told_as_it_is() -> None:
-    (_, expectation) = spread(("none", UNKNOWN), ("60s", PASS), ("60s..", UNKNOWN)).expectations
+    (_, expectation) = variation(("none", UNKNOWN), ("60s", PASS), ("60s..", UNKNOWN)).expectations
     assert expectation.facts[0].extremes == "none, 60s, 60s.."
-    (_, expectation) = spread(("62s", FAIL), ("60s..", UNKNOWN)).expectations
+    (_, expectation) = variation(("62s", FAIL), ("60s..", UNKNOWN)).expectations
     assert expectation.facts[0].extremes == "60s.."
 
 
@@ -83,7 +83,7 @@ durations = st.builds("{}ms".format, st.integers(0, 99999))
 
 @given(st.one_of(*(st.lists(st.tuples(kind, st.sampled_from(Outcome)), min_size=1) for kind in (counts, durations))))
 def test_every_run_is_counted_once_and_the_extremes_hold_them_all(found: list[tuple[str, Outcome]]) -> None:
-    document = json.loads(json.dumps(to_json(spread(*found)), allow_nan=False))
+    document = json.loads(json.dumps(to_json(variation(*found)), allow_nan=False))
     assert sum(document["outcomes"].values()) == len(found)
     for expectation in document["expectations"]:
         assert sum(expectation["outcomes"].values()) == len(found)

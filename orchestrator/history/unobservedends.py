@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from orchestrator.history.lifetimes import death
-from orchestrator.history.model import Connection, Socket, Unseen
+from orchestrator.history.model import Connection, Socket, Unobserved
 from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
 
@@ -18,9 +18,9 @@ _HANDSHAKE = 1.0
 """Seconds by which one end may think itself connected before the other does: the last ACK may be under way."""
 
 
-def unseen_ends(
-    connections: Iterable[Connection], unseen: Iterable[Unseen]
-) -> tuple[dict[str, list[Connection]], list[Unseen]]:
+def unobserved_ends(
+    connections: Iterable[Connection], unobserved: Iterable[Unobserved]
+) -> tuple[dict[str, list[Connection]], list[Unobserved]]:
     """Which connections have an end that the kernel counted but no tick saw, by the node of that end; and what is
     left unseen.
 
@@ -37,11 +37,11 @@ def unseen_ends(
         ):
             if node is not None and other is not None and _uncounted(end) and connection.opened[0] > -math.inf:
                 missing[node].append(_Missing(connection.opened[0], _counted_until(other), connection))
-    by_node: dict[str, list[Unseen]] = defaultdict(list)
-    for entry in unseen:
+    by_node: dict[str, list[Unobserved]] = defaultdict(list)
+    for entry in unobserved:
         by_node[entry.node].append(entry)
     matched: dict[str, list[Connection]] = defaultdict(list)
-    left: list[Unseen] = []
+    left: list[Unobserved] = []
     for node, entries in by_node.items():
         left += _use_up(sorted(entries, key=lambda entry: entry.before), missing.get(node, []), matched[node])
     return dict(matched), left
@@ -57,16 +57,16 @@ class _Missing(NamedTuple):
 
 def _uncounted(end: Socket | None) -> bool:
     """Whether the end was not seen in any state in which the kernel has counted it."""
-    return end is None or (end.stays[-1].state is TcpState.SYN_RECV and death(end) < math.inf)
+    return end is None or (end.intervals[-1].state is TcpState.SYN_RECV and death(end) < math.inf)
 
 
 def _counted_until(other: Socket) -> float:
     """Until when an end must have been counted, judging by the other one."""
-    established = next((stay.first for stay in other.stays if stay.state not in EMBRYONIC), math.inf)
+    established = next((interval.first for interval in other.intervals if interval.state not in EMBRYONIC), math.inf)
     return min(death(other), established + _HANDSHAKE)
 
 
-def _use_up(entries: list[Unseen], missing: list[_Missing], matched: list[Connection]) -> list[Unseen]:
+def _use_up(entries: list[Unobserved], missing: list[_Missing], matched: list[Connection]) -> list[Unobserved]:
     """Takes the earliest interval that fits: since all times only grow, no other choice matches more."""
     used = [0] * len(entries)
     position = 0
@@ -82,6 +82,6 @@ def _use_up(entries: list[Unseen], missing: list[_Missing], matched: list[Connec
     return [_rest(entry, taken) for entry, taken in zip(entries, used, strict=True) if entry.count > taken]
 
 
-def _rest(entry: Unseen, taken: int) -> Unseen:
+def _rest(entry: Unobserved, taken: int) -> Unobserved:
     least, most = max(0, entry.least - taken), entry.most - taken
     return replace(entry, count=entry.count - taken, least=least, most=most)
