@@ -66,7 +66,7 @@ def run(
         None, "--seed", min=0, help="Other ports, timer phases and processor speed; only in virtual time."
     ),
     vary_seed: int | None = typer.Option(
-        None, "--vary-seed", min=2, help="Run so often, each time with another seed, and say what hangs on it."
+        None, "--vary-seed", min=2, help="Run N times, each with another seed, and tell which expectations are flaky."
     ),
     quiet: bool = QuietOption,
 ) -> None:

@@ -55,7 +55,7 @@ def test_each_expectation_has_its_seeds() -> None:
 def test_the_text_names_what_hangs_on_the_seed_and_only_that() -> None:
     text = printed(FLAKY)
     assert "minute  4 runs with different seeds: 2 pass, 1 fail, 1 unknown" in text
-    assert "1 expectation of 2 hangs on the seed" in text
+    assert "1 expectation of 2 is flaky: the seed decides" in text
     assert "60.2s..61.904s" in text
     assert "fail with seed 1" in text and "unknown with seed 3" in text
     assert re.search(rf"^4 pass  +{PASSED.that}$", text, re.MULTILINE)
@@ -66,7 +66,7 @@ def test_one_that_could_not_be_run_is_counted_as_that() -> None:
     made = variation(("60.2s", PASS), ("60.2s", PASS), not_run={3: "the guest hangs"})
     assert "3 runs with different seeds: 2 pass, 1 not run" in printed(made)
     assert "seed 3 could not be run: the guest hangs" in printed(made)
-    assert "0 expectations of 2 hang on the seed" in printed(made)
+    assert "0 expectations of 2 are flaky: the seed decides" in printed(made)
     assert to_json(made)["not_run"] == [{"seed": 3, "reason": "the guest hangs"}]
 
 

@@ -16,7 +16,7 @@ from bench.virtual import GOALS
 from orchestrator.analysis.compare.seeds import to_json
 from orchestrator.system import resources
 from orchestrator.vm.seed import variation
-from tests.analysis.test_spread import FLAKY
+from tests.analysis.test_seed_variation import FLAKY
 from tests.conftest import Simctl
 
 PAGE = (resources.ROOT / "docs" / "virtual-time.md").read_text()

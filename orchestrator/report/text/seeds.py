@@ -1,4 +1,4 @@
-"""The spread of several runs on one screen of a terminal."""
+"""How runs with different seeds vary, on one screen of a terminal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BODY = 6
 
 
 def render(variation: SeedVariation, console: Console) -> None:
-    """Print which expectations hang on the seed, how far what was found spreads, and a run to look at."""
+    """Print which expectations are flaky, how far what was found varies, and a run to look at."""
     _print_headline(variation, console)
     expectations = variation.expectations
     if expectations:
@@ -48,9 +48,8 @@ def render(variation: SeedVariation, console: Console) -> None:
 def _print_headline(variation: SeedVariation, console: Console) -> None:
     runs = number(len(variation.reports) + len(variation.not_run), "run")
     flaky = sum(expectation.tally.flaky for expectation in variation.expectations)
-    found = (
-        f"{number(flaky, 'expectation')} of {len(variation.expectations)} hang{'s' if flaky == 1 else ''} on the seed"
-    )
+    total = len(variation.expectations)
+    found = f"{number(flaky, 'expectation')} of {total} {'is' if flaky == 1 else 'are'} flaky: the seed decides"
     name = text(variation.scenario, "bold") + Text(f"  {runs} with different seeds: ") + _runs(variation)
     worst = Outcome.worst([report.outcome for report in variation.reports.values()])
     rows = [(label(worst, loud=True), name), (Text(), text(variation.title)), (Text(), Text(found, style="bold"))]
