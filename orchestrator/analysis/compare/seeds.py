@@ -1,4 +1,4 @@
-"""What several runs of one scenario with different seeds say together: which expectations are flaky, how far values vary.
+"""What several runs of one scenario with different seeds say together: which expectations are flaky, and how much.
 
 Pure: from verdicts to data. A seed changes nothing that a scenario may rely on, so an expectation that some seeds pass
 and others fail is flaky.
