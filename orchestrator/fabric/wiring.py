@@ -112,14 +112,14 @@ class Fabric:
         )
         self.ports[port] = leg
 
-    def unplug(self, port: str) -> None:
+    def detach(self, port: str) -> None:
         """Take a leg's far end out of its bridge: nothing passes any more, and the node's interface keeps its carrier.
 
         Its port state would do as well, but the bridge puts a disabled port back at the next event of its interface.
         """
         self._ip.link("set", index=socket.if_nametoindex(port), master=0)
 
-    def plug(self, port: str) -> None:
+    def attach(self, port: str) -> None:
         """Put it back; frames pass at once. One that is in its bridge stays there."""
         self._ip.link("set", index=socket.if_nametoindex(port), master=self._bridges[self.ports[port].network])
 

@@ -236,13 +236,9 @@ class Lab:
         texts: dict[str, dict[str, str]] = self._probe.call("mark", texts=True)["texts"]
         return texts
 
-    def set_link(self, name: str, network: str | None, *, up: bool) -> None:
-        """Cut a node off a network, or off all of them, or bring it back. Between the two events it was surely off."""
-        if up:
-            self._node_event(name, "link up", network=network)
-        self._probe.call("link", node=name, network=network, up=up)
-        if not up:
-            self._node_event(name, "link down", network=network)
+    def fault(self, name: str, action: str, node: str, **settings: Any) -> None:
+        """`apply` a fault to a node, or `heal` it; both are done when this returns. See fabric/faults."""
+        self._probe.call("fault", name=name, action=action, node=node, settings=settings)
 
     def set_step(self, name: str) -> None:
         """Requests that finish from here on belong to this step."""

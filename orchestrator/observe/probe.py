@@ -19,7 +19,7 @@ through engineside.py.
 | `wire` | networks [name], legs [a wiring.Leg], pids {node: pid}, sysctls, routes as Fabric.add_legs; nats [node] | |
 | `capture` | folder | after `wire`: a file for each network |
 | `capture_end` | | notes: a line for each file, what is in it |
-| `link` | node, network (name or null for all), up | after `wire` |
+| `fault` | name, action (`apply` or `heal`), node, settings, see fabric/faults | after `wire` |
 | `listening` | node | ports |
 | `sample` | on | |
 | `mark` | texts (also run ss and netstat) | t, texts {node: {tool: text}} |
@@ -48,7 +48,7 @@ from orchestrator.recording.events import Event
 from orchestrator.system.linux import CLONE_NEWNET, CLONE_NEWUSER, die_with_parent, keep_freed_memory, setns, unshare
 
 if TYPE_CHECKING:
-    from orchestrator.fabric.faults.link import Links
+    from orchestrator.fabric.faults import Faults
     from orchestrator.observe.capture.capture import Capture
     from orchestrator.observe.engineside import EngineSide
     from orchestrator.observe.trace.tracer import Tracer
@@ -67,7 +67,7 @@ class Probe:
         self._schedule = Schedule(REAL.period, REAL.quiet)
         self._sampler: Sampler | None = None
         self._fabric: Any = None
-        self._links: Links | None = None
+        self._faults: Faults | None = None
         self._tracer: Tracer | None = None
         self._capture: Capture | None = None
         self._texts: SocketTexts | None = None
@@ -90,7 +90,7 @@ class Probe:
             "abilities": self._abilities,
             "start": self._start,
             "wire": self._wire,
-            "link": self._link,
+            "fault": self._fault,
             "listening": lambda message: {"ports": self.sampler.listening(message["node"])},
             "trace": self._trace,
             "trace_end": self._trace_end,
@@ -175,12 +175,13 @@ class Probe:
         self._fabric.add_legs(legs, self.sampler.namespaces(), message["sysctls"], message.get("routes", {}))
         return {}
 
-    def _link(self, message: Message) -> Message:
-        from orchestrator.fabric.faults.link import Links
+    def _fault(self, message: Message) -> Message:
+        from orchestrator.fabric.faults import Faults
+        from orchestrator.fabric.faults.base import Wired
 
-        if self._links is None:
-            self._links = Links(self._fabric, self.sampler.namespaces(), self.sampler.home)
-        self._links.set(message["node"], message["network"], up=message["up"])
+        if self._faults is None:
+            self._faults = Faults(Wired(self._fabric, self.sampler.namespaces(), self.sampler.home))
+        self._faults.act(message["name"], message["action"], message["node"], message["settings"])
         return {}
 
     def _trace(self, message: Message) -> Message:

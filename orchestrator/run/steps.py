@@ -112,9 +112,16 @@ def _signal(lab: Lab, name: str, number: int, what: str) -> None:
 
 
 def _link(step: Step, lab: Lab, exec_folder: Path) -> None:
+    """Between the two events the node was surely off."""
     assert step.link is not None
+    network = step.link.network
     for node in lab.topology.resolve(step.link.node):
-        lab.set_link(node.name, step.link.network, up=step.link.up)
+        if step.link.up:
+            lab.node_event(node.name, "link up", network=network)
+            lab.fault("partition", "heal", node.name, network=network)
+        else:
+            lab.fault("partition", "apply", node.name, network=network)
+            lab.node_event(node.name, "link down", network=network)
 
 
 def _exec(step: Step, lab: Lab, exec_folder: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InputError
-from orchestrator.fabric.faults.link import pinned
+from orchestrator.fabric.faults.partition import pinned
 from orchestrator.fabric.wiring import Leg
 from orchestrator.run.execute import Options, prepare
 from tests.conftest import Simctl

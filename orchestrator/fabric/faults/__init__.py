@@ -1,1 +1,29 @@
-"""Faults of the network between nodes, one file each."""
+"""What can be done to a node's network, one file each. A new fault is a file and a line here: docs/dev/faults.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from orchestrator.fabric.faults.base import Fault, Wired
+from orchestrator.fabric.faults.partition import Partition
+
+FAULTS: tuple[type[Fault[Any]], ...] = (Partition,)
+
+Action = Literal["apply", "heal"]
+
+
+class Faults:
+    """The faults of one wired lab."""
+
+    def __init__(self, wired: Wired) -> None:
+        self._by_name = {kind.name: kind(wired) for kind in FAULTS}
+
+    def act(self, name: str, action: Action, node: str, settings: Mapping[str, Any]) -> None:
+        """Raises KeyError and TypeError for a fault or settings that are not there, else what the fault raises."""
+        fault = self._by_name[name]
+        chosen = fault.settings(**settings)
+        if action == "apply":
+            fault.apply(node, chosen)
+        else:
+            fault.heal(node, chosen)

@@ -1,11 +1,11 @@
 """Takes nodes off their networks, as a peer vanishes: packets are lost, and no kernel is told.
 
-A link is cut in the fabric, where the leg of a node ends. So the node's interface keeps its carrier, and a sender hands
-over every packet with success: TCP retransmits. A drop on the sender's own output would be told to its TCP, which then
-only probes (`timer:(persist)`).
+A node is cut off in the fabric, where its leg ends. So the node's interface keeps its carrier, and a sender hands over
+every packet with success: TCP retransmits. A drop on the sender's own output would be told to its TCP, which then only
+probes (`timer:(persist)`).
 
 ARP would notice, though: after some seconds an entry that nobody confirms fails, and the sender's TCP gives up with
-EHOSTUNREACH. A peer behind a router vanishes without that. So while a link is cut, its node and the others of the
+EHOSTUNREACH. A peer behind a router vanishes without that. So while it lasts, the node and the others of the
 network have each other's hardware address as a permanent entry.
 
 Runs inside the probe, beside `wiring`.
@@ -17,10 +17,12 @@ import fcntl
 import itertools
 import socket
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from orchestrator.fabric.wiring import Fabric, Leg, mac
+from orchestrator.fabric.faults.base import Fault, Wired
+from orchestrator.fabric.wiring import Leg, mac
 from orchestrator.system.linux import inside_netns
 
 _SIOCSARP = 0x8955
@@ -32,44 +34,54 @@ Pair = tuple[Leg, Leg]
 """Whose entry, and for whom."""
 
 
-class Links:
-    """Which legs of a wired fabric are cut. `netns`: node -> descriptor; `home`: the fabric's own namespace."""
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Without a network all that the node is on."""
 
-    def __init__(self, fabric: Fabric, netns: Mapping[str, int], home: int) -> None:
-        self._fabric = fabric
-        self._netns = netns
-        self._home = home
+    network: str | None = None
+
+
+class Partition(Fault[Settings]):
+    """Remembers which legs of a wired fabric are cut off."""
+
+    name = "partition"
+    settings = Settings
+
+    def __init__(self, wired: Wired) -> None:
+        super().__init__(wired)
         self._cut: frozenset[Leg] = frozenset()
 
-    def set(self, node: str, network: str | None, *, up: bool) -> None:
-        """Cut the node off the network, or bring it back; without `network` all that it is on. What is so stays so.
+    def apply(self, node: str, settings: Settings) -> None:
+        """Cut the node off the network."""
+        ports = self._ports(node, settings, cut=False)
+        self._pin(self._cut.union(ports.values()))
+        for port in ports:
+            self.wired.fabric.detach(port)
 
-        Raises OSError and pyroute2's NetlinkError with the kernel's reason.
-        """
-        ports = {
+    def heal(self, node: str, settings: Settings) -> None:
+        """Bring it back."""
+        ports = self._ports(node, settings, cut=True)
+        for port in ports:
+            self.wired.fabric.attach(port)
+        self._pin(self._cut.difference(ports.values()))
+
+    def _ports(self, node: str, settings: Settings, *, cut: bool) -> dict[str, Leg]:
+        """The ports of the node in the network that are cut off, or that are not."""
+        return {
             port: leg
-            for port, leg in self._fabric.ports.items()
-            if leg.node == node and network in (None, leg.network) and (leg in self._cut) is up
+            for port, leg in self.wired.fabric.ports.items()
+            if leg.node == node and settings.network in (None, leg.network) and (leg in self._cut) is cut
         }
-        legs = frozenset(ports.values())
-        if up:
-            for port in ports:
-                self._fabric.plug(port)
-            self._pin(self._cut - legs)
-        else:
-            self._pin(self._cut | legs)
-            for port in ports:
-                self._fabric.unplug(port)
 
     def _pin(self, cut: frozenset[Leg]) -> None:
         """Make the entries permanent that must be so while `cut` is cut off, and ordinary those that need not be."""
-        legs = self._fabric.ports.values()
+        legs = self.wired.fabric.ports.values()
         was, becomes = pinned(legs, self._cut), pinned(legs, cut)
         changes = [(pair, True) for pair in becomes - was] + [(pair, False) for pair in was - becomes]
         changes.sort(key=lambda change: change[0][0].node)
         for node, group in itertools.groupby(changes, key=lambda change: change[0][0].node):
             with (
-                inside_netns(self._netns[node], self._home),
+                inside_netns(self.wired.netns[node], self.wired.home),
                 socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control,
             ):
                 for (own, other), permanent in group:
