@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bench import labs, observing, overhead, sampling, virtual
 from bench.measure import Comparison
-from orchestrator.runtimes.docker.runtime import engine_answers
+from orchestrator.engine.client import engine_answers
 from orchestrator.vm.machine import QEMU
 
 Benchmark = Callable[[Path], Comparison]

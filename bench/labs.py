@@ -38,7 +38,7 @@ def compose_file(folder: Path, nodes: int, image: str, **service: object) -> Pat
 def up_and_down(topology_file: Path, runtime_name: str) -> None:
     """One lab of ours: all nodes up, wired and ready, then gone."""
     kinds = load_kinds()
-    topology = load_topology(topology_file, {})
+    topology = load_topology(topology_file, {}, kinds=kinds)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         logs = folder / "logs"

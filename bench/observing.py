@@ -29,7 +29,7 @@ _WATCHED = 5.0
 def lab(topology_file: Path, *, trace: bool, period: float) -> Iterator[Lab]:
     """A netns lab that writes into a folder which goes with it."""
     kinds = load_kinds()
-    topology = load_topology(topology_file, {})
+    topology = load_topology(topology_file, {}, kinds=kinds)
     with tempfile.TemporaryDirectory() as scratch:
         files = LabFolder(Path(scratch, "events.jsonl"), Path(scratch, "logs"), Path(scratch, "ss"))
         files.logs.mkdir()

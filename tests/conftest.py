@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, TypeVar
 import hypothesis
 import pytest
 
+from orchestrator.engine import client as dockerengine
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.kinds.registry import kind, missing
 from orchestrator.observe import abilities as kernelprobe
-from orchestrator.runtimes.docker import engine as dockerengine
+from orchestrator.runtimes.docker import containers as dockercontainers
 from orchestrator.system.linux import descendants
 from orchestrator.vm.machine import QEMU
 from tests.support.twonodes import TwoNodes, two_nodes
@@ -227,11 +228,11 @@ def _surviving_containers() -> list[str]:
     """Containers of runs whose simctl is dead, made since the session began."""
     try:
         with contextlib.closing(dockerengine.connect()) as client:
-            found = client.containers(all=True, filters={"label": dockerengine.RUN_LABEL})
+            found = client.containers(all=True, filters={"label": dockercontainers.RUN_LABEL})
     except EnvironmentFailure:  # the engine went away, and its containers with it
         return []
     return [
         f"container {item['Names']} of the image {item['Image']}"
         for item in found
-        if item["Created"] >= _BEGAN and dockerengine.starter_is_dead(item["Labels"])
+        if item["Created"] >= _BEGAN and dockercontainers.starter_is_dead(item["Labels"])
     ]

@@ -21,9 +21,9 @@ def build(
     force: bool = typer.Option(False, "--force", help="Build again what is up to date."),
 ) -> None:
     """Build the base image, the images of node kinds and the probe's; what is up to date is left alone."""
+    from orchestrator.engine.client import connect
     from orchestrator.kinds.registry import kind, kind_names
     from orchestrator.runtimes.docker.images import PROBE, ensure_images, missing_images
-    from orchestrator.runtimes.docker.runtime import connect
 
     chosen = [name if name == PROBE else kind(name).kind for name in kinds or [*kind_names(), PROBE]]
     client = connect()

@@ -52,13 +52,15 @@ def up(
     quiet: bool = QuietOption,
 ) -> None:
     """Bring a topology up and leave it standing, until `simctl down`."""
+    from orchestrator.kinds.registry import kind_names
     from orchestrator.lab.standing import registry
     from orchestrator.topology.compose.file import load_topology
 
     path = _topology_file(topology)
     variables = parse_variables(set_)
     patience = parse_duration_option("--ready-timeout", ready_timeout)
-    load_topology(path, variables, allow_host_access=allow_exec)  # what is wrong with it is said before anything starts
+    # What is wrong with it is said before anything starts.
+    load_topology(path, variables, kinds=kind_names(), allow_host_access=allow_exec)
     folder = registry.reserve(_label(path) if name is None else name, exact=name is not None)
     label = folder.name
     task = {
@@ -209,8 +211,8 @@ def exec_(
 
 
 def _exec_by_engine(container: str, command: list[str]) -> int:
+    from orchestrator.engine.client import connect
     from orchestrator.runtimes.docker.exec import exec_with_terminal
-    from orchestrator.runtimes.docker.runtime import connect
 
     return exec_with_terminal(connect(), container, command)
 
@@ -258,7 +260,7 @@ def _clean_traces() -> list[str]:
 
 def _clean_traces_of_engine() -> list[str]:
     """Where the probe is a container: what probes that were killed left on the engine's machine."""
-    from orchestrator.runtimes.docker.runtime import connect, engine_answers
+    from orchestrator.engine.client import connect, engine_answers
 
     if not engine_answers()[0]:  # said already
         return []
@@ -275,12 +277,12 @@ def _clean_traces_of_engine() -> list[str]:
 
 
 def _clean_containers() -> list[str]:
-    from orchestrator.runtimes.docker.runtime import engine_answers
+    from orchestrator.engine.client import connect, engine_answers
 
     answers, why = engine_answers()
     if not answers:
         tell(f"simctl: containers were not looked for: {why}")
         return []
-    from orchestrator.runtimes.docker import runtime as docker
+    from orchestrator.runtimes.docker import containers
 
-    return [f"container {name}" for name in docker.clean(docker.connect())]
+    return [f"container {name}" for name in containers.clean(connect())]

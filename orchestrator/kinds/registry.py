@@ -15,7 +15,6 @@ from orchestrator.errors import InputError
 from orchestrator.system import resources
 from orchestrator.text.suggest import nearest, suggestion
 from orchestrator.text.yamlsource import Source, load_yaml
-from orchestrator.topology.model import Node, Topology
 
 _FILE = "node.yaml"
 
@@ -152,16 +151,6 @@ def kind(name: str, root: Path = resources.NODES) -> Kind:
 def missing(kind: Kind) -> list[Need]:
     """What this machine lacks to run the kind under netns."""
     return [need for need in kind.needs if not need.met]
-
-
-def nats(topology: Topology, kinds: Mapping[str, Kind]) -> list[Node]:
-    """The nodes that translate addresses."""
-    return [node for node in topology.nodes if node.kind is not None and node.kind in kinds and kinds[node.kind].nat]
-
-
-def routers(topology: Topology, kinds: Mapping[str, Kind]) -> set[str]:
-    """Names of the nodes through which others reach what lies behind: NATs that do not stand for one service."""
-    return {node.name for node in nats(topology, kinds) if not node.environment.get("UPSTREAM", "").strip()}
 
 
 def argv(kind: Kind, python: str) -> list[str]:

@@ -21,7 +21,8 @@ from typing import Any
 
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.fabric.addresses import AddressPlan, Claim, SubnetClaim, plan_addresses
-from orchestrator.kinds.registry import Kind, nats, routers
+from orchestrator.fabric.nats import nats, routers
+from orchestrator.kinds.registry import Kind
 from orchestrator.lab.channel import Channel
 from orchestrator.lab.startup import READY_TIMEOUT, Startup
 from orchestrator.observe.client import ProbeClient

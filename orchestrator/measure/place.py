@@ -79,8 +79,8 @@ def _by_process(argv: list[str], task: Mapping[str, Any]) -> Generator[Message]:
 
 def _by_engine(container: str, task: Mapping[str, Any]) -> Generator[Message]:
     """Where simctl may not enter the container, its engine does, and Python has to be in there."""
-    from orchestrator.runtimes.docker import engine as dockerengine
-    from orchestrator.runtimes.docker.streams import frames
+    from orchestrator.engine import client as dockerengine
+    from orchestrator.engine.streams import frames
 
     client = dockerengine.connect()
     with dockerengine.engine_errors(f"cannot measure from the container {container[:12]}"):

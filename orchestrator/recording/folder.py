@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from orchestrator.errors import EnvironmentFailure, InputError, Place
 from orchestrator.history.build import build_history, read_events
 from orchestrator.history.model import History
 from orchestrator.recording.verdict import Verdict, overall
+from orchestrator.system.storage import storage_errors
 
 SCENARIO = "scenario.yaml"
 TOPOLOGY = "topology.yaml"
@@ -30,22 +30,6 @@ VERDICT = "verdict.json"
 ENV = "env.json"
 
 VERDICT_FORMAT = 1
-
-
-_STORAGE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
-
-
-@contextlib.contextmanager
-def storage_errors(
-    folder: Path, *, hint: str = "free some space, or choose another folder with --output"
-) -> Iterator[None]:
-    """What a file system refuses inside (no space, read-only, broken) becomes one message about the folder."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _STORAGE:
-            raise
-        raise EnvironmentFailure(f"cannot write into {folder}: {error.strerror}", hint=hint) from None
 
 
 class RunFolder:

@@ -17,7 +17,7 @@ from orchestrator.kinds.registry import Kind, load_kinds
 from orchestrator.lab.lab import Lab, LabFolder
 from orchestrator.lab.startup import READY_TIMEOUT
 from orchestrator.observe.pace import REAL, Pace
-from orchestrator.recording.folder import RunFolder, storage_errors
+from orchestrator.recording.folder import RunFolder
 from orchestrator.recording.verdict import Verdict, overall
 from orchestrator.run.check import check_scenario
 from orchestrator.run.environment import describe_machine
@@ -28,6 +28,7 @@ from orchestrator.runtimes.netns.limits import known_kind
 from orchestrator.scenario.loaded import LoadedScenario
 from orchestrator.scenario.loader import load_scenario, parse_scenario
 from orchestrator.scenario.model import LONG, Scenario
+from orchestrator.system.storage import storage_errors
 from orchestrator.text.durations import rough_duration
 from orchestrator.text.suggest import suggestion
 from orchestrator.text.yamlsource import load_yaml
@@ -74,9 +75,9 @@ def prepare(path: Path, options: Options) -> Prepared:
     """Load and check. Raises InputError with every problem that was found in the file."""
     loaded = load_scenario(path)
     variables = _variables(loaded.scenario, options)
-    topology = load_topology(loaded.topology_path, variables, allow_host_access=options.allow_exec)
-    _check_cell(loaded, options.cell)
     kinds = _kinds()
+    topology = load_topology(loaded.topology_path, variables, kinds=kinds, allow_host_access=options.allow_exec)
+    _check_cell(loaded, options.cell)
     check_scenario(loaded, topology, {name: kind.role for name, kind in kinds.items()})
     return Prepared(loaded, topology, kinds)
 

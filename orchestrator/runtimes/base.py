@@ -27,7 +27,7 @@ class NodePlan:
     log: Path
     """Where the node's standard error (and, of foreign images, output) goes."""
     capabilities: tuple[str, ...] = ()
-    """What its kind needs beyond what all nodes may (topology.kinds.Capability)."""
+    """What its kind needs beyond what all nodes may (kinds.registry.Capability)."""
 
     @property
     def hosts_file(self) -> str:

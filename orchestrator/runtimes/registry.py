@@ -28,12 +28,12 @@ def choose(requested: str, topology: Topology, kinds: Mapping[str, Kind]) -> Cho
         raise InputError(f"unknown runtime {requested!r}", hint=f"one of {', '.join(RUNTIMES)}")
     if requested != "auto":
         return Choice(requested, "asked for")
-    from orchestrator.runtimes.docker.runtime import engine_answers
+    from orchestrator.engine.client import engine_answers
 
     answers, reason = engine_answers()
     if not answers:
         return Choice("netns", f"{reason}; for containers start an engine and use --runtime docker")
-    from orchestrator.runtimes.docker.engine import connect
+    from orchestrator.engine.client import connect
     from orchestrator.runtimes.docker.images import PROBE, missing_images
     from orchestrator.runtimes.docker.probeplace import probe_place
 
@@ -77,9 +77,11 @@ def create(
             "the runtime vm executes whole runs: a standing lab needs real time",
             hint="use --runtime netns or docker, or `simctl run`",
         )
+    from orchestrator.engine.client import connect
+    from orchestrator.runtimes.docker.containers import check, clean
     from orchestrator.runtimes.docker.images import PROBE, ensure_images
     from orchestrator.runtimes.docker.probeplace import probe_place
-    from orchestrator.runtimes.docker.runtime import DockerRuntime, check, clean, connect
+    from orchestrator.runtimes.docker.runtime import DockerRuntime
 
     client = connect()
     place = probe_place(client)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 
 from orchestrator.errors import InputError
 from orchestrator.topology.model import Node, Topology
@@ -19,30 +20,29 @@ def start_order(topology: Topology) -> list[list[Node]]:
     cycle = find_cycle(depends_on)
     if cycle is not None:
         raise InputError(f"services depend on each other in a circle: {' -> '.join(cycle)}")
-    started: set[str] = set()
+    sorter = _sorter(depends_on)
+    sorter.prepare()
     waves: list[list[Node]] = []
-    while len(started) < len(depends_on):
-        ready = {name for name, needed in depends_on.items() if name not in started and needed <= started}
+    while sorter.is_active():
+        ready = sorter.get_ready()
         waves.append([node for node in topology.nodes if node.service in ready])
-        started |= ready
+        sorter.done(*ready)
     return waves
 
 
-def find_cycle(depends_on: Mapping[str, Sequence[str] | set[str]]) -> list[str] | None:
-    """Names along one cycle, the first repeated at the end; None without one. Names that are no keys do not count."""
-    done: set[str] = set()
-    for start in depends_on:
-        path: list[str] = []
-        branches = [iter([start])]
-        while branches:
-            name = next(branches[-1], None)
-            if name is None:
-                branches.pop()
-                if path:
-                    done.add(path.pop())
-            elif name in path:
-                return [*path[path.index(name) :], name]
-            elif name in depends_on and name not in done:
-                path.append(name)
-                branches.append(iter(depends_on[name]))
+def find_cycle(depends_on: Mapping[str, Iterable[str]]) -> list[str] | None:
+    """Names along one cycle, the first repeated at the end; None without one. Names that are no keys do not count.
+
+    Each name depends on the one after it.
+    """
+    try:
+        _sorter(depends_on).prepare()
+    except CycleError as error:
+        names: list[str] = error.args[1]
+        return names[::-1]  # graphlib has each as a predecessor of the next
     return None
+
+
+def _sorter(depends_on: Mapping[str, Iterable[str]]) -> TopologicalSorter[str]:
+    known = {name: [other for other in needed if other in depends_on] for name, needed in depends_on.items()}
+    return TopologicalSorter(known)

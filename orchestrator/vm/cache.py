@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.recording.folder import storage_errors
 from orchestrator.system import usercache
+from orchestrator.system.storage import storage_errors
 
 Progress = Callable[[str], None]
 

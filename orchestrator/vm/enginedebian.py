@@ -13,9 +13,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from orchestrator.engine import debian
+from orchestrator.engine.client import connect, engine_errors
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.runtimes.docker import debian
-from orchestrator.runtimes.docker.engine import connect, engine_errors
 from orchestrator.system import resources
 from orchestrator.vm.recipe import BEFORE, LIBRARIES, PREPARED, Recipe, preparation
 

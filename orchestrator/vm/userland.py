@@ -16,9 +16,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from orchestrator.engine.client import engine_answers
+from orchestrator.engine.debian import apt_mirror
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.runtimes.docker.debian import apt_mirror
-from orchestrator.runtimes.docker.engine import engine_answers
 from orchestrator.system import resources
 from orchestrator.vm.enginedebian import write_archive
 from orchestrator.vm.recipe import BEFORE, LIBRARIES, PREPARED, RELEASE, Recipe, preparation

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.engine import client as dockerengine
 from orchestrator.kinds.registry import kind_names
-from orchestrator.runtimes.docker import engine as dockerengine
 from orchestrator.runtimes.docker import images
 from orchestrator.system import resources
 from orchestrator.system.linux import process_start_time

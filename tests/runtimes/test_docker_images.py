@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from orchestrator.engine import client as dockerengine
+from orchestrator.engine import debian
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.runtimes.docker import debian, images
-from orchestrator.runtimes.docker import engine as dockerengine
+from orchestrator.runtimes.docker import images
 from orchestrator.system import resources
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def test_which_mirror(sources: str, mirror: str) -> None:
 _BOOTSTRAP = """\
 import sys
 from pathlib import Path
-from orchestrator.runtimes import debian
+from orchestrator.engine import debian
 debian.plain_mirror = lambda sources: sys.argv[2]
 with debian._bootstrapped(Path(sys.argv[1]), "amd64", print):
     pass

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.engine import client as dockerengine
 from orchestrator.errors import EnvironmentFailure, NodeFailure, Place
 from orchestrator.observe.client import ProbeClient
 from orchestrator.runtimes.base import Exited, NodePlan
-from orchestrator.runtimes.docker import engine as dockerengine
+from orchestrator.runtimes.docker import containers as dockercontainers
 from orchestrator.runtimes.docker import images
 from orchestrator.runtimes.docker import pids as dockerpids
 from orchestrator.runtimes.docker.runtime import DockerRuntime
@@ -49,9 +50,9 @@ _STARTER = """\
 import json, sys, time
 from pathlib import Path
 from orchestrator.errors import Place
-from orchestrator.runtimes import dockerengine
+from orchestrator.engine import client as dockerengine
 from orchestrator.runtimes.base import NodePlan
-from orchestrator.runtimes.docker import DockerRuntime
+from orchestrator.runtimes.docker.runtime import DockerRuntime
 from orchestrator.topology.model import Node
 
 folder, run, images, count = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4])
@@ -113,7 +114,7 @@ def new_run() -> str:
 
 
 def containers(client: APIClient, run: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = client.containers(all=True, filters={"label": f"{dockerengine.RUN_LABEL}={run}"})
+    found: list[dict[str, Any]] = client.containers(all=True, filters={"label": f"{dockercontainers.RUN_LABEL}={run}"})
     return found
 
 
@@ -374,7 +375,7 @@ def test_containers_of_a_killed_simctl_go_by_themselves(
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in range(2)] == ["begin\n", "up\n"]
         assert len(containers(client, run)) == 3
-        assert not [one for one in dockerengine.leftovers(client) if one.run == run]
+        assert not [one for one in dockercontainers.leftovers(client) if one.run == run]
         process.kill()
     until(lambda: containers(client, run) == [], "containers gone")
 
@@ -411,7 +412,7 @@ def test_what_a_kill_in_the_middle_of_the_start_leaves_is_found(
     def swept() -> bool:
         """The engine may still be at a request of the dead simctl: swept when nothing came for a while."""
         nonlocal quiet
-        found = [one for one in dockerengine.leftovers(client) if one.run == run]
+        found = [one for one in dockercontainers.leftovers(client) if one.run == run]
         for one in found:
             dockerengine.remove(client, one.id)
         quiet = 0 if found or containers(client, run) else quiet + 1
@@ -427,10 +428,10 @@ def test_clean_takes_the_dead_and_leaves_the_living(
     run = new_run()
     with subprocess.Popen(["true"]) as gone:
         gone.wait()
-    labels = dockerengine.labels(run, "n") | {"simctl.pid": f"{gone.pid} 1"}
+    labels = dockercontainers.labels(run, "n") | {"simctl.pid": f"{gone.pid} 1"}
     dead = client.create_container(base, ["sleep", "600"], entrypoint=[], labels=labels, network_disabled=True)["Id"]
     client.start(dead)
-    assert str(dockerengine.clean(client)[0]).startswith("container ")
+    assert str(dockercontainers.clean(client)[0]).startswith("container ")
     assert containers(client, run) == []
     assert client.inspect_container(living.detail["container"])["State"]["Running"]
     living.stdin.write(b"go\n")

@@ -19,7 +19,7 @@ import pytest
 from orchestrator.kinds.registry import kind_names
 from orchestrator.observe.trace.tracefs import RECORDS
 from orchestrator.recording.folder import RunFolder
-from orchestrator.runtimes.docker import engine as dockerengine
+from orchestrator.runtimes.docker import containers as dockercontainers
 from orchestrator.system.linux import process_start_time
 from orchestrator.system.resources import COMPOSE
 from tests.conftest import Simctl, require
@@ -64,12 +64,12 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 
 def containers_of(engine: APIClient, pid: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = engine.containers(all=True, filters={"label": dockerengine.RUN_LABEL})
+    found: list[dict[str, Any]] = engine.containers(all=True, filters={"label": dockercontainers.RUN_LABEL})
     return [item for item in found if item["Labels"]["simctl.pid"].split()[0] == str(pid)]
 
 
 def probe_of(engine: APIClient, pid: int) -> dict[str, Any]:
-    (probe,) = [item for item in containers_of(engine, pid) if dockerengine.NODE_LABEL not in item["Labels"]]
+    (probe,) = [item for item in containers_of(engine, pid) if dockercontainers.NODE_LABEL not in item["Labels"]]
     inspected: dict[str, Any] = engine.inspect_container(probe["Id"])
     return inspected
 

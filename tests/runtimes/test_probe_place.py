@@ -13,16 +13,16 @@ from typing import Any, cast
 
 import pytest
 
+from orchestrator.engine import client as dockerengine
 from orchestrator.errors import InputError
 from orchestrator.observe.client import ProbeClient
 from orchestrator.observe.localprobe import LocalProbe
-from orchestrator.runtimes.docker import engine as dockerengine
 from orchestrator.runtimes.docker.probeplace import VARIABLE, probe_place
 from orchestrator.runtimes.docker.probesources import probe_sources
 
 SAY = (
-    "from orchestrator.runtimes import dockerengine, probeplace\n"
-    "print(probeplace.probe_place(dockerengine.connect()).why)"
+    "from orchestrator.engine import client; from orchestrator.runtimes.docker import probeplace\n"
+    "print(probeplace.probe_place(client.connect()).why)"
 )
 
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from orchestrator.runtimes.docker import engine as dockerengine
+from orchestrator.engine import client as dockerengine
 
 
 @contextmanager

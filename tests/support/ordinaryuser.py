@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.runtimes.docker import engine as dockerengine
+from orchestrator.engine import client as dockerengine
 from orchestrator.system import resources
 
 UID = GID = 65534

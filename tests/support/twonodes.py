@@ -244,7 +244,8 @@ def two_nodes(folder: Path) -> Iterator[TwoNodes]:
     """The lab is up, wired and recorded into `folder`."""
     compose = folder / "compose.yaml"
     compose.write_text(COMPOSE)
-    topology, kinds = load_topology(compose, {}), load_kinds()
+    kinds = load_kinds()
+    topology = load_topology(compose, {}, kinds=kinds)
     files = LabFolder(folder / "events.jsonl", folder / "logs", folder / "ss")
     with Lab(topology, NetnsRuntime(kinds), kinds, files) as lab:
         lab.sample(on=True)

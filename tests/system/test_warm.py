@@ -220,7 +220,7 @@ def test_a_program_has_no_more_rights_than_an_executed_one(tmp_path: Path) -> No
 @pytest.mark.netns
 @pytest.mark.parametrize(
     "victim",
-    ["simctl", "probe", *(pytest.param(each, marks=pytest.mark.slow) for each in ("nursery", "keeper", "init"))],
+    ["simctl", "probe", *(pytest.param(each, marks=pytest.mark.slow) for each in ("spawner", "supervisor", "init"))],
 )
 def test_whichever_process_is_killed_nothing_stays(tmp_path: Path, victim: str) -> None:
     before = machine()

@@ -8,6 +8,7 @@ from textwrap import dedent
 
 import pytest
 
+from orchestrator.kinds.registry import kind_names
 from orchestrator.system import resources
 from orchestrator.topology.compose.file import load_topology
 from orchestrator.topology.model import Healthcheck, Network, Node, Topology, Volume
@@ -43,7 +44,7 @@ def test_every_bundled_topology_loads() -> None:
     paths = sorted(resources.COMPOSE.glob("*.yaml"))
     assert paths
     for path in paths:
-        assert load_topology(path, {}).nodes
+        assert load_topology(path, {}, kinds=kind_names()).nodes
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from orchestrator.errors import InputError
-from orchestrator.kinds.registry import kind
+from orchestrator.kinds.registry import kind, kind_names
 from orchestrator.runtimes.docker.images import build
 from orchestrator.system.resources import ROOT
 from orchestrator.topology.compose.file import load_topology
@@ -261,7 +261,7 @@ def project(program: str, path: Path) -> Iterator[Project]:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("path", BUNDLED, ids=lambda path: path.stem)
 def test_bundled_topologies_come_up_without_simctl(docker_compose: str, engine: APIClient, path: Path) -> None:
-    nodes = load_topology(path, {}).nodes
+    nodes = load_topology(path, {}, kinds=kind_names()).nodes
     kinds = {node.service: kind(node.kind or "") for node in nodes}
     build({each.kind for each in kinds.values()}, progress=lambda text: None, client=engine)  # tags them as latest
     client = next(node for node in nodes if kinds[node.service].role == "client")

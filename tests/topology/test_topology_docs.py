@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from orchestrator.kinds.registry import kind_names
 from orchestrator.topology.compose import keys
 from orchestrator.topology.compose.file import load_topology
 from orchestrator.topology.compose.limits import HARMLESS_CAPABILITIES, RESERVED_NAMES
@@ -47,6 +48,6 @@ def test_the_example_loads(tmp_path: Path) -> None:
     assert example is not None
     path = tmp_path / "compose.yaml"
     path.write_text(example[1])
-    topology = load_topology(path, {})
+    topology = load_topology(path, {}, kinds=kind_names())
     assert [node.name for node in topology.nodes] == ["client", "server"]
     assert topology.nodes[1].environment == {"KEEPALIVE_TIMEOUT": "5s"}

@@ -151,7 +151,7 @@ def run_in(machine: Machine, tmp_path: Path, *command: str, silence: float = emu
     data: dict[str, Any] = json.loads(path.read_text())
     folder = RunFolder.create(tmp_path / "runs", "made")
     virtual = VirtualMachine(machine, silent, silence=silence)
-    virtual.run(data, load_topology(tmp_path / "topology.yaml", {}), Options(), folder)
+    virtual.run(data, load_topology(tmp_path / "topology.yaml", {}, kinds=load_kinds()), Options(), folder)
 
 
 @pytest.mark.vm

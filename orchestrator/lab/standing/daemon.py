@@ -22,10 +22,10 @@ from orchestrator.errors import InputError, SimctlError
 from orchestrator.kinds.registry import load_kinds
 from orchestrator.lab.lab import Lab, LabFolder
 from orchestrator.lab.standing.registry import LabRecord, save
-from orchestrator.recording.folder import storage_errors
 from orchestrator.runtimes import registry as runtime_registry
 from orchestrator.system import interrupts
 from orchestrator.system.linux import process_start_time
+from orchestrator.system.storage import storage_errors
 from orchestrator.topology.compose.file import load_topology
 
 _PATIENCE = 10.0
@@ -47,8 +47,10 @@ def main() -> None:
 
 def _keep(task: Mapping[str, Any]) -> None:
     folder = Path(task["folder"])
-    topology = load_topology(Path(task["topology"]), task["variables"], allow_host_access=task["allow_exec"])
     kinds = load_kinds()
+    topology = load_topology(
+        Path(task["topology"]), task["variables"], kinds=kinds, allow_host_access=task["allow_exec"]
+    )
     choice = runtime_registry.choose(task["runtime"], topology, kinds)
     _say({"progress": f"runtime {choice.name}: {choice.why}"})
     runtime = runtime_registry.create(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 
 from orchestrator.doctor.checks import RIGHTS, Check, install, refusal
+from orchestrator.engine.client import connect, engine_answers
 from orchestrator.errors import SimctlError
 from orchestrator.kinds.registry import kind_names
 from orchestrator.observe.abilities import Outcome
 from orchestrator.runtimes.docker.askprobe import ask_probe
-from orchestrator.runtimes.docker.engine import connect, engine_answers
 from orchestrator.runtimes.docker.images import PROBE, any_probe_image, missing_images
 from orchestrator.runtimes.docker.probeplace import VARIABLE, probe_place
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.engine.client import engine_errors
 from orchestrator.runtimes.base import Exited
-from orchestrator.runtimes.docker.engine import engine_errors
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -12,8 +12,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.runtimes.docker import engine as dockerengine
-from orchestrator.runtimes.docker.streams import frames
+from orchestrator.engine import client as dockerengine
+from orchestrator.engine.streams import frames
 
 if TYPE_CHECKING:
     from docker import APIClient

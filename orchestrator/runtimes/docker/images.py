@@ -27,9 +27,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.engine import debian
+from orchestrator.engine.client import connect, engine_errors
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.runtimes.docker import debian
-from orchestrator.runtimes.docker.engine import connect, engine_errors
 from orchestrator.runtimes.docker.probesources import probe_sources
 from orchestrator.system import resources, usercache
 
@@ -40,7 +40,7 @@ Progress = Callable[[str], None]
 
 CONTENT_LABEL = "simctl.content"
 PROBE = "probe"
-"""No node kind, but named like one here: the image of the probe (probecontainer.py)."""
+"""No node kind, but named like one here: the image of the probe (probe.py)."""
 _BASE = "base"
 _AT_A_TIME = 2
 """Builds at a time. Most of a build is apt, which waits for the network as much as for a processor."""

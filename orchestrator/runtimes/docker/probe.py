@@ -36,10 +36,11 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.engine import client as dockerengine
+from orchestrator.engine.streams import NodeStreams, attach
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.runtimes.base import ExecResult
-from orchestrator.runtimes.docker import engine as dockerengine
-from orchestrator.runtimes.docker.streams import NodeStreams, attach
+from orchestrator.runtimes.docker import containers as dockercontainers
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -69,7 +70,7 @@ def settings(client: APIClient, image: str, run: str, *, capture: bool) -> dict[
     return {
         "image": image,
         "name": f"simctl-probe-{run}",
-        "labels": dockerengine.labels(run, None),
+        "labels": dockercontainers.labels(run, None),
         "stdin_open": True,  # with detach=False, the default, this sets StdinOnce too
         "network_disabled": True,
         "host_config": host | {"ReadonlyPaths": list(_READ_ONLY)},  # the library has no argument for it

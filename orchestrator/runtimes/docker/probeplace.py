@@ -8,8 +8,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.engine import client as dockerengine
 from orchestrator.errors import EnvironmentFailure, InputError
-from orchestrator.runtimes.docker import engine as dockerengine
 from orchestrator.system.linux import is_root_of_the_machine
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 Containers have no network of the engine's (`NetworkDisabled`): the fabric makes their interfaces. That keeps the
 engine's DNS listener out of every socket table, and it halves the time that a start takes (10 containers: 0.55 s
 against 1.2 s), because the engine otherwise runs itself once more per container to hand over the network namespace. The
-engine then writes no /etc/hosts either, so ours is mounted (dockersettings.py).
+engine then writes no /etc/hosts either, so ours is mounted (settings.py).
 
 We hold each container's standard input through an attached connection. The engine closes that input when the connection
 goes away, however simctl ended; init then ends the node, and `auto_remove` the container. A foreign image that does not
-end with its input stays, and is found by its label (dockerengine.leftovers).
+end with its input stays, and is found by its label (containers.leftovers).
 
 A foreign image (one that is no node kind) has no init of ours and so no `go`: its program starts at once and is wired
 some milliseconds later.
@@ -26,23 +26,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.engine import client as dockerengine
+from orchestrator.engine.streams import NodeStreams, attach
 from orchestrator.errors import EnvironmentFailure, NodeFailure
 from orchestrator.observe.localprobe import LocalProbe
 from orchestrator.observe.process import ProbeProcess
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
-from orchestrator.runtimes.docker import engine as dockerengine
+from orchestrator.runtimes.docker import containers as dockercontainers
 from orchestrator.runtimes.docker import pids as dockerpids
-from orchestrator.runtimes.docker.engine import check, clean, connect, engine_answers, leftovers
 from orchestrator.runtimes.docker.events import Deaths
 from orchestrator.runtimes.docker.probe import ProbeContainer, start_probe
 from orchestrator.runtimes.docker.settings import container_settings, hosts_archive
-from orchestrator.runtimes.docker.streams import NodeStreams, attach
 from orchestrator.runtimes.processes import TIMED_OUT
 
 if TYPE_CHECKING:
     from docker import APIClient
-
-__all__ = ["DockerRuntime", "check", "clean", "connect", "engine_answers", "leftovers"]
 
 _AT_A_TIME = 10
 """Calls of the engine at a time. More does not help: it is runc that takes the time, and the processors are few."""
@@ -93,7 +91,7 @@ class DockerRuntime:
 
     def start(self, plans: Sequence[NodePlan]) -> dict[str, StartedNode]:
         """As Runtime.start. Raises NodeFailure for a container that ended at once. After any error call `stop`."""
-        self._deaths = Deaths(self._client, f"{dockerengine.RUN_LABEL}={self._run}")
+        self._deaths = Deaths(self._client, f"{dockercontainers.RUN_LABEL}={self._run}")
         executor = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="docker-start")
         try:
             self._starting = [executor.submit(self._start_node, plan) for plan in plans]
@@ -119,7 +117,7 @@ class DockerRuntime:
         if self._probe_image is None and not dockerpids.is_ours(container.pid, container.id):
             assert self._deaths is not None
             died = self._deaths.wait(container.id, timeout=1.0)
-            raise self._died_at_start(container) if died else dockerengine.not_this_machine()
+            raise self._died_at_start(container) if died else dockercontainers.not_this_machine()
         detail = {"container": container.id[:12], "image": self._image(plan)}
         return StartedNode(node.name, container.pid, container.streams.stdin, container.streams.stdout, detail)
 
@@ -133,7 +131,7 @@ class DockerRuntime:
         try:
             container = _Container(self._client.create_container(**settings)["Id"], plan)
         except ImageNotFound:
-            raise dockerengine.no_image(plan.node, settings["image"]) from None
+            raise dockercontainers.no_image(plan.node, settings["image"]) from None
         with self._lock:
             self._containers[plan.node.name] = container
             stopping = self._stopping

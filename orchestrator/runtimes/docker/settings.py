@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.runtimes.base import NodePlan
-from orchestrator.runtimes.docker import engine as dockerengine
+from orchestrator.runtimes.docker import containers as dockercontainers
 from orchestrator.topology.model import Healthcheck, Volume
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def container_settings(
         "command": None if node.command is None else list(node.command),
         "hostname": node.hostname or node.name,
         "environment": dict(node.environment),
-        "labels": dockerengine.labels(run, node.name),
+        "labels": dockercontainers.labels(run, node.name),
         "stdin_open": True,  # with detach=False, the default, this sets StdinOnce too
         "network_disabled": True,
         "host_config": client.create_host_config(

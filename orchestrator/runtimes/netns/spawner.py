@@ -33,7 +33,7 @@ _CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 10, 13})
 have, less what nobody here needs. Numbers from linux/capability.h."""
 
 _BY_KIND = {"NET_ADMIN": 12}
-"""What a node kind may ask for besides (topology.kinds.Capability); a Compose file may not."""
+"""What a node kind may ask for besides (kinds.registry.Capability); a Compose file may not."""
 
 _EHASH_ENTRIES = "16384"
 """Buckets of a node's own table of connections. Without one, nodes share the machine's, and each dump walks all of it:

@@ -7,12 +7,11 @@ file means depends on the given variables, the file and its `.env` only, so a ru
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.errors import InputError, Place
-from orchestrator.kinds.registry import kind_names
 from orchestrator.text.suggest import did_you_mean, suggestion
 from orchestrator.text.yamlsource import load_yaml
 from orchestrator.topology.compose import keys
@@ -29,17 +28,17 @@ def load_topology(
     path: Path,
     variables: Mapping[str, str],
     *,
+    kinds: Iterable[str],
     allow_host_access: bool = False,
-    kinds: Sequence[str] | None = None,
 ) -> Topology:
     """The topology of a Compose file.
 
     `variables` go before those of the `.env` file beside it. `allow_host_access` (`--allow-exec`) lifts the limits of
-    limits.py: the file is trusted. `kinds` are the node kinds that there are; None: the bundled ones.
+    limits.py: the file is trusted. `kinds` are the names of the node kinds that there are.
     Raises InputError; its `problems` are all that were found, in the file's order.
     """
     reading = Reading(load_yaml(path), variables)
-    rules = Rules(path.parent, tuple(kind_names() if kinds is None else kinds), allow_host_access)
+    rules = Rules(path.parent, tuple(kinds), allow_host_access)
     _read_dotenv(reading, rules)
     fields = reading.root.fields(keys.TOP)
     services = [

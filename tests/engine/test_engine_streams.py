@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.engine.streams import NodeStreams, frames
 from orchestrator.runtimes.docker.events import exited
-from orchestrator.runtimes.docker.streams import NodeStreams, frames
 
 FRAMES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(min_size=1, max_size=50)))
 

@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.engine.client import engine_errors
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.runtimes.docker.engine import engine_errors
 
 if TYPE_CHECKING:
     from docker import APIClient

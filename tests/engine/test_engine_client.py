@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -15,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.engine import client as dockerengine
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.runtimes.docker import engine as dockerengine
 
 
 @contextmanager
@@ -117,7 +116,7 @@ def test_no_permission(tmp_path: Path) -> None:
     path = tmp_path / "engine.sock"
     with listener(path, None):
         code = (
-            "import os; from orchestrator.runtimes.docker.engine import engine_answers\n"
+            "import os; from orchestrator.engine.client import engine_answers\n"
             "os.setuid(65534)\n"
             "print(engine_answers())"
         )
@@ -128,41 +127,9 @@ def test_no_permission(tmp_path: Path) -> None:
 
 def test_asking_whether_an_engine_answers_does_not_load_its_client(path: Path) -> None:
     code = (
-        "import sys; from orchestrator.runtimes import docker, dockerengine, images\n"
-        "print(dockerengine.engine_answers()[0], 'docker' in sys.modules, 'requests' in sys.modules)"
+        "import sys; from orchestrator.engine import client; from orchestrator.runtimes.docker import images, runtime\n"
+        "print(client.engine_answers()[0], 'docker' in sys.modules, 'requests' in sys.modules)"
     )
     with listener(path, b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\n\r\nOK"):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False", "False"]
-
-
-# -- whose container is it -------------------------------------------------------------------------------------------
-
-
-def test_our_own_containers_are_no_leftovers() -> None:
-    assert not dockerengine.starter_is_dead(dockerengine.labels("run", "node"))
-
-
-def test_a_starter_that_ended_is_dead() -> None:
-    code = "from orchestrator.runtimes.docker.engine import labels; import json; print(json.dumps(labels('r', 'n')))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert dockerengine.starter_is_dead(json.loads(done.stdout))
-
-
-def test_a_pid_that_was_reused_is_not_the_starter() -> None:
-    labels = dockerengine.labels("run", "node")
-    pid, start = labels["simctl.pid"].split()
-    assert dockerengine.starter_is_dead(labels | {"simctl.pid": f"{pid} {int(start) - 1}"})
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"simctl.machine": "of-another-boot pid:[4026531836]"},
-        {"simctl.pid": "not a pid"},
-        {"simctl.pid": ""},
-    ],
-)
-def test_what_cannot_be_judged_is_left_alone(change: dict[str, str]) -> None:
-    assert not dockerengine.starter_is_dead(dockerengine.labels("run", "node") | {"simctl.pid": "1 1"} | change)
-    assert not dockerengine.starter_is_dead({})
