@@ -55,6 +55,8 @@ table ip simctl {{
 """A segment of no flow that is not dropped comes to this node's own TCP, which knows no such connection and sends a
 RST; one that would only pass through is answered by the rules."""
 
+_STOP = {signal.SIGTERM, signal.SIGINT}
+
 _OF_NO_FLOW = "meta l4proto tcp ct state new,invalid"
 
 
@@ -68,10 +70,10 @@ def main() -> None:
     if _FORWARDING.read_text().strip() != "1":
         _end("this node does not forward: set `sysctls: {net.ipv4.ip_forward: 1}` in the Compose file", 1)
     _load(rules)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Waited for, not handled: a Python handler would not run for a signal that comes just before pause().
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     print(json.dumps({"ev": "ready", "t": time.monotonic(), "kind": "nat"}), flush=True)
-    while True:
-        signal.pause()
+    signal.sigwait(_STOP)
 
 
 def _rules(knobs: Knobs) -> str:

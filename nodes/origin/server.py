@@ -48,7 +48,6 @@ class Server:
             self.stopping.wait()
         else:
             self._accept()
-        self._listener.close()
         deadline = time.monotonic() + GRACE
         for connection in list(self._connections):
             connection.interrupt()
@@ -73,7 +72,9 @@ class Server:
             connection.thread.start()
 
     def stop(self) -> None:
-        """Make serve(), in another thread, return: shutting a listener down wakes accept()."""
+        """Make serve(), in another thread, return: shutting a listener down wakes accept(), and from then on the port
+        refuses. The listener is never closed: its descriptor must be ours until shutdown() is over, and serve() may be
+        done as soon as `stopping` is set."""
         self.stopping.set()
         self._listener.shutdown(socket.SHUT_RDWR)
 

@@ -31,6 +31,9 @@ INITDB = [
 ]
 SMALLER = "UPDATE pg_database SET datistemplate = false;\nDROP DATABASE template0;\nDROP DATABASE template1;\n"
 """Two thirds of a new data directory are for making further databases from; a node's copy lies in memory."""
+STOP = {signal.SIGTERM, signal.SIGINT}
+AWAITED = {*STOP, signal.SIGCHLD}
+
 FALLBACK_ID = 1000
 """Who is not allowed to be anybody but root becomes this user of a user namespace, which is still itself outside."""
 
@@ -203,21 +206,31 @@ def serve(data: Path) -> int:
     It listens before that, and refuses everybody. SIGTERM becomes the fast shutdown that service managers ask for: by
     itself PostgreSQL would wait for every client to leave.
     """
+    # Waited for, not handled: a Python handler would not run for a signal that comes just before a blocking call.
+    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
     server = subprocess.Popen(
         [PROGRAMS / "postgres", "-D", data],
         stdin=subprocess.DEVNULL,
         stdout=2,
         start_new_session=True,
-        preexec_fn=lambda: call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL),
+        preexec_fn=of_the_server,
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: server.send_signal(signal.SIGINT))
-    while server.poll() is None and not takes_connections(data):
-        time.sleep(0.01)
-    if server.poll() is None:
-        print(json.dumps({"ev": "ready", "t": time.monotonic(), "kind": "postgres", "pid": server.pid}), flush=True)
+    ready = False
+    while server.poll() is None:
+        if not ready and takes_connections(data):
+            print(json.dumps({"ev": "ready", "t": time.monotonic(), "kind": "postgres", "pid": server.pid}), flush=True)
+            ready = True
+        arrived = signal.sigwaitinfo(AWAITED) if ready else signal.sigtimedwait(AWAITED, 0.01)
+        if arrived is not None and arrived.si_signo in STOP:
+            server.send_signal(signal.SIGINT)
     status = server.wait()
     return status if status >= 0 else 128 - status
+
+
+def of_the_server() -> None:
+    """Between fork and exec: it ends with us, and no signal is blocked in it."""
+    call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED)
 
 
 def takes_connections(data: Path) -> bool:
