@@ -20,9 +20,14 @@ from weakref import WeakKeyDictionary
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import aiohttp  # type: ignore[import-not-found]
-from commands import Command, Event, cause_name, errno_name, forget_environment, serve, socket_facts
-from exchange import Exchange, check_request, headers_of
+from causes import cause_name, errno_name
+from commands import Command
+from events import Event
+from exchange import Exchange, check_request
+from headers import headers_of
 from knobs import KnobError, Knobs
+from serving import main
+from sockets import socket_facts
 
 T = TypeVar("T")
 
@@ -147,15 +152,5 @@ def _name(chain: list[BaseException]) -> str | None:
     return None
 
 
-def main() -> int:
-    forget_environment()
-    try:
-        library = Aiohttp(Knobs())
-    except KnobError as error:
-        print(f"aiohttp-client: {error}", file=sys.stderr)
-        return 2
-    return serve("aiohttp-client", library)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("aiohttp-client", Aiohttp))

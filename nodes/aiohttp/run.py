@@ -15,9 +15,9 @@ from responses import response_to
 
 
 def serve(knobs: Knobs, _: Path) -> NoReturn:
-    port = knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535)
+    port = knobs.port("HTTP_PORT", 8080)
     timeout = knobs.duration("KEEPALIVE_TIMEOUT", 75, more_than=0)
-    close = knobs.word("KEEPALIVE_REQUESTS", "0", "0", "1") == "1"
+    close = knobs.one_request_each()
     backlog = knobs.number("BACKLOG", 128, at_least=1)
     from aiohttp import web  # type: ignore[import-not-found]
 

@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 PROGRAM = java.Program(
     folder=HERE,
     jars=("httpclient", "httpcore", "commons-logging", "commons-codec"),
-    packages="openjdk-17-jdk-headless and libhttpclient-java",
+    packages=("libhttpclient-java",),
     options=(
         # Silent, as without any logging library; its words are in the exceptions.
         "-Dorg.apache.commons.logging.Log=org.apache.commons.logging.impl.NoOpLog",

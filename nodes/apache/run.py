@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 import native
 from documents import static_files
 from knobs import KnobError, Knobs
+from users import exist_here
 
 _MODULES = Path("/usr/lib/apache2/modules")
 _SERVER = ("mpm_event", "authz_core", "dir")
@@ -21,18 +22,11 @@ def command(knobs: Knobs, folder: Path) -> list[str]:
     configuration = folder / "apache2.conf"
     configuration.write_text(_configuration(knobs, folder))
     program = ["apache2", "-d", str(folder), "-f", str(configuration), "-DFOREGROUND"]
-    if _has(_WWW_DATA):
+    if exist_here(_WWW_DATA, _WWW_DATA) and Path("/proc/self/setgroups").read_text().strip() == "allow":
         return program
     # As root it insists on becoming somebody else, and a rootless node has nobody else. In a user namespace without any
     # user it is not root.
     return ["unshare", "--user", *program]
-
-
-def _has(user: int) -> bool:
-    """Whether a process of this node can become that user."""
-    ranges = [list(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
-    known = any(first <= user < first + count for first, _, count in ranges)
-    return known and Path("/proc/self/setgroups").read_text().strip() == "allow"
 
 
 def _configuration(knobs: Knobs, folder: Path) -> str:
@@ -40,7 +34,7 @@ def _configuration(knobs: Knobs, folder: Path) -> str:
     threads = knobs.number("THREADS", 25, at_least=1, at_most=1000)
     lines = [f"LoadModule {name}_module {_MODULES}/mod_{name}.so" for name in (_PROXY if proxied else _SERVER)]
     lines += [
-        f"Listen 0.0.0.0:{knobs.number('HTTP_PORT', 8080, at_least=1, at_most=65535)}",
+        f"Listen 0.0.0.0:{knobs.port('HTTP_PORT', 8080)}",
         f"ListenBacklog {knobs.number('BACKLOG', 511, at_least=1)}",
         f"KeepAliveTimeout {knobs.milliseconds('KEEPALIVE_TIMEOUT', 5000)}ms",
         f"MaxKeepAliveRequests {knobs.number('KEEPALIVE_REQUESTS', 100)}",

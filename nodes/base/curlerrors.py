@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from commands import errno_name
+from causes import errno_name
 
 _NAMES = {
     1: "BadStatusLine",  # "Received HTTP/0.9 when not allowed": the protocol of an answer without a status line

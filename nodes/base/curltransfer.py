@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 from curlerrors import died_name, error_name, reason_in
-from exchange import Exchange, add_header
+from exchange import Exchange
+from headers import add_header
 
 _CONNECTED = re.compile(r"Connected to .* \(#([0-9]+)\)$")
 _AGAIN = re.compile(r"Re-using existing connection #([0-9]+) ")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
-from commands import Command, CommandError, Event
+from commands import Command, CommandError
+from events import Event
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_VALUE = re.compile(r"[^\t -~\x80-\xff]")
@@ -61,20 +61,3 @@ def check_request(command: Command) -> None:
         valid = False
     if not valid:
         raise CommandError(f"url: expected a URL such as http://server:8080/, not {command.url!r}")
-
-
-def headers_of(pairs: Iterable[tuple[str | bytes, str | bytes]]) -> dict[str, str]:
-    """Values of a repeated name are joined with a comma, as RFC 9110 section 5.3 says."""
-    headers: dict[str, str] = {}
-    for name, value in pairs:
-        add_header(headers, name, value)
-    return headers
-
-
-def add_header(headers: dict[str, str], name: str | bytes, value: str | bytes) -> None:
-    key, more = text(name), text(value)
-    headers[key] = f"{headers[key]}, {more}" if key in headers else more
-
-
-def text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

@@ -15,6 +15,8 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 
+from cache import cache_folder
+
 _SOURCES = ("*.go", "go.mod")
 _BUILD = ("build", "-buildvcs=false", "-ldflags=-s -w")
 
@@ -32,11 +34,10 @@ def in_image(folder: Path) -> Path:
 
 def cached(folder: Path) -> Path:
     """The program in the cache ($XDG_CACHE_HOME/simctl/go), compiled if it is not there. Raises OSError."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     made_from = sha256(_version(_go()).encode())
     for path in _sources(folder):
         made_from.update(b"\0" + path.read_bytes())
-    cache = base / "simctl" / "go"
+    cache = cache_folder("go")
     target = cache / made_from.hexdigest()[:16] / folder.name
     if not target.is_file():
         cache.mkdir(parents=True, exist_ok=True)

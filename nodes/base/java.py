@@ -12,9 +12,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal, NamedTuple, NoReturn
 
+from cache import cache_folder
+from knobs import KnobError, refuse_arguments
+
 SHARED = Path(__file__).resolve().parent / "javasrc"
 JARS = Path("/usr/share/java")
 """Where Debian has them."""
+SHARED_JARS = ("gson",)
+SHARED_PACKAGES = ("openjdk-17-jdk-headless", "libgoogle-gson-java")
+"""What `javasrc` takes."""
 OPTIONS = [
     # A quick start and a small process; a node is not there to win benchmarks.
     *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xmx128m", "-Xss512k"),
@@ -40,9 +46,9 @@ class Program(NamedTuple):
     folder: Path
     """The kind's; its name is the kind's."""
     jars: tuple[str, ...]
-    """Of Debian, by their names without `.jar`."""
-    packages: str
-    """The Debian packages that it needs, for the user to read."""
+    """Of Debian, by their names without `.jar`, beyond those that all programs have."""
+    packages: tuple[str, ...]
+    """The Debian packages of its jars."""
     rehearsal: Literal["server", "client"]
     """How a fresh process is brought to use what it uses in a node, so that its classes are known: javarehearsal.py."""
     options: tuple[str, ...] = ()
@@ -59,7 +65,7 @@ class Program(NamedTuple):
         return [word for export in self.exports for word in ("--add-exports", f"{export}=ALL-UNNAMED")]
 
     def jar_paths(self) -> list[Path]:
-        return [JARS / f"{name}.jar" for name in self.jars]
+        return [JARS / f"{name}.jar" for name in (*self.jars, *SHARED_JARS)]
 
 
 def main(program: Program, arguments: list[str]) -> int:
@@ -68,27 +74,29 @@ def main(program: Program, arguments: list[str]) -> int:
     Arguments come from Compose files: all go to the program, none may choose what is written where.
     """
     try:
-        run(program, prepared(program, [program.folder / "compiled", cache(program)]), arguments)
+        run(program, prepared(program, [program.folder / "compiled", cache_folder(program.kind)]), arguments)
     except Failure as error:
         return complain(program, str(error))
     except OSError as error:
         return complain(
             program,
-            f"{error.filename}: {error.strerror}; it needs {program.packages}, "
+            f"{error.filename}: {error.strerror}; it needs {' '.join((*SHARED_PACKAGES, *program.packages))}, "
             "and a cache that can be written (XDG_CACHE_HOME)",
         )
 
 
 def no_arguments(program: Program, arguments: list[str]) -> int:
     """main() for programs that take knobs only."""
-    if arguments:
-        return complain(program, f"takes no arguments, only knobs, not {arguments[0]!r}", 2)
-    return main(program, arguments)
+    try:
+        refuse_arguments(program.kind, arguments)
+    except KnobError as error:
+        return complain(program, str(error), 2)
+    return main(program, [])
 
 
 def prepare(program: Program, folder: Path | None = None) -> None:
     """Make what the first start would make, in `folder` or the cache."""
-    prepared(program, [folder or cache(program)])
+    prepared(program, [folder or cache_folder(program.kind)])
 
 
 def prepared(program: Program, folders: list[Path]) -> Path:
@@ -191,11 +199,6 @@ def java(program: Program, folder: Path, options: list[str], arguments: list[str
     class_path = ":".join(map(str, [folder / PROGRAM, *program.jar_paths()]))
     options = [*OPTIONS, *program.export_options(), *program.options, *options]
     return ["java", *options, "-cp", class_path, "simctl.Main", *(arguments or [])]
-
-
-def cache(program: Program) -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "simctl" / program.kind
 
 
 def complain(program: Program, message: str, status: int = 1) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
@@ -17,6 +17,15 @@ _ENDPOINT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):([0-9]{1,5})")
 
 class KnobError(ValueError):
     """A knob has a value that it cannot have; the text is one line that names it."""
+
+
+def refuse_arguments(kind: str, words: Sequence[str]) -> None:
+    """Arguments come from Compose files, from anywhere, and a server's own flags can run commands: none are taken.
+
+    Raises KnobError.
+    """
+    if words:
+        raise KnobError(f"takes no arguments, only knobs, not {words[0]!r}; `simctl nodes {kind}` lists them")
 
 
 class Knobs:
@@ -40,6 +49,13 @@ class Knobs:
         if not re.fullmatch(r"[0-9]{1,10}", text) or not at_least <= int(text) <= at_most:
             raise KnobError(f"{name}: expected a whole number from {at_least} to {at_most}, not {text!r}")
         return int(text)
+
+    def port(self, name: str, default: int, *, at_least: int = 1) -> int:
+        return self.number(name, default, at_least=at_least, at_most=65535)
+
+    def one_request_each(self) -> bool:
+        """KEEPALIVE_REQUESTS of software that has no number between one request per connection and no limit."""
+        return self.word("KEEPALIVE_REQUESTS", "0", "0", "1") == "1"
 
     def duration(self, name: str, default: float, *, more_than: float | None = None) -> float:
         """Seconds; written `5s`, `500ms`, `1m30s`."""

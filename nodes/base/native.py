@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from knobs import KnobError, Knobs
+from knobs import KnobError, Knobs, refuse_arguments
 
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Servers are installed in sbin, which the PATH of an ordinary user lacks."""
@@ -27,34 +27,29 @@ def main(
     *,
     package: str,
     environment: Callable[[], dict[str, str]] = dict,
-    arguments: Sequence[str] | None = None,
 ) -> NoReturn:
-    """Become the program. `package` is the Debian package that brings it; `environment` is added to our own.
-
-    Arguments come from Compose files, from anywhere, and a server's own flags can run commands: none are taken.
-    """
-    words = sys.argv[1:] if arguments is None else arguments
-    if words:
-        _end(kind, f"takes no arguments, only knobs, not {words[0]!r}; `simctl nodes {kind}` lists them", 2)
+    """Become the program. `package` is the Debian package that brings it; `environment` is added to our own."""
     # A node has a /tmp of its own, which goes with it.
     folder = Path(tempfile.mkdtemp(prefix=f"{kind}-"))
     folder.chmod(0o755)
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{_SYSTEM}".lstrip(":")
     try:
+        refuse_arguments(kind, sys.argv[1:])
         line = list(command(Knobs(), folder))
         program = shutil.which(line[0])
         if program is None:
-            _end(kind, f"there is no program {line[0]} here: install the Debian package {package}", 127)
+            end(kind, f"there is no program {line[0]} here: install the Debian package {package}", 127)
         os.environ.update(environment())
         sys.stdout.flush()
         sys.stderr.flush()
         os.execv(program, line)
     except KnobError as error:
-        _end(kind, str(error), 2)
+        end(kind, str(error), 2)
     except OSError as error:
-        _end(kind, f"{error.filename or line[0]}: {error.strerror}", 126)
+        end(kind, f"{error.filename or line[0]}: {error.strerror}", 126)
 
 
-def _end(kind: str, message: str, status: int) -> NoReturn:
+def end(kind: str, message: str, status: int) -> NoReturn:
+    """End with one line for the user."""
     print(f"{kind}: {message}", file=sys.stderr)
     sys.exit(status)

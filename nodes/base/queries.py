@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from commands import Command, CommandError, Event
+from commands import Command, CommandError
+from events import Event
 
 
 @dataclass

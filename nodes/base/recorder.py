@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
-import commands
+import causes
 import urllib3.connection
 import urllib3.connectionpool
 import urllib3.exceptions
 import urllib3.util
-from commands import Command, Event, socket_facts
-from exchange import Exchange, add_header, headers_of, text
+from commands import Command
+from events import Event
+from exchange import Exchange
+from headers import add_header, headers_of, text
+from sockets import socket_facts
 
 
 class Tape(threading.local):
@@ -115,7 +118,7 @@ class RecordingRetry(urllib3.util.Retry):
         _stacktrace: Any = None,
     ) -> Self:
         if error is not None and tape.exchanges:
-            tape.current.error = _told(error)
+            tape.current.error = _named(error)
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
@@ -134,7 +137,7 @@ def record(command: Command, call: Callable[[], Sequence[int]]) -> list[Event]:
     try:
         sizes = call()
     except FAILURES as caught:
-        error = _told(caught)
+        error = _named(caught)
     exchanges, tape.exchanges = tape.exchanges or [Exchange(t0)], []
     exchanges[0].t0 = t0
     exchanges[-1].t = time.monotonic()
@@ -144,13 +147,13 @@ def record(command: Command, call: Callable[[], Sequence[int]]) -> list[Event]:
     return [exchange.event(command) for exchange in exchanges]
 
 
-def _told(error: Exception) -> dict[str, str]:
+def _named(error: Exception) -> dict[str, str]:
     return {"name": cause_name(error), "text": str(error)}
 
 
 def cause_name(error: BaseException) -> str:
-    """commands.cause_name, which knows urllib3's timeouts."""
-    return commands.cause_name(error, _timeout)
+    """causes.cause_name, which knows urllib3's timeouts."""
+    return causes.cause_name(error, _timeout)
 
 
 def _timeout(chain: list[BaseException]) -> str | None:

@@ -18,10 +18,10 @@ Json = dict[str, Any]
 
 def command(knobs: Knobs, folder: Path) -> list[str]:
     handlers = [proxy(knobs)] if knobs.given("UPSTREAM") else [files(folder)]
-    if knobs.word("KEEPALIVE_REQUESTS", "0", "0", "1") == "1":
+    if knobs.one_request_each():
         handlers.insert(0, {"handler": "headers", "response": {"set": {"Connection": ["close"]}}})
     server = {
-        "listen": [f"tcp4/0.0.0.0:{knobs.number('HTTP_PORT', 8080, at_least=1, at_most=65535)}"],
+        "listen": [f"tcp4/0.0.0.0:{knobs.port('HTTP_PORT', 8080)}"],
         "idle_timeout": f"{knobs.milliseconds('KEEPALIVE_TIMEOUT', 300_000)}ms",
         "automatic_https": {"disable": True},
         "routes": [{"handle": handlers}],

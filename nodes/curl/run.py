@@ -20,10 +20,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
-from commands import Command, CommandError, Numbers, Tell, forget_environment, in_threads, serve_client
+from commands import Command, CommandError
 from curltransfer import Connection, Outcome, Transfer
 from exchange import Exchange, check_request
-from knobs import KnobError, Knobs
+from knobs import Knobs
+from serving import Numbers, Report, in_threads, main_of_client
 
 CURL = "/usr/bin/curl"
 _PER = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -50,14 +51,14 @@ class Curl:
         check_request(command)
         rate(command.interval)
 
-    def carry_out(self, command: Command, session: None, tell: Tell) -> None:
+    def carry_out(self, command: Command, session: None, report: Report) -> None:
         workers = min(command.concurrency, command.count)
         numbers = Numbers(command.count)
         in_threads(
-            workers, lambda worker: self._work(command, len(range(worker, command.count, workers)), numbers, tell)
+            workers, lambda worker: self._work(command, len(range(worker, command.count, workers)), numbers, report)
         )
 
-    def _work(self, command: Command, count: int, numbers: Numbers, tell: Tell) -> None:
+    def _work(self, command: Command, count: int, numbers: Numbers, report: Report) -> None:
         with tempfile.NamedTemporaryFile() as body:
             body.write(command.body or b"")
             body.flush()
@@ -70,11 +71,11 @@ class Curl:
                     curl.stdin.close()
                 complaints: list[str] = []
                 for exchanges in read(curl.stderr, complaints):
-                    _tell(exchanges, command, numbers, tell)
+                    _report(exchanges, command, numbers, report)
                     count -= 1
         for _ in range(count):  # it ended before it came to these
             text = " ".join(complaints) or f"curl ended with {curl.returncode}"
-            _tell([Exchange(error={"name": "CurlError", "text": text})], command, numbers, tell)
+            _report([Exchange(error={"name": "CurlError", "text": text})], command, numbers, report)
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -83,11 +84,11 @@ def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(argv, env={**os.environ, "TZ": "UTC"}, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe)
 
 
-def _tell(exchanges: list[Exchange], command: Command, numbers: Numbers, tell: Tell) -> None:
+def _report(exchanges: list[Exchange], command: Command, numbers: Numbers, report: Report) -> None:
     n = numbers.take()
     assert n is not None
     for exchange in exchanges:
-        tell(n, exchange.event(command))
+        report(n, exchange.event(command))
 
 
 def config(command: Command, count: int, body: str, *, keepalive: bool) -> str:
@@ -185,18 +186,8 @@ def _outcome(result: dict[str, Any]) -> Outcome:
     return Outcome(result["exitcode"], result["errormsg"] or "", local, peer, int(result["size_download"]))
 
 
-def main() -> int:
-    forget_environment()
+if __name__ == "__main__":
     if not Path(CURL).exists():
         print(f"curl: there is no {CURL} here: install the Debian package curl", file=sys.stderr)
-        return 127
-    try:
-        client = Curl(Knobs())
-    except KnobError as error:
-        print(f"curl: {error}", file=sys.stderr)
-        return 2
-    return serve_client("curl", client)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        sys.exit(127)
+    sys.exit(main_of_client("curl", Curl))

@@ -16,9 +16,9 @@ HERE = Path(__file__).resolve().parent
 
 def command(knobs: Knobs, _: Path) -> list[str]:
     flags = {
-        "port": str(knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535)),
+        "port": str(knobs.port("HTTP_PORT", 8080)),
         "idle-timeout": f"{round(knobs.duration('KEEPALIVE_TIMEOUT', 0) * 1e6)}us",
-        "keep-alives": "true" if knobs.word("KEEPALIVE_REQUESTS", "0", "0", "1") == "0" else "false",
+        "keep-alives": "false" if knobs.one_request_each() else "true",
         "tcp-keepalive": "0s" if knobs.truth("TCP_KEEPALIVE", True) else "-1s",
     }
     return [str(golang.program(HERE)), *(f"-{name}={value}" for name, value in flags.items())]

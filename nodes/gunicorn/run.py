@@ -1,4 +1,4 @@
-"""Runs gunicorn in this process, by its documented way for custom applications: no file or variable configures it."""
+"""Runs gunicorn in this process."""
 
 from __future__ import annotations
 
@@ -9,36 +9,23 @@ from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
+import gunicornserver
 import native
 from knobs import Knobs
 
 
 def serve(knobs: Knobs, folder: Path) -> NoReturn:
-    settings = {
-        "bind": f"0.0.0.0:{knobs.number('HTTP_PORT', 8080, at_least=1, at_most=65535)}",
-        "worker_class": knobs.word("WORKER_CLASS", "gthread", "gthread", "sync"),
-        "workers": knobs.number("WORKERS", 1, at_least=1),
-        "threads": knobs.number("THREADS", 1, at_least=1),
-        "keepalive": knobs.whole_seconds("KEEPALIVE_TIMEOUT", 2, at_least=0),
-        "backlog": knobs.number("BACKLOG", 2048, at_least=1),
-        "worker_tmp_dir": str(folder),
-    }
-    if knobs.word("KEEPALIVE_REQUESTS", "0", "0", "1") == "1":
+    settings = gunicornserver.common_settings(knobs, folder, threads=1)
+    settings["worker_class"] = knobs.word("WORKER_CLASS", "gthread", "gthread", "sync")
+    if knobs.one_request_each():
         settings["keepalive"] = 0
-    from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+    gunicornserver.run(settings, _application)
 
-    class Node(BaseApplication):  # type: ignore[misc]
-        def load_config(self) -> None:
-            for name, value in settings.items():
-                self.cfg.set(name, value)
 
-        def load(self) -> Callable[..., object]:
-            from wsgi_answers import application
+def _application() -> Callable[..., object]:
+    from wsgi_answers import application
 
-            return application
-
-    Node().run()
-    sys.exit()
+    return application
 
 
 if __name__ == "__main__":

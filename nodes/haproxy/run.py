@@ -46,7 +46,7 @@ def _configuration(knobs: Knobs) -> str:
         f"option {mode}log",
         *_timeouts(knobs, mode),
         "frontend clients",
-        f"bind 0.0.0.0:{knobs.number('HTTP_PORT', 8080, at_least=1, at_most=65535)}",
+        f"bind 0.0.0.0:{knobs.port('HTTP_PORT', 8080)}",
         f"backlog {knobs.number('BACKLOG', 4096, at_least=1)}",
         "default_backend servers",
         "backend servers",

@@ -16,9 +16,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import httpcore.backends.sync  # type: ignore[import-not-found]
 import httpx  # type: ignore[import-not-found]
-from commands import Command, CommandError, Event, cause_name, forget_environment, serve, socket_facts
-from exchange import Exchange, check_request, headers_of
-from knobs import KnobError, Knobs
+from causes import cause_name
+from commands import Command, CommandError
+from events import Event
+from exchange import Exchange, check_request
+from headers import headers_of
+from knobs import Knobs
+from serving import main
+from sockets import socket_facts
 
 
 class Tape(threading.local):
@@ -52,6 +57,8 @@ class Httpx:
     schemes = ("http",)
 
     def __init__(self, knobs: Knobs) -> None:
+        backend: Any = httpcore.backends.sync
+        backend.SyncStream = RecordingStream
         self._limits = httpx.Limits(
             max_connections=knobs.number("MAX_CONNECTIONS", 100, at_least=1),
             max_keepalive_connections=knobs.number("POOL_MAXSIZE", 20),
@@ -120,17 +127,5 @@ def _broken(text: str) -> str:
     return "BadStatusLine" if text.startswith("illegal status line") else "RemoteProtocolError"
 
 
-def main() -> int:
-    forget_environment()
-    backend: Any = httpcore.backends.sync
-    backend.SyncStream = RecordingStream
-    try:
-        library = Httpx(Knobs())
-    except KnobError as error:
-        print(f"httpx: {error}", file=sys.stderr)
-        return 2
-    return serve("httpx", library)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("httpx", Httpx))

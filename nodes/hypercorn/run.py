@@ -15,9 +15,9 @@ from knobs import Knobs
 
 
 def serve(knobs: Knobs, _: Path) -> NoReturn:
-    port = knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535)
+    port = knobs.port("HTTP_PORT", 8080)
     timeout = knobs.duration("KEEPALIVE_TIMEOUT", 5, more_than=0)
-    application = answering(close=knobs.word("KEEPALIVE_REQUESTS", "0", "0", "1") == "1")
+    application = answering(close=knobs.one_request_each())
     read_timeout = knobs.whole_seconds("READ_TIMEOUT", 1) if knobs.given("READ_TIMEOUT") else None
     backlog = knobs.number("BACKLOG", 100, at_least=1)
     from hypercorn.asyncio import serve  # type: ignore[import-not-found]

@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 PROGRAM = java.Program(
     folder=HERE,
     jars=(),
-    packages="openjdk-17-jdk-headless",
+    packages=(),
     options=(
         "-Djava.nio.channels.spi.SelectorProvider=simctl.RecordingProvider",
         # The library refuses these headers otherwise; a command may ask for them.

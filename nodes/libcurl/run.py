@@ -15,10 +15,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import pycurl  # type: ignore[import-untyped]
-from commands import Command, Event, cookie, forget_environment, serve
+from commands import Command
 from curltransfer import Connection, Outcome, Transfer
+from events import Event
 from exchange import check_request
-from knobs import KnobError, Knobs
+from knobs import Knobs
+from serving import main
+from sockets import cookie
 
 _TEXT, _HEADER_IN, _HEADER_OUT = 0, 1, 2
 """curl_infotype; above are bodies."""
@@ -197,15 +200,5 @@ def _endpoint(curl: pycurl.Curl, ip: int, port: int) -> str | None:
     return f"{curl.getinfo(ip)}:{number}" if number else None
 
 
-def main() -> int:
-    forget_environment()
-    try:
-        library = Libcurl(Knobs())
-    except KnobError as error:
-        print(f"libcurl: {error}", file=sys.stderr)
-        return 2
-    return serve("libcurl", library)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("libcurl", Libcurl))

@@ -34,7 +34,7 @@ proxy.server = ("" => ({upstreams}))
 
 def command(knobs: Knobs, folder: Path) -> list[str]:
     text = CONFIGURATION.format(
-        port=knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535),
+        port=knobs.port("HTTP_PORT", 8080),
         backlog=knobs.number("BACKLOG", 1024, at_least=1),
         idle=knobs.whole_seconds("KEEPALIVE_TIMEOUT", 5),
         # It counts those that follow the first.

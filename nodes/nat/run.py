@@ -6,18 +6,18 @@ of flows, and the rules, which send the first segment of a flow elsewhere and le
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
-from knobs import KnobError, Knobs
+from events import emit
+from knobs import KnobError, Knobs, refuse_arguments
+from native import end
 
 _NFT = "/usr/sbin/nft"
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
@@ -61,24 +61,23 @@ _OF_NO_FLOW = "meta l4proto tcp ct state new,invalid"
 
 
 def main() -> None:
-    if sys.argv[1:]:
-        _end(f"takes no arguments, only knobs, not {sys.argv[1]!r}; `simctl nodes nat` lists them", 2)
     try:
+        refuse_arguments("nat", sys.argv[1:])
         rules = _rules(Knobs())
     except KnobError as error:
-        _end(str(error), 2)
+        end("nat", str(error), 2)
     if _FORWARDING.read_text().strip() != "1":
-        _end("this node does not forward: set `sysctls: {net.ipv4.ip_forward: 1}` in the Compose file", 1)
+        end("nat", "this node does not forward: set `sysctls: {net.ipv4.ip_forward: 1}` in the Compose file", 1)
     _load(rules)
     # Waited for, not handled: a Python handler would not run for a signal that comes just before pause().
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
-    print(json.dumps({"ev": "ready", "t": time.monotonic(), "kind": "nat"}), flush=True)
+    emit({"ev": "ready", "t": time.monotonic(), "kind": "nat"})
     signal.sigwait(_STOP)
 
 
 def _rules(knobs: Knobs) -> str:
     drops = knobs.word("ON_UNKNOWN", "drop", "drop", "reset") == "drop"
-    port = knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535)
+    port = knobs.port("HTTP_PORT", 8080)
     upstream = knobs.endpoints("UPSTREAM")
     if len(upstream) > 1:
         raise KnobError("UPSTREAM: a NAT forwards to one host:port")
@@ -104,15 +103,12 @@ def _load(rules: str) -> None:
     try:
         done = subprocess.run([_NFT, "-f", "-"], input=rules, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        _end(f"there is no program {_NFT} here: install the Debian package nftables", 127)
+        end("nat", f"there is no program {_NFT} here: install the Debian package nftables", 127)
     if done.returncode != 0:
         sys.stderr.write(done.stderr)
-        _end("the kernel did not take these rules; it needs nf_tables, conntrack, and the capability NET_ADMIN", 1)
-
-
-def _end(message: str, status: int) -> NoReturn:
-    print(f"nat: {message}", file=sys.stderr)
-    sys.exit(status)
+        end(
+            "nat", "the kernel did not take these rules; it needs nf_tables, conntrack, and the capability NET_ADMIN", 1
+        )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def command(knobs: Knobs, folder: Path) -> list[str]:
 
 def _configuration(knobs: Knobs, folder: Path) -> str:
     """Workers stay root: where a node is rootless, there is no other user to become."""
-    port = knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535)
+    port = knobs.port("HTTP_PORT", 8080)
     backlog = knobs.number("BACKLOG", 511, at_least=1)
     upstream, location = _proxy(knobs) if knobs.endpoints("UPSTREAM") else ("", _files(folder))
     return f"""\

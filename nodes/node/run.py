@@ -23,7 +23,7 @@ def command(knobs: Knobs, _: Path) -> list[str]:
         "maxRequestsPerSocket": knobs.number("KEEPALIVE_REQUESTS", 0),
         "listen": {
             "host": "0.0.0.0",
-            "port": knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535),
+            "port": knobs.port("HTTP_PORT", 8080),
             "backlog": knobs.number("BACKLOG", 511, at_least=1),
         },
     }

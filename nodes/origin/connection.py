@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -17,11 +16,10 @@ from typing import NoReturn, Protocol
 
 import h11
 from answers import CONTINUE, MAX_ECHO, Answer, answer_to, error_answer
+from events import emit
+from headers import headers_of
 from settings import LEAVES_UNREAD, CloseHow, Fault, Settings
-from telling import joined, tell
-
-SO_COOKIE = 57
-"""From asm-generic/socket.h; Python has no name for it."""
+from sockets import address, cookie
 
 OWN_WILL = ("idle", "limit", "request", "unannounced", "unanswered")
 """Reasons of closing to which CLOSE_HOW applies: the server is the first to close, and may choose how."""
@@ -53,9 +51,7 @@ class Connection:
         self._count = 0
         self._fin_at: float | None = None
         # The cookie is made here, so that the minisocket which this may become inherits it.
-        cookie = int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), sys.byteorder)
-        address, port = sock.getsockname()
-        self._names = {"local": f"{address}:{port}", "peer": f"{peer[0]}:{peer[1]}", "sk": f"{cookie:x}"}
+        self._names = {"local": address(sock.getsockname()), "peer": address(peer), "sk": cookie(sock)}
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def interrupt(self) -> None:
@@ -167,14 +163,14 @@ class Connection:
     # -- answers -------------------------------------------------------------------------------------------------
 
     def _execute(self, request: h11.Request, body: bytes, fault: Fault) -> str:
-        """Do what is asked, tell of it, and answer; returns why the connection closes now, or nothing."""
+        """Do what is requested, report it, and respond; returns why the connection closes now, or nothing."""
         answer = answer_to(request, body)
         last = self._why_last(request, answer)
         if fault in (Fault.CLOSE_UNANSWERED, Fault.NEVER_ANSWER):
             answer = replace(answer, status=None)
         fields = self._connection_fields(request, last)
         chunked = request.http_version >= b"1.1"
-        self._tell_served(request, answer, fields, chunked)
+        self._report_served(request, answer, fields, chunked)
         if answer.delay:
             time.sleep(answer.delay)
         if fault is Fault.CLOSE_UNANSWERED:
@@ -208,8 +204,8 @@ class Connection:
         fields = {"Connection": "keep-alive"} if request.http_version < b"1.1" or settings.advertise else {}
         return fields | ({"Keep-Alive": f"timeout={int(settings.keepalive_timeout)}"} if settings.advertise else {})
 
-    def _tell_served(self, request: h11.Request, answer: Answer, fields: dict[str, str], chunked: bool) -> None:
-        tell(
+    def _report_served(self, request: h11.Request, answer: Answer, fields: dict[str, str], chunked: bool) -> None:
+        emit(
             {
                 "ev": "served",
                 "t": time.monotonic(),
@@ -218,7 +214,7 @@ class Connection:
                 "path": request.target.decode(),
                 "status": answer.status,
                 "nth": self._count,
-                "request_headers": joined(request.headers.raw_items()),
+                "request_headers": headers_of(request.headers.raw_items()),
                 "response_headers": None if answer.status is None else answer.fields(fields, chunked),
             }
         )
@@ -241,7 +237,7 @@ class Connection:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _close(self, reason: str) -> None:
-        """Close, and tell. Told afterwards: between the last response and its FIN every microsecond counts, or the
+        """Close, then report: between the last response and its FIN every microsecond counts, or the
         client closes first."""
         how = self._settings.close_how if reason in OWN_WILL else CloseHow.CLOSE
         if how is CloseHow.CLOSE and reason in ("request", "limit", "error"):
@@ -251,7 +247,7 @@ class Connection:
         if how is CloseHow.HALF_CLOSE:
             with contextlib.suppress(OSError):  # the client's RST was quicker
                 self._sock.shutdown(socket.SHUT_WR)
-            tell(event)
+            emit(event)
             with contextlib.suppress(OSError):
                 self._hold()
             self._sock.close()
@@ -259,7 +255,7 @@ class Connection:
         if how is CloseHow.RESET:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._sock.close()
-        tell(event)
+        emit(event)
 
     def _hold(self) -> None:
         """Keep the descriptor and throw away what still comes, until the client closes."""

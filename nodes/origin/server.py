@@ -18,9 +18,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 from connection import Connection
+from events import emit
 from knobs import KnobError
 from settings import Fault, Settings, read_settings
-from telling import tell
 
 STOP = {signal.SIGTERM, signal.SIGINT}
 
@@ -96,7 +96,7 @@ def main() -> int:
         return 1
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # as the JVM does
-    tell({"ev": "ready", "t": time.monotonic(), "kind": "origin", "pid": os.getpid(), "port": server.port})
+    emit({"ev": "ready", "t": time.monotonic(), "kind": "origin", "pid": os.getpid(), "port": server.port})
     acceptor = threading.Thread(target=server.serve)
     acceptor.start()
     signal.sigwait(STOP)

@@ -66,7 +66,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     """Raises KnobError, which names the knob or flag."""
     flags = _read_flags(arguments)
     knobs = Knobs(environment)
-    port = knobs.number("HTTP_PORT", 8080, at_most=65535)
+    port = knobs.port("HTTP_PORT", 8080, at_least=0)
     if (number := flags.get("--httpPort")) is not None:
         port = _number("--httpPort", number, at_most=65535)
     timeout = knobs.duration("KEEPALIVE_TIMEOUT", 5.0)

@@ -7,7 +7,6 @@ cache. Neither it nor the server runs as root, so this program becomes somebody 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import pwd
 import shutil
@@ -21,7 +20,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
-from knobs import KnobError, Knobs
+from cache import cache_folder
+from events import emit
+from knobs import KnobError, Knobs, refuse_arguments
+from native import end
+from users import exist_here
 
 HERE = Path(__file__).resolve().parent
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
@@ -46,12 +49,11 @@ class Failure(Exception):
 
 
 def main() -> int:
-    if sys.argv[1:]:
-        return complain(f"takes no arguments, only knobs, not {sys.argv[1]!r}; `simctl nodes postgres` lists them", 2)
     try:
+        refuse_arguments("postgres", sys.argv[1:])
         settings = configuration(Knobs())
         folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-        data = shutil.copytree(prepared([HERE / "made", cache()]), folder / "data")
+        data = shutil.copytree(prepared([HERE / "made", cache_folder("postgres")]), folder / "data")
         with (data / "postgresql.conf").open("a") as file:
             file.write(settings)
         with (data / "pg_hba.conf").open("a") as file:
@@ -59,18 +61,18 @@ def main() -> int:
         become_somebody(folder)
         return serve(data)
     except KnobError as error:
-        return complain(str(error), 2)
+        end("postgres", str(error), 2)
     except Failure as error:
-        return complain(str(error), 1)
+        end("postgres", str(error), 1)
     except OSError as error:
-        return complain(f"{error.filename or PROGRAMS}: {error.strerror}; it needs the Debian package postgresql-15", 1)
+        end("postgres", f"{error.filename or PROGRAMS}: {error.strerror}; it needs the Debian package postgresql-15", 1)
 
 
 def configuration(knobs: Knobs) -> str:
     """What is added to postgresql.conf, where the last word counts. Raises KnobError."""
     settings = {
         "listen_addresses": "'0.0.0.0'",
-        "port": knobs.number("PORT", 5432, at_least=1, at_most=65535),
+        "port": knobs.port("PORT", 5432),
         "idle_session_timeout": knobs.milliseconds("KEEPALIVE_TIMEOUT", 0, at_least=0),
         "max_connections": knobs.number("MAX_CONNECTIONS", 100, at_least=1),
         "tcp_keepalives_idle": knobs.whole_seconds("TCP_KEEPALIVE_TIME", 0, at_least=0),
@@ -133,17 +135,12 @@ def as_somebody(command: list[str], folder: Path, text: str = "") -> None:
         raise Failure(f"{Path(command[0]).name} failed: {' '.join(done.stdout.split())}")
 
 
-def cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "simctl" / "postgres"
-
-
 # -- somebody else than root -----------------------------------------------------------------------------------------
 
 
 def become_somebody(folder: Path) -> None:
     """Be anybody but root, and give this user `folder` with all that is in it. Raises Failure, OSError."""
-    if os.geteuid() == 0 and is_known(user := servant()):
+    if os.geteuid() == 0 and exist_here((user := servant()).pw_uid, user.pw_gid):
         for path in [folder, *folder.rglob("*")]:
             os.chown(path, user.pw_uid, user.pw_gid)
         os.setgroups([])
@@ -164,17 +161,6 @@ def servant() -> pwd.struct_passwd:
         return pwd.getpwnam("postgres")
     except KeyError:
         return pwd.getpwnam("nobody")
-
-
-def is_known(user: pwd.struct_passwd) -> bool:
-    """Whether there is such a user here: a user namespace may have root only."""
-    return all(
-        any(int(first) <= number < int(first) + int(count) for first, _, count in map(str.split, lines))
-        for number, lines in (
-            (user.pw_uid, Path("/proc/self/uid_map").read_text().splitlines()),
-            (user.pw_gid, Path("/proc/self/gid_map").read_text().splitlines()),
-        )
-    )
 
 
 def enter_user_namespace() -> None:
@@ -218,7 +204,7 @@ def serve(data: Path) -> int:
     ready = False
     while server.poll() is None:
         if not ready and takes_connections(data):
-            print(json.dumps({"ev": "ready", "t": time.monotonic(), "kind": "postgres", "pid": server.pid}), flush=True)
+            emit({"ev": "ready", "t": time.monotonic(), "kind": "postgres", "pid": server.pid})
             ready = True
         arrived = signal.sigwaitinfo(AWAITED) if ready else signal.sigtimedwait(AWAITED, 0.01)
         if arrived is not None and arrived.si_signo in STOP:
@@ -240,11 +226,6 @@ def takes_connections(data: Path) -> bool:
     except FileNotFoundError:
         return False
     return len(lines) >= 8 and lines[7].strip() == "ready"
-
-
-def complain(message: str, status: int) -> int:
-    print(f"postgres: {message}", file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":

@@ -18,10 +18,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import psycopg  # type: ignore[import-not-found]
 import psycopg_pool  # type: ignore[import-not-found]
-from commands import Command, CommandError, Event, cause_name, serve, socket_facts
+from causes import cause_name
+from commands import Command, CommandError
 from database import conninfo, pool_options
-from knobs import KnobError, Knobs
+from events import Event
+from knobs import Knobs
 from queries import Query, refuse_http
+from serving import main
+from sockets import socket_facts
 
 
 class Connection(psycopg.Connection[Any]):  # type: ignore[misc]
@@ -48,12 +52,17 @@ class Pools:
 
 
 class Psycopg:
-    """Named pools; without one, a connection for each query. `options` are those of a ConnectionPool."""
+    """Named pools; without one, a connection for each query."""
 
     schemes = ("postgresql",)
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        self._options = options
+    def __init__(self, knobs: Knobs) -> None:
+        keepalives = int(knobs.truth("TCP_KEEPALIVE", True))
+        self._options = {
+            **pool_options(knobs),
+            "connection_class": Connection,
+            "kwargs": {"keepalives": keepalives},
+        }
 
     def open(self) -> Pools:
         return Pools()
@@ -102,20 +111,5 @@ def ask(connection: Connection, query: Query) -> None:
     query.answer = cursor.statusmessage
 
 
-def options(knobs: Knobs) -> dict[str, Any]:
-    """Of ConnectionPool. Raises KnobError."""
-    keepalives = int(knobs.truth("TCP_KEEPALIVE", True))
-    return {**pool_options(knobs), "connection_class": Connection, "kwargs": {"keepalives": keepalives}}
-
-
-def main() -> int:
-    try:
-        library = Psycopg(options(Knobs()))
-    except KnobError as error:
-        print(f"psycopg: {error}", file=sys.stderr)
-        return 2
-    return serve("psycopg", library)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("psycopg", Psycopg))

@@ -23,10 +23,10 @@ workers {workers}
 
 
 def command(knobs: Knobs, folder: Path) -> list[str]:
-    last = knobs.word("KEEPALIVE_REQUESTS", "0", "0", "1") == "1"
+    last = knobs.one_request_each()
     text = CONFIGURATION.format(
         answers=str(Path(__file__).resolve().with_name("answers.rb")),
-        port=knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535),
+        port=knobs.port("HTTP_PORT", 8080),
         backlog=knobs.number("BACKLOG", 1024, at_least=1),
         idle=knobs.whole_seconds("KEEPALIVE_TIMEOUT", 20),
         inline=knobs.number("MAX_FAST_INLINE", 10, at_least=1),

@@ -13,11 +13,15 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import redis  # type: ignore[import-not-found]
-from commands import Command, CommandError, Event, cause_name, serve, socket_facts
-from knobs import KnobError, Knobs
+from causes import cause_name
+from commands import Command, CommandError
+from events import Event
+from knobs import Knobs
 from queries import Query, refuse_http
 from redis.backoff import NoBackoff  # type: ignore[import-not-found]
 from redis.retry import Retry  # type: ignore[import-not-found]
+from serving import main
+from sockets import socket_facts
 
 
 class Current(threading.local):
@@ -139,14 +143,5 @@ def library(knobs: Knobs) -> RedisPy:
     return RedisPy(redis.BlockingConnectionPool if block else redis.ConnectionPool, limits, options)
 
 
-def main() -> int:
-    try:
-        made = library(Knobs())
-    except KnobError as error:
-        print(f"redis-py: {error}", file=sys.stderr)
-        return 2
-    return serve("redis-py", made)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("redis-py", library))

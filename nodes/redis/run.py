@@ -15,7 +15,7 @@ from knobs import Knobs
 def command(knobs: Knobs, folder: Path) -> list[str]:
     settings = {
         "bind": "0.0.0.0",
-        "port": knobs.number("PORT", 6379, at_least=1, at_most=65535),
+        "port": knobs.port("PORT", 6379),
         "timeout": knobs.whole_seconds("KEEPALIVE_TIMEOUT", 0, at_least=0),
         "maxclients": knobs.number("MAX_CONNECTIONS", 10000, at_least=1),
         "tcp-backlog": knobs.number("BACKLOG", 511, at_least=1),

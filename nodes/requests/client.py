@@ -10,8 +10,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 import recorder
 import requests
 import requests.adapters
-from commands import Command, CommandError, Event, forget_environment, serve
-from knobs import KnobError, Knobs
+from commands import Command, CommandError
+from events import Event
+from knobs import Knobs
+from serving import main
 
 
 class Requests:
@@ -20,6 +22,7 @@ class Requests:
     schemes = ("http",)
 
     def __init__(self, knobs: Knobs) -> None:
+        recorder.install(tcp_keepalive=knobs.truth("TCP_KEEPALIVE", False))
         self._connections = knobs.number("POOL_CONNECTIONS", requests.adapters.DEFAULT_POOLSIZE, at_least=1)
         self._size = knobs.number("POOL_MAXSIZE", requests.adapters.DEFAULT_POOLSIZE, at_least=1)
         self._block = knobs.truth("POOL_BLOCK", requests.adapters.DEFAULT_POOLBLOCK)
@@ -61,17 +64,5 @@ def _ask(session: requests.Session, command: Command) -> list[int]:
     return [len(each.content) for each in (*response.history, response)]
 
 
-def main() -> int:
-    forget_environment()
-    knobs = Knobs()
-    try:
-        recorder.install(tcp_keepalive=knobs.truth("TCP_KEEPALIVE", False))
-        library = Requests(knobs)
-    except KnobError as error:
-        print(f"requests: {error}", file=sys.stderr)
-        return 2
-    return serve("requests", library)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("requests", Requests))

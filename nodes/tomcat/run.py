@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 PROGRAM = java.Program(
     folder=HERE,
     jars=("tomcat10-embed-core",),
-    packages="openjdk-17-jdk-headless and libtomcat10-embed-java",
+    packages=("libtomcat10-embed-java",),
     rehearsal="server",
 )
 

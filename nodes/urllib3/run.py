@@ -9,9 +9,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import recorder
 import urllib3
-from commands import Command, Event, forget_environment, serve
+from commands import Command
+from events import Event
 from exchange import check_request
-from knobs import KnobError, Knobs
+from knobs import Knobs
+from serving import main
 
 
 class Urllib3:
@@ -20,6 +22,7 @@ class Urllib3:
     schemes = ("http",)
 
     def __init__(self, knobs: Knobs) -> None:
+        recorder.install(tcp_keepalive=knobs.truth("TCP_KEEPALIVE", False))
         self._pools = knobs.number("POOL_CONNECTIONS", 10, at_least=1)
         self._size = knobs.number("POOL_MAXSIZE", 1, at_least=1)
         self._block = knobs.truth("POOL_BLOCK", False)
@@ -54,17 +57,5 @@ class Urllib3:
         session.clear()
 
 
-def main() -> int:
-    forget_environment()
-    knobs = Knobs()
-    try:
-        recorder.install(tcp_keepalive=knobs.truth("TCP_KEEPALIVE", False))
-        library = Urllib3(knobs)
-    except KnobError as error:
-        print(f"urllib3: {error}", file=sys.stderr)
-        return 2
-    return serve("urllib3", library)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("urllib3", Urllib3))

@@ -14,9 +14,9 @@ from knobs import Knobs
 
 
 def serve(knobs: Knobs, _: Path) -> NoReturn:
-    port = knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535)
+    port = knobs.port("HTTP_PORT", 8080)
     timeout = knobs.whole_seconds("KEEPALIVE_TIMEOUT", 5, at_least=0)
-    application = answering(close=knobs.word("KEEPALIVE_REQUESTS", "0", "0", "1") == "1")
+    application = answering(close=knobs.one_request_each())
     backlog = knobs.number("BACKLOG", 2048, at_least=1)
     import uvicorn  # type: ignore[import-not-found]
 

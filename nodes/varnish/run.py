@@ -20,7 +20,7 @@ _UPSTREAM_TIMEOUTS = ("connect_timeout", "first_byte_timeout", "between_bytes_ti
 def command(knobs: Knobs, folder: Path) -> list[str]:
     program = folder / "default.vcl"
     program.write_text(_program(knobs))
-    port = knobs.number("HTTP_PORT", 8080, at_least=1, at_most=65535)
+    port = knobs.port("HTTP_PORT", 8080)
     words = ["varnishd", "-F", "-j", "none", "-n", str(folder / "run"), "-f", str(program), "-a", f"0.0.0.0:{port}"]
     words += ["-T", "none", "-s", "default,1m"]
     for name, value in _parameters(knobs).items():

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
+import gunicornserver
 import native
 from knobs import KnobError, Knobs
 
@@ -21,29 +22,9 @@ if TYPE_CHECKING:
 
 
 def serve(knobs: Knobs, folder: Path) -> NoReturn:
-    settings = {
-        "bind": f"0.0.0.0:{knobs.number('HTTP_PORT', 8080, at_least=1, at_most=65535)}",
-        "worker_class": "gthread",
-        "workers": knobs.number("WORKERS", 1, at_least=1),
-        "threads": knobs.number("THREADS", 4, at_least=1),
-        "keepalive": knobs.whole_seconds("KEEPALIVE_TIMEOUT", 2, at_least=0),
-        "backlog": knobs.number("BACKLOG", 2048, at_least=1),
-        "worker_tmp_dir": str(folder),
-    }
+    settings = gunicornserver.common_settings(knobs, folder, threads=4)
     options = database_options(knobs)
-    from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
-
-    class Node(BaseApplication):  # type: ignore[misc]
-        def load_config(self) -> None:
-            for name, value in settings.items():
-                self.cfg.set(name, value)
-
-        def load(self) -> Callable[..., object]:
-            """In each worker process: a pool's threads and connections do not survive a fork."""
-            return application(options)
-
-    Node().run()
-    sys.exit()
+    gunicornserver.run(settings, lambda: application(options))
 
 
 def database_options(knobs: Knobs) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from orchestrator.recording.events import Event, answered
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.numbers import plural
 
 _SAME_TIME = "both closed at the same time"
 """How orchestrator/history/connections.py begins its account of FINs that crossed."""
@@ -124,7 +125,7 @@ class Group:
     hows: Counter[str]
 
     def __str__(self) -> str:
-        return f"{number(self.count, 'connection')} {self.summary}"
+        return f"{plural(self.count, 'connection')} {self.summary}"
 
 
 def services(history: History) -> dict[str, str]:
@@ -245,7 +246,7 @@ def unobserved_sentences(history: History) -> list[str]:
         if unobserved.after < end:
             per_node[unobserved.node] += unobserved.count
     return [
-        f"up to {number(count, 'more socket')} on {node} came and went between two samples"
+        f"up to {plural(count, 'more socket')} on {node} came and went between two samples"
         for node, count in per_node.items()
     ]
 
@@ -275,7 +276,7 @@ def requests_by_node(history: History) -> dict[str, Requests]:
 def request_sentences(history: History) -> list[str]:
     service = services(history)
     per_client = _requests(history.requests, lambda node: service.get(node, node))
-    return [f"{number(got.count, 'request')} by {client}: {got}" for client, got in per_client.items()]
+    return [f"{plural(got.count, 'request')} by {client}: {got}" for client, got in per_client.items()]
 
 
 def _requests(events: Iterable[Event], name: Callable[[str], str]) -> dict[str, Requests]:
@@ -297,8 +298,3 @@ def error_name(error: object) -> str:
 def sentences(history: History) -> list[str]:
     """The whole story, the most telling first."""
     return [*map(str, connection_groups(history)), *unobserved_sentences(history), *request_sentences(history)]
-
-
-def number(count: int, thing: str) -> str:
-    """`1 connection`, `3 connections`."""
-    return f"{count} {thing}{'' if count == 1 else 's'}"

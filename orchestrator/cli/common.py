@@ -13,6 +13,7 @@ import typer
 
 from orchestrator.cli.streams import tell
 from orchestrator.errors import InputError, Interrupted, SimctlError
+from orchestrator.text.safe import printable
 
 RuntimeOption = typer.Option(
     "auto", "--runtime", "-r", help="Where nodes live: auto, netns, docker or vm (virtual time)."
@@ -46,17 +47,10 @@ def print_error(error: SimctlError) -> None:
     """One message per problem: where, what, detail lines, what to do."""
     problems = error.problems if isinstance(error, InputError) else [error]
     for problem in problems:
-        lines = [f"simctl: {problem}", *(f"  | {printable(line)}" for line in problem.detail)]
+        lines = [f"simctl: {problem}", *("  | " + printable(line, keep="\t") for line in problem.detail)]
         if problem.hint:
             lines.append(f"  hint: {problem.hint}")
         tell("\n".join(lines))
-
-
-def printable(text: str) -> str:
-    """Text that came from a node, safe for a terminal: control characters in visible form."""
-    return "".join(
-        char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode() for char in text
-    )
 
 
 class Progress:

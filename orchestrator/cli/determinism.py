@@ -17,13 +17,13 @@ from orchestrator.cli.common import (
     SetOption,
     parse_duration_option,
     parse_variables,
-    printable,
     shown,
     verb,
 )
 from orchestrator.cli.run import OutputOption
 from orchestrator.errors import InputError, SimctlError
 from orchestrator.exitcodes import ExitCode
+from orchestrator.text.safe import printable
 
 if TYPE_CHECKING:
     from orchestrator.analysis.compare.determinism import Difference

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.cli.common import Progress, QuietOption, parse_duration_option, printable, verb
+from orchestrator.cli.common import Progress, QuietOption, parse_duration_option, verb
 from orchestrator.errors import InputError
 from orchestrator.exitcodes import ExitCode
+from orchestrator.text.safe import printable
 
 if TYPE_CHECKING:
     from orchestrator.measure.findings import Findings
@@ -86,7 +87,8 @@ def _aim(target: str, from_: str | None) -> Aim:
 
 
 def _print(findings: Findings, aim: Aim, configured: float | None) -> None:
-    from orchestrator.measure.words import advice, rows, seconds
+    from orchestrator.measure.words import advice, rows
+    from orchestrator.text.durations import measured
 
     print(f"{aim.address} ({findings.version} {findings.status}), measured from {aim.place}")
     print()
@@ -97,7 +99,7 @@ def _print(findings: Findings, aim: Aim, configured: float | None) -> None:
     print()
     least, most = findings.latency
     print(f"  {findings.connections} connections, {findings.requests} requests; ", end="")
-    print(f"opening one took {seconds(least)} .. {seconds(most)}; times are exact to {seconds(findings.accuracy)}")
+    print(f"opening one took {measured(least)} .. {measured(most)}; times are exact to {measured(findings.accuracy)}")
     print()
     print(f"{advice(findings, configured)}")
 

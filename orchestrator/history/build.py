@@ -21,6 +21,7 @@ from orchestrator.history.traced import TracedLife, exact_sockets, trace_lives
 from orchestrator.history.unobserved import count_unobserved
 from orchestrator.recording.checker import LineChecker
 from orchestrator.recording.events import Event
+from orchestrator.text.numbers import plural
 
 _KNOWN = (
     *TRACE_KINDS,
@@ -215,7 +216,7 @@ def _reporting(begin: Event, role: str) -> frozenset[str]:
 def _passed_over(by_kind: dict[str, list[Event]]) -> Iterator[str]:
     for kind, count in Counter({kind: len(events) for kind, events in by_kind.items()}).items():
         if kind not in _KNOWN:
-            yield f"{count} line{'s' if count > 1 else ''} of the unknown kind `{kind}` passed over"
+            yield f"{plural(count, 'line')} of the unknown kind `{kind}` passed over"
 
 
 def _time(event: Event) -> float:

@@ -119,7 +119,7 @@ class _Sum:
     def tally(self, noun: str) -> Tally:
         doubt = ""
         if self._most > self._least:
-            doubt = f"{plural(str(self._most - self._least), noun)} may or may not count: the samples do not tell"
+            doubt = f"{plural(self._most - self._least, noun)} may or may not count: the samples do not tell"
         # What is in doubt is what a reader must look at.
         return Tally(self._least, self._most, doubt, capped(self._perhaps + self._sure))
 

@@ -54,8 +54,7 @@ def lasts(
     reasons = {
         Outcome.PASS: "",
         Outcome.UNKNOWN: f"some stays in {state} on {node} may have lasted less or more: the samples do not tell",
-        Outcome.FAIL: f"{plural(str(sum(t == 2 for t, _ in judged)), 'stay')} in {state} on {node} "
-        f"did not last {expected}",
+        Outcome.FAIL: f"{plural(sum(t == 2 for t, _ in judged), 'stay')} in {state} on {node} did not last {expected}",
     }
     actual = _span_text(min(interval.least for interval in found), max(interval.most for interval in found))
     margin = _margin(found, expected) if outcome is Outcome.PASS else ""
@@ -143,14 +142,14 @@ def requests_per_connection(index: Index, node: str, expected: Range, inside: In
     counts.sort(key=lambda item: item[0] in expected)
     wrong = sum(count not in expected for count, _ in counts)
     values = [count for count, _ in counts]
-    lines = [f"{event['node']} {event['local']}: {plural(str(count), 'request')}" for count, event in counts]
+    lines = [f"{event['node']} {event['local']}: {plural(count, 'request')}" for count, event in counts]
     return FactVerdict(
         node=node,
         fact=fact,
         expected=str(expected),
         actual=number(min(values), max(values)),
         outcome=Outcome.FAIL if wrong else Outcome.PASS,
-        reason=f"{plural(str(wrong), 'connection')} of {node} carried another number of requests" if wrong else "",
+        reason=f"{plural(wrong, 'connection')} of {node} carried another number of requests" if wrong else "",
         margin="" if wrong else _count_margin(values, expected),
         evidence=capped(lines),
     )

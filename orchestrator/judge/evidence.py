@@ -59,7 +59,7 @@ def _gap(socket: Socket, gap: UnknownInterval) -> str:
 
 def unobserved_line(entry: Unobserved) -> str:
     return (
-        f"{entry.node}: {plural(str(entry.count), 'socket')} came and went between the samples at {at(entry.after)} "
+        f"{entry.node}: {plural(entry.count, 'socket')} came and went between the samples at {at(entry.after)} "
         f"and {at(entry.before)}, by the kernel's counters"
     )
 

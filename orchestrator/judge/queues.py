@@ -131,7 +131,7 @@ class Queue:
         values = self._values(t)
         wrong = [value for value in values if value not in self._range]
         if wrong and piece % 2 == 0:
-            sockets = plural(str(len(wrong)), "socket")
+            sockets = plural(len(wrong), "socket")
             return (
                 f"{sockets} in {self._state} on {self.node} with {self._name} {number(min(wrong), max(wrong))}, "
                 f"expected {self.expected}"

@@ -9,6 +9,8 @@ from typing import Any
 
 from orchestrator.measure.findings import Findings, Limit, Reaction, Silence, Truth, Way, compare, pool_expiry
 from orchestrator.measure.wire import REACTION
+from orchestrator.text.durations import measured
+from orchestrator.text.numbers import plural
 
 _BESIDE = {Truth.TRUE: "true", Truth.LESS: "not true", Truth.MORE: "not true", Truth.UNKNOWN: "not put to the test"}
 
@@ -27,13 +29,6 @@ def rows(findings: Findings) -> list[tuple[str, str]]:
     return found + [("not measured", problem) for problem in findings.problems]
 
 
-def seconds(value: float) -> str:
-    """As exact as a wait for a socket can be."""
-    if value < 0.0001:
-        return "less than 0.1 ms"
-    return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value:.3f} s"
-
-
 def _idle(findings: Findings) -> str:
     if not findings.kept:
         return "none: no connection is kept"
@@ -44,7 +39,7 @@ def _silence(silence: Silence, waited: float) -> str:
     parts = []
     if silence.closed:
         least, most = silence.closed[0], silence.closed[-1]
-        parts.append(seconds(least) if len(silence.closed) == 1 else f"{seconds(least)} .. {seconds(most)}")
+        parts.append(measured(least) if len(silence.closed) == 1 else f"{measured(least)} .. {measured(most)}")
     if silence.open:
         which = str(silence.open) if silence.closed else ""
         parts.append(f"{which} not closed within {waited:g} s".lstrip())
@@ -52,7 +47,7 @@ def _silence(silence: Silence, waited: float) -> str:
         return "nothing was seen"
     number = len(silence.closed) + silence.open
     said = f"; it says {' and '.join(map(str, sorted(set(silence.said))))} before" if silence.said else ""
-    return f"{', '.join(parts)} ({number} connection{'s' if number > 1 else ''}){said}"
+    return f"{', '.join(parts)} ({plural(number, 'connection')}){said}"
 
 
 def _limit(limit: Limit | None) -> str:
@@ -80,7 +75,7 @@ def _farewell(findings: Findings) -> str:
     says = "answered with Connection: close" if farewell.says_close else "not answered with Connection: close"
     if farewell.way is Way.NONE:
         return f"{says}; the server leaves the closing to the client"
-    return f"{says}; the server closes first, by {farewell.way.upper()} after {seconds(farewell.after)}"
+    return f"{says}; the server closes first, by {farewell.way.upper()} after {measured(farewell.after)}"
 
 
 def _way(findings: Findings) -> str:

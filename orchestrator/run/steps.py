@@ -11,6 +11,7 @@ from orchestrator.errors import EnvironmentFailure
 from orchestrator.lab.lab import Lab
 from orchestrator.scenario.model import Scenario, Step
 from orchestrator.text.durations import format_duration
+from orchestrator.text.numbers import plural
 
 _STOP_TIMEOUT = 30.0
 
@@ -33,7 +34,7 @@ def describe(step: Step) -> str:
         case "request":
             assert step.request is not None
             count = step.request.count
-            text = f"{count} request{'s' if count > 1 else ''} from {step.request.from_}"
+            text = f"{plural(count, 'request')} from {step.request.from_}"
         case "wait":
             text = f"wait {format_duration(step.wait or 0)}"
         case "close":

@@ -1,4 +1,7 @@
-"""Text that came from nodes, made harmless: a header or a log line must not steer the reader's terminal."""
+"""Text that came from files, nodes or servers, made harmless: it must not steer the reader's terminal.
+
+All that prints such text uses these two functions and no others.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,22 @@ LONGEST = 600
 """Characters of one piece of text that a report shows; a header may be 64 KiB long."""
 
 
-def visible(text: object, *, longest: int | None = LONGEST) -> str:
+def visible(text: object, *, longest: int = LONGEST) -> str:
+    """The text as printable() has it, cut when it is longer than `longest`; it says so then."""
+    whole = str(text)
+    shown = printable(whole[:longest])
+    return shown if len(whole) <= longest else f"{shown}... ({len(whole) - longest} more characters)"
+
+
+def printable(text: str, *, keep: str = "") -> str:
     """The text on one line, each character that does not print in its escaped form: `\\x1b`, `\\n`, `\\u202e`.
 
     What does not print are control and format characters (ANSI escapes, bidirectional overrides), line and paragraph
-    separators, lone surrogates and unassigned code points. Text longer than `longest` is cut, and says so.
+    separators, lone surrogates and unassigned code points. Those in `keep` stay as they are.
     """
-    whole = str(text)
-    kept = whole if longest is None else whole[:longest]
-    escaped = "".join(char if char.isprintable() else _escape(char) for char in kept)
-    return escaped if len(kept) == len(whole) else f"{escaped}... ({len(whole) - len(kept)} more characters)"
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in keep else _escape(char) for char in text)
 
 
 def _escape(char: str) -> str:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.measure.findings import Findings, Limit, Silence, Truth, advertised, compare, evaluate, pool_expiry
-from orchestrator.measure.words import advice, document, rows, seconds, verdict
+from orchestrator.measure.words import advice, document, rows, verdict
+from orchestrator.text.durations import measured
 
 WAITED = 120.0
 
@@ -194,4 +195,4 @@ def test_the_document_can_be_read_back() -> None:
     ("value", "shown"), [(0.00001, "less than 0.1 ms"), (0.0123, "12.3 ms"), (0.3, "0.300 s"), (61.23456, "61.235 s")]
 )
 def test_seconds(value: float, shown: str) -> None:
-    assert seconds(value) == shown
+    assert measured(value) == shown

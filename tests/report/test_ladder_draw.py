@@ -9,9 +9,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row, Side
-from orchestrator.analysis.ladder.times import TIME_WIDTH, duration, short_count, time_between
 from orchestrator.report.text.ladder import NARROWEST, can_draw, draw
 from orchestrator.tcp.states import TcpState as S
+from orchestrator.text.durations import TIME_WIDTH, duration, time_between
+from orchestrator.text.numbers import short_count
 from tests.support.builders import HOSTS, history, request
 from tests.support.ladders import ladder_of, picture
 

@@ -6,10 +6,10 @@ import math
 
 from orchestrator.analysis.ladder.ends import Change
 from orchestrator.analysis.ladder.model import Side
-from orchestrator.analysis.ladder.times import duration
 from orchestrator.analysis.ladder.wire import Wire
 from orchestrator.history.model import MinisocketEnd
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.durations import duration
 
 _S = TcpState
 

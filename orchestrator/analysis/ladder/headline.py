@@ -10,10 +10,10 @@ from orchestrator.analysis.ladder.items import Items
 from orchestrator.analysis.ladder.model import Kind, Side
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.resets import KEEPALIVE
-from orchestrator.analysis.ladder.times import duration
 from orchestrator.history.model import Connection
 from orchestrator.history.nat import forgot
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.durations import duration
 
 _S = TcpState
 

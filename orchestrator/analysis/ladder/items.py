@@ -13,10 +13,10 @@ from orchestrator.analysis.ladder.queues import standing_queues
 from orchestrator.analysis.ladder.resets import CAME_LATE, RST_ERRORS
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
 from orchestrator.analysis.ladder.surroundings import forgotten_items, node_items, step_items
-from orchestrator.analysis.ladder.times import duration
 from orchestrator.analysis.ladder.wire import FIN_ERRORS, Wire
 from orchestrator.history.model import Connection, History
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.durations import duration
 
 _S = TcpState
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.exchanges import Said, addresses
-from orchestrator.analysis.ladder.times import time_between
 from orchestrator.errors import InputError
 from orchestrator.history.model import Connection, History
 from orchestrator.recording.verdict import Outcome, Verdict
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC, PASSIVE_CLOSE
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.durations import time_between
 
 _S = TcpState
 

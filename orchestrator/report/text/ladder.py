@@ -13,9 +13,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row, Side
-from orchestrator.analysis.ladder.times import TIME_WIDTH, short_count, time_between
 from orchestrator.report.text.lettering import PLAIN, Lettering, centred, filled
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.durations import TIME_WIDTH, time_between
+from orchestrator.text.numbers import short_count
 
 _S = TcpState
 

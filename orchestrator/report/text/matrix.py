@@ -10,7 +10,6 @@ from rich.text import Text
 from orchestrator.analysis.compare.matrix import HEADERS, Matrix, columns
 from orchestrator.analysis.hops import Hop, hops
 from orchestrator.analysis.report import RunReport
-from orchestrator.analysis.summary import number
 from orchestrator.recording.verdict import Outcome
 from orchestrator.report.text.failures import print_expectation
 from orchestrator.report.text.terminal import (
@@ -28,6 +27,7 @@ from orchestrator.report.text.terminal import (
     text,
 )
 from orchestrator.scenario.matrix import label as cell_label
+from orchestrator.text.numbers import plural
 
 
 def render(matrix: Matrix, console: Console) -> None:
@@ -53,7 +53,7 @@ def _print_headline(matrix: Matrix, console: Console) -> None:
     parts = [Text(f"{count} {outcome.value}", f"bold {STYLES[outcome]}") for outcome, count in counts if count]
     if matrix.broken:
         parts.insert(0, Text(f"{len(matrix.broken)} not run", "bold red"))
-    runs = Text(f"  {number(len(matrix.results), 'run')}: ") + Text(", ").join(parts)
+    runs = Text(f"  {plural(len(matrix.results), 'run')}: ") + Text(", ").join(parts)
     seconds = sum(report.duration for report in matrix.reports)
     if matrix.reports:
         clock = " of virtual time" if matrix.reports[0].clock == "virtual" else ""

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.report import NotRun, RunReport
-from orchestrator.analysis.summary import connection_groups, number, request_sentences, unobserved_sentences
+from orchestrator.analysis.summary import connection_groups, request_sentences, unobserved_sentences
 from orchestrator.recording.verdict import Outcome
 from orchestrator.report.text.failures import print_expectation
 from orchestrator.report.text.moments import print_moments
@@ -27,6 +27,7 @@ from orchestrator.report.text.terminal import (
     shell_path,
     text,
 )
+from orchestrator.text.numbers import plural
 
 _GROUPS = 12
 """Kinds of connections that are told of; more do not make a story."""
@@ -72,7 +73,7 @@ def render_summary(reports: Sequence[RunReport], console: Console, not_run: Sequ
     parts = [Text(f"{count} {told[outcome]}", style=f"bold {STYLES[outcome]}") for outcome, count in counts if count]
     if not_run:
         parts.insert(0, Text(f"{len(not_run)} not run", style="bold red"))
-    line = Text(f"{number(len(reports) + len(not_run), 'scenario')}: ")
+    line = Text(f"{plural(len(reports) + len(not_run), 'scenario')}: ")
     line.append_text(Text(", ").join(parts))
     line.append(f"  ({sum(report.duration for report in reports):.1f} s)")
     put(console, line)
@@ -83,7 +84,7 @@ def expectations_sentence(report: RunReport) -> str:
     total = len(report.verdicts)
     if not total:
         return "nothing was expected: the run only recorded"
-    return f"{report.count(Outcome.PASS)} of {number(total, 'expectation')} hold{'s' if total == 1 else ''}"
+    return f"{report.count(Outcome.PASS)} of {plural(total, 'expectation')} hold{'s' if total == 1 else ''}"
 
 
 def _print_headline(report: RunReport, console: Console) -> None:
@@ -120,7 +121,7 @@ def _print_story(report: RunReport, console: Console, *, verbose: bool) -> None:
             told += [text(f"  {how} ({count})", "dim") for how, count in group.hows.most_common()]
     if len(groups) > len(shown):
         rest = sum(group.count for group in groups[_GROUPS:])
-        told.append(Text(f"... and {number(rest, 'connection')} of {len(groups) - len(shown)} more kinds (--verbose)"))
+        told.append(Text(f"... and {plural(rest, 'connection')} of {len(groups) - len(shown)} more kinds (--verbose)"))
     if not groups:
         told.append(Text("No connection was seen."))
     told += [text(line) for line in (*unobserved_sentences(report.history), *request_sentences(report.history))]

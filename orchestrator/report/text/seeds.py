@@ -6,7 +6,6 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.analysis.compare.seeds import ExpectationVariation, Seeds, SeedVariation, Tally
-from orchestrator.analysis.summary import number
 from orchestrator.recording.verdict import Outcome
 from orchestrator.report.text.terminal import (
     INDENT,
@@ -22,6 +21,7 @@ from orchestrator.report.text.terminal import (
     shell_path,
     text,
 )
+from orchestrator.text.numbers import plural
 
 _SEEDS = 8
 """Seeds that are named; of more the first ones do."""
@@ -46,10 +46,10 @@ def render(variation: SeedVariation, console: Console) -> None:
 
 
 def _print_headline(variation: SeedVariation, console: Console) -> None:
-    runs = number(len(variation.reports) + len(variation.not_run), "run")
+    runs = plural(len(variation.reports) + len(variation.not_run), "run")
     flaky = sum(expectation.tally.flaky for expectation in variation.expectations)
     total = len(variation.expectations)
-    found = f"{number(flaky, 'expectation')} of {total} {'is' if flaky == 1 else 'are'} flaky: the seed decides"
+    found = f"{plural(flaky, 'expectation')} of {total} {'is' if flaky == 1 else 'are'} flaky: the seed decides"
     name = text(variation.scenario, "bold") + Text(f"  {runs} with different seeds: ") + _runs(variation)
     worst = Outcome.worst([report.outcome for report in variation.reports.values()])
     rows = [(label(worst, loud=True), name), (Text(), text(variation.title)), (Text(), Text(found, style="bold"))]

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.errors import InputError, Place
+from orchestrator.text.safe import printable
 from orchestrator.text.suggest import describe, did_you_mean
 from orchestrator.text.yamlsource import Source
-from orchestrator.topology.compose.interpolate import InterpolationError, Variable, evaluate, names, parse, printable
+from orchestrator.topology.compose.interpolate import InterpolationError, Variable, evaluate, names, parse
 from orchestrator.topology.compose.keys import KeyTable
 from orchestrator.topology.model import Note
 

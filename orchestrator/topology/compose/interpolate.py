@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from orchestrator.text.safe import printable
+
 Lookup = Callable[[str], str | None]
 """Name of a variable -> its value; None when it is not set."""
 
@@ -64,13 +66,6 @@ def evaluate(template: Template, lookup: Lookup) -> str:
 def interpolate(text: str, lookup: Lookup) -> str:
     """Parse and evaluate in one."""
     return evaluate(parse(text), lookup)
-
-
-def printable(text: str) -> str:
-    """On one line and harmless to a terminal, whatever a file says: escapes for all that is not to be seen."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
 
 
 def _parse(text: str, start: int, depth: int) -> tuple[Template, int]:

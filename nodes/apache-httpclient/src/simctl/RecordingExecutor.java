@@ -13,7 +13,7 @@ import org.apache.http.HttpResponse;
 import org.apache.http.protocol.HttpContext;
 import org.apache.http.protocol.HttpRequestExecutor;
 
-/** The library's own executor of one request on one connection, which tells the call of it. */
+/** The library's own executor of one request on one connection, which reports it to the call. */
 final class RecordingExecutor extends HttpRequestExecutor {
     static final String CALL = "simctl.call";
 

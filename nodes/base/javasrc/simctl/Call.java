@@ -32,8 +32,8 @@ final class Call {
         unconnected = why;
     }
 
-    /** The call is over: tell its events. `failure` is null when it went well. */
-    synchronized void tell(long bytes, Throwable failure) {
+    /** The call is over: report its events. `failure` is null when it went well. */
+    synchronized void report(long bytes, Throwable failure) {
         long ended = System.nanoTime();
         if (exchanges.isEmpty()) {
             exchanges.add(new Exchange(null, null, null, Map.of()));
@@ -54,7 +54,7 @@ final class Call {
             boolean failed = isLast && failure != null;
             event.put("error", failed ? Causes.error(failure, unconnected, exchange.isAnswered()) : null);
             event.put("bytes", isLast && failure == null ? bytes : 0);
-            Events.tell("request", t, event);
+            Events.emit("request", t, event);
         }
     }
 }

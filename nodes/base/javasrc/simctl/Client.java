@@ -27,7 +27,7 @@ final class Client {
         Map<String, Object> ready = new LinkedHashMap<>();
         ready.put("kind", kind);
         ready.put("pid", ProcessHandle.current().pid());
-        Events.tell("ready", ready);
+        Events.emit("ready", ready);
         FileInputStream input = new FileInputStream(FileDescriptor.in);
         try (BufferedReader lines = new BufferedReader(new InputStreamReader(input, StandardCharsets.UTF_8))) {
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
@@ -55,7 +55,7 @@ final class Client {
         } catch (IllegalArgumentException wrong) {
             done.put("error", wrong.getMessage());
         }
-        Events.tell("done", done);
+        Events.emit("done", done);
     }
 
     private void carryOut(Map<?, ?> raw) {
@@ -127,7 +127,7 @@ final class Client {
         } catch (Exception failed) {
             failure = failed;
         }
-        call.tell(bytes, failure);
+        call.report(bytes, failure);
     }
 
     private static void sleep(long milliseconds) {

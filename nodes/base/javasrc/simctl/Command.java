@@ -105,8 +105,6 @@ record Command(
     }
 
     private static IllegalArgumentException wrong(String name, String expected, Object value) {
-        StringBuilder json = new StringBuilder();
-        Json.write(json, value);
-        return new IllegalArgumentException(name + ": expected " + expected + ", not " + json);
+        return new IllegalArgumentException(name + ": expected " + expected + ", not " + Json.write(value));
     }
 }

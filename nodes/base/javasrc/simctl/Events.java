@@ -5,6 +5,7 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** Events on standard output, one JSON object a line; nodes/README.md says which. */
@@ -14,26 +15,21 @@ final class Events {
     private Events() {}
 
     /** What happens now. */
-    static void tell(String ev, Map<String, ?> fields) {
-        tell(ev, System.nanoTime(), fields);
+    static void emit(String ev, Map<String, ?> fields) {
+        emit(ev, System.nanoTime(), fields);
     }
 
     /** `nanos` as nanoTime() gave it. Fields are put in order; their values are what Json.write() takes. */
-    static void tell(String ev, long nanos, Map<String, ?> fields) {
-        StringBuilder json = new StringBuilder("{\"ev\":");
-        Json.write(json, ev);
-        json.append(",\"t\":").append(seconds(nanos).toPlainString());
-        fields.forEach((name, value) -> {
-            json.append(',');
-            Json.write(json, name);
-            json.append(':');
-            Json.write(json, value);
-        });
-        byte[] line = json.append("}\n").toString().getBytes(StandardCharsets.UTF_8);
+    static void emit(String ev, long nanos, Map<String, ?> fields) {
+        Map<String, Object> event = new LinkedHashMap<>();
+        event.put("ev", ev);
+        event.put("t", seconds(nanos));
+        event.putAll(fields);
+        byte[] line = (Json.write(event) + "\n").getBytes(StandardCharsets.UTF_8);
         synchronized (OUT) {
             try {
                 OUT.write(line);
-            } catch (IOException nobodyListens) {
+            } catch (IOException nobodyReads) {
                 Runtime.getRuntime().halt(1);
             }
         }

@@ -13,7 +13,7 @@ interface Library {
     /** What keeps connections for reuse. Several threads use it at a time. */
     interface Session extends AutoCloseable {
         /**
-         * One call of the library, until the body is read or it gave up; tells `call` of its exchanges.
+         * One call of the library, until the body is read or it gave up; reports its exchanges to `call`.
          *
          * @return how many bytes the body has
          */

@@ -15,7 +15,7 @@ import java.nio.channels.spi.SelectorProvider;
 import java.util.Map;
 import java.util.Set;
 
-/** A real channel, which tells calls of the exchanges that it carries. Nothing is changed on the way. */
+/** A real channel, which reports to calls the exchanges that it carries. Nothing is changed on the way. */
 final class RecordingChannel extends SocketChannel {
     private final SocketChannel real;
     private volatile Call call = Context.current();

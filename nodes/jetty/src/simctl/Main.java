@@ -50,14 +50,14 @@ public final class Main {
         connector.setIdleTimeout(settings.keepAliveTimeout);
         connector.setAcceptQueueSize(settings.backlog);
         server.addConnector(connector);
-        server.setHandler(new Answers(settings.keepAliveRequests));
+        server.setHandler(new Responses(settings.keepAliveRequests));
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server)));
         server.start();
         Map<String, Object> fields = new LinkedHashMap<>();
         fields.put("kind", "jetty");
         fields.put("pid", ProcessHandle.current().pid());
         fields.put("port", connector.getLocalPort());
-        Events.tell("ready", fields);
+        Events.emit("ready", fields);
     }
 
     private static void stop(Server server) {

@@ -13,7 +13,7 @@ import org.eclipse.jetty.io.SocketChannelEndPoint;
 import org.eclipse.jetty.util.thread.Scheduler;
 
 /**
- * Jetty's own end point of a connection, which tells when and why Jetty says goodbye: at its FIN.
+ * Jetty's own end point of a connection, which reports when and why Jetty closes: at its FIN.
  *
  * <p>What Jetty 9.4 does with an idle connection (AbstractConnection.onFillInterestedFailed, and seen with ss): at the
  * idle timeout it calls shutdownOutput() and goes on reading. The socket is in FIN_WAIT2, still with its owner and
@@ -25,7 +25,7 @@ final class Wire extends SocketChannelEndPoint {
     private final boolean leak;
     private final Map<String, Object> names = new LinkedHashMap<>();
     private int requests;
-    private boolean told;
+    private boolean reported;
     private volatile boolean endOfFile;
     private volatile boolean idle;
     private volatile String last;
@@ -71,14 +71,14 @@ final class Wire extends SocketChannelEndPoint {
     @Override
     protected void doShutdownOutput() {
         if (!leaks()) {
-            tellClosed(super::doShutdownOutput);
+            reportClosed(super::doShutdownOutput);
         }
     }
 
     @Override
     public void doClose() {
         if (!leaks()) {
-            tellClosed(super::doClose);
+            reportClosed(super::doClose);
         }
     }
 
@@ -87,20 +87,20 @@ final class Wire extends SocketChannelEndPoint {
     }
 
     /** Act first: between the last response and its FIN every microsecond counts, or the client closes first. */
-    private void tellClosed(Runnable act) {
+    private void reportClosed(Runnable act) {
         long now = System.nanoTime();
         String why = reason();
         act.run();
         synchronized (this) {
-            if (told) {
+            if (reported) {
                 return;
             }
-            told = true;
+            reported = true;
         }
         Map<String, Object> fields = new LinkedHashMap<>(names);
         fields.put("reason", why);
         fields.put("requests", requests);
-        Events.tell("closed", now, fields);
+        Events.emit("closed", now, fields);
     }
 
     private String reason() {

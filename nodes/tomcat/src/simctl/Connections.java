@@ -15,7 +15,7 @@ import org.apache.tomcat.util.net.NioChannel;
 import org.apache.tomcat.util.net.SocketEvent;
 import org.apache.tomcat.util.net.SocketWrapperBase;
 
-/** Tomcat's own handler of connections, which tells when and why Tomcat closes one: just before it calls close(). */
+/** Tomcat's own handler of connections, which reports when and why Tomcat closes one: just before it calls close(). */
 final class Connections implements Handler<NioChannel> {
     /** What is known of one connection. */
     static final class State {
@@ -48,7 +48,7 @@ final class Connections implements Handler<NioChannel> {
     }
 
     /** Between the last response and its FIN every microsecond counts, or the client closes first. */
-    private static final ExecutorService TELLER = Executors.newSingleThreadExecutor(work -> {
+    private static final ExecutorService REPORTER = Executors.newSingleThreadExecutor(work -> {
         Thread thread = new Thread(work);
         thread.setDaemon(true);
         return thread;
@@ -71,10 +71,10 @@ final class Connections implements Handler<NioChannel> {
         stopping = true;
     }
 
-    /** All is closed: wait until it is told. */
+    /** All is closed: wait until it is reported. */
     void stopped() throws InterruptedException {
-        TELLER.shutdown();
-        TELLER.awaitTermination(1, TimeUnit.SECONDS);
+        REPORTER.shutdown();
+        REPORTER.awaitTermination(1, TimeUnit.SECONDS);
     }
 
     @Override
@@ -95,7 +95,7 @@ final class Connections implements Handler<NioChannel> {
             Map<String, Object> fields = new LinkedHashMap<>(state.names);
             fields.put("reason", why);
             fields.put("requests", state.requests());
-            TELLER.execute(() -> Events.tell("closed", now, fields));
+            REPORTER.execute(() -> Events.emit("closed", now, fields));
         }
     }
 

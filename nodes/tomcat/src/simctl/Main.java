@@ -19,7 +19,7 @@ import org.apache.catalina.startup.Tomcat;
 import org.apache.coyote.http11.Http11NioProtocol;
 import org.apache.tomcat.util.net.NioEndpoint;
 
-/** A Tomcat with one connector and one application, Answers. What no knob says is as Tomcat has it. */
+/** A Tomcat with one connector and one application, Responses. What no knob says is as Tomcat has it. */
 public final class Main {
     private static final Logger LOG = Logger.getLogger("org.apache"); // kept, or its level is forgotten
 
@@ -55,7 +55,7 @@ public final class Main {
         ready.put("kind", "tomcat");
         ready.put("pid", ProcessHandle.current().pid());
         ready.put("port", protocol.getLocalPort());
-        Events.tell("ready", ready);
+        Events.emit("ready", ready);
     }
 
     private static void start(Connector connector, Connections connections) throws IOException, LifecycleException {
@@ -66,7 +66,7 @@ public final class Main {
         tomcat.setBaseDir(folder.toString());
         connector.setThrowOnFailure(true);
         tomcat.setConnector(connector);
-        tomcat.addContext("", null).getPipeline().addValve(new Answers(connections));
+        tomcat.addContext("", null).getPipeline().addValve(new Responses(connections));
         tomcat.start();
     }
 
