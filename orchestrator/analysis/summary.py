@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.analysis.states import possible_states
 from orchestrator.history.lifetimes import death
-from orchestrator.history.model import Connection, History, MinisocketEnd, Socket
+from orchestrator.history.model import Closing, ClosingKind, Connection, History, MinisocketEnd, Socket
 from orchestrator.history.nat import forgot
 from orchestrator.history.unobservedends import unobserved_ends
 from orchestrator.recording.events import Event, answered
@@ -22,9 +22,6 @@ from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.numbers import plural
-
-_SAME_TIME = "both closed at the same time"
-"""How orchestrator/history/connections.py begins its account of FINs that crossed."""
 
 _OWN_REASONS = ("idle", "limit", "request", "shutdown", "unannounced", "unanswered", "unread")
 """Reasons of a server that closes of its own accord (nodes/README.md); the others follow what the client did."""
@@ -113,16 +110,17 @@ class ConnectionSummary:
             return f"{self.first_closer} closed first" + (f" ({self.by})" if self.by else "")
         if self.gave_up:
             return f"{self.gave_up} gave up, after a timeout"
-        return _SAME_TIME if self.at_once else "the samples do not show who closed first"
+        return "both closed at the same time" if self.at_once else "the samples do not show who closed first"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Connections of one fate. `hows` are the observations that show who closed first, with how many each shows."""
+    """Connections of one fate. `closings` say what shows who closed first, without their times, with how many each
+    shows."""
 
     summary: ConnectionSummary
     count: int
-    hows: Counter[str]
+    closings: Counter[Closing]
 
     def __str__(self) -> str:
         return f"{plural(self.count, 'connection')} {self.summary}"
@@ -146,14 +144,16 @@ def connection_groups(history: History) -> list[Group]:
     """Connections grouped by their fate, the oldest first."""
     service = services(history)
     reasons = _reasons(history)
-    alike: dict[ConnectionSummary, list[tuple[ConnectionSummary, str]]] = defaultdict(list)
+    alike: dict[ConnectionSummary, list[tuple[ConnectionSummary, Closing]]] = defaultdict(list)
     for connection in sorted(history.connections, key=lambda connection: connection.opened):
         summary = _summary(connection, history, reasons)
-        alike[summary.renamed(lambda node: service.get(node, node))].append((summary, connection.how))
+        alike[summary.renamed(lambda node: service.get(node, node))].append(
+            (summary, replace(connection.closing, at=None))
+        )
     return [_group(members, service) for members in alike.values()]
 
 
-def _group(members: list[tuple[ConnectionSummary, str]], service: dict[str, str]) -> Group:
+def _group(members: list[tuple[ConnectionSummary, Closing]], service: dict[str, str]) -> Group:
     """A replica that is alone in its group keeps its own name."""
     taking_part: dict[str, set[str]] = defaultdict(set)
     for summary, _ in members:
@@ -164,13 +164,15 @@ def _group(members: list[tuple[ConnectionSummary, str]], service: dict[str, str]
         of = service.get(node, node)
         return of if len(taking_part[of]) > 1 else node
 
-    return Group(members[0][0].renamed(name), len(members), Counter(how for _, how in members if how))
+    closings = Counter(closing for _, closing in members if closing.kind is not ClosingKind.OPEN)
+    return Group(members[0][0].renamed(name), len(members), closings)
 
 
 def _by(connection: Connection, history: History, reasons: Reasons) -> str:
     """How and why the first closer closed, as far as it is known: `FIN, idle`."""
-    how = "RST" if connection.how.startswith("RST") else "FIN" if history.exact else ""
-    end = connection.server if connection.first_closer == connection.server_node else connection.client
+    closing = connection.closing
+    how = "RST" if closing.kind is ClosingKind.RST else "FIN" if history.exact else ""
+    end = connection.server if closing.first_closer == connection.server_node else connection.client
     told = reasons.get((end.node, end.local, end.peer), ()) if end is not None and connection.closed else ()
     near = min(told, key=lambda event: abs(float(event["t"]) - _closed_at(connection)), default=None)
     why = str(near["reason"]) if near is not None and near["reason"] in _OWN_REASONS else ""
@@ -195,17 +197,17 @@ def _summary(connection: Connection, history: History, reasons: Reasons) -> Conn
     sockets = connection.ends
     at_end = [(_state_at(socket, end), socket.node) for socket in sockets]
     # What closes after the end is the lab being taken down.
-    closed = connection.closed is not None and connection.closed[1] <= end
+    closing = connection.closed_by(end)
     return ConnectionSummary(
         client=client,
         server=server,
         port=port,
-        first_closer=connection.first_closer if closed else None,
+        first_closer=closing.first_closer,
         by=_by(connection, history, reasons),
-        at_once=closed and connection.how.startswith(_SAME_TIME),
-        gave_up=connection.gave_up if closed else None,
+        at_once=closing.kind is ClosingKind.SIMULTANEOUS,
+        gave_up=closing.gave_up,
         established=connection.established,
-        open=not closed and all(state is TcpState.ESTABLISHED for state, _ in at_end),
+        open=closing.kind is ClosingKind.OPEN and all(state is TcpState.ESTABLISHED for state, _ in at_end),
         time_wait=tuple(
             socket.node
             for socket in sockets

@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from orchestrator.history.closing import traced_closing, with_closing
+from orchestrator.history.closing import closing_of
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, Socket
 from orchestrator.history.nat import NO_NAT, NatPath, Translations
@@ -60,9 +61,9 @@ def join(
         for one_side, other_side in ends.values()
         for pair in _pair_up(sorted(one_side, key=birth), sorted(other_side, key=birth))
     ]
-    if resets is not None:
-        found = [traced_closing(connection, by_pair) for connection in found]
-    return tuple(sorted(found, key=lambda connection: (connection.opened[1], connection.opened[0])))
+    traced = by_pair if resets is not None else None
+    closed = (replace(connection, closing=closing_of(connection, traced)) for connection in found)
+    return tuple(sorted(closed, key=lambda connection: (connection.opened[1], connection.opened[0])))
 
 
 def _order(local: tuple[str | None, str], peer: tuple[str | None, str]) -> int:
@@ -135,7 +136,7 @@ def _connection(
     by_client = nat_path.from_client if nat_path else _is_client(first, second, second_node, listening)
     client, server = (first, second) if by_client else (second, first)
     client_node, server_node = (first.node, second_node) if by_client else (second_node, first.node)
-    unclosed = Connection(
+    return Connection(
         client,
         server,
         birth(client or first),
@@ -144,7 +145,6 @@ def _connection(
         via=nat_path.flows if nat_path else (),
         unobserved_pair=nat_path.far if nat_path and second is None else None,
     )
-    return with_closing(unclosed)
 
 
 def _is_client(

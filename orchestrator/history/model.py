@@ -109,13 +109,78 @@ class Flow:
     """When the NAT had forgotten it; None when it had not by the end of the recording."""
 
 
+class Side(StrEnum):
+    """An end of a connection: the one that sent the SYN, and the other."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+    @property
+    def other(self) -> Side:
+        return Side.SERVER if self is Side.CLIENT else Side.CLIENT
+
+
+class ClosingKind(StrEnum):
+    """What closed a connection first."""
+
+    OPEN = "open"
+    """Nothing yet: both ends are open."""
+    FIN = "fin"
+    RST = "rst"
+    SIMULTANEOUS = "simultaneous"
+    """A FIN of each end: they crossed, or each was sent before the other had arrived."""
+    TIMEOUT = "timeout"
+    """Neither FIN nor RST: the kernel of one end gave up for want of an answer. Only a trace shows that."""
+    UNKNOWN = "unknown"
+    """It was closed, and the recording does not show by whom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """An observation that shows who closed first: a socket of `node` was seen in `state`."""
+
+    node: str
+    state: TcpState
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Who closed a connection first, how, when, and what shows it. history/closing.py decides it."""
+
+    kind: ClosingKind = ClosingKind.OPEN
+    side: Side | None = None
+    """The end that sent the FIN or RST, or gave up; of a RST that a NAT sent, the end in whose name it did. None for
+    the kinds that name nobody."""
+    by: str | None = None
+    """The node that did: that of `side`, or the NAT. None also for an end that belongs to no node."""
+    reason: str = ""
+    """Of a RST: the kernel's name for why it was sent, where it tells."""
+    witnesses: tuple[Witness, ...] = ()
+    """States that show the FIN of `side`, or of both sides."""
+    traced: bool = False
+    """Whether the kernel's trace shows the moment itself; else samples show what it led to."""
+    at: tuple[float, float] | None = None
+    """The closed interval, seconds of the run, in which the first FIN or RST was sent or an end gave up; None while
+    both are open."""
+
+    @property
+    def first_closer(self) -> str | None:
+        """The node that sent the first FIN or RST; None when nobody did, both did, or the recording does not show
+        it."""
+        return self.by if self.kind in (ClosingKind.FIN, ClosingKind.RST) else None
+
+    @property
+    def gave_up(self) -> str | None:
+        """The node whose kernel ended the connection for want of an answer."""
+        return self.by if self.kind is ClosingKind.TIMEOUT else None
+
+
+OPEN = Closing()
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Both ends of one TCP connection, joined. `client` is the end that sent the SYN, where that is known.
-
-    `first_closer` is the node that sent the first FIN, None when the samples do not show it; `how` says by which
-    observation (`CLOSE_WAIT seen on client`).
-    """
+    """Both ends of one TCP connection, joined. `client` is the end that sent the SYN, where that is known."""
 
     client: Socket | None
     server: Socket | None
@@ -124,17 +189,20 @@ class Connection:
     client_node: str | None = None
     server_node: str | None = None
     """Where the ends are, also when a socket was never seen; None for an address of no node."""
-    first_closer: str | None = None
-    how: str = ""
-    closed: tuple[float, float] | None = None
-    """The first FIN or RST lies in this closed interval; None while both ends are open."""
-    gave_up: str | None = None
-    """The node whose kernel ended the connection for want of an answer, with neither FIN nor RST; only a trace shows
-    that. `closed` is when."""
+    closing: Closing = OPEN
     via: tuple[Flow, ...] = ()
     """The NATs that it passes through, as seen from the client."""
     unobserved_pair: tuple[str, str] | None = None
     """Local and peer address of the end that was not seen, where a NAT makes them others than those of the other."""
+
+    @property
+    def closed(self) -> tuple[float, float] | None:
+        """The interval of `closing`; None while both ends are open."""
+        return self.closing.at
+
+    def closed_by(self, t: float) -> Closing:
+        """How it had been closed by `t`, seconds of the run: open when what closed it came later, or may have."""
+        return self.closing if self.closing.at is not None and self.closing.at[1] <= t else OPEN
 
     @property
     def client_pair(self) -> tuple[str, str]:

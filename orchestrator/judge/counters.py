@@ -8,7 +8,7 @@ from functools import partial
 
 from orchestrator.history.index import Filter, Index
 from orchestrator.history.lifetimes import birth
-from orchestrator.history.model import Connection, Socket
+from orchestrator.history.model import Closing, ClosingKind, Connection, Socket
 from orchestrator.judge.evidence import (
     capped,
     connection_line,
@@ -166,23 +166,31 @@ def _first_fin(index: Index, node: str, inside: Inside, where: Filter) -> Tally:
     """Connections of which the node sent the first FIN. One that is still open does not count."""
     total = _Sum(inside)
     for connection in index.through.get(node, ()):
-        if connection.closed is not None and connection.first_closer == node:
+        if connection.closed is not None and connection.closing.first_closer == node:
             far, near = connection.client_pair
             matches = where.match(near, far, None)
             if matches is not False:
                 total.add(*connection.closed, int(matches is True), 1, partial(connection_line, connection))
     for connection in index.connections.get(node, ()):
-        if connection.closed is None or connection.first_closer not in (node, None):
+        closing = connection.closing
+        if connection.closed is None or not _may_be_first(closing, node):
             continue
-        if connection.gave_up or (connection.how.startswith("RST") and not connection.established):
-            continue  # it sent neither FIN nor RST; there was no connection yet, only a SYN that was refused
+        if closing.kind is ClosingKind.RST and not connection.established:
+            continue  # there was no connection yet, only a SYN that was refused
         matches = _matches(where, connection, node)
         if matches is not False:
-            sure = int(matches is True and connection.first_closer == node)
+            sure = int(matches is True and closing.first_closer == node)
             total.add(*connection.closed, sure, 1, partial(connection_line, connection))
     for entry in index.wholly_unobserved(node):
         total.add(entry.after, entry.before, 0, entry.most, partial(unobserved_line, entry))
     return total.tally("connection")
+
+
+def _may_be_first(closing: Closing, node: str) -> bool:
+    """Whether the node sent the first FIN or RST, or may have, as far as the recording shows."""
+    if closing.kind in (ClosingKind.FIN, ClosingKind.RST):
+        return closing.by == node
+    return closing.kind in (ClosingKind.SIMULTANEOUS, ClosingKind.UNKNOWN)
 
 
 def _matches(where: Filter, connection: Connection, node: str) -> bool | None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from orchestrator.history.index import Index, queue_at, situation
-from orchestrator.history.model import Connection, Socket, StateInterval, UnknownInterval, Unobserved
+from orchestrator.history.model import (
+    Closing,
+    ClosingKind,
+    Connection,
+    Socket,
+    StateInterval,
+    UnknownInterval,
+    Unobserved,
+)
 from orchestrator.recording.events import Event, answered
 from orchestrator.tcp.addresses import node_at
 from orchestrator.tcp.states import TcpState
@@ -69,18 +77,41 @@ def connection_line(connection: Connection) -> str:
     client, server = connection.client_pair[0], connection.server_pair[0]
     through = "".join(f"through {flow.node} " for flow in connection.via)
     names = (connection.client_node or "?", connection.server_node or "?")
-    return f"{names[0]} {client} -> {names[1]} {server} {through}{_closing(connection)}"
+    return f"{names[0]} {client} -> {names[1]} {server} {through}{_closed(connection.closing)}"
 
 
-def _closing(connection: Connection) -> str:
-    closer, how = connection.first_closer, connection.how
-    if connection.gave_up:
-        return f"neither FIN nor RST: {how}"
-    if closer is None:
-        return f"first FIN unknown: {how}" if how else "still open"
-    if how.startswith("RST"):
-        return f"{how} by {closer}"
-    return f"first FIN by {closer}" + (f": {how}" if how != "FIN" else "")
+def _closed(closing: Closing) -> str:
+    shown = shown_by(closing)
+    match closing.kind:
+        case ClosingKind.OPEN:
+            return "still open"
+        case ClosingKind.TIMEOUT:
+            return f"neither FIN nor RST: {shown}"
+        case ClosingKind.RST:
+            return f"{shown} by {closing.by}"
+        case ClosingKind.FIN if closing.by:
+            return f"first FIN by {closing.by}" + ("" if closing.traced else f": {shown}")
+    return f"first FIN unknown: {shown}"
+
+
+def shown_by(closing: Closing) -> str:
+    """How a connection was closed, or by which observation that is known: `FIN`, `RST (TCP_ABORT_ON_DATA)`, `timeout
+    on client`; from samples `CLOSE_WAIT seen on client`; empty while it is open."""
+    seen = " and ".join(f"{witness.state} seen on {witness.node}" for witness in closing.witnesses)
+    match closing.kind:
+        case ClosingKind.OPEN:
+            return ""
+        case ClosingKind.TIMEOUT:
+            return f"timeout on {closing.by}"
+        case ClosingKind.RST:
+            return f"RST ({closing.reason})" if closing.reason else "RST"
+        case ClosingKind.SIMULTANEOUS:
+            return f"both closed at the same time: {seen}"
+        case ClosingKind.FIN if closing.traced:
+            return "FIN"
+        case ClosingKind.FIN:
+            return f"{seen}, {closing.by} first" if len(closing.witnesses) > 1 else seen
+    return "no tick saw it close"
 
 
 def request_line(event: Event) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.analysis.ladder.model import Head, Kind, Ladder, Row, Side
+from orchestrator.analysis.ladder.model import Head, Kind, Ladder, Row
+from orchestrator.history.model import Closing, ClosingKind, Side
 from tests.conftest import Simctl
 from tests.support.builders import history, request
 from tests.support.ladders import ENDS, TICKS, ladder_of, lost, off, picture, sent, told, traced
@@ -59,7 +60,7 @@ def test_who_gave_up_calling() -> None:
     table = "ticks 0 1 2 3\nserver:8080 | L L L L\nclient:41000 > server:8080 | - SS SS -"
     run = traced(table)
     (connection,) = run.connections
-    run = replace(run, connections=(replace(connection, gave_up="client"),))
+    run = replace(run, connections=(replace(connection, closing=Closing(ClosingKind.TIMEOUT, Side.CLIENT, "client")),))
     found = ladder_of(run)
     assert told(found)[-1] == "gives up: no answer came | CLOSED ."
     assert found.headline == "never established: client gave up, no answer came"

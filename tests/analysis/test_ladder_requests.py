@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.analysis.ladder.model import Kind, Side
+from orchestrator.analysis.ladder.model import Kind
+from orchestrator.history.model import Side
 from orchestrator.recording.events import Event
 from tests.support.builders import history, request
 from tests.support.ladders import LISTENS, by_server, ladder_of, rows_of, served, told

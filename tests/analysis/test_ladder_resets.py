@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.builders import request
+from tests.support.closings import rst
 from tests.support.ladders import ENDS, TICKS, ladder_of, lost, sent, traced
 
 
@@ -32,10 +33,11 @@ def test_a_rst_that_gets_lost_and_why_it_was_sent() -> None:
         client:41000 > server:8080 | - - E E E E E - - - - - -
         server:8080 > client:41000 | - - E E E E E E E E E E E
     """
-    rst = {"ev": "rst", "t": 2.99, "node": "client", "reason": "TCP_KEEPALIVE_TIMEOUT", **ENDS["client"]}
-    run = traced(table, rst=(rst,))
+    event = {"ev": "rst", "t": 2.99, "node": "client", "reason": "TCP_KEEPALIVE_TIMEOUT", **ENDS["client"]}
+    run = traced(table, rst=(event,))
     (connection,) = run.connections
-    run = replace(run, connections=(replace(connection, first_closer="client", closed=(2.99, 2.99)),))
+    sent = rst("client", at=(2.99, 2.99))
+    run = replace(run, connections=(replace(connection, closing=sent),))
     found = ladder_of(run)
     assert lost(found) == ["client > RST"], "the server's end lives on"
     assert found.headline.startswith(

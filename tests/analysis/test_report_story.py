@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from orchestrator.analysis.states import Count, count_states, moments_by_instant, recv_q
 from orchestrator.analysis.summary import connection_groups, sentences
 from orchestrator.history.index import Index
-from orchestrator.history.model import Connection, History, Socket, StateInterval, UnknownInterval, Unobserved
+from orchestrator.history.model import Closing, Connection, History, Socket, StateInterval, UnknownInterval, Unobserved
 from orchestrator.tcp.states import TcpState
+from tests.support.closings import STILL_OPEN, UNKNOWN, crossed, fin, seen
 from tests.support.report_samples import CLIENT, END, SERVER, idle_history, request, socket
 
 Life = Sequence[tuple[str, float, float]]
@@ -26,36 +27,34 @@ def history_of(*connections: Connection, **changes: object) -> History:
 
 
 def one(
-    client: Life, server: Life | None, closer: str | None, how: str = "", *, port: int = 40000, node: str = "client"
+    client: Life, server: Life | None, closing: Closing = STILL_OPEN, *, port: int = 40000, node: str = "client"
 ) -> Connection:
     first = socket(node, f"{CLIENT}:{port}", f"{SERVER}:8080", client)
     second = socket("server", f"{SERVER}:8080", f"{CLIENT}:{port}", server) if server else None
-    closed = (1.0, 1.05) if closer or how else None
-    return Connection(first, second, (0.3, 0.35), node, "server", closer, how, closed)
+    return Connection(first, second, (0.3, 0.35), node, "server", closing)
 
 
 OPEN = ("ESTABLISHED", 0.35, 1.0)
 STORIES = {
     "client closed first; TIME_WAIT on client": one(
-        [OPEN, ("TIME_WAIT", 1.05, END)], [OPEN], "client", "TIME_WAIT seen on client"
+        [OPEN, ("TIME_WAIT", 1.05, END)], [OPEN], fin("client", seen("TIME_WAIT", "client"))
     ),
-    "server closed first; TIME_WAIT on server": one([OPEN], [OPEN, ("TIME_WAIT", 1.05, END)], "server", "x"),
-    "still open at the end": one([("ESTABLISHED", 0.35, END)], [("ESTABLISHED", 0.35, END)], None),
+    "server closed first; TIME_WAIT on server": one([OPEN], [OPEN, ("TIME_WAIT", 1.05, END)], fin("server")),
+    "still open at the end": one([("ESTABLISHED", 0.35, END)], [("ESTABLISHED", 0.35, END)]),
     "server closed first; at the end still CLOSE_WAIT on client, FIN_WAIT2 on server": one(
-        [OPEN, ("CLOSE_WAIT", 1.05, END)], [OPEN, ("FIN_WAIT2", 1.05, END)], "server", "x"
+        [OPEN, ("CLOSE_WAIT", 1.05, END)], [OPEN, ("FIN_WAIT2", 1.05, END)], fin("server")
     ),
     "server closed first; TIME_WAIT on server; at the end still LAST_ACK on client": one(
-        [OPEN, ("LAST_ACK", 1.05, END)], [OPEN, ("TIME_WAIT", 1.05, END)], "server", "x"
+        [OPEN, ("LAST_ACK", 1.05, END)], [OPEN, ("TIME_WAIT", 1.05, END)], fin("server")
     ),
-    "server closed first; no TIME_WAIT seen": one([OPEN, ("CLOSE_WAIT", 1.05, 2.0)], [OPEN], "server", "x"),
-    "the samples do not show who closed first": one([OPEN], [OPEN], None, "no tick saw it close"),
+    "server closed first; no TIME_WAIT seen": one([OPEN, ("CLOSE_WAIT", 1.05, 2.0)], [OPEN], fin("server")),
+    "the samples do not show who closed first": one([OPEN], [OPEN], UNKNOWN),
     "both closed at the same time; TIME_WAIT on client and server": one(
         [OPEN, ("TIME_WAIT", 1.05, END)],
         [OPEN, ("TIME_WAIT", 1.05, END)],
-        None,
-        "both closed at the same time: TIME_WAIT seen on client and TIME_WAIT seen on server",
+        crossed(seen("TIME_WAIT", "client"), seen("TIME_WAIT", "server")),
     ),
-    "never seen established": one([("SYN_SENT", 0.35, 2.0)], None, None, "no tick saw it close"),
+    "never seen established": one([("SYN_SENT", 0.35, 2.0)], None, UNKNOWN),
 }
 
 
@@ -66,25 +65,28 @@ def test_the_fate_of_a_connection(told: str) -> None:
 
 def test_what_the_teardown_closes_was_open_at_the_end() -> None:
     later: Life = [("ESTABLISHED", 0.35, END), ("TIME_WAIT", END + 0.05, END + 0.1)]
-    torn = replace(one(later, later, "client", "x"), closed=(END, END + 0.05))
+    torn = one(later, later, fin("client", at=(END, END + 0.05)))
     assert sentences(history_of(torn)) == ["1 connection client -> server:8080: still open at the end"]
 
 
 def test_alike_connections_share_a_sentence_whatever_shows_it() -> None:
     life: Life = [OPEN, ("TIME_WAIT", 1.05, END)]
-    same = [one(life, None, "client", how, port=port) for port, how in ((1, "seen a"), (2, "seen b"), (3, "seen a"))]
+    shown = [
+        fin("client", seen(state, "client"), at=(t, t)) for t, state in enumerate(("TIME_WAIT", "CLOSING", "TIME_WAIT"))
+    ]
+    same = [one(life, None, closing, port=port) for port, closing in enumerate(shown)]
     (group,) = connection_groups(history_of(*same))
     assert str(group) == "3 connections client -> server:8080: client closed first; TIME_WAIT on client"
-    assert group.hows == {"seen a": 2, "seen b": 1}
+    assert sorted(group.closings.values()) == [1, 2], "what shows it, whenever it was"
 
 
 def test_replicas_share_a_sentence_under_the_name_of_their_service() -> None:
     life: Life = [OPEN, ("TIME_WAIT", 1.05, END)]
     leak: Life = [OPEN, ("CLOSE_WAIT", 1.05, END)]
     connections = [
-        one(life, None, "client-1", "x", port=1, node="client-1"),
-        one(life, None, "client-2", "x", port=2, node="client-2"),
-        one(leak, None, "server", "x", port=3, node="client-2"),
+        one(life, None, fin("client-1"), port=1, node="client-1"),
+        one(life, None, fin("client-2"), port=2, node="client-2"),
+        one(leak, None, fin("server"), port=3, node="client-2"),
     ]
     history = history_of(*connections, groups={"client": ("client-1", "client-2")})
     assert sentences(history) == [
@@ -103,7 +105,7 @@ def test_an_end_that_is_no_node_is_named_by_its_address() -> None:
 def test_unseen_sockets_are_told_unless_their_connection_is() -> None:
     states = frozenset({TcpState.ESTABLISHED, TcpState.CLOSED})
     unobserved = (Unobserved("server", 0.3, 0.4, 3, 3, 3, states),)
-    half_observed = one([OPEN, ("TIME_WAIT", 1.05, END)], None, "client", "x")
+    half_observed = one([OPEN, ("TIME_WAIT", 1.05, END)], None, fin("client"))
     assert sentences(history_of(half_observed, unobserved=unobserved))[1:] == [
         "up to 2 more sockets on server came and went between two samples"
     ]

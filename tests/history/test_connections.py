@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.history.connections import join
-from orchestrator.history.model import Connection, History, Socket
+from orchestrator.history.model import Connection, History, Socket, Witness
 from orchestrator.history.unobservedends import unobserved_ends
+from orchestrator.judge.evidence import shown_by
+from orchestrator.tcp.states import TcpState
 from tests.support.builders import history
 
 
@@ -155,8 +157,15 @@ def test_which_end_opened(rows: str, client: str) -> None:
 )
 def test_the_first_closer(client: str, server: str, closer: str | None, how: str) -> None:
     connection = only(pair(client, server))
-    assert connection.first_closer == closer
-    assert connection.how.startswith(how)
+    assert connection.closing.first_closer == closer
+    assert shown_by(connection.closing).startswith(how)
+
+
+def test_an_end_of_no_node_may_be_the_first_closer() -> None:
+    """It has no name, but the other end shows that it sent its FIN: so the node's own end was not the first."""
+    closing = only("client:41000 > 203.0.113.9:443 | - E CW").closing
+    assert (closing.kind, closing.side, closing.by) == ("fin", "server", None)
+    assert closing.witnesses == (Witness("client", TcpState.CLOSE_WAIT),)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,8 @@ def test_an_end_that_gave_up_is_told() -> None:
     """
     history = told(table, *trace)
     (found,) = history.connections
-    assert (found.first_closer, found.how, found.closed) == (None, "timeout on client", (2.5, 2.5))
+    assert (found.closing.kind, found.closing.gave_up, found.closed) == ("timeout", "client", (2.5, 2.5))
+    assert found.closing.first_closer is None
     assert sentences(history) == [
         "1 connection client -> server:8080: client gave up, after a timeout; at the end still ESTABLISHED on server"
     ]

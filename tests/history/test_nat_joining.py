@@ -187,7 +187,7 @@ def test_time_wait_begins_with_the_fin_of_an_end_that_has_other_addresses() -> N
     (connection,) = run.connections
     assert connection.client is not None
     assert [interval.state for interval in connection.client.intervals][-2:] == [S.FIN_WAIT2, S.TIME_WAIT]
-    assert connection.first_closer == "client"
+    assert connection.closing.first_closer == "client"
     (story,) = sentences(run)[:1]
     assert story.startswith("1 connection client -> server:8080 through proxy: client closed first (FIN)")
 
@@ -241,7 +241,8 @@ def test_a_router_sends_it_in_the_name_of_the_server() -> None:
         table, *known, *(e | {"peer": f"{SERVER}:8080"} if e["node"] == "client" else e for e in OPENED), rst,
         line(2.0, "state", "client", 1, old=S.ESTABLISHED, new=S.CLOSED) | {"peer": f"{SERVER}:8080"},
     ).connections  # fmt: skip
-    assert (connection.first_closer, connection.how) == ("proxy", "RST")
+    assert (connection.closing.first_closer, connection.closing.kind) == ("proxy", "rst")
+    assert connection.closing.side == "server", "in the name of the server's end"
 
 
 # -- what is told of a NAT that forgot ---------------------------------------------------------------------------

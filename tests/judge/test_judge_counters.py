@@ -89,6 +89,11 @@ def test_an_end_that_was_seen_in_its_handshake_only_is_counted_once() -> None:
     assert fact(history(run), "{where: {port: 9}, server: {connections: 0}}").outcome is PASS
 
 
+def test_a_first_fin_of_an_end_that_is_no_node_is_not_this_node_s() -> None:
+    run = history("client:41000 > 203.0.113.9:443 | - E CW CW")
+    assert fact(run, "{over: start .. end, client: {first_fin: 0}}").outcome == "pass"
+
+
 def test_a_connection_of_a_node_with_itself_is_counted_once_per_end() -> None:
     run = "server:5 > server:80 | - - T T\nserver:80 | L L L L\nunseen server 0 0 1 0"
     assert fact(history(run), "{server: {connections: 2}}").outcome is PASS

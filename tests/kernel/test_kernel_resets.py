@@ -36,8 +36,8 @@ def assert_reset_by(closer: str, other: socket.socket, nodes: TwoNodes) -> None:
     connection = only(history)
     assert (states(connection.client), states(connection.server)) == (OPENED, ACCEPTED)
     assert senders(history) == [closer]
-    assert connection.first_closer == closer
-    assert connection.how.startswith("RST")
+    assert connection.closing.first_closer == closer
+    assert connection.closing.kind == "rst"
 
 
 @pytest.mark.parametrize("closer", ["client", "server"])
@@ -78,7 +78,7 @@ def test_rst_in_close_wait(nodes: TwoNodes) -> None:
     assert states(connection.client) == [*OPENED, "CLOSE_WAIT"]
     assert states(connection.server) == [*ACCEPTED, "FIN_WAIT1", "FIN_WAIT2"]
     assert senders(history) == ["server"]
-    assert connection.first_closer == "server" and not connection.how.startswith("RST")
+    assert connection.closing.first_closer == "server" and connection.closing.kind == "fin"
 
 
 def test_end_in_close_wait_that_has_unread_data_answers_the_fin_with_a_rst(nodes: TwoNodes) -> None:
@@ -96,7 +96,7 @@ def test_end_in_close_wait_that_has_unread_data_answers_the_fin_with_a_rst(nodes
     assert states(connection.server) == [*ACCEPTED, "CLOSE_WAIT"]
     assert connection.client is not None and connection.client.ended_by == "reset", "the orphan was killed"
     assert senders(history) == ["server"]
-    assert connection.first_closer == "client"
+    assert connection.closing.first_closer == "client"
 
 
 def test_listener_that_closes_resets_those_whom_nobody_accepted(nodes: TwoNodes) -> None:
@@ -112,7 +112,7 @@ def test_listener_that_closes_resets_those_whom_nobody_accepted(nodes: TwoNodes)
     connection = only(history)
     assert (states(connection.client), states(connection.server)) == (OPENED, ACCEPTED)
     assert senders(history) == ["server"]
-    assert connection.first_closer == "server"
+    assert connection.closing.first_closer == "server"
 
 
 # -- connections that never came to be ---------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def test_refused(nodes: TwoNodes) -> None:
     assert states(connection.client) == ["SYN_SENT"]
     assert connection.server is None and connection.server_node == "server"
     assert senders(history) == ["server"]
-    assert connection.first_closer == "server"
+    assert connection.closing.first_closer == "server"
     assert connection.client is not None and connection.client.unknown[-1].before < history.ticks[-1]
 
 
@@ -147,7 +147,7 @@ def test_nobody_answers(nodes: TwoNodes) -> None:
     connection = only(history)
     assert states(connection.client) == ["SYN_SENT"]
     assert connection.server is None
-    assert connection.first_closer is None
+    assert connection.closing.first_closer is None
     assert history.resets == ()
     again = nodes.lines("retransmit")
     assert {(line["node"], line["state"]) for line in again} == {("client", "SYN_SENT")}

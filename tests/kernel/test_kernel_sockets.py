@@ -88,7 +88,7 @@ def test_accept_may_return_a_socket_that_the_client_has_left(nodes: TwoNodes) ->
         assert accepted.recv(1) == b""
         history = nodes.history()
     assert states(only(history).server) == ["SYN_RECV", "ESTABLISHED", "CLOSE_WAIT"]
-    assert only(history).first_closer == "client"
+    assert only(history).closing.first_closer == "client"
 
 
 # -- owners and timers -------------------------------------------------------------------------------------------------

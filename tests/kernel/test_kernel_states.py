@@ -65,7 +65,7 @@ def test_fin_timeout_of_a_full_socket(nodes: TwoNodes) -> None:
     assert end is not None and end.intervals[-1].last - end.intervals[-1].first >= 1 - 1e-6
     assert states(only(history).server) == PASSIVE[:3]
     assert [reset["node"] for reset in history.resets] == ["client"]
-    assert only(history).first_closer == "client" and "RST" not in only(history).how, "its FIN was first"
+    assert only(history).closing.first_closer == "client" and only(history).closing.kind == "fin", "its FIN was first"
 
 
 def test_rst_in_fin_wait2(nodes: TwoNodes) -> None:
@@ -125,7 +125,7 @@ def test_peer_that_closes_after_the_orphan_is_gone_gets_a_rst(nodes: TwoNodes, c
     assert active is not None and active.ended_by == "expired"
     assert active.intervals[-1].last - active.intervals[-1].first >= 1 - 1e-6, "Linux timers are never early"
     assert [line["what"] for line in nodes.lines("minisocket")] == ["born", "expired"]
-    assert connection.first_closer == closer
+    assert connection.closing.first_closer == closer
     assert [reset["node"] for reset in history.resets] == [closer]
 
 
@@ -148,7 +148,7 @@ def test_peer_that_writes_to_an_orphan_kills_it_with_the_rst_that_it_gets(nodes:
     assert connection.server is not None
     assert connection.server.intervals[-1].last < history.ticks[-1], "the RST was the end of it"
     assert [reset["node"] for reset in history.resets] == ["server"]
-    assert connection.first_closer == "server"
+    assert connection.closing.first_closer == "server"
 
 
 def test_simultaneous_close_leaves_time_wait_on_both(nodes: TwoNodes) -> None:
@@ -165,7 +165,7 @@ def test_simultaneous_close_leaves_time_wait_on_both(nodes: TwoNodes) -> None:
     connection = only(nodes.history())
     assert states(connection.client) == ["SYN_SENT", "ESTABLISHED", "FIN_WAIT1", "CLOSING", "TIME_WAIT"]
     assert states(connection.server) == ["SYN_RECV", "ESTABLISHED", "FIN_WAIT1", "CLOSING", "TIME_WAIT"]
-    assert connection.first_closer is None
+    assert connection.closing.first_closer is None
 
 
 def _reported(nodes: TwoNodes, node: str) -> list[str]:

@@ -141,13 +141,13 @@ def test_who_sent_the_first_fin(captured: Captured) -> None:
     wire = by_connection(captured.segments())
     closers = set()
     for connection in captured.history.connections:
-        if connection.first_closer is None:
+        if connection.closing.first_closer is None:
             continue
         socket = connection.client or connection.server
         assert socket is not None
         ends = [each for each in wire[frozenset({socket.local, socket.peer})] if each.flags & (FIN | RST)]
-        assert ends[0].sender == connection.first_closer
-        closers.add(connection.first_closer)
+        assert ends[0].sender == connection.closing.first_closer
+        closers.add(connection.closing.first_closer)
     assert closers == ({"client"} if "lab" in captured.files else {"server", "outer"})
 
 

@@ -65,7 +65,7 @@ def test_client_closes_first(tell: Tell) -> None:
     (connection,) = history.connections
     assert states(connection.client) == ["SYN_SENT", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT"]
     assert states(connection.server) == ["SYN_RECV", "ESTABLISHED", "CLOSE_WAIT", "LAST_ACK"]
-    assert connection.first_closer == "client"
+    assert connection.closing.first_closer == "client"
     assert connection.closed is not None
     assert connection.closed[1] - connection.closed[0] < 1e-6, "not to the tick, but to the event"
 
@@ -95,7 +95,7 @@ def test_reset_names_its_sender_and_reason(tell: Tell) -> None:
         "[{that: the server answers into the void, over: start .. end, client: {errors: {ReadTimeout: 1}}}]",
     )
     (connection,) = history.connections
-    assert connection.first_closer == "client"
+    assert connection.closing.first_closer == "client"
     assert [reset["node"] for reset in history.resets] == ["client"], "the answer meets a socket that is gone"
 
 

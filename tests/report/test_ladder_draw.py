@@ -8,7 +8,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row, Side
+from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row
+from orchestrator.history.model import Side
 from orchestrator.report.text.ladder import NARROWEST, can_draw, draw
 from orchestrator.tcp.states import TcpState as S
 from orchestrator.text.durations import TIME_WIDTH, duration, time_between

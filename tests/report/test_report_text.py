@@ -17,6 +17,7 @@ from orchestrator.recording.folder import SS
 from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
 from orchestrator.report.text import run as text
 from orchestrator.text.safe import LONGEST, visible
+from tests.support.closings import rst
 from tests.support.report_samples import FAILED, PASSED, UNKNOWN, idle_history, printed, report, request
 
 HOSTILE = "\x1b[31mred\x1b[0m [bold]not bold[/bold] :smile: \x07\r\nnext \u202eright-to-left \ud800 \x9b2J"
@@ -235,7 +236,7 @@ def hostile_report(data: str) -> RunReport:
     )
     history = replace(
         history,
-        connections=tuple(replace(each, first_closer=data, how=data, server_node=data) for each in history.connections),
+        connections=tuple(replace(each, closing=rst(data, data), server_node=data) for each in history.connections),
     )
     return report(verdict, history=history, title=data, runtime=data, clock=data, notes=(data,))
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from orchestrator.analysis.exchanges import said_of_each
 from orchestrator.analysis.ladder.build import ladder
-from orchestrator.analysis.ladder.model import Kind, Ladder, Row, Side
-from orchestrator.history.model import History
+from orchestrator.analysis.ladder.model import Kind, Ladder, Row
+from orchestrator.history.model import History, Side
 from orchestrator.recording.events import Event
 from orchestrator.report.text.ladder import draw
 from orchestrator.tcp.states import TcpState

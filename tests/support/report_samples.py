@@ -12,10 +12,19 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.analysis.report import RunReport
-from orchestrator.history.model import Connection, History, QueueReading, Socket, StateInterval, UnknownInterval
+from orchestrator.history.model import (
+    Closing,
+    Connection,
+    History,
+    QueueReading,
+    Socket,
+    StateInterval,
+    UnknownInterval,
+)
 from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict, overall
 from orchestrator.report.text import run as text
 from orchestrator.tcp.states import TcpState
+from tests.support.closings import STILL_OPEN, fin, seen
 
 CLIENT, SERVER = "198.18.0.2", "198.18.0.3"
 END = 8.6
@@ -51,9 +60,9 @@ def socket(
 
 
 def connection(
-    client: Socket | None, server: Socket | None, opened: float, closer: str | None = None, how: str = "", **more: Any
+    client: Socket | None, server: Socket | None, opened: float, closing: Closing = STILL_OPEN, **more: Any
 ) -> Connection:
-    return Connection(client, server, (opened - _PERIOD, opened), "client", "server", closer, how, **more)
+    return Connection(client, server, (opened - _PERIOD, opened), "client", "server", closing, **more)
 
 
 def idle_history(**changes: Any) -> History:
@@ -67,7 +76,7 @@ def idle_history(**changes: Any) -> History:
             "server", f"{SERVER}:8080", f"{CLIENT}:40000",
             [("ESTABLISHED", 0.35, 5.40), ("FIN_WAIT2", 5.45, 8.45), ("TIME_WAIT", 8.50, END)],
         ),
-        0.35, "server", "CLOSE_WAIT seen on client", closed=(5.40, 5.45),
+        0.35, fin("server", seen("CLOSE_WAIT", "client"), at=(5.40, 5.45)),
     )  # fmt: skip
     second = connection(
         socket("client", f"{CLIENT}:40001", f"{SERVER}:8080", [("ESTABLISHED", 8.50, END)]),

@@ -13,10 +13,10 @@ from orchestrator.analysis.ladder.ends import Life
 from orchestrator.analysis.ladder.explain import ARRIVES
 from orchestrator.analysis.ladder.headline import headline
 from orchestrator.analysis.ladder.items import Items
-from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row, Side
+from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.queues import close_wait_queue
-from orchestrator.history.model import Connection, History
+from orchestrator.history.model import Connection, History, Side
 from orchestrator.tcp.lifecycle import TIME_WAIT_SECONDS
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import duration

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from orchestrator.analysis.ladder.model import Side
 from orchestrator.history.lifetimes import birth, death
-from orchestrator.history.model import Connection, Socket
+from orchestrator.history.model import Connection, Side, Socket
 from orchestrator.tcp.lifecycle import EMBRYONIC, PASSIVE_CLOSE
 from orchestrator.tcp.states import TcpState
 

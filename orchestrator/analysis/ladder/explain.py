@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 from orchestrator.analysis.ladder.ends import Change
-from orchestrator.analysis.ladder.model import Side
 from orchestrator.analysis.ladder.wire import Wire
-from orchestrator.history.model import MinisocketEnd
+from orchestrator.history.model import MinisocketEnd, Side
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import duration
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from orchestrator.analysis.exchanges import Said
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
 from orchestrator.analysis.ladder.items import Items
-from orchestrator.analysis.ladder.model import Kind, Side
+from orchestrator.analysis.ladder.model import Kind
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.resets import KEEPALIVE
-from orchestrator.history.model import Connection
+from orchestrator.history.model import ClosingKind, Connection, Side
 from orchestrator.history.nat import forgot
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import duration
@@ -38,18 +38,18 @@ def _closing(connection: Connection, found: Items, said: Said) -> str:
     if wire.crossing:
         return "both ends closed at the same time: their FINs crossed"
     first = next((item for item in found.items if item.text in _CLOSING and item.kind is Kind.SEGMENT), None)
-    closed = connection.closed is not None and connection.closed[1] <= found.until
+    closing = connection.closed_by(found.until)
     ends = [life for life in (wire.client, wire.server) if life.socket]
-    if first is None and not closed:
+    if first is None and closing.kind is ClosingKind.OPEN:
         if all(life.states <= {_S.SYN_SENT, _S.SYN_RECV, _S.ESTABLISHED} for life in ends):
             return "open at the end of the recording: nobody closed"
         return "it was closed before the recording began" if any(life.initial for life in ends) else "it was closed"
     sender = first.sender if first is not None and first.text == "RST" else wire.first
     waited = "; ".join(_waited(found, first))
     if first is None or sender is None or first.sender is not sender:
-        if closed and connection.gave_up:
-            return f"{connection.gave_up} gave up: no answer came, so neither FIN nor RST ended it"
-        closer = connection.first_closer if closed else None
+        if closing.gave_up:
+            return f"{closing.gave_up} gave up: no answer came, so neither FIN nor RST ended it"
+        closer = closing.first_closer
         return waited or (f"{closer} closed first" if closer else "the recording does not show who closed first")
     if first.text == "RST":
         return f"{waited}; then {_reset(first, found, said)}" if waited else _reset(first, found, said)
@@ -59,7 +59,8 @@ def _closing(connection: Connection, found: Items, said: Said) -> str:
 def _unanswered(connection: Connection, found: Items) -> str:
     if any(reset.sender is Side.SERVER for reset in found.wire.resets):
         return "the server's node answered with a RST"
-    return f"{connection.gave_up} gave up, no answer came" if connection.gave_up else "no answer was seen"
+    gave_up = connection.closing.gave_up
+    return f"{gave_up} gave up, no answer came" if gave_up else "no answer was seen"
 
 
 def _waited(found: Items, first: Item | None) -> Iterator[str]:

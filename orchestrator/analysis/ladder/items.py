@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from orchestrator.analysis.exchanges import Exchange, Said
 from orchestrator.analysis.ladder.ends import SENT_FIN, Change, Life
 from orchestrator.analysis.ladder.explain import explain
-from orchestrator.analysis.ladder.model import Kind, Side
+from orchestrator.analysis.ladder.model import Kind
 from orchestrator.analysis.ladder.order import Item, Order
 from orchestrator.analysis.ladder.queues import standing_queues
 from orchestrator.analysis.ladder.resets import CAME_LATE, RST_ERRORS
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
 from orchestrator.analysis.ladder.surroundings import forgotten_items, node_items, step_items
 from orchestrator.analysis.ladder.wire import FIN_ERRORS, Wire
-from orchestrator.history.model import Connection, History
+from orchestrator.history.model import Connection, History, Side
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import duration
 
@@ -36,7 +36,7 @@ class Items:
     def __init__(self, connection: Connection, history: History, said: Said) -> None:
         self.until = history.until
         self.history = history
-        self._gave_up = connection.gave_up
+        self._gave_up = connection.closing.gave_up
         self._via = connection.via
         exchanges = [one for one in said.exchanges if min(one.asked, one.served or one.asked) <= self.until]
         self.wire = Wire(connection, history, exchanges, said.closed, self.until)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from orchestrator.analysis.exchanges import Said, addresses
 from orchestrator.errors import InputError
-from orchestrator.history.model import Connection, History
+from orchestrator.history.model import Closing, ClosingKind, Connection, History, Side
 from orchestrator.recording.verdict import Outcome, Verdict
 from orchestrator.tcp.addresses import split_address
-from orchestrator.tcp.lifecycle import EMBRYONIC, PASSIVE_CLOSE
+from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import time_between
 
@@ -52,29 +52,29 @@ class Entry:
         return f"{count}, {failed} failed" if failed else str(count)
 
     @property
+    def closing(self) -> Closing:
+        return self.connection.closed_by(self.until)
+
+    @property
     def closed(self) -> bool:
-        closed = self.connection.closed
-        return closed is not None and closed[1] <= self.until
+        return self.closing.kind is not ClosingKind.OPEN
 
     @property
     def first_closer(self) -> str:
         """The node; `-` while it is open, `?` when the recording does not show it, `both` when FINs crossed, `nobody`
         when an end gave up."""
-        if not self.closed:
-            return "-"
-        if self.connection.how.startswith("both closed"):
-            return "both"
-        if self.connection.gave_up:
-            return "nobody"
-        return self.connection.first_closer or self._foreign_closer or "?"
-
-    @property
-    def _foreign_closer(self) -> str | None:
-        """The end that belongs to no node, when the other one shows that it closed first."""
-        for seen, name in ((self.connection.client, self.server), (self.connection.server, self.client)):
-            if seen is not None and any(interval.state in PASSIVE_CLOSE for interval in seen.intervals):
-                return name
-        return None
+        closing = self.closing
+        match closing.kind:
+            case ClosingKind.OPEN:
+                return "-"
+            case ClosingKind.SIMULTANEOUS:
+                return "both"
+            case ClosingKind.TIMEOUT:
+                return "nobody"
+            case ClosingKind.UNKNOWN:
+                return "?"
+        # An end that belongs to no node is named by its address.
+        return closing.by or (self.client if closing.side is Side.CLIENT else self.server)
 
     @property
     def ended(self) -> str:
@@ -98,10 +98,10 @@ class Entry:
         ]
         reason = str(self.said.closed["reason"]) if self.said.closed else "peer"
         reason = "" if reason == "peer" else f"{reason}; "
-        if self.connection.how.startswith("RST"):
+        if self.connection.closing.kind is ClosingKind.RST:
             reason = f"RST; {reason}"
-        if self.connection.gave_up:
-            reason = f"timeout on {self.connection.gave_up}; "
+        if self.connection.closing.gave_up:
+            reason = f"timeout on {self.connection.closing.gave_up}; "
         if landed:
             return f"{reason}TIME_WAIT on {' and '.join(landed)}"
         return reason + (", ".join(left) or "no TIME_WAIT")
@@ -171,7 +171,7 @@ def _client_of(connection: Connection) -> tuple[str, str]:
 
 
 def _by_server(connection: Connection) -> bool:
-    return connection.first_closer is not None and connection.first_closer == connection.server_node
+    return connection.closing.first_closer is not None and connection.closing.side is Side.SERVER
 
 
 def _evidence(verdicts: Iterable[Verdict]) -> frozenset[str]:

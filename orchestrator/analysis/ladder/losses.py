@@ -13,11 +13,10 @@ from itertools import pairwise
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
-from orchestrator.analysis.ladder.model import Side
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
 from orchestrator.history.index import queue_at
 from orchestrator.history.lifetimes import birth, death
-from orchestrator.history.model import Connection, History, Socket
+from orchestrator.history.model import Connection, History, Side, Socket
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState

@@ -10,18 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.history.model import Side
 from orchestrator.tcp.states import TcpState
-
-
-class Side(StrEnum):
-    """An end of the connection: the one that sent the SYN, and the other."""
-
-    CLIENT = "client"
-    SERVER = "server"
-
-    @property
-    def other(self) -> Side:
-        return Side.SERVER if self is Side.CLIENT else Side.CLIENT
 
 
 class Kind(StrEnum):

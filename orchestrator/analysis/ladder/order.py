@@ -13,7 +13,8 @@ from itertools import pairwise
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import Change
-from orchestrator.analysis.ladder.model import Kind, Queue, Side
+from orchestrator.analysis.ladder.model import Kind, Queue
+from orchestrator.history.model import Side
 
 _PASSES = 20
 """More are only needed where the recording contradicts itself; then any order will do."""

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import Change, Life
-from orchestrator.analysis.ladder.model import Side
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
 from orchestrator.history.counters import Counters
 from orchestrator.history.lifetimes import birth, death
-from orchestrator.history.model import Flow, History
+from orchestrator.history.model import Flow, History, Side
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState

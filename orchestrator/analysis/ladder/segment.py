@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from orchestrator.analysis.ladder.ends import Change
-from orchestrator.analysis.ladder.model import Side
+from orchestrator.history.model import Side
 
 UNDER_WAY = 0.25
 """Seconds within which a segment and what it brings about are shown as one."""

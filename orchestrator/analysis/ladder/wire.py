@@ -20,9 +20,8 @@ from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder import resets as ladderresets
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Change, Life, lives
 from orchestrator.analysis.ladder.losses import Losses, sent_again, unacknowledged
-from orchestrator.analysis.ladder.model import Side
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
-from orchestrator.history.model import Connection, History
+from orchestrator.history.model import Connection, History, Side
 from orchestrator.recording.events import Event
 from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC
 from orchestrator.tcp.states import TcpState
@@ -101,7 +100,7 @@ class Wire:
     @property
     def first(self) -> Side | None:
         """The side that sent the first FIN, where the recording shows it."""
-        closer = self._connection.first_closer
+        closer = self._connection.closing.first_closer
         for life in (self.client, self.server):
             if life.passive:
                 return life.side.other
@@ -182,7 +181,7 @@ class Wire:
 
     def _crossed(self) -> bool:
         """Whether both FINs were under way at the same time."""
-        if len(self.fins) < 2 or self._connection.first_closer is not None:
+        if len(self.fins) < 2 or self._connection.closing.first_closer is not None:
             return False
         if any(fin.lost or fin.sender in self.waiting for fin in self.fins.values()):
             return False

@@ -42,7 +42,7 @@ def _entry(entry: Entry) -> Json:
         "opened": _times(*entry.connection.opened),
         "requests": len(entry.said.exchanges),
         "failed": sum(bool(exchange.error) for exchange in entry.said.exchanges),
-        "first_closer": entry.connection.first_closer if entry.closed else None,
+        "first_closer": entry.closing.first_closer,
         "ended": entry.ended,
     }
 

@@ -16,6 +16,7 @@ from orchestrator.analysis.summary import requests_by_node, sentences
 from orchestrator.history.index import Index
 from orchestrator.history.lifetimes import lasted
 from orchestrator.history.model import Connection, History, Socket, StateInterval, Unobserved
+from orchestrator.judge.evidence import shown_by
 from orchestrator.recording.verdict import Outcome
 from orchestrator.tcp.states import TcpState
 
@@ -83,8 +84,8 @@ def _connection(connection: Connection, said: Said) -> Json:
     return {
         "opened": list(connection.opened),
         "closed": None if connection.closed is None else list(connection.closed),
-        "first_closer": connection.first_closer,
-        "how": connection.how,
+        "first_closer": connection.closing.first_closer,
+        "how": shown_by(connection.closing),
         "client_node": connection.client_node,
         "server_node": connection.server_node,
         "via": [flow.node for flow in connection.via],

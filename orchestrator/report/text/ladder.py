@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row, Side
+from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row
+from orchestrator.history.model import Side
 from orchestrator.report.text.lettering import PLAIN, Lettering, centred, filled
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import TIME_WIDTH, time_between

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -9,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.report import NotRun, RunReport
-from orchestrator.analysis.summary import connection_groups, request_sentences, unobserved_sentences
+from orchestrator.analysis.summary import Group, connection_groups, request_sentences, unobserved_sentences
+from orchestrator.judge.evidence import shown_by
 from orchestrator.recording.verdict import Outcome
 from orchestrator.report.text.failures import print_expectation
 from orchestrator.report.text.moments import print_moments
@@ -118,7 +120,7 @@ def _print_story(report: RunReport, console: Console, *, verbose: bool) -> None:
     for group in shown:
         told.append(text(group, "bold"))
         if verbose:
-            told += [text(f"  {how} ({count})", "dim") for how, count in group.hows.most_common()]
+            told += [text(f"  {how} ({count})", "dim") for how, count in _shown_by(group)]
     if len(groups) > len(shown):
         rest = sum(group.count for group in groups[_GROUPS:])
         told.append(Text(f"... and {plural(rest, 'connection')} of {len(groups) - len(shown)} more kinds (--verbose)"))
@@ -127,6 +129,14 @@ def _print_story(report: RunReport, console: Console, *, verbose: bool) -> None:
     told += [text(line) for line in (*unobserved_sentences(report.history), *request_sentences(report.history))]
     console.print()
     lines(console, told)
+
+
+def _shown_by(group: Group) -> list[tuple[str, int]]:
+    """What shows who closed first -> connections."""
+    shown: Counter[str] = Counter()
+    for closing, count in group.closings.items():
+        shown[shown_by(closing)] += count
+    return shown.most_common()
 
 
 def _print_expectations(report: RunReport, console: Console, *, verbose: bool) -> None:
