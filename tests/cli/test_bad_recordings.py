@@ -71,7 +71,11 @@ def test_a_damaged_line(simctl: Simctl, run: Path, line: bytes, place: str, mess
             "minisocket: `what` must be one of born, rearmed, expired, not resurrected",
         ),
         ("traced", {"lost": -1}, "`lost` must be 0 or more, not -1"),
-        ("traced", {"loopback": {"RST sent": "many"}}, "`loopback` must be a mapping of words to whole numbers"),
+        (
+            "traced",
+            {"loopback": {"RST sent": "many"}},
+            "traced: loopback: `RST sent` must be a whole number, not the text 'many'",
+        ),
     ],
 )
 def test_a_trace_that_was_edited(simctl: Simctl, run: Path, kind: str, change: dict[str, object], message: str) -> None:

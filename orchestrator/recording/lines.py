@@ -1,0 +1,313 @@
+"""The lines of `events.jsonl`: one type for each `ev`. The checker, the page docs/recording.md and the JSON Schema are
+made from these types (schema.py), so a field is described here and nowhere else.
+
+A field that is not required may also be null. Lines may have more fields than these, and lines of other kinds are
+passed over and counted in a note: a newer simctl may write them.
+
+This module needs nothing but typing; whoever only writes lines need not import it.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired
+
+from orchestrator.tcp.states import TcpState
+
+if sys.version_info >= (3, 12):
+    from typing import TypedDict
+else:  # pydantic asks for it: only this one knows which fields are required
+    from typing_extensions import TypedDict
+
+_Schema = dict[str, Any]
+
+
+class Doc(NamedTuple):
+    """What a field means, for people. pydantic asks it for its part of a schema, and is not imported here."""
+
+    text: str
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], _Schema]) -> _Schema:
+        return handler(core) | {"description": self.text}
+
+
+class Below(NamedTuple):
+    """JSON allows 1e999, which Python reads as infinity, and whole numbers that no float can hold."""
+
+    limit: float
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], _Schema]) -> _Schema:
+        return handler(source) | {"lt": self.limit, "gt": -self.limit}
+
+
+class OneOf(NamedTuple):
+    """A text that is one of some words."""
+
+    words: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], _Schema]) -> _Schema:
+        return {"type": "literal", "expected": list(self.words)}
+
+
+Whole = Annotated[int, Below(1e18)]
+Number = Annotated[float, Below(1e18)]
+State = Annotated[str, OneOf(tuple(state.value for state in TcpState))]
+Node = Annotated[str, Doc("name of the node, as `begin` declares it")]
+Local = Annotated[str, Doc("its own address and port, `198.18.0.2:8080`; IPv4-mapped ones look the same")]
+Peer = Annotated[str, Doc("the peer's address and port; `0.0.0.0:0` for a listening socket")]
+Cookie = Annotated[str, Doc("the kernel's cookie of the socket, hexadecimal: its name for its whole life")]
+Kernel = Annotated[Whole, Doc("number that stands for the kernel's address of the socket, which is used again: a "
+                              "change to CLOSED ends what it names; 0: no socket")]  # fmt: skip
+Headers = dict[str, Any]
+"""Name -> value. Whatever a program of a node makes of them is shown, and nothing is decided by it."""
+
+
+class Line(TypedDict):
+    """What every line has."""
+
+    t: Annotated[Number, Doc("s since the start of the run, on the monotonic clock")]
+    ev: Annotated[str, Doc("what the line is")]
+
+
+class BeginNode(TypedDict):
+    """A node in the `begin` line."""
+
+    name: str
+    service: Annotated[str, Doc("its service in the Compose file; several nodes have one where it has replicas")]
+    kind: NotRequired[Annotated[str | None, Doc("the node kind, or the image of a foreign one")]]
+    role: Annotated[str, Doc("of its kind: client, server, proxy, ...; `foreign` without a kind")]
+    addresses: Annotated[list[str], Doc("its IPv4 addresses")]
+    events: Annotated[bool, Doc("whether its program reports: `request` of a client, `served`, `closed` of a server")]
+
+
+class Begin(Line):
+    """The first line. Written by the run."""
+
+    format: Annotated[Whole, Doc("format of the recording")]
+    scenario: NotRequired[Annotated[str | None, Doc("the scenario's name")]]
+    runtime: NotRequired[Annotated[str | None, Doc("where the nodes live: `netns`, `docker`, ...")]]
+    clock: NotRequired[Annotated[str | None, Doc("`real` or `virtual`")]]
+    period: Annotated[Number, Doc("s between two samples that are meant; with large tables more may lie between")]
+    quiet: NotRequired[
+        Annotated[Number | None, Doc("s that may lie between two samples while the trace shows nothing")]
+    ]
+    nodes: list[BeginNode]
+
+
+class NodeLine(Line):
+    """What befell a node. Written by the run."""
+
+    node: Node
+    what: Annotated[str, Doc("`started`, `ready`, `exited`, `killed`, `link down`, ...")]
+    detail: NotRequired[Annotated[dict[str, Any] | None, Doc("more of it: `pid`, `status`, `signal`, `network`, ...")]]
+
+
+class Moment(Line):
+    """A named moment. Its time is that of its tick. Written by the run."""
+
+    name: Annotated[str, Doc("`start`, `STEP.start`, `STEP.end`, `end`")]
+
+
+class Tick(Line):
+    """A sample of all nodes. Of each, the socket table is read before the counters. Written by the sampler."""
+
+    took: NotRequired[Annotated[Number | None, Doc("s that it took")]]
+    counters: NotRequired[Annotated[dict[str, dict[str, Whole]] | None,
+                                    Doc("node -> kernel counter -> absolute value of each that changed")]]  # fmt: skip
+    missed: NotRequired[Annotated[list[str] | None, Doc("nodes that could not be sampled")]]
+
+
+class SocketLine(Line):
+    """A socket appeared, or anything but its timer changed. Its `t` is that of the tick that saw it, so the change lies
+    between that tick and the one before; the line stands next to its tick's, before or after it. A tick without lines
+    for a socket says that it stands as before. Written by the sampler."""
+
+    node: Node
+    sk: Cookie
+    local: Local
+    peer: Peer
+    state: Annotated[State, Doc("its TCP state; CLOSED: it is gone")]
+    recv_q: NotRequired[Annotated[Whole | None, Doc("Recv-Q, bytes; required unless CLOSED")]]
+    send_q: NotRequired[Annotated[Whole | None, Doc("Send-Q, bytes; required unless CLOSED")]]
+    timer: NotRequired[Annotated[str | None, Doc("which timer runs: `on`, `keepalive`, `timewait`, `persist`")]]
+    expires: NotRequired[Annotated[Number | None, Doc("s until that timer fires")]]
+    retrans: NotRequired[Annotated[Whole | None, Doc("retransmissions of the segment that is waited for")]]
+    inode: NotRequired[Annotated[Whole | None, Doc("inode of the socket; none for a minisocket")]]
+    uid: NotRequired[Annotated[Whole | None, Doc("user id of the owner")]]
+    pid: NotRequired[Annotated[Whole | None, Doc("process id of the owner, as the observer sees it")]]
+    comm: NotRequired[Annotated[str | None, Doc("command name of the owner")]]
+
+
+class ErrorField(TypedDict):
+    """What went wrong for a client."""
+
+    name: Annotated[str, Doc("name of the exception or the error code")]
+    text: NotRequired[Annotated[str | None, Doc("its message")]]
+
+
+class Request(Line):
+    """A request ended, at `t`. Written by clients, by way of simctl."""
+
+    node: Node
+    step: NotRequired[Annotated[str | None, Doc("the step in which it ended")]]
+    session: NotRequired[Annotated[str | None, Doc("name of the client's session")]]
+    method: NotRequired[Annotated[str | None, Doc("HTTP method, or the kind of query")]]
+    url: NotRequired[str | None]
+    t0: NotRequired[Annotated[Number | None, Doc("s; when the library was called")]]
+    status: NotRequired[Annotated[Whole | None, Doc("HTTP status; null without a response")]]
+    answer: NotRequired[Annotated[str | None, Doc("what a data store answered, which knows no status")]]
+    error: NotRequired[Annotated[ErrorField | None, Doc("null when all went well")]]
+    send_error: NotRequired[Annotated[ErrorField | None, Doc("what sending gave, where the library went on to read")]]
+    local: NotRequired[Annotated[str | None, Doc("the connection's own address; null when none came about")]]
+    peer: NotRequired[Annotated[str | None, Doc("the connection's other address")]]
+    sk: NotRequired[Cookie | None]
+    reused: NotRequired[Annotated[bool | None, Doc("whether the connection had carried a request before")]]
+    nth: NotRequired[Annotated[Whole | None, Doc("number of the request on its connection, from 1")]]
+    n: NotRequired[Annotated[Whole | None, Doc("number of the request of its command, from 1")]]
+    id: NotRequired[Annotated[Whole | None, Doc("number of the command")]]
+    request_headers: NotRequired[Annotated[Headers | None, Doc("name as sent -> value")]]
+    response_headers: NotRequired[Annotated[Headers | None, Doc("name as received -> value")]]
+    bytes: NotRequired[Annotated[Whole | None, Doc("size of the response's body")]]
+
+
+class Served(Line):
+    """A request was read whole and goes to its handler. Written by servers that report."""
+
+    node: Node
+    local: NotRequired[str | None]
+    peer: NotRequired[str | None]
+    sk: NotRequired[Cookie | None]
+    method: NotRequired[Annotated[str | None, Doc("HTTP method, or the kind of query")]]
+    path: NotRequired[str | None]
+    status: NotRequired[Annotated[Whole | None, Doc("HTTP status; null: there will never be one")]]
+    answer: NotRequired[Annotated[str | None, Doc("what a data store answers")]]
+    nth: NotRequired[Annotated[Whole | None, Doc("number of the request on its connection, from 1")]]
+    request_headers: NotRequired[Headers | None]
+    response_headers: NotRequired[Headers | None]
+
+
+class Closed(Line):
+    """A server closes a connection: `t` is just before its FIN. Written by servers that report."""
+
+    node: Node
+    local: NotRequired[str | None]
+    peer: NotRequired[str | None]
+    sk: NotRequired[Cookie | None]
+    reason: Annotated[
+        str,
+        Doc(
+            "`idle`, `request`, `limit`, `peer`, `error`, `shutdown`; of a fault `unannounced`, `unanswered`, `unread`"
+        ),
+    ]
+    requests: NotRequired[Annotated[Whole | None, Doc("how many requests it had carried")]]
+
+
+class Traced(Line):
+    """What all lines of the kernel's trace about a socket have."""
+
+    node: Node
+    a: Kernel
+    local: Local
+    peer: Peer
+
+
+class StateLine(Traced):
+    """A socket changed its state. From the tracepoint sock:inet_sock_set_state."""
+
+    old: State
+    new: State
+
+
+class Destroy(Traced):
+    """A socket was destroyed. From tcp:tcp_destroy_sock."""
+
+    sk: Cookie
+
+
+class Rst(Traced):
+    """A RST was sent. From tcp:tcp_send_reset."""
+
+    reason: NotRequired[Annotated[str | None, Doc("the kernel's reason, since Linux 6.10")]]
+    rule: NotRequired[Annotated[bool | None, Doc("true when a packet filter sent it")]]
+
+
+class RstReceived(Traced):
+    """A RST was received, or a socket whose program is gone got data. From tcp:tcp_receive_reset."""
+
+    sk: NotRequired[Cookie | None]
+
+
+class Retransmit(Line):
+    """A segment was retransmitted. From tcp:tcp_retransmit_skb and tcp:tcp_retransmit_synack."""
+
+    node: Node
+    a: NotRequired[Kernel | None]
+    local: Local
+    peer: Peer
+    state: State
+
+
+class Minisocket(Traced):
+    """The timer of a minisocket (TIME_WAIT, or an orphan in FIN_WAIT2). From timer:timer_start and
+    timer:timer_expire_entry."""
+
+    what: Annotated[Literal["born", "rearmed", "expired"], Doc("what became of the minisocket")]
+    old: NotRequired[Annotated[State | None, Doc("the state that its full socket left")]]
+
+
+class TracedLine(Line):
+    """The end of the trace."""
+
+    lost: Annotated[Whole, Doc("events that the ring had no room for")]
+    counts: NotRequired[Annotated[dict[str, Whole] | None, Doc("how many lines of each kind")]]
+    loopback: NotRequired[Annotated[dict[str, Whole] | None,
+                                    Doc("what sockets on 127.0.0.0/8 did, of any node and of this machine: "
+                                        "the trace does not tell whose they are")]]  # fmt: skip
+
+
+class Nat(Line):
+    """An entry of the conntrack table of a node that translates addresses came or went, after `after` and by `t`.
+    Written by the sampler."""
+
+    node: Node
+    what: Annotated[Literal["new", "gone"], Doc("`gone`: the NAT forgot the connection")]
+    after: Annotated[Number, Doc("s; the reading before")]
+    source: Annotated[str, Doc("where a connection's first segment came from")]
+    destination: Annotated[str, Doc("where it wanted to go")]
+    new_source: Annotated[str, Doc("where it seemed to come from when it left")]
+    new_destination: Annotated[str, Doc("where it went")]
+
+
+class Note(Line):
+    """Something that the reader should know. Written by anybody."""
+
+    text: str
+
+
+class End(Line):
+    """How the run itself ended. The last line. Written by the run."""
+
+    outcome: Annotated[str, Doc("`done`, `interrupted`, `failed`")]
+    detail: NotRequired[Annotated[str | None, Doc("why it failed")]]
+
+
+LINES: dict[str, type] = {
+    "begin": Begin,
+    "node": NodeLine,
+    "moment": Moment,
+    "tick": Tick,
+    "socket": SocketLine,
+    "request": Request,
+    "served": Served,
+    "closed": Closed,
+    "state": StateLine,
+    "destroy": Destroy,
+    "rst": Rst,
+    "rst_received": RstReceived,
+    "retransmit": Retransmit,
+    "minisocket": Minisocket,
+    "traced": TracedLine,
+    "nat": Nat,
+    "note": Note,
+    "end": End,
+}
+"""`ev` -> the type of its lines."""
