@@ -1,6 +1,6 @@
 # The verbs of a checkout. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-all lint format images bench clean test-needs
+.PHONY: help setup setup-dev demo check pure test test-all lint format images bench clean
 
 BIN := .venv/bin
 READY := .venv/.installed
@@ -23,30 +23,30 @@ $(READY_DEV): pyproject.toml tools/venv.sh
 demo: $(READY) ## run one scenario on network namespaces: no Docker needed
 	@$(BIN)/simctl run scenarios/idle-close.yaml --runtime netns
 
-# tests/conftest.py says which tests may run beside which.
+# tests/conftest.py says which tests may run beside which, and which are pure.
 SIDE_BY_SIDE = -n 2 --dist loadgroup
 
-test: test-needs ## install what is missing, run the quick tests
-	@$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
+check: lint pure ## what needs no root and no engine: lint, then the pure tests
 
-test-all: test-needs ## the same with the slow tests, which wait for minutes
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
-
-# Images are made before the tests: a test has a time limit, and a first build takes longer than that. The quick tests
-# run these kinds in containers; the slow ones run all.
-test: IMAGES := host origin jetty requests probe
-test-all: IMAGES :=
-test-needs: $(READY_DEV)
-	@tools/setup.sh --for-tests
-	@if [ "$$(id -u)" = 0 ] && tools/setup.sh --engine-answers; then \
-	  $(BIN)/simctl images build $(IMAGES) || echo "the images could not be built: tests on docker will fail"; fi
-	@if command -v qemu-system-x86_64 >/dev/null; then \
-	  $(BIN)/simctl vm build || echo "the virtual machine could not be made: tests on vm will fail"; fi
-
-lint: $(READY_DEV) ## format, lint and type checks
+lint: $(READY_DEV) ## format, lint, types, and which room imports which
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy --strict
+	@$(BIN)/lint-imports
+
+pure: $(READY_DEV) ## the tests that need nothing but Python
+	@$(BIN)/python -m pytest -q -m pure $(SIDE_BY_SIDE)
+
+# A test has a time limit, and a first build takes longer than that: what the selected tests need is made before them.
+test: $(READY_DEV) ## install what is missing, run the quick tests
+	@tools/setup.sh --for-tests
+	@$(BIN)/python -m tests.support.needs -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
+
+test-all: $(READY_DEV) ## the same with the slow tests, which wait for minutes
+	@tools/setup.sh --for-tests
+	@$(BIN)/python -m tests.support.needs
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 format: $(READY_DEV) ## format the code
 	@$(BIN)/ruff format .
@@ -61,5 +61,5 @@ bench: $(READY_DEV) ## compare with Mininet, docker-compose and ss
 
 clean: ## remove what runs and builds left; .venv is made anew next time
 	@if [ -x $(BIN)/simctl ]; then $(BIN)/simctl clean || echo "simctl clean failed: see above"; fi
-	@rm -rf $(READY) $(READY_DEV) runs dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(READY) $(READY_DEV) runs dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
 	@find . -name .venv -prune -o -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import os
-import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import hypothesis
 import pytest
 
 from orchestrator.engine import client as dockerengine
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.kinds.registry import kind, missing
-from orchestrator.observe import abilities as kernelprobe
 from orchestrator.runtimes.docker import containers as dockercontainers
 from orchestrator.system.linux import descendants
-from orchestrator.vm.machine import QEMU
+from tests.support import signals
+from tests.support.components import COMPONENTS, lack, require, require_images, require_kinds
+from tests.support.needs import made, named
 from tests.support.twonodes import TwoNodes, two_nodes
 
 if TYPE_CHECKING:
@@ -45,6 +44,9 @@ _BEGAN = int(time.time())
 _LOCK = Path(tempfile.gettempdir(), f"simctl-tests-{os.getuid()}.lock").open("a")  # noqa: SIM115 - held to the end
 _left_behind: list[str] = []
 
+# Before pytest-xdist starts its workers, and in each of them.
+signals.heed()
+
 # Examples are never timed: the machine decides how long one takes.
 hypothesis.settings.register_profile("simctl", deadline=None)
 hypothesis.settings.load_profile("simctl")
@@ -52,67 +54,87 @@ hypothesis.settings.load_profile("simctl")
 
 # -- requirements ----------------------------------------------------------------------------------------------------
 
+PURE = ("analysis", "history", "judge", "kinds", "recording", "report", "run", "scenario", "tcp", "text", "topology")
+"""Rooms whose tests need nothing but Python: those of them that ask for nothing by marker or fixture are pure."""
 
-@functools.cache
-def lack(component: str) -> str | None:
-    """Why the component cannot be used here, None when it can."""
-    if component == "netns":
-        outcome = kernelprobe.try_lab(user_namespace=os.geteuid() != 0).outcome()
-        return next((f"{name}: {why}" for name, why in outcome.items() if why and name in _LAB), None)
-    if component == "docker":
-        answers, said = dockerengine.engine_answers()
-        return (None if os.geteuid() == 0 else "the tests look into containers, which needs root") if answers else said
-    if component == "java":
-        missing = [what for what in ("java", "javac") if not shutil.which(what)]
-        missing += [jar for jar in ("/usr/share/java/jetty9-server.jar",) if not Path(jar).exists()]
-        return f"missing: {', '.join(missing)}" if missing else None
-    if component == "vm":
-        return None if shutil.which(QEMU) else f"missing: {QEMU}"
-    if component == "root":
-        return None if os.geteuid() == 0 else "needs root"
-    raise ValueError(f"unknown component {component!r}")
+_NEEDY = ("netns", "docker", "java", "vm", "kinds", "images", "processes", "slow")
+_MACHINE = {"simctl", "as_root", "nodes", "engine"}
 
 
-_LAB = ("child", "namespaces", "wiring", "socket tables")
-
-
-def require(component: str) -> None:
-    """Skip the running test where the component is missing; with CI=true fail it: there nothing may be missing."""
-    _refuse(component, lack(component))
-
-
-def require_kinds(*names: str) -> None:
-    """The same for what node kinds need of this machine."""
-    packages = sorted({need.package for name in names for need in missing(kind(name))})
-    _refuse("node kinds", f"missing: {', '.join(packages)}" if packages else None)
-
-
-def _refuse(component: str, why: str | None) -> None:
-    if why is None:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{component}: {why}; with CI=true this is not skipped", pytrace=False)
-    pytest.skip(f"{component}: {why} (simctl doctor says more)")
-
-
+@pytest.hookimpl(tryfirst=True)  # before the markers select
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What may run beside what: tests mostly wait. Those that make labs on this machine look at it as a whole (is
-    anything left?), so they come one after the other; so do those that start virtual machines, which need a core."""
+    """Which tests are pure, and what may run beside what: tests mostly wait. Those that make labs on this machine look
+    at it as a whole (is anything left?), so they come one after the other; so do those that start virtual machines,
+    which need a core."""
     for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
-        if item.path.name.startswith("test_vm_"):
+        room, fixtures = _room(item), set(getattr(item, "fixturenames", ()))
+        needy = any(map(item.get_closest_marker, _NEEDY)) or _MACHINE & fixtures
+        if room in PURE and not needy:
+            item.add_marker(pytest.mark.pure)
+        if room == "vm" or item.get_closest_marker("vm"):
             item.add_marker(pytest.mark.xdist_group("virtual"))
-        elif any(map(item.get_closest_marker, ("netns", "docker"))) or fixtures & {"simctl", "as_root", "nodes"}:
+        elif any(map(item.get_closest_marker, ("netns", "docker"))) or _MACHINE & fixtures:
             item.add_marker(pytest.mark.xdist_group("machine"))
 
 
+def _room(item: pytest.Item) -> str:
+    """The folder below tests/ in which a test stands."""
+    parts = item.path.parts
+    return parts[parts.index("tests") + 1] if "tests" in parts[:-1] else ""
+
+
+@pytest.hookimpl(tryfirst=True)  # before any fixture
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Markers are requirements: no test needs a fixture for that."""
-    for component in ("netns", "docker", "java", "vm"):
+    for component in COMPONENTS:
         if item.get_closest_marker(component):
             require(component)
     for marker in item.iter_markers("kinds"):
         require_kinds(*marker.args)
+    if images := named(item, "images"):
+        require("docker")
+        require_images(images)
+    item.stash[_READY] = _made(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """With CI=true a test fails that built what takes long: the time of a build belongs to no test, and a cache would
+    hide it everywhere but on a fresh machine."""
+    result = yield
+    before: set[str] = item.stash.get(_READY, set())
+    if new := _made(item) - before:
+        pytest.fail(
+            f"made inside of a test: {', '.join(sorted(new))}; say by marker (images, kinds, java, vm) that the test "
+            "needs it, then tests/support/needs.py makes it before the tests",
+            pytrace=False,
+        )
+    return result
+
+
+_READY = pytest.StashKey[set[str]]()
+
+
+def _made(item: pytest.Item) -> set[str]:
+    """What stands ready, where it matters."""
+    if os.environ.get("CI") != "true" or item.get_closest_marker("pure"):
+        return set()
+    return made(docker=item.get_closest_marker("docker") is not None and lack("docker") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A pure test starts no process and opens no socket: it is refused."""
+    if not item.get_closest_marker("pure"):
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in ((subprocess.Popen, "__init__"), (socket.socket, "__init__"), (os, "fork")):
+            patch.setattr(owner, name, _not_pure)
+        return (yield)
+
+
+def _not_pure(*_: object, **__: object) -> NoReturn:
+    pytest.fail("a pure test starts no process and opens no socket: ask for what it needs by marker (pyproject.toml)")
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ import pytest
 
 from orchestrator.system import resources
 from orchestrator.system.linux import descendants
-from tests.conftest import Simctl, require
+from tests.conftest import Simctl
+from tests.support.components import require
 from tests.support.refusals import assert_refused
 
 CLIENT_SERVER = resources.COMPOSE / "client-server.yaml"

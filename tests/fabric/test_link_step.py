@@ -13,7 +13,11 @@ from tests.support.vanishing import GET, events_of, pair, passed, write
 
 
 @pytest.mark.parametrize(
-    "runtime", [pytest.param("netns", marks=pytest.mark.netns), pytest.param("docker", marks=pytest.mark.docker)]
+    "runtime",
+    [
+        pytest.param("netns", marks=pytest.mark.netns),
+        pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.images("origin", "requests")]),
+    ],
 )
 @pytest.mark.timeout(150)
 def test_a_sender_gives_up_after_its_retries(simctl: Simctl, tmp_path: Path, runtime: str) -> None:

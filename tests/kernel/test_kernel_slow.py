@@ -82,6 +82,7 @@ def test_churn_of_twenty_thousand_connections_loses_nothing(simctl: Simctl, tmp_
 
 
 @pytest.mark.docker
+@pytest.mark.images("origin", "requests")
 @pytest.mark.timeout(400)
 def test_time_wait_of_a_container_lasts_what_the_kernel_says(simctl: Simctl, tmp_path: Path) -> None:
     """The same on namespaces: tests/observe/test_trace.py."""

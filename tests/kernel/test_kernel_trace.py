@@ -16,7 +16,7 @@ from orchestrator.observe.trace import tracefs
 from orchestrator.observe.trace.tracer import Tracer
 from orchestrator.recording.events import Event
 from orchestrator.system.linux import CLONE_NEWNET, setns, unshare
-from tests.conftest import require
+from tests.support.components import require
 from tests.support.twonodes import PORT, Side, TwoNodes, close_by_client, deaf, linger_zero, until
 
 pytestmark = pytest.mark.netns

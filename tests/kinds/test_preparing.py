@@ -14,6 +14,8 @@ from orchestrator.kinds.registry import Kind, kind
 from orchestrator.kinds.versions import NOT_HERE, versions
 from tests.conftest import Simctl
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -70,12 +70,11 @@ def test_a_server_is_measured_from_the_client(lab: Simctl) -> None:
 
 @pytest.mark.slow
 @pytest.mark.docker
-@pytest.mark.timeout(700)
+@pytest.mark.images("origin", "requests", "probe")
+@pytest.mark.timeout(200)
 @pytest.mark.parametrize("probe", ["process", "container"])
 def test_a_container_is_measured_from_another(lab: Simctl, probe: str) -> None:
     """As root by its namespaces; where simctl may not enter them, by the engine."""
-    built = lab("images", "build", "origin", "requests", "probe", timeout=600)
-    assert built.returncode == 0, built.stderr
     up(lab, "-r", "docker", "--set", "KEEPALIVE_TIMEOUT=1s", env={"SIMCTL_PROBE": probe})
     done = lab("measure", "idle", "server", "--configured", "1s", *OPTIONS)
     assert done.returncode == 0, done.stderr + done.stdout

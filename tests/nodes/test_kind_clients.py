@@ -212,7 +212,8 @@ def test_idle_connections_in_a_lab(simctl: Simctl, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.docker
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.images("origin")
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.images(name)) for name in KINDS])
 def test_on_docker(simctl: Simctl, name: str) -> None:
     """The client's image: each client's own answer to the bundled question, which asks for what requests does."""
     done = simctl("run", "idle-close", "-r", "docker", "--set", f"CLIENT={name}", "--format", "json", timeout=110)

@@ -294,6 +294,7 @@ def test_a_dead_connection_behind_an_application(simctl: Simctl, tmp_path: Path)
 
 
 @pytest.mark.docker
+@pytest.mark.images(*KINDS, "gunicorn", "nginx", "origin", "requests")
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_stories_in_containers(simctl: Simctl) -> None:
@@ -302,6 +303,7 @@ def test_stories_in_containers(simctl: Simctl) -> None:
 
 
 @pytest.mark.docker
+@pytest.mark.images(*KINDS, "gunicorn", "nginx", "origin", "requests")
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_dead_connection_behind_an_application_in_containers(simctl: Simctl, tmp_path: Path) -> None:

@@ -322,7 +322,13 @@ def _story(folder: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.docker
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("name", "at"), [("go-client", "go"), ("node-agent", "node"), ("undici", "node")])
+@pytest.mark.parametrize(
+    ("name", "at"),
+    [
+        pytest.param(*pair, marks=pytest.mark.images(*pair))
+        for pair in (("go-client", "go"), ("node-agent", "node"), ("undici", "node"))
+    ],
+)
 def test_in_containers(simctl: Simctl, tmp_path: Path, name: str, at: str) -> None:
     (tmp_path / "compose.yaml").write_text(
         f"services:\n  client: {{image: simctl/{name}}}\n"

@@ -213,8 +213,7 @@ def test_idle_connections_in_a_lab(simctl: Simctl, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.docker
-@pytest.mark.timeout(900)
+@pytest.mark.images(*KINDS, "requests", "origin")
+@pytest.mark.timeout(600)
 def test_idle_connections_in_containers(simctl: Simctl, tmp_path: Path) -> None:
-    built = simctl("images", "build", *KINDS, "requests", "origin", timeout=800)
-    assert built.returncode == 0, built.stderr
     assert_stories_hold(simctl, tmp_path, "docker")

@@ -139,7 +139,11 @@ def test_rootless(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize(
-    "runtime", [pytest.param("netns", marks=pytest.mark.netns), pytest.param("docker", marks=pytest.mark.docker)]
+    "runtime",
+    [
+        pytest.param("netns", marks=pytest.mark.netns),
+        pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.images("nat", "origin", "requests")]),
+    ],
 )
 def test_stories(simctl: Simctl, tmp_path: Path, runtime: str) -> None:
     names = ("nat-forgets", "nat-resets")

@@ -225,10 +225,9 @@ def test_rootless(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.docker
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", PROXIES)
-def test_in_containers(simctl: Simctl, tmp_path: Path, kind: str) -> None:
-    built = simctl("images", "build", kind, "requests", "origin", timeout=500)
-    assert built.returncode == 0, built.stderr
+@pytest.mark.images("requests", "origin")
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.images(kind)) for kind in PROXIES])
+def test_in_containers(tmp_path: Path, kind: str) -> None:
     names = [name for name in STORIES if name.endswith(f"-{kind}")]
     for report in play(tmp_path, names, "docker").values():
         assert_passed(report)

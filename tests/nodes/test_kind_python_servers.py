@@ -20,6 +20,7 @@ from responses import response_to
 
 KINDS = ("gunicorn", "uvicorn", "hypercorn", "aiohttp")
 needed = pytest.mark.kinds(*KINDS)
+IMAGES = pytest.mark.images(*KINDS, "requests")
 
 
 @given(st.one_of(st.text(), st.from_regex(r"/(bytes|delay|status)/[0-9]{1,4}", fullmatch=True)), st.binary())
@@ -89,7 +90,7 @@ def test_a_value_that_it_cannot_take_is_one_line(name: str, knob: str, value: st
 @needed
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("runtime", ["rootless", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.mark.parametrize("runtime", ["rootless", pytest.param("docker", marks=[pytest.mark.docker, IMAGES])])
 @pytest.mark.parametrize("name", KINDS)
 def test_it_runs_everywhere(simctl: Simctl, tmp_path: Path, name: str, runtime: str) -> None:
     assert_runs_everywhere(simctl, tmp_path, name, runtime)

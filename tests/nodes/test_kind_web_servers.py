@@ -15,6 +15,7 @@ from tests.support.serverstories import ALL_PATHS, assert_runs_everywhere
 
 KINDS = ("lighttpd", "caddy", "puma")
 pytestmark = pytest.mark.kinds(*KINDS)
+IMAGES = pytest.mark.images(*KINDS, "requests")
 
 
 @pytest.mark.parametrize("name", ["lighttpd", "caddy"])
@@ -110,7 +111,7 @@ def test_its_own_words_when_it_cannot_start(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("runtime", ["rootless", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.mark.parametrize("runtime", ["rootless", pytest.param("docker", marks=[pytest.mark.docker, IMAGES])])
 @pytest.mark.parametrize("name", KINDS)
 def test_it_runs_everywhere(simctl: Simctl, tmp_path: Path, name: str, runtime: str) -> None:
     assert_runs_everywhere(simctl, tmp_path, name, runtime)

@@ -9,7 +9,8 @@ import pytest
 
 from orchestrator.scenario.loader import load_scenario
 from orchestrator.system.resources import SCENARIOS
-from tests.conftest import Simctl, require
+from tests.conftest import Simctl
+from tests.support.components import require
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -10,6 +10,7 @@ from tests.conftest import Simctl
 
 SHORT = ("executed-twice", "full-backlog", "reset-on-idle")
 ALL = (*SHORT, "half-close-held")
+IMAGES = pytest.mark.images("origin", "requests")
 
 
 @pytest.mark.timeout(240)
@@ -18,7 +19,7 @@ ALL = (*SHORT, "half-close-held")
     [
         pytest.param("netns", SHORT, marks=pytest.mark.netns),
         pytest.param("netns", ALL, marks=[pytest.mark.netns, pytest.mark.slow]),
-        pytest.param("docker", ALL, marks=[pytest.mark.docker, pytest.mark.slow]),
+        pytest.param("docker", ALL, marks=[pytest.mark.docker, IMAGES, pytest.mark.slow]),
     ],
 )
 def test_stories(simctl: Simctl, runtime: str, names: tuple[str, ...]) -> None:

@@ -13,7 +13,8 @@ import pytest
 from orchestrator.history.model import History
 from orchestrator.recording.folder import RunFolder
 from orchestrator.tcp.states import TcpState
-from tests.conftest import Simctl, require
+from tests.conftest import Simctl
+from tests.support.components import require
 from tests.support.pcapreader import ACK, FIN, RST, SYN, Contents, Segment, read, segments, tcpdump
 
 pytestmark = pytest.mark.netns
@@ -71,7 +72,7 @@ class Captured:
     params=[
         "netns session-close",
         "netns two-networks",
-        pytest.param("docker session-close", marks=pytest.mark.docker),
+        pytest.param("docker session-close", marks=[pytest.mark.docker, pytest.mark.images("origin", "requests")]),
     ],
 )
 def captured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Captured:

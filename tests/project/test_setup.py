@@ -11,13 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from orchestrator.kinds.registry import load_kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 VERBS = re.findall(r"^([a-z][a-z-]*):.*## ", MAKEFILE, re.MULTILINE)
-PROMISED = {"help", "setup", "demo", "test", "test-all", "lint", "format", "bench", "images", "clean"}
+PROMISED = {"help", "setup", "demo", "check", "pure", "test", "test-all", "lint", "format", "bench", "images", "clean"}
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -69,11 +70,28 @@ def test_the_scenario_in_the_readme_holds(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_ci_calls_the_test_command_of_the_readme_and_nothing_else() -> None:
+def test_ci_calls_check_and_the_test_command_of_the_readme_and_nothing_else() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
-    assert commands == ["exec make test"]
+    assert commands == ["make check", "exec make test"]
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_hooks_before_a_commit_are_the_quick_part_of_check() -> None:
+    """In the words of the Makefile, and with no tool that would have to be fetched."""
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert local["repo"] == "local"
+    assert {hook["language"] for hook in local["hooks"]} == {"system"}
+    linted = re.search(r"^lint:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    assert linted
+    commands = [line.removeprefix("\t@$(BIN)/") for line in linted[1].splitlines()]
+    assert [hook["entry"].removeprefix(".venv/bin/") for hook in local["hooks"]] == commands
+
+
+def test_clean_removes_what_git_ignores() -> None:
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().split()}
+    removed = set(MAKEFILE.partition("\nclean:")[2].split())
+    assert ignored - removed == {"*.pyc", ".cache"}
 
 
 @pytest.mark.parametrize("script", [*sorted(path.name for path in (ROOT / "tools").glob("*.sh")), "../.ci/run"])

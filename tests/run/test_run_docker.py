@@ -23,7 +23,7 @@ from orchestrator.kinds.registry import kind_names
 from orchestrator.runtimes.docker import images
 from orchestrator.system import resources
 from orchestrator.system.linux import process_start_time
-from tests.conftest import Simctl, require
+from tests.conftest import Simctl
 from tests.support.live import await_line, started
 from tests.support.refusals import assert_refused, contents
 from tests.support.stories import assert_all_pass
@@ -31,22 +31,19 @@ from tests.support.stories import assert_all_pass
 if TYPE_CHECKING:
     from docker import APIClient
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
+ALL = [*kind_names(), images.PROBE]
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.images("host", "jetty", "origin", "requests"),
+    pytest.mark.timeout(240),
+]
 
 DEADLINE = 30.0
 
 
-@pytest.fixture(scope="module", autouse=True)
-def built() -> None:
-    """All images, built where they are missing: the time of a build belongs to no test."""
-    require("docker")
-    subprocess.run(
-        [sys.executable, "-m", "orchestrator", "images", "build"], stdout=subprocess.DEVNULL, timeout=900, check=True
-    )
-
-
 @pytest.fixture(scope="module")
-def foreign(built: None) -> Iterator[str]:
+def foreign() -> Iterator[str]:
     """An image that is no node kind: Debian with Python's http.server, and no init of ours as its first process."""
     client = dockerengine.connect()
     name = f"simctl-test/http-server:{os.getpid()}"
@@ -114,14 +111,23 @@ def test_auto_is_netns_when_an_image_is_missing(simctl: Simctl, tmp_path: Path) 
     assert "simctl images build" in first
 
 
-def test_images_build_says_what_is_up_to_date(simctl: Simctl, tmp_path: Path) -> None:
-    done = simctl("images", "build")
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        pytest.param(["origin", "requests"], id="some"),
+        pytest.param([], id="all", marks=[pytest.mark.slow, pytest.mark.images(*ALL)]),
+    ],
+)
+def test_images_build_says_what_is_up_to_date(simctl: Simctl, tmp_path: Path, chosen: list[str]) -> None:
+    done = simctl("images", "build", *chosen)
     assert done.returncode == 0, done.stderr
-    expected = [f"{reference}: up to date" for reference in images.references([*kind_names(), images.PROBE]).values()]
+    expected = [f"{reference}: up to date" for reference in images.references(chosen or ALL).values()]
     assert done.stdout.splitlines() == expected
     assert "building" not in done.stderr
     listed = simctl("images", "list")
-    assert listed.stdout.splitlines() == [f"simctl/{name}: up to date" for name in [*kind_names(), images.PROBE]]
+    told = dict(line.removeprefix("simctl/").split(": ") for line in listed.stdout.splitlines())
+    assert list(told) == ALL
+    assert {told[name] for name in chosen or ALL} == {"up to date"}
     assert not contents(tmp_path)
 
 

@@ -223,6 +223,7 @@ def kind(nodes: Path, client: APIClient) -> Iterator[str]:
 
 
 @pytest.mark.docker
+@pytest.mark.images("host")  # for the Debian that it stands on
 @pytest.mark.timeout(400)
 def test_built_once_and_again_when_the_sources_change(nodes: Path, kind: str, client: APIClient) -> None:
     said: list[str] = []
@@ -251,6 +252,7 @@ def test_built_once_and_again_when_the_sources_change(nodes: Path, kind: str, cl
 
 
 @pytest.mark.docker
+@pytest.mark.images("host")  # for the Debian that it stands on
 @pytest.mark.timeout(400)
 def test_a_build_that_fails_shows_its_last_lines(nodes: Path, kind: str, client: APIClient) -> None:
     loop = "for i in $(seq 30); do echo line $i; done"
@@ -265,6 +267,7 @@ def test_a_build_that_fails_shows_its_last_lines(nodes: Path, kind: str, client:
 
 
 @pytest.mark.docker
+@pytest.mark.images("host")  # for the Debian that it stands on
 @pytest.mark.timeout(400)
 def test_a_dockerfile_with_a_mistake(nodes: Path, kind: str, client: APIClient) -> None:
     (nodes / kind / "Dockerfile").write_text("FORM simctl/base\n")
@@ -273,6 +276,7 @@ def test_a_dockerfile_with_a_mistake(nodes: Path, kind: str, client: APIClient) 
 
 
 @pytest.mark.docker
+@pytest.mark.images("host")  # for the Debian that it stands on
 @pytest.mark.timeout(400)
 def test_one_simctl_builds_at_a_time(
     nodes: Path, kind: str, client: APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -297,6 +301,7 @@ def test_one_simctl_builds_at_a_time(
 
 
 @pytest.mark.docker
+@pytest.mark.images("host")  # for the Debian that it stands on
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("debootstrap")

@@ -33,7 +33,7 @@ from orchestrator.topology.model import Healthcheck, Node, Volume
 if TYPE_CHECKING:
     from docker import APIClient
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.images("host"), pytest.mark.timeout(300)]
 
 _PATIENCE = 30.0
 

@@ -16,33 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.kinds.registry import kind_names
 from orchestrator.observe.trace.tracefs import RECORDS
 from orchestrator.recording.folder import RunFolder
 from orchestrator.runtimes.docker import containers as dockercontainers
 from orchestrator.system.linux import process_start_time
 from orchestrator.system.resources import COMPOSE
-from tests.conftest import Simctl, require
+from tests.conftest import Simctl
 from tests.support.forwardedengine import forwarded_engine
 from tests.support.ordinaryuser import UID, OrdinaryUser, ordinary_user
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.docker, pytest.mark.images("origin", "probe", "requests"), pytest.mark.timeout(240)]
 
 CONTAINER = {"SIMCTL_PROBE": "container"}
 PATIENCE = 30.0
 INSTANCES = "/sys/kernel/tracing/instances"
 THREE = 1 << 12 | 1 << 19 | 1 << 21  # CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SYS_ADMIN: capabilities(7)
 NET_RAW = 1 << 13
-
-
-@pytest.fixture(scope="module", autouse=True)
-def built() -> None:
-    require("docker")
-    argv = [sys.executable, "-m", "orchestrator", "images", "build", *kind_names(), "probe"]
-    subprocess.run(argv, stdout=subprocess.DEVNULL, timeout=900, check=True)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from orchestrator.kinds.registry import argv, kind
-from tests.conftest import require_kinds
+from tests.support.components import require_kinds
 from tests.support.node_process import NodeProcess, node
 
 

@@ -34,10 +34,15 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 BUNDLED = sorted((ROOT / "compose").glob("*.yaml"))
+BUNDLED_KINDS = sorted(
+    {node.kind or "" for path in BUNDLED for node in load_topology(path, {}, kinds=kind_names()).nodes}
+)
 URLS = {"psycopg": "postgresql://{host}:5432/"}
 """Of the first node that a client asks, by its kind; others ask by HTTP."""
 
 VARIABLES = {"SET": "value", "EMPTY": "", "PORT": "8080", "QUOTES": "a 'b' \"c\"", "DOLLAR": "a$b"}
+
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +262,7 @@ def project(program: str, path: Path) -> Iterator[Project]:
 
 
 @pytest.mark.docker
+@pytest.mark.images(*BUNDLED_KINDS)
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("path", BUNDLED, ids=lambda path: path.stem)

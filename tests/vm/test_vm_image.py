@@ -12,7 +12,7 @@ from orchestrator.errors import EnvironmentFailure
 from orchestrator.vm.enginedebian import write_archive
 from orchestrator.vm.recipe import CACHE, LIBRARIES, Recipe
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow]
+pytestmark = [pytest.mark.docker, pytest.mark.images("host"), pytest.mark.slow]
 
 PREPARE = "import os, known; open(os.environ['XDG_CACHE_HOME'] + '/prepared', 'w').write(known.HOW)"
 
