@@ -17,7 +17,7 @@ GOAL = 1.0
 def of_scenario(name: str, runtime: str, rounds: int = 5) -> Comparison:
     """Wall time of `simctl run NAME` less its `wait` steps."""
     (path,) = find_scenario(name)
-    waits = sum(step.wait or 0.0 for step in load_scenario(path).scenario.steps)
+    waits = sum(step.action.seconds for step in load_scenario(path).scenario.steps)
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as output:

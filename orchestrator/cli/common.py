@@ -13,6 +13,8 @@ import typer
 
 from orchestrator.cli.streams import tell
 from orchestrator.errors import InputError, Interrupted, SimctlError
+from orchestrator.lab.readytimeout import READY_TIMEOUT
+from orchestrator.text.durations import write_duration
 from orchestrator.text.safe import printable
 
 RuntimeOption = typer.Option(
@@ -27,7 +29,9 @@ AllowExecOption = typer.Option(
 QuietOption = typer.Option(False, "--quiet", "-q", help="No progress on stderr.")
 
 
-ReadyTimeoutOption = typer.Option("30s", "--ready-timeout", help="How long a node may take to be ready.")
+ReadyTimeoutOption = typer.Option(
+    write_duration(READY_TIMEOUT), "--ready-timeout", help="How long a node may take to be ready."
+)
 
 
 def verb(function: Callable[..., Any]) -> Callable[..., Any]:

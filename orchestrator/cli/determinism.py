@@ -56,7 +56,7 @@ def determinism(
     from orchestrator.analysis.compare.determinism import compare
     from orchestrator.recording.folder import RunFolder
     from orchestrator.run.batch import Task, run_tasks
-    from orchestrator.run.execute import Options
+    from orchestrator.run.options import Options
     from orchestrator.scenario.loader import find_scenario, matrix_of
 
     paths = find_scenario(scenario)

@@ -33,7 +33,7 @@ def verify(
 ) -> None:
     """Judge stored runs again by the scenario in their folder, and print the report. Exit status as `run`."""
     from orchestrator.recording.folder import RunFolder
-    from orchestrator.run.execute import judge_folder
+    from orchestrator.run.judge import judge_folder
 
     out = Output(format_, verbose=verbose)
     reports = []
@@ -60,7 +60,7 @@ def report(
 ) -> None:
     """Print stored runs again with the verdicts as they were stored."""
     from orchestrator.recording.folder import RunFolder
-    from orchestrator.run.execute import stored_report
+    from orchestrator.run.judge import stored_report
 
     out = Output(format_, verbose=verbose)
     out.print_reports([stored_report(RunFolder.open(path)) for path in runs], many=len(runs) > 1)

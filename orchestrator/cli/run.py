@@ -26,7 +26,7 @@ from orchestrator.errors import InputError, Interrupted
 from orchestrator.exitcodes import ExitCode
 
 if TYPE_CHECKING:
-    from orchestrator.run.execute import Options
+    from orchestrator.run.options import Options
     from orchestrator.scenario.matrix import Cell
 
 
@@ -76,7 +76,7 @@ def run(
     """
     from orchestrator.cli.results import Results
     from orchestrator.run.batch import Task, run_tasks
-    from orchestrator.run.execute import Options, check_seed
+    from orchestrator.run.options import Options, check_seed
     from orchestrator.scenario.loader import find_scenario, matrix_of
     from orchestrator.scenario.matrix import parse_matrix
 
@@ -136,7 +136,7 @@ def _label(path: Path, cell: Cell, seed: int | None) -> str:
 
 def _check_cells(path: Path, cells: Sequence[Cell], options: Options) -> None:
     """Before the first of many runs, not before the last. Raises InputError with each problem once."""
-    from orchestrator.run.execute import prepare
+    from orchestrator.run.prepare import prepare
 
     problems: dict[str, InputError] = {}
     for cell in cells if len(cells) > 1 else ():

@@ -24,7 +24,8 @@ def validate(
     allow_exec: bool = AllowExecOption,
 ) -> None:
     """Check scenarios and their topologies without starting anything. Exit status 2 when one is wrong."""
-    from orchestrator.run.execute import Options, prepare
+    from orchestrator.run.options import Options
+    from orchestrator.run.prepare import prepare
     from orchestrator.scenario.loader import find_scenario, matrix_of
 
     options = Options(variables=parse_variables(set_), allow_exec=allow_exec)

@@ -24,7 +24,8 @@ from orchestrator.fabric.addresses import AddressPlan, Claim, SubnetClaim, plan_
 from orchestrator.fabric.nats import nats, routers
 from orchestrator.kinds.registry import Kind
 from orchestrator.lab.channel import Channel
-from orchestrator.lab.startup import READY_TIMEOUT, Startup
+from orchestrator.lab.readytimeout import READY_TIMEOUT
+from orchestrator.lab.startup import Startup
 from orchestrator.observe.client import ProbeClient
 from orchestrator.observe.pace import REAL, Pace
 from orchestrator.recording.events import FORMAT, Event

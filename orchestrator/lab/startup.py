@@ -13,9 +13,6 @@ from orchestrator.runtimes.base import Runtime
 from orchestrator.topology.model import Node, Topology
 from orchestrator.topology.order import start_order
 
-READY_TIMEOUT = 30.0
-"""Seconds that a node may take until it listens or says that it is ready. A JVM on a busy machine takes several."""
-
 _POLL = 0.01
 _DYING = 1.0
 """Seconds between the end of a container's process and the end of its output, at most."""

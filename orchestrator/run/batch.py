@@ -22,7 +22,9 @@ from pathlib import Path
 from orchestrator.analysis.report import RunReport
 from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.recording.folder import RunFolder
-from orchestrator.run.execute import Options, Progress, run, stored_report
+from orchestrator.run.execute import run
+from orchestrator.run.judge import stored_report
+from orchestrator.run.options import Options, Progress
 from orchestrator.system.interrupts import SIGNALS
 from orchestrator.system.linux import die_with_parent
 

@@ -1,4 +1,4 @@
-"""Types of single fields of the scenario that need more than their plain Python type says."""
+"""What the models of the language are made of: their base, and types of fields that need more than Python's own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from orchestrator.text.suggest import describe
+
+
+class Model(BaseModel):
+    """A mapping of a scenario file; a key that is none of its own is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 """Names of steps and sessions; they appear in moments and in file names."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from orchestrator.errors import InputError, Place
-from orchestrator.run.check import check_scenario
-from orchestrator.scenario.loaded import LoadedScenario
 from orchestrator.scenario.matrix import Cell, cells
 from orchestrator.scenario.model import Scenario
 from orchestrator.scenario.translate import raise_all, translate, without_value
@@ -24,10 +23,20 @@ _SCENARIO_KEY = re.compile(rb"^(steps|expect)\s*:", re.MULTILINE)
 """What tells a scenario from the Compose files and node kinds around it, even when it cannot be parsed."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedScenario:
+    """A scenario together with where it came from."""
+
+    scenario: Scenario
+    source: Source
+    topology_path: Path
+    """The Compose file that the scenario names, found from the scenario's folder; it exists."""
+
+
 def load_scenario(path: Path) -> LoadedScenario:
     """Reads and validates a scenario file. Raises InputError; `problems` has all that is wrong with the file.
 
-    Whether the topology has what the scenario names is another question: `check_scenario`.
+    Whether the topology has what the scenario names is another question: run/check.py.
     """
     source = load_yaml(path)
     scenario = parse_scenario(source)
@@ -152,14 +161,3 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):
         return False
-
-
-__all__ = [
-    "LoadedScenario",
-    "bundled_scenarios",
-    "check_scenario",
-    "find_scenario",
-    "load_scenario",
-    "matrix_of",
-    "parse_scenario",
-]

@@ -12,12 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from orchestrator.scenario.facts import FACTS, LEGAL_WHENS
-from orchestrator.scenario.fields import Text, Whole
+from orchestrator.scenario.fields import Model, Text, Whole
 from orchestrator.scenario.matrix import cells
 from orchestrator.scenario.problems import Problem, Problems
-from orchestrator.scenario.steps import VERBS, Close, Exec, Link, Model, Request, Step
+from orchestrator.scenario.step import Step
 from orchestrator.scenario.values import Duration, DurationRange, Moment, Range, Window
-from orchestrator.tcp.states import TcpState
 from orchestrator.text.suggest import describe, suggestion
 
 State = Literal[
@@ -228,7 +227,7 @@ class Scenario(Model):
     @property
     def seconds(self) -> float:
         """How long it takes at least, as far as the file tells."""
-        return max(self.takes, sum(step.wait or 0.0 for step in self.steps))
+        return max(self.takes, sum(step.action.seconds for step in self.steps))
 
     @model_validator(mode="after")
     def _choices_are_of_the_matrix(self) -> Scenario:
@@ -270,18 +269,3 @@ class Scenario(Model):
         if twice:
             raise Problems(twice)
         return named
-
-
-__all__ = [
-    "VERBS",
-    "Close",
-    "Exec",
-    "Expectation",
-    "Link",
-    "NodeFacts",
-    "Request",
-    "Scenario",
-    "Step",
-    "TcpState",
-    "Where",
-]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.scenario.model import VERBS, WHENS, Scenario
+from orchestrator.scenario.model import WHENS, Scenario
+from orchestrator.scenario.steps import VERBS
 from orchestrator.text.durations import write_duration
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from orchestrator.errors import InputError
 from orchestrator.fabric.faults.partition import pinned
 from orchestrator.fabric.wiring import Leg
-from orchestrator.run.execute import Options, prepare
+from orchestrator.run.options import Options
+from orchestrator.run.prepare import prepare
 from tests.conftest import Simctl
 from tests.support.node_process import CLIENT, ORIGIN
 from tests.support.vanishing import GET, pair, passed, write

@@ -16,6 +16,7 @@ from orchestrator.errors import InputError
 from orchestrator.kinds.registry import argv, kind
 from orchestrator.scenario.fields import SCHEMES
 from orchestrator.scenario.loader import parse_scenario
+from orchestrator.scenario.steps.request import Request
 from orchestrator.system.resources import NODES, ROOT
 from orchestrator.text.yamlsource import parse_yaml
 from tests.conftest import Simctl
@@ -162,8 +163,8 @@ def test_the_reference_names_every_scheme() -> None:
 
 def parse_url(url: str) -> str:
     data = {"name": "a", "topology": "t.yaml", "steps": [{"request": {"from": "client", "url": url}}]}
-    request = parse_scenario(parse_yaml(yaml.safe_dump(data), "s.yaml")).steps[0].request
-    assert request is not None
+    request = parse_scenario(parse_yaml(yaml.safe_dump(data), "s.yaml")).steps[0].action
+    assert isinstance(request, Request)
     return request.url
 
 

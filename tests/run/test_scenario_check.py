@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import InputError, Place
-from orchestrator.scenario.loaded import LoadedScenario
-from orchestrator.scenario.loader import check_scenario, parse_scenario
+from orchestrator.run.check import check_scenario
+from orchestrator.scenario.loader import LoadedScenario, parse_scenario
 from orchestrator.text.yamlsource import parse_yaml
 from orchestrator.topology.model import Attachment, Network, Node, Topology
 

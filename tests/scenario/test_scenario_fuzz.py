@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from orchestrator.errors import InputError
 from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.loader import parse_scenario
-from orchestrator.scenario.model import VERBS, WHENS, Scenario
+from orchestrator.scenario.model import WHENS, Scenario
+from orchestrator.scenario.steps import VERBS
 from orchestrator.scenario.translate import OWN_KEYS
 from orchestrator.text.yamlsource import parse_yaml
 

@@ -11,6 +11,7 @@ from orchestrator.exitcodes import ExitCode
 from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.loader import load_scenario, parse_scenario
 from orchestrator.scenario.model import Scenario
+from orchestrator.scenario.steps.request import Request
 from orchestrator.scenario.values import Moment, Range
 from orchestrator.system import resources
 from orchestrator.text.yamlsource import parse_yaml
@@ -50,8 +51,8 @@ def test_what_yaml_reads_as_numbers_is_text_in_variables_and_headers() -> None:
         + "steps:\n  - request: {from: c, url: 'http://s/', headers: {X: 1}, body: 5}\n"
     )
     assert scenario.set == {"PORT": "8080", "LEAK": "true", "T": "5s"}
-    request = scenario.steps[0].request
-    assert request is not None
+    request = scenario.steps[0].action
+    assert isinstance(request, Request)
     assert (request.headers, request.body) == ({"X": "1"}, "5")
 
 

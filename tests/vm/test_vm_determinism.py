@@ -17,7 +17,7 @@ from orchestrator.cli.determinism import determinism, excerpt
 from orchestrator.recording.folder import RunFolder
 from orchestrator.recording.verdict import Outcome
 from orchestrator.run.batch import Done, Task
-from orchestrator.run.execute import judge_folder
+from orchestrator.run.judge import judge_folder
 from orchestrator.system import resources
 from orchestrator.vm.seed import variation
 from tests.conftest import Simctl

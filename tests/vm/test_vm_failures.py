@@ -14,7 +14,7 @@ import pytest
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.kinds.registry import load_kinds
 from orchestrator.recording.folder import RunFolder
-from orchestrator.run.execute import Options
+from orchestrator.run.options import Options
 from orchestrator.run.virtual.execute import VirtualMachine
 from orchestrator.topology.compose.file import load_topology
 from orchestrator.vm import cache, emulator

@@ -17,6 +17,8 @@ from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
 from orchestrator.history.index import queue_at
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, History, Side, Socket
+from orchestrator.recording.events import Event
+from orchestrator.scenario.steps import EFFECTS
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState
@@ -138,10 +140,16 @@ def _cuts(nodes: set[str | None], history: History) -> Iterator[tuple[float, flo
         return
     for number, event in enumerate(history.happened):
         node = event["node"]
-        if event["what"] != "link down" or node not in nodes:
+        if _reachable(event) is not False or node not in nodes:
             continue
         networks = sum(owner == node for owner in history.addresses.values())
         if (event.get("detail") or {}).get("network") and networks > 1:
             continue
-        later = (one for one in history.happened[number:] if one["what"] == "link up" and one["node"] == node)
+        later = (one for one in history.happened[number:] if _reachable(one) and one["node"] == node)
         yield float(event["t"]), float(next(later, {"t": math.inf})["t"])
+
+
+def _reachable(event: Event) -> bool | None:
+    """Whether a node can be reached from this event on; None when the event changes nothing of that."""
+    effect = EFFECTS.get(event["what"])
+    return effect.reachable if effect is not None else None

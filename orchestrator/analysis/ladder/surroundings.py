@@ -8,28 +8,21 @@ from collections.abc import Iterable, Iterator, Set
 from orchestrator.analysis.ladder.model import Kind
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.history.model import Flow, History
+from orchestrator.scenario.steps import EFFECTS
 
 _STEPS = 8
 """More steps than these inside one connection are not shown: the ladder is about the connection."""
-
-_DONE_TO_NODES = {
-    "killed": "killed",
-    "stopped": "stopped",
-    "paused": "paused",
-    "resumed": "resumed",
-    "link down": "cut off",
-    "link up": "linked again",
-}
 
 
 def node_items(history: History, nodes: Set[str | None], first: float, last: float) -> Iterator[Item]:
     """What befell one of the nodes between `first` and `last`, seconds of the run."""
     for event in history.happened:
         t = float(event["t"])
-        if event["node"] in nodes and event["what"] in _DONE_TO_NODES and first <= t <= last:
+        effect = EFFECTS.get(event["what"])
+        if effect is not None and effect.words and event["node"] in nodes and first <= t <= last:
             network = event.get("detail", {}).get("network")
             where = f" ({network})" if network else ""
-            yield Item(Kind.NODE, t, t, f"{event['node']} is {_DONE_TO_NODES[event['what']]}{where}")
+            yield Item(Kind.NODE, t, t, f"{event['node']} is {effect.words}{where}")
 
 
 def forgotten_items(via: Iterable[Flow], first: float, last: float) -> Iterator[Item]:

@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.kinds.registry import Kind
 from orchestrator.recording.folder import RunFolder
-from orchestrator.run.execute import Options, Progress
+from orchestrator.run.options import Options, Progress
 from orchestrator.run.virtual.order import to_facts
 from orchestrator.topology.model import Topology
 from orchestrator.vm import bundle

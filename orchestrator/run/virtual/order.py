@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from orchestrator.run.execute import Options
+from orchestrator.run.options import Options
 from orchestrator.scenario.model import Scenario
 from orchestrator.topology.model import Topology
 

@@ -15,7 +15,8 @@ from orchestrator.kinds.registry import Kind
 from orchestrator.observe.pace import VIRTUAL
 from orchestrator.observe.trace.tracefs import EVENTS, symbol_address
 from orchestrator.recording.folder import RunFolder
-from orchestrator.run.execute import Options, record
+from orchestrator.run.options import Options
+from orchestrator.run.record import record
 from orchestrator.runtimes.base import Runtime
 from orchestrator.scenario.model import Scenario
 from orchestrator.topology.model import Attachment, Network, Node, Topology

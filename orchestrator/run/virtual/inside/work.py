@@ -11,7 +11,7 @@ from orchestrator.kinds.registry import Kind, load_kinds
 from orchestrator.observe.pace import VIRTUAL
 from orchestrator.recording.folder import RunFolder
 from orchestrator.run.environment import describe_machine
-from orchestrator.run.execute import record
+from orchestrator.run.record import record
 from orchestrator.run.virtual.inside.rehearsal import rehearse
 from orchestrator.run.virtual.order import from_facts
 from orchestrator.runtimes.netns.runtime import NetnsRuntime

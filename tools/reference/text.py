@@ -1,7 +1,7 @@
-"""The hand-written parts of docs/scenario-reference.md. A test loads and checks each of its examples."""
+"""What docs/scenario-reference.md says beside what the models say. A test loads and checks each of its examples."""
 
 INTRO = """
-<!-- Made by `python -m orchestrator.scenario.reference`. Change the descriptions in orchestrator/scenario instead. -->
+<!-- Made by `python -m tools.reference`. Change orchestrator/scenario or tools/reference instead. -->
 
 # The scenario language
 
@@ -62,29 +62,6 @@ A request that fails does not end the step or the run: it is recorded, and `erro
 A client of a data store (`psycopg`, `redis-py`) takes `url: postgresql://server:5432/` or `url: redis://server:6379/`.
 A request is then one query, `SELECT 1`, or one `PING`; a Session is a pool of the client's library. `method`, `headers`
 and `body` are HTTP's.
-
-```yaml
-steps:
-  - name: load
-    request:
-      from: client
-      url: http://server:8080/
-      session: pool
-      count: 100
-      concurrency: 4
-      interval: 50ms
-      headers: {Connection: keep-alive}
-      timeout: 2s
-```
-""",
-    "close": """
-```yaml
-steps:
-  - name: load
-    request: {from: client, url: "http://server:8080/", session: pool}
-  - name: leave
-    close: {from: client, session: pool}
-```
 """,
     "link": """
 Whatever runs on the node goes on, and does not notice either. A sender keeps what it sent and sends it again, at
@@ -95,45 +72,9 @@ again arrives at its next turn.
 
 `link` and then `kill` is what a machine that loses its power does: neither a FIN nor a RST comes from it. The other way
 round a FIN would come first.
-
-```yaml
-steps:
-  - name: vanish
-    link: {node: server, up: false}
-  - name: unplugged
-    kill: server
-  - name: back
-    link: {node: server, network: lab, up: true}
-```
-""",
-    "exec": """
-```yaml
-steps:
-  - name: look
-    exec: {node: server, command: [ss, -tan], timeout: 5s}
-```
 """,
 }
-
-OTHER_VERBS = """
-Each of these takes one value: `wait` a duration, the others a node. A node that was stopped or killed does not come
-back, so no later step can act on it; requests to it are legal, and show what its clients see. A paused node can send
-nothing and stop by itself only after a `resume`; `kill` works on it.
-
-```yaml
-steps:
-  - name: idle
-    wait: 1m30s
-  - name: freeze
-    pause: server
-  - name: thaw
-    resume: server
-  - name: crash
-    kill: server
-  - name: leave
-    stop: client
-```
-"""
+"""Of verbs of which there is more to tell than their docstrings do."""
 
 MOMENTS = """
 A moment is a point of the run: `STEP.start` or `STEP.end`, or `start` and `end` of the run itself, plus or minus a

@@ -1,7 +1,4 @@
-"""Writes docs/scenario-reference.md: the scenario language on one page, its tables made from the models.
-
-`python -m orchestrator.scenario.reference > docs/scenario-reference.md`
-"""
+"""The scenario language on one page, docs/scenario-reference.md; its tables and verbs are made from the models."""
 
 from __future__ import annotations
 
@@ -9,14 +6,17 @@ import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
-from orchestrator.scenario import referencetext as text
 from orchestrator.scenario.facts import FACT_ROLES, FACTS, LEGAL_WHENS, FactKind
-from orchestrator.scenario.model import VERBS, WHENS, Close, Exec, Expectation, Link, Request, Scenario, Step, Where
+from orchestrator.scenario.model import WHENS, Expectation, Scenario, Where
+from orchestrator.scenario.step import Step
+from orchestrator.scenario.steps import STEPS
+from orchestrator.scenario.steps.base import Verb
 from orchestrator.scenario.values import Moment, Range, Window
 from orchestrator.text.durations import write_duration
+from tools.reference import text
 
 
 def reference() -> str:
@@ -29,13 +29,7 @@ def reference() -> str:
         "## Steps",
         text.STEPS,
         _verbs_table(),
-        *(
-            part
-            for verb, model in _VERB_MODELS
-            for part in (f"### {verb}", _doc(model), _keys_table(model), text.VERBS[verb])
-        ),
-        f"### {', '.join(verb for verb in VERBS if verb not in dict(_VERB_MODELS))}",
-        text.OTHER_VERBS,
+        *(part for kind in STEPS for part in _verb(kind)),
         "## Moments and windows",
         text.MOMENTS,
         "## Expectations",
@@ -61,15 +55,17 @@ def reference() -> str:
         "## Checking a file",
         text.CHECKING,
     ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-_VERB_MODELS: list[tuple[str, type[BaseModel]]] = [
-    ("request", Request),
-    ("close", Close),
-    ("link", Link),
-    ("exec", Exec),
-]
+def _verb(kind: type[Verb]) -> Iterator[str]:
+    """The section of one verb."""
+    yield f"### {kind.verb}"
+    yield _doc(kind)
+    if not issubclass(kind, RootModel):
+        yield _keys_table(kind)
+    yield text.VERBS.get(kind.verb, "")
+    yield f"```yaml\n{kind.example}```"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -93,7 +89,7 @@ def _verbs_table() -> str:
     fields = Step.model_fields
     return _table(
         ("verb", "value", "meaning"),
-        [(f"`{verb}`", _kind(fields[verb]), fields[verb].description or "") for verb in VERBS],
+        [(f"`{kind.verb}`", _kind(fields[kind.verb]), kind.meaning) for kind in STEPS],
     )
 
 
@@ -138,6 +134,8 @@ _KINDS: list[tuple[type, str]] = [
 def _kind(field: FieldInfo) -> str:
     """Of what the value is, outermost: a mapping of lists is a mapping."""
     parts = [part for part in _flat(field.annotation) if isinstance(part, type)]
+    if (root := next((part for part in parts if issubclass(part, RootModel)), None)) is not None:
+        return _kind(root.model_fields["root"])
     if (outer := next((part for part in parts if part in (list, dict)), None)) is not None:
         return "list" if outer is list else "mapping"
     return next(name for kind, name in _KINDS if any(issubclass(part, kind) for part in parts))
@@ -153,7 +151,3 @@ def _default(field: FieldInfo) -> str:
             return ""
         case default:
             return str(default)
-
-
-if __name__ == "__main__":
-    print(reference(), end="")

@@ -1,0 +1,43 @@
+"""From a run's folder to its report: judged now, or as it was judged then."""
+
+from __future__ import annotations
+
+from orchestrator.analysis.report import RunReport
+from orchestrator.history.model import History
+from orchestrator.judge.judge import judge
+from orchestrator.recording.folder import RunFolder
+from orchestrator.recording.verdict import Verdict, overall
+from orchestrator.scenario.loader import parse_scenario
+from orchestrator.scenario.model import Scenario
+from orchestrator.text.yamlsource import load_yaml
+
+
+def judge_folder(folder: RunFolder) -> RunReport:
+    """Hold a recording against the expectations of the scenario in it."""
+    scenario = parse_scenario(load_yaml(folder.scenario))
+    history = folder.history()
+    variables = folder.variables()
+    expected = [expectation for expectation in scenario.expect if expectation.applies(variables)]
+    return _report(folder, scenario, history, judge(expected, history))
+
+
+def stored_report(folder: RunFolder) -> RunReport:
+    """The report of a run as it was judged then. Raises InputError when it never was."""
+    return _report(folder, parse_scenario(load_yaml(folder.scenario)), folder.history(), folder.read_verdicts())
+
+
+def _report(folder: RunFolder, scenario: Scenario, history: History, verdicts: list[Verdict]) -> RunReport:
+    return RunReport(
+        folder=folder.path,
+        scenario=scenario.name,
+        cell=folder.cell(),
+        title=scenario.title,
+        runtime=str(history.begin.get("runtime", "?")),
+        clock=str(history.begin.get("clock", "?")),
+        duration=history.until,
+        wall=folder.wall_seconds(),
+        history=history,
+        verdicts=verdicts,
+        outcome=overall(verdicts),
+        notes=history.notes,
+    )

@@ -1,0 +1,38 @@
+"""What the command line decides about a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.errors import InputError
+from orchestrator.lab.readytimeout import READY_TIMEOUT
+
+Progress = Callable[[str], None]
+"""Is told each phase in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`variables` go above the scenario's `set`."""
+
+    runtime: str = "auto"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    output: Path = Path("runs")
+    allow_exec: bool = False
+    capture: bool = False
+    ready_timeout: float = READY_TIMEOUT
+    cell: Mapping[str, str] = field(default_factory=dict)
+    """Of a matrix: these go above `variables`, and the report is named after them."""
+    seed: int | None = None
+    """Of a virtual machine; see orchestrator/vm/seed.py. Without one every run is the same."""
+
+
+def check_seed(runtime: str, seed: int | None) -> None:
+    """Raise InputError for a seed with a runtime that has no use for it."""
+    if seed is not None and runtime != "vm":
+        raise InputError(
+            f"a seed changes nothing under {runtime}: there no two runs are the same anyway",
+            hint="use --runtime vm",
+        )

@@ -1,0 +1,75 @@
+"""From a scenario's file to a run that may start: everything is checked that can be before anything starts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import InputError
+from orchestrator.kinds.registry import Kind, load_kinds
+from orchestrator.run.check import check_scenario
+from orchestrator.run.options import Options
+from orchestrator.scenario.loader import LoadedScenario, load_scenario
+from orchestrator.scenario.model import Scenario
+from orchestrator.text.suggest import suggestion
+from orchestrator.topology.compose.file import load_topology
+from orchestrator.topology.compose.interpolate import mentioned
+from orchestrator.topology.model import Topology
+
+_kinds = functools.cache(load_kinds)
+"""Reading them takes 0.1 s, and a matrix prepares many runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A scenario that passed every check that can be made before anything starts."""
+
+    loaded: LoadedScenario
+    topology: Topology
+    kinds: Mapping[str, Kind]
+    variables: Mapping[str, str]
+    """Of the Compose file: the scenario's own, what the command line put above them, those of the matrix."""
+
+    @property
+    def scenario(self) -> Scenario:
+        return self.loaded.scenario
+
+
+def prepare(path: Path, options: Options) -> Prepared:
+    """Load and check. Raises InputError with every problem that was found in the file."""
+    loaded = load_scenario(path)
+    variables = {**loaded.scenario.set, **options.variables, **options.cell}
+    kinds = _kinds()
+    topology = load_topology(loaded.topology_path, variables, kinds=kinds, allow_host_access=options.allow_exec)
+    _check_cell(loaded, options.cell)
+    check_scenario(loaded, topology, {name: kind.role for name, kind in kinds.items()})
+    return Prepared(loaded, topology, kinds, variables)
+
+
+def _check_cell(loaded: LoadedScenario, cell: Mapping[str, str]) -> None:
+    """A variable that the topology does not mention would make rows that are all the same."""
+    if not cell:
+        return
+    known = mentioned(loaded.topology_path.read_text(encoding="utf-8", errors="replace"))
+    for name in cell:
+        if name not in known:
+            raise InputError(
+                f"the matrix varies {name}, which {loaded.topology_path} does not mention",
+                place=loaded.source.place(("matrix", name), of_key=True) if name in loaded.scenario.matrix else None,
+                hint=suggestion(name, sorted(known)),
+            )
+
+
+def check_trust(prepared: Prepared, runtime: str, options: Options) -> None:
+    """Raise InputError for a step that runs commands of the file on this machine, if the user did not allow it."""
+    if runtime != "netns" or options.allow_exec:
+        return
+    for index, step in enumerate(prepared.scenario.steps):
+        if step.action.runs_commands:
+            raise InputError(
+                f"step {step.name}: under netns `{step.verb}` runs a command on this machine",
+                place=prepared.loaded.source.place(("steps", index, step.verb), of_key=True),
+                hint="use --runtime docker, or allow it with --allow-exec if you trust the file",
+            )

@@ -1,0 +1,67 @@
+"""One recording: nodes up, steps, nodes down. Nothing is judged here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+from orchestrator.errors import SimctlError
+from orchestrator.kinds.registry import Kind
+from orchestrator.lab.lab import Lab, LabFolder
+from orchestrator.observe.pace import REAL, Pace
+from orchestrator.recording.folder import RunFolder
+from orchestrator.run.options import Options, Progress
+from orchestrator.run.steps import run_steps
+from orchestrator.runtimes.base import Runtime
+from orchestrator.scenario.model import Scenario
+from orchestrator.system.storage import storage_errors
+from orchestrator.topology.model import Topology
+
+
+def record(
+    scenario: Scenario,
+    topology: Topology,
+    kinds: Mapping[str, Kind],
+    runtime: Runtime,
+    options: Options,
+    folder: RunFolder,
+    progress: Progress,
+    *,
+    pace: Pace = REAL,
+) -> None:
+    """Bring the nodes up, run the steps, record into the folder, take down. Of the options: capture, ready_timeout."""
+    files = LabFolder(folder.events, folder.logs, folder.ss, folder.captures if options.capture else None)
+    progress(f"up: {len(topology.nodes)} nodes")
+    lab = Lab(
+        topology,
+        runtime,
+        kinds,
+        files,
+        scenario=scenario.name,
+        pace=pace,
+        ready_timeout=options.ready_timeout,
+        progress=progress,
+    )
+    with _kept_or_removed(folder, lab), lab:
+        try:
+            with storage_errors(folder.path):
+                run_steps(scenario, lab, progress, folder.logs)
+        except KeyboardInterrupt:
+            lab.finish("interrupted")
+            raise
+        except SimctlError as error:
+            lab.finish("failed", str(error))
+            raise
+        lab.finish("done")
+    lab.check_recording()
+
+
+@contextlib.contextmanager
+def _kept_or_removed(folder: RunFolder, lab: Lab) -> Iterator[None]:
+    """What was recorded of a run that fails stays. Without any node there is nothing to keep."""
+    try:
+        yield
+    except (SimctlError, KeyboardInterrupt):
+        if not lab.pids:
+            folder.remove()
+        raise

@@ -1,0 +1,32 @@
+"""The verbs of steps, one file each. A new verb is a file, and a line here; see docs/dev/steps.md."""
+
+from __future__ import annotations
+
+import inspect
+
+from orchestrator.scenario.steps.base import Effect, Verb
+
+# One line each, in the order of messages and of the reference page.
+# isort: off
+from orchestrator.scenario.steps.request import Request as Request
+from orchestrator.scenario.steps.wait import Wait as Wait
+from orchestrator.scenario.steps.close import Close as Close
+from orchestrator.scenario.steps.stop import Stop as Stop
+from orchestrator.scenario.steps.kill import Kill as Kill
+from orchestrator.scenario.steps.pause import Pause as Pause
+from orchestrator.scenario.steps.resume import Resume as Resume
+from orchestrator.scenario.steps.link import Link as Link
+from orchestrator.scenario.steps.exec import Exec as Exec
+# isort: on
+
+STEPS: tuple[type[Verb], ...] = tuple(
+    kind
+    for kind in tuple(globals().values())
+    if isinstance(kind, type) and issubclass(kind, Verb) and not inspect.isabstract(kind)
+)
+"""What the lines above import: everything that deals with verbs is a loop over this."""
+
+VERBS = tuple(step.verb for step in STEPS)
+
+EFFECTS: dict[str, Effect] = {effect.recorded: effect for step in STEPS for effect in step.effects}
+"""What a recording's `node` line says happened to a node -> what a step meant by it."""

@@ -1,0 +1,153 @@
+"""What every verb of a step is: a model of what a file says, with what it checks, does and is called.
+
+A verb's file imports nothing of the lab. What it may ask and do is in two small protocols: `Situation` before anything
+is started, `Context` while the scenario runs (orchestrator/run has both). How to write one: docs/dev/steps.md.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something that a step does to a node, as the recording has it and as a ladder says it."""
+
+    recorded: str
+    """`what` of the `node` line. Recordings are kept for years, so it does not change."""
+    words: str = ""
+    """Ends the sentence "server is ..." in a ladder; without, none is written."""
+    reachable: bool | None = None
+    """False: from now on nothing arrives at the node or comes from it. True: it does again."""
+
+
+@dataclass(slots=True)
+class Earlier:
+    """What the steps before one did, as far as later ones must know. A step's check adds what its step does."""
+
+    sessions: dict[str, set[str]] = field(default_factory=dict)
+    """Client node -> names of its open Sessions."""
+    gone: dict[str, str] = field(default_factory=dict)
+    """Node -> the step that ended its program."""
+    paused: dict[str, str] = field(default_factory=dict)
+    """Node -> the step that paused its program."""
+
+
+class Situation(Protocol):
+    """What a check may ask. `keys` lead to a value from the verb's own: `("from",)`; () is the verb's value itself."""
+
+    @property
+    def step(self) -> str:
+        """The name of the step."""
+
+    @property
+    def earlier(self) -> Earlier: ...
+
+    def nodes(self, name: str, *keys: str) -> Sequence[str]:
+        """The nodes that a name means: one, or all replicas of a service. None is a problem, which is noted."""
+
+    def able(self, name: str, *keys: str, client: bool = False, awake: bool = False) -> Sequence[str]:
+        """The same, when their programs were not ended before; else that is noted, and there are none.
+
+        `client`: they must be clients. `awake`: they must not be paused, because the step waits for what they do.
+        """
+
+    def networks(self, node: str) -> Sequence[str]:
+        """The networks that a node is on."""
+
+    def hosts(self, nodes: Sequence[str]) -> Collection[str]:
+        """Every name and address that those nodes can use in a URL."""
+
+    def problem(self, message: str, hint: str | None, *keys: str) -> None:
+        """Note that something is wrong there."""
+
+
+class Finished(Protocol):
+    """How a command in a node ended."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def output(self) -> str: ...
+
+
+class Context(Protocol):
+    """What a step may do in a running lab. Everything raises EnvironmentFailure when the lab is no longer whole."""
+
+    @property
+    def step(self) -> str:
+        """The name of the step."""
+
+    def nodes(self, name: str) -> Sequence[str]:
+        """The nodes that a name means: one, or all replicas of a service."""
+
+    def command(self, nodes: Sequence[str], do: str, **fields: Any) -> None:
+        """Have client nodes do something, all at the same time, and wait until all are done. See nodes/README.md."""
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+
+    def signal(self, node: str, number: int) -> None:
+        """Send a signal to every process of the node's program."""
+
+    def expect_end(self, node: str) -> None:
+        """From now on it is no surprise when the node's program ends."""
+
+    def await_end(self, node: str, seconds: float, after: str) -> None:
+        """Wait until it ended. Raises NodeFailure when it has not within these seconds of `after` ("being killed")."""
+
+    def run_command(self, node: str, command: Sequence[str], seconds: float) -> Finished:
+        """Run a command in the node; it is killed after so many seconds."""
+
+    def keep(self, name: str, text: str) -> None:
+        """Write a file into the folder of the run's logs."""
+
+    def fault(self, name: str, action: Literal["apply", "heal"], node: str, **settings: Any) -> None:
+        """Apply one of orchestrator/fabric/faults to a node, or heal it."""
+
+    def record(self, node: str, effect: Effect, **detail: Any) -> None:
+        """Write into the recording what happened to the node, now. What is None in `detail` is left out."""
+
+
+class Verb(BaseModel, abc.ABC):
+    """What stands behind one verb in a file. The docstring of a verb is its text on the reference page."""
+
+    model_config = ConfigDict(frozen=True)
+
+    verb: ClassVar[str]
+    meaning: ClassVar[str]
+    """One line, for the table of verbs and for editors."""
+    example: ClassVar[str]
+    """Steps in YAML, about nodes `client` and `server`, for the reference page; a test checks it."""
+    effects: ClassVar[tuple[Effect, ...]] = ()
+    """All that it may record."""
+    runs_commands: ClassVar[bool] = False
+    """The file says what is executed. Under netns that is on this machine, so the user has to allow it."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes at least, as far as the file tells."""
+        return 0.0
+
+    @abc.abstractmethod
+    def check(self, situation: Situation) -> None:
+        """Note every problem that can be known before anything is started, and what the step does to later ones."""
+
+    @abc.abstractmethod
+    def describe(self) -> str:
+        """In a few words, for progress: `5 requests from client`."""
+
+    @abc.abstractmethod
+    def perform(self, context: Context) -> None:
+        """Do it. It has ended when this returns."""
+
+
+class Fields(Verb):
+    """A verb that takes a mapping."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
