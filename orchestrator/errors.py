@@ -6,6 +6,7 @@ its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,26 @@ class InputError(SimctlError):
     ) -> None:
         super().__init__(message, place=place, hint=hint, detail=detail)
         self.problems = problems or [self]
+
+
+def raise_problems(problems: Iterable[InputError], path: Path | str, where: str = "") -> None:
+    """Raise one error that holds all problems of a file, each once, in the file's order; nothing when there are none.
+
+    `where` ends its message: `3 problems in this topology`.
+    """
+    unique = {(str(problem.place), problem.message): problem for problem in problems}
+    ordered = sorted(unique.values(), key=_position)
+    if len(ordered) == 1:
+        raise ordered[0]
+    if ordered:
+        message = f"{len(ordered)} problems {where}".rstrip()
+        raise InputError(message, place=Place(path), problems=ordered)
+
+
+def _position(problem: InputError) -> tuple[bool, int, int]:
+    """What has no place in the file comes last."""
+    place = problem.place
+    return (False, place.line or 0, place.column or 0) if place is not None else (True, 0, 0)
 
 
 class EnvironmentFailure(SimctlError):

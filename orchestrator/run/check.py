@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, raise_problems
 from orchestrator.scenario.facts import FACT_ROLES
 from orchestrator.scenario.loader import LoadedScenario
 from orchestrator.scenario.model import WHENS, Expectation
 from orchestrator.scenario.steps.base import Earlier
-from orchestrator.scenario.translate import OWN_KEYS, Keys, raise_all
+from orchestrator.scenario.translate import OWN_KEYS, Keys
 from orchestrator.scenario.values import Moment, Window
 from orchestrator.text.suggest import did_you_mean, shown, suggestion
 from orchestrator.topology.model import Node, Topology
@@ -25,7 +25,7 @@ def check_scenario(loaded: LoadedScenario, topology: Topology, roles: Mapping[st
     checker.check_steps()
     for index, expectation in enumerate(loaded.scenario.expect):
         checker.check_expectation(("expect", index), expectation)
-    raise_all(checker.problems, loaded.source)
+    raise_problems(checker.problems, loaded.source.path)
 
 
 class _Checker:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from orchestrator.errors import InputError, Place
+from orchestrator.errors import InputError, Place, raise_problems
 from orchestrator.scenario.matrix import Cell, cells
 from orchestrator.scenario.model import Scenario
-from orchestrator.scenario.translate import raise_all, translate, without_value
+from orchestrator.scenario.translate import translate, without_value
 from orchestrator.system import resources
 from orchestrator.text.suggest import did_you_mean
 from orchestrator.text.yamlsource import Source, load_yaml
@@ -69,9 +69,9 @@ def parse_scenario(source: Source) -> Scenario:
     try:
         scenario = Scenario.model_validate(source.data)
     except ValidationError as error:
-        raise_all(problems + translate(error, source), source)
+        raise_problems(problems + translate(error, source), source.path)
         raise
-    raise_all(problems, source)
+    raise_problems(problems, source.path)
     return scenario
 
 

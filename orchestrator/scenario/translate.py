@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.errors import InputError, Place
+from orchestrator.errors import InputError
 from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.model import Expectation, NodeFacts, Scenario
 from orchestrator.scenario.problems import Problems
@@ -27,21 +27,6 @@ def keys_of(model: type[BaseModel]) -> dict[str, str]:
 
 OWN_KEYS = tuple(keys_of(Expectation))
 """The keys of an expectation that are not nodes."""
-
-
-def raise_all(problems: list[InputError], source: Source) -> None:
-    """Raises one error that holds all problems, in the order of the file; does nothing when there are none."""
-    unique = {(str(problem.place), problem.message): problem for problem in problems}
-    ordered = sorted(unique.values(), key=_position)
-    if len(ordered) == 1:
-        raise ordered[0]
-    if ordered:
-        raise InputError(f"{len(ordered)} problems", place=Place(source.path), problems=ordered)
-
-
-def _position(problem: InputError) -> tuple[int, int]:
-    place = problem.place
-    return (place.line or 0, place.column or 0) if place else (0, 0)
 
 
 def without_value(source: Source) -> list[InputError]:

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler, WithJsonSchema
 from pydantic_core import core_schema
@@ -66,16 +66,51 @@ class _Parsed:
 
 
 @dataclass(frozen=True, slots=True)
-class Range(_Parsed):
-    """A closed range of counts: `100`, `9..11`, `1..`, `..4`. `high` is math.inf when open."""
+class _Ends(_Parsed):
+    """A closed range of numbers. `high` is math.inf when it is open. Its subclasses say how an end is written."""
 
     low: float = 0
     high: float = math.inf
 
+    wanted: ClassVar[str]
+    """What errors say was expected."""
+
     @classmethod
-    def parse(cls, value: object) -> Range:
-        low, high = _parse_ends(value, _parse_count, "a count such as 100, 9..11, 1.. or ..4")
-        return cls(low, high)
+    def parse(cls, value: object) -> Self:
+        return cls(*_parse_ends(value, cls.read, cls.wanted))
+
+    @classmethod
+    def read(cls, end: object) -> float:
+        """One end. Raises ValueError."""
+        raise NotImplementedError
+
+    @classmethod
+    def write(cls, end: float) -> str:
+        raise NotImplementedError
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        if self.low == self.high:
+            return self.write(self.low)
+        at_least = self.write(self.low) if self.low or self.high == math.inf else ""
+        return f"{at_least}..{'' if self.high == math.inf else self.write(self.high)}"
+
+
+class Range(_Ends):
+    """A closed range of counts: `100`, `9..11`, `1..`, `..4`."""
+
+    __slots__ = ()
+    wanted = "a count such as 100, 9..11, 1.. or ..4"
+
+    @classmethod
+    def read(cls, end: object) -> float:
+        return _parse_count(end)
+
+    @classmethod
+    def write(cls, end: float) -> str:
+        return f"{end:.0f}"
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
@@ -84,24 +119,20 @@ class Range(_Parsed):
             "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _COUNT_PATTERN}],
         }
 
-    def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
 
-    def __str__(self) -> str:
-        return _format_ends(self.low, self.high, lambda n: f"{n:.0f}")
-
-
-@dataclass(frozen=True, slots=True)
-class DurationRange(_Parsed):
+class DurationRange(_Ends):
     """A closed range of durations in seconds: `60s..62.1s`, `1s..`, `..500ms`."""
 
-    low: float = 0.0
-    high: float = math.inf
+    __slots__ = ()
+    wanted = "a range of durations such as 60s..62.1s, 5s.. or ..500ms"
 
     @classmethod
-    def parse(cls, value: object) -> DurationRange:
-        low, high = _parse_ends(value, parse_duration, "a range of durations such as 60s..62.1s, 5s.. or ..500ms")
-        return cls(low, high)
+    def read(cls, end: object) -> float:
+        return parse_duration(end)
+
+    @classmethod
+    def write(cls, end: float) -> str:
+        return write_duration(end)
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
@@ -109,12 +140,6 @@ class DurationRange(_Parsed):
             "description": "A duration or a range of them: 60s..62.1s, 5s.. (at least) or ..500ms (at most).",
             "anyOf": [{"type": "string", "pattern": _DURATIONS_PATTERN}, {"const": 0}],
         }
-
-    def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-    def __str__(self) -> str:
-        return _format_ends(self.low, self.high, write_duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +232,3 @@ def _parse_end(end: object, whole: object, parse: Callable[[object], float], wan
         if not reason.startswith("expected"):
             raise  # it says more than what was expected: a unit is missing, it is too long
         raise ValueError(f"expected {wanted}, not {describe(whole)}") from None
-
-
-def _format_ends(low: float, high: float, text: Callable[[float], str]) -> str:
-    if low == high:
-        return text(low)
-    at_least = text(low) if low or high == math.inf else ""
-    return f"{at_least}..{'' if high == math.inf else text(high)}"

@@ -1,14 +1,24 @@
-"""What can be done to a node's network, one file each. A new fault is a file and a line here: docs/dev/faults.md."""
+"""What can be done to a node's network, one file each. A new fault is a file, and a line here: docs/dev/faults.md."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from orchestrator.fabric.faults.base import Fault, Wired
-from orchestrator.fabric.faults.partition import Partition
 
-FAULTS: tuple[type[Fault[Any]], ...] = (Partition,)
+# One line each.
+# isort: off
+from orchestrator.fabric.faults.partition import Partition as Partition
+# isort: on
+
+FAULTS: tuple[type[Fault[Any]], ...] = tuple(
+    kind
+    for kind in tuple(globals().values())
+    if isinstance(kind, type) and issubclass(kind, Fault) and not inspect.isabstract(kind)
+)
+"""What the lines above import."""
 
 Action = Literal["apply", "heal"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.errors import InputError, Place
+from orchestrator.errors import InputError, Place, raise_problems
 from orchestrator.text.suggest import did_you_mean, suggestion
 from orchestrator.text.yamlsource import load_yaml
 from orchestrator.topology.compose import keys
@@ -53,7 +53,7 @@ def load_topology(
     nodes = _nodes(services)
     _note_shared_aliases(services, reading)
     _note_unused(reading, variables, path)
-    _raise_problems(reading, path)
+    raise_problems(reading.problems, path, "in this topology")
     used = {name: value for name, value in reading.variables.items() if name in reading.mentioned}
     return Topology(path, nodes, networks, reading.all_notes(), used)
 
@@ -158,17 +158,3 @@ def _note_unused(reading: Reading, given: Mapping[str, str], path: Path) -> None
             near = did_you_mean(name, sorted(reading.mentioned))
             text = f"the variable {name} has no effect: this file does not use it"
             reading.notes.append(Note(text + (f"; did you mean {near}?" if near else ""), Place(path)))
-
-
-def _raise_problems(reading: Reading, path: Path) -> None:
-    unique = {(problem.message, str(problem.place)): problem for problem in reading.problems}
-    problems = sorted(unique.values(), key=lambda problem: (problem.place is None, _position(problem)))
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise InputError(f"{len(problems)} problems in this topology", place=Place(path), problems=problems)
-
-
-def _position(problem: InputError) -> tuple[int, int]:
-    place = problem.place
-    return (place.line or 0, place.column or 0) if place is not None else (0, 0)
