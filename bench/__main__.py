@@ -12,54 +12,77 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import labs, observing, overhead, sampling, virtual
-from bench.measure import Comparison
+from bench.measure import SMALLEST, Comparison
 from orchestrator.engine.client import engine_answers
 from orchestrator.vm.machine import QEMU
 
-Benchmark = Callable[[Path], Comparison]
+Benchmark = Callable[[Path, bool], Comparison]
+"""Takes a folder for its files, and whether the smallest form will do: it works, and nobody reads the numbers."""
+
+
+def _rounds(smallest: bool, rounds: int = 3) -> int:
+    return SMALLEST if smallest else rounds
+
+
+def _mininet(nodes: int, goal: float) -> Benchmark:
+    return lambda folder, smallest: labs.against_mininet(folder, 2 if smallest else nodes, goal, _rounds(smallest))
+
+
+def _compose(nodes: int, runtime: str) -> Benchmark:
+    return lambda folder, smallest: labs.against_docker_compose(
+        folder, 2 if smallest else nodes, runtime, 0.7, _rounds(smallest)
+    )
+
 
 BENCHMARKS: dict[str, Benchmark] = {
-    "overhead": lambda folder: overhead.of_scenario("session-close", "netns"),
-    "sample": lambda folder: sampling.against_ss(),
-    "sample-100": lambda folder: observing.sampling_share(),
-    "churn": lambda folder: observing.churn_cost(),
-    "mininet-2": lambda folder: labs.against_mininet(folder, 2, goal=1.0),
-    "mininet-10": lambda folder: labs.against_mininet(folder, 10, goal=0.5),
-    "mininet-100": lambda folder: labs.against_mininet(folder, 100, goal=0.2),
-    "netns-compose-2": lambda folder: labs.against_docker_compose(folder, 2, "netns", goal=0.7),
-    "netns-compose-10": lambda folder: labs.against_docker_compose(folder, 10, "netns", goal=0.7),
-    "docker-compose-2": lambda folder: labs.against_docker_compose(folder, 2, "docker", goal=0.7),
-    "docker-compose-10": lambda folder: labs.against_docker_compose(folder, 10, "docker", goal=0.7),
+    "overhead": lambda folder, smallest: overhead.of_scenario("session-close", "netns", _rounds(smallest, 5)),
+    "sample": lambda folder, smallest: sampling.against_ss(500, SMALLEST) if smallest else sampling.against_ss(),
+    "sample-100": lambda folder, smallest: observing.sampling_share(2, 0.5) if smallest else observing.sampling_share(),
+    "churn": lambda folder, smallest: observing.churn_cost(20, SMALLEST) if smallest else observing.churn_cost(),
+    "mininet-2": _mininet(2, 1.0),
+    "mininet-10": _mininet(10, 0.5),
+    "mininet-100": _mininet(100, 0.2),
+    "netns-compose-2": _compose(2, "netns"),
+    "netns-compose-10": _compose(10, "netns"),
+    "docker-compose-2": _compose(2, "docker"),
+    "docker-compose-10": _compose(10, "docker"),
 }
 
-TABLES: dict[str, Callable[[Path], Table]] = {"vm": virtual.table}
+TABLES: dict[str, Callable[[Path, bool], Table]] = {
+    "vm": lambda folder, smallest: (
+        virtual.table(folder, virtual.SMALLEST_STORIES, SMALLEST) if smallest else virtual.table(folder)
+    )
+}
 """Benchmarks that fill a table of their own."""
 
 
 def main() -> None:
+    """`python -m bench [--smallest] [NAME ...]`."""
+    words = sys.argv[1:]
+    smallest = "--smallest" in words
     known = [*BENCHMARKS, *TABLES]
-    chosen = sys.argv[1:] or known
+    chosen = [word for word in words if word != "--smallest"] or known
     unknown = [name for name in chosen if name not in known]
     if unknown:
         sys.exit(f"unknown benchmark {unknown[0]}; there are: {', '.join(known)}")
     console = Console(width=110)
     with tempfile.TemporaryDirectory() as scratch:
         if compared := [name for name in chosen if name in BENCHMARKS]:
-            console.print(_comparisons(compared, Path(scratch)))
+            console.print(_comparisons(compared, Path(scratch), smallest))
         for name in chosen:
             if name in TABLES:
                 reason = _missing(name)
-                console.print(f"{name}: not run: {reason}" if reason else TABLES[name](Path(scratch)))
+                console.print(f"{name}: not run: {reason}" if reason else TABLES[name](Path(scratch), smallest))
 
 
-def _comparisons(chosen: list[str], scratch: Path) -> Table:
+def _comparisons(chosen: list[str], scratch: Path, smallest: bool) -> Table:
     table = Table("what", "simctl", "peer", "peer's", "ratio", "goal", title="medians of pairs in one run, seconds")
     for name in chosen:
         if reason := _missing(name):
             table.add_row(name, "-", "-", "-", "-", f"not run: {reason}")
             continue
         print(f"{name} ...", file=sys.stderr, flush=True)
-        result = BENCHMARKS[name](scratch)
+        result = BENCHMARKS[name](scratch, smallest)
         verdict = "met" if result.met else "MISSED"
         table.add_row(
             result.name,

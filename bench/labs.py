@@ -56,7 +56,7 @@ def whole_process(topology_file: Path, runtime_name: str) -> None:
     subprocess.run([sys.executable, "-c", code, str(topology_file), runtime_name], check=True)
 
 
-def against_mininet(folder: Path, nodes: int, goal: float) -> Comparison:
+def against_mininet(folder: Path, nodes: int, goal: float, rounds: int = 3) -> Comparison:
     """Both as whole processes. Mininet with Linux bridges and no controller: its quickest way."""
     topology = compose_file(folder, nodes, "simctl/host")
     script = folder / "mininet_up_down.py"
@@ -67,10 +67,11 @@ def against_mininet(folder: Path, nodes: int, goal: float) -> Comparison:
         "Mininet",
         lambda: _quiet(["/usr/bin/python3", str(script), str(nodes)]),
         goal=goal,
+        rounds=rounds,
     )
 
 
-def against_docker_compose(folder: Path, nodes: int, runtime_name: str, goal: float) -> Comparison:
+def against_docker_compose(folder: Path, nodes: int, runtime_name: str, goal: float, rounds: int = 3) -> Comparison:
     """Our lab against `docker-compose up -d` and `down` of the same file and image."""
     topology = compose_file(folder, nodes, "simctl/host")
     peers = folder / f"peer-{nodes}"
@@ -90,6 +91,7 @@ def against_docker_compose(folder: Path, nodes: int, runtime_name: str, goal: fl
         "docker-compose",
         theirs,
         goal=goal,
+        rounds=rounds,
     )
 
 

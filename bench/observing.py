@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.labs import compose_file
-from bench.measure import Comparison, compare_pairs
+from bench.measure import SMALLEST, Comparison, compare_pairs
 from orchestrator.kinds.registry import load_kinds
 from orchestrator.lab.lab import Lab, LabFolder
 from orchestrator.observe.pace import REAL
@@ -22,7 +22,6 @@ from orchestrator.topology.compose.file import load_topology
 
 CHURN = 4000
 SHARE_GOAL = 0.15
-_WATCHED = 5.0
 
 
 @contextmanager
@@ -39,20 +38,21 @@ def lab(topology_file: Path, *, trace: bool, period: float) -> Iterator[Lab]:
             yield one
 
 
-def churn_cost(rounds: int = 3) -> Comparison:
+def churn_cost(connections: int = CHURN, rounds: int = 3) -> Comparison:
     """Short connections, traced and sampled, against the same with nobody looking."""
-    _churn(observed=True)
-    pairs = [(_churn(observed=True), _churn(observed=False)) for _ in range(rounds)]
-    return compare_pairs(f"{CHURN} short connections, observed", "not observed", pairs, goal=1.1)
+    if rounds > SMALLEST:
+        _churn(connections, observed=True)
+    pairs = [(_churn(connections, observed=True), _churn(connections, observed=False)) for _ in range(rounds)]
+    return compare_pairs(f"{connections} short connections, observed", "not observed", pairs, goal=1.1)
 
 
-def _churn(*, observed: bool) -> float:
+def _churn(connections: int, *, observed: bool) -> float:
     with lab(COMPOSE / "client-server.yaml", trace=observed, period=0.05) as one:
         if observed:
             one.sample(on=True)
         client = one.channels["client"]
         fields: dict[str, object] = {
-            "url": "http://server:8080/", "session": None, "count": CHURN, "concurrency": 2, "interval": 0.0,
+            "url": "http://server:8080/", "session": None, "count": connections, "concurrency": 2, "interval": 0.0,
             "method": "GET", "headers": {}, "body": None, "timeout": 10.0,
         }  # fmt: skip
         begun = time.perf_counter()
@@ -60,18 +60,18 @@ def _churn(*, observed: bool) -> float:
         return time.perf_counter() - begun
 
 
-def sampling_share() -> Comparison:
-    """100 idle nodes at 10 Hz: the share of one core that the probe takes."""
+def sampling_share(nodes: int = 100, seconds: float = 5.0) -> Comparison:
+    """Idle nodes sampled at 10 Hz for some seconds: the share of one core that the probe takes."""
     with tempfile.TemporaryDirectory() as scratch:
-        topology = compose_file(Path(scratch), 100, "simctl/host")
+        topology = compose_file(Path(scratch), nodes, "simctl/host")
         with lab(topology, trace=True, period=0.1) as one:
             one.sample(on=True)
             probe = next(pid for pid in descendants(os.getpid()) if "observe.probe" in _command(pid))
             before = _cpu_seconds(probe)
-            time.sleep(_WATCHED)
-            share = (_cpu_seconds(probe) - before) / _WATCHED
+            time.sleep(seconds)
+            share = (_cpu_seconds(probe) - before) / seconds
     return Comparison(
-        "100 nodes sampled at 10 Hz, share of a core", share, "bound", SHARE_GOAL, share / SHARE_GOAL, 1.0, 1
+        f"{nodes} nodes sampled at 10 Hz, share of a core", share, "bound", SHARE_GOAL, share / SHARE_GOAL, 1.0, 1
     )
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from bench.measure import Comparison, seconds
+from bench.measure import SMALLEST, Comparison, seconds
 from orchestrator.scenario.loader import find_scenario, load_scenario
 
 GOAL = 1.0
@@ -24,6 +24,7 @@ def of_scenario(name: str, runtime: str, rounds: int = 5) -> Comparison:
             argv = [sys.executable, "-m", "orchestrator", "run", name, "--runtime", runtime, "-q", "-o", output]
             subprocess.run(argv, stdout=subprocess.DEVNULL, check=True)
 
-    run()
+    if rounds > SMALLEST:
+        run()  # a warm-up
     added = statistics.median(seconds(run) - waits for _ in range(rounds))
     return Comparison(f"what simctl adds to {name} ({runtime})", added, "bound", GOAL, added / GOAL, 1.0, rounds)

@@ -50,6 +50,8 @@ want_for_tests() {
     want tests qemu-system-x86_64 qemu-system-x86
     want tests mmdebstrap mmdebstrap
     want tests mke2fs e2fsprogs
+    want tests mn mininet # the benchmarks' peer; it takes its bridges from brctl
+    want tests brctl bridge-utils
     # What each node kind says that it needs, one `{command|file: THING, package: PACKAGE}` a line.
     local thing package
     while read -r thing package; do
@@ -62,10 +64,8 @@ want_for_tests() {
     grep -q ' cgroup' /proc/self/mounts || want tests cgroupfs-mount cgroupfs-mount
 }
 
-want_for_bench() {
+want_for_bench() { # a test runs each benchmark, so tests want the same
     want_for_tests
-    want benchmarks mn mininet
-    want benchmarks brctl bridge-utils
 }
 
 may_install() { [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null && command -v dpkg >/dev/null; }

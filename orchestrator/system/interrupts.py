@@ -8,10 +8,17 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def install() -> None:
-    """From here on the first signal interrupts; those that come later do not disturb the teardown."""
+    """From here on the first signal interrupts; those that come later do not disturb the teardown.
+
+    A shell without job control starts `simctl run ... &` with SIGINT and SIGQUIT ignored (POSIX, 2.11), and what is
+    ignored is inherited: so are `make test &` and most CI systems. Whoever sends SIGINT to that process means it, so it
+    is heeded all the same. Only a hang-up stays ignored: that is what nohup was asked for.
+    """
     for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
+    if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -104,7 +104,7 @@ def test_scripts_parse_and_stop_at_errors(script: str) -> None:
 # -- tools/setup.sh --------------------------------------------------------------------------------------------------
 
 NEEDED = "bash dirname grep mktemp tail rm id pgrep sleep python3 sed sort chmod"
-WANTED = "ip ss netstat tcpdump nsenter ps debootstrap docker-compose java javac qemu-system-x86_64 mmdebstrap mke2fs"
+WANTED = "ip ss netstat tcpdump nsenter ps docker-compose java javac qemu-system-x86_64 mmdebstrap mke2fs mn brctl"
 
 
 def fake(folder: Path, name: str, body: str) -> None:
