@@ -171,7 +171,7 @@ def _group(members: list[tuple[ConnectionSummary, Closing]], service: dict[str, 
 def _by(connection: Connection, history: History, reasons: Reasons) -> str:
     """How and why the first closer closed, as far as it is known: `FIN, idle`."""
     closing = connection.closing
-    how = "RST" if closing.kind is ClosingKind.RST else "FIN" if history.exact else ""
+    how = "RST" if closing.kind is ClosingKind.RST and closing.traced else "FIN" if history.exact else ""
     end = connection.server if closing.first_closer == connection.server_node else connection.client
     told = reasons.get((end.node, end.local, end.peer), ()) if end is not None and connection.closed else ()
     near = min(told, key=lambda event: abs(float(event["t"]) - _closed_at(connection)), default=None)

@@ -18,6 +18,7 @@ from orchestrator.history.closing import closing_of
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, Socket
 from orchestrator.history.nat import NO_NAT, NatPath, Translations
+from orchestrator.history.reports import Finder
 from orchestrator.recording.events import Event
 from orchestrator.tcp.addresses import ANY, node_at, split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
@@ -31,11 +32,13 @@ def join(
     addresses: Mapping[str, str],
     resets: Iterable[Event] | None = None,
     translations: Translations = NO_NAT,
+    requests: Iterable[Event] = (),
 ) -> tuple[Connection, ...]:
     """Every connection of which at least one end was seen, in order of birth. `addresses`: address -> node.
 
     `resets` are the RST segments that a trace shows, all of them; None: no trace, so a RST that ended a connection is
-    not known, and neither is an end that gave up. `translations`: what NATs did.
+    not known, and neither is an end that gave up. `translations`: what NATs did. `requests`: those that clients report,
+    in order of time.
     """
     by_pair: dict[frozenset[str], list[Event]] = defaultdict(list)
     for reset in resets or ():
@@ -62,7 +65,11 @@ def join(
         for pair in _pair_up(sorted(one_side, key=birth), sorted(other_side, key=birth))
     ]
     traced = by_pair if resets is not None else None
-    closed = (replace(connection, closing=closing_of(connection, traced)) for connection in found)
+    reported = Finder(found).sort(requests, by_client=True)
+    closed = [
+        replace(connection, closing=closing_of(connection, traced, reported.get(number, ())))
+        for number, connection in enumerate(found)
+    ]
     return tuple(sorted(closed, key=lambda connection: (connection.opened[1], connection.opened[0])))
 
 

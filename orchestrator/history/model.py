@@ -137,10 +137,11 @@ class ClosingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """An observation that shows who closed first: a socket of `node` was seen in `state`."""
+    """What shows who closed first: on `node` a socket was seen in `state`, or the program met `error`."""
 
     node: str
-    state: TcpState
+    state: TcpState | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,10 @@ def _closing(connection: Connection, found: Items, said: Said) -> str:
     wire = found.wire
     if not (wire.client.up or wire.server.up):
         return f"never established: {_unanswered(connection, found)}"
-    if wire.crossing:
-        return "both ends closed at the same time: their FINs crossed"
+    if wire.closing.kind is ClosingKind.SIMULTANEOUS:
+        return "both ends closed at the same time" + (": their FINs crossed" if wire.crossing else "")
     first = next((item for item in found.items if item.text in _CLOSING and item.kind is Kind.SEGMENT), None)
-    closing = connection.closed_by(found.until)
+    closing = wire.closing
     ends = [life for life in (wire.client, wire.server) if life.socket]
     if first is None and closing.kind is ClosingKind.OPEN:
         if all(life.states <= {_S.SYN_SENT, _S.SYN_RECV, _S.ESTABLISHED} for life in ends):
