@@ -56,7 +56,7 @@ def join(
         if nat_path is not None:
             nat_paths[id(socket)] = nat_path
             if not nat_path.from_client:
-                peer, local = ((node_at(at, socket.node, addresses), at) for at in nat_path.far)
+                peer, local = ((node_at(at, socket.node, addresses), at) for at in nat_path.peer_pair)
         # Which side of the pair a socket is on must not depend on which one came first.
         ends[frozenset((local, peer))][_order(local, peer)].append(socket)
     found = [
@@ -138,7 +138,7 @@ def _connection(
     first, second = (one, other) if one is not None else (other, one)
     assert first is not None
     nat_path = nat_paths.get(id(first))
-    second_local = nat_path.far[0] if nat_path else first.peer
+    second_local = nat_path.peer_pair[0] if nat_path else first.peer
     second_node = second.node if second else node_at(second_local, first.node, addresses)
     by_client = nat_path.from_client if nat_path else _is_client(first, second, second_node, listening)
     client, server = (first, second) if by_client else (second, first)
@@ -150,7 +150,7 @@ def _connection(
         client_node,
         server_node,
         via=nat_path.flows if nat_path else (),
-        unobserved_pair=nat_path.far if nat_path and second is None else None,
+        unobserved_pair=nat_path.peer_pair if nat_path and second is None else None,
     )
 
 
