@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from orchestrator.history.lifetimes import death
 from orchestrator.history.model import Connection, History
+from orchestrator.history.reports import Finder, errors_met
 from orchestrator.recording.events import Event, answered
 
 _WITHOUT_PATH = ("postgresql", "redis")
 """Schemes of URLs whose path is at most the name of a database."""
-
-_SLACK = 0.1
-"""Seconds: a tick that shows a socket for the first time may bear a time a little before or after a program's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,7 @@ def addresses(connection: Connection) -> tuple[str, str]:
 
 def said_of_each(history: History) -> list[Said]:
     """One for each connection of the history, in its order."""
-    finder = _Finder(history.connections)
+    finder = Finder(history.connections)
     asked = finder.sort(history.requests, by_client=True)
     served = finder.sort(history.served, by_client=False)
     closed = finder.sort(history.closed, by_client=False)
@@ -71,48 +67,6 @@ def said_of_each(history: History) -> list[Said]:
         Said(_exchanges(asked[number], served[number]), closed[number][-1] if closed[number] else None)
         for number in range(len(history.connections))
     ]
-
-
-class _Finder:
-    """Finds the connection that an event belongs to. One address pair can be several, one after the other."""
-
-    def __init__(self, connections: tuple[Connection, ...]) -> None:
-        self._connections = connections
-        self._by_client: dict[tuple[object, object], list[int]] = defaultdict(list)
-        self._by_server: dict[tuple[object, object], list[int]] = defaultdict(list)
-        for number, connection in enumerate(connections):
-            self._by_client[connection.client_pair].append(number)
-            self._by_server[connection.server_pair].append(number)
-
-    def sort(self, events: Iterable[Event], *, by_client: bool) -> dict[int, list[Event]]:
-        """Number of the connection -> its events."""
-        found: dict[int, list[Event]] = defaultdict(list)
-        for event in events:
-            candidates = (self._by_client if by_client else self._by_server).get(
-                (event.get("local"), event.get("peer")), ()
-            )
-            number = self._choose(candidates, event, by_client=by_client)
-            if number is not None:
-                found[number].append(event)
-        return found
-
-    def _choose(self, candidates: Iterable[int], event: Event, *, by_client: bool) -> int | None:
-        """By the socket's cookie where the program could read it; else the last connection opened by then."""
-        chosen = None
-        for number in candidates:
-            connection = self._connections[number]
-            end = connection.client if by_client else connection.server
-            if end is not None and event.get("sk") == end.sk:
-                return number
-            if connection.opened[0] <= float(event["t"]) and _lived(connection, event):
-                chosen = number
-        return chosen
-
-
-def _lived(connection: Connection, event: Event) -> bool:
-    """Whether the connection may have been there when the event's story began."""
-    begun = float(event.get("t0") or event["t"])
-    return max(death(end) for end in connection.ends) + _SLACK >= begun
 
 
 def _exchanges(asked: list[Event], served: list[Event]) -> list[Exchange]:
@@ -134,15 +88,14 @@ def _last(items: list[_T]) -> _T | None:
 def _told_by_client(event: Event, served: Event | None) -> Exchange:
     done = float(event["t"])
     asked = event.get("t0")
-    error, swallowed = event.get("error"), event.get("send_error")
-    names = [str(each.get("name", "error")) for each in (error, swallowed) if isinstance(each, dict)]
+    names = errors_met(event)
     return Exchange(
         method=str(event.get("method") or ""),
         path=_path(str(event.get("url") or "")),
         asked=done if asked is None else min(float(asked), done),
         done=done,
         status=answered(event),
-        error=names[0] if error else "",
+        error=names[0] if event.get("error") else "",
         served=None if served is None else float(served["t"]),
         met=frozenset(names),
         answer=answered(served) if served is not None else "",

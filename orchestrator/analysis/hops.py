@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.analysis.exchanges import Said, said_of_each
-from orchestrator.analysis.summary import ConnectionSummary, error_name, services, summaries
-from orchestrator.history.model import Connection, History
+from orchestrator.analysis.requests import error_name
+from orchestrator.analysis.services import services
+from orchestrator.analysis.summary import ConnectionSummary, summaries
+from orchestrator.history.model import ClosingKind, Connection, History
 from orchestrator.recording.events import Event, answered
 
 NOWHERE = "nowhere"
@@ -27,8 +29,8 @@ class Hop:
     connections: int = 0
     first_closer: Counter[str] = field(default_factory=Counter)
     """Service, or NOBODY for one that was open to the end -> connections. One that nobody can tell of is not there."""
-    by: Counter[str] = field(default_factory=Counter)
-    """`FIN` or `RST` -> connections, of those that were closed, where a trace tells."""
+    by: Counter[ClosingKind] = field(default_factory=Counter)
+    """FIN or RST -> connections, of those that were closed, where a trace tells."""
     idle: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """First closer -> seconds from a connection's last exchange to its FIN or RST, where a client told of exchanges."""
     time_wait: Counter[str] = field(default_factory=Counter)
@@ -48,8 +50,8 @@ class Hop:
         if summary.first_closer is None:
             return
         self.first_closer[summary.first_closer] += 1
-        if (way := summary.by.partition(",")[0]) in ("FIN", "RST"):
-            self.by[way] += 1
+        if summary.traced:
+            self.by[summary.kind] += 1
         self.time_wait.update(dict.fromkeys(summary.time_wait, 1) or {NOWHERE: 1})
         if said.exchanges and connection.closed is not None:
             self.idle[summary.first_closer].append(max(0.0, connection.closed[1] - said.exchanges[-1].done))

@@ -1,35 +1,29 @@
-"""The story of a run in sentences: who closed first, where TIME_WAIT landed, what the clients got.
+"""What became of each connection: who closed it first, where TIME_WAIT landed, what is left; alike ones grouped.
 
-    3 connections client -> server:8080: client closed first; TIME_WAIT on client
-    6 requests by client: 5 answered 200, 1 failed with RemoteDisconnected
-
-Alike connections share a sentence, and replicas of one service share it too.
+Replicas of one service go by its name. report/words.py says it in sentences.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator.analysis.services import services
 from orchestrator.analysis.states import possible_states
 from orchestrator.history.lifetimes import death
-from orchestrator.history.model import Closing, ClosingKind, Connection, History, MinisocketEnd, Socket
-from orchestrator.history.nat import forgot
+from orchestrator.history.model import Closing, ClosingKind, Connection, History, MinisocketEnd, Side, Socket
+from orchestrator.history.nat import expired
 from orchestrator.history.unobservedends import unobserved_ends
-from orchestrator.recording.events import Event, answered
+from orchestrator.recording.events import Event
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
-from orchestrator.text.numbers import plural
 
 _OWN_REASONS = ("idle", "limit", "request", "shutdown", "unannounced", "unanswered", "unread")
 """Reasons of a server that closes of its own accord (nodes/README.md); the others follow what the client did."""
 
-_CUT_SHORT = {
-    MinisocketEnd.RESET: "killed by a RST",
-    MinisocketEnd.REUSED: "taken over by a new connection",
-}
+_CUT_SHORT = (MinisocketEnd.RESET, MinisocketEnd.REUSED)
 
 Reasons = Mapping[tuple[str, str, str], Sequence[Event]]
 
@@ -38,16 +32,19 @@ _NOT_OVER = frozenset(TcpState) - EMBRYONIC - {TcpState.TIME_WAIT, TcpState.CLOS
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSummary:
-    """What a reader wants to know of one connection; alike connections have equal fates."""
+    """What a reader wants to know of one connection; alike connections have equal ones."""
 
     client: str
     server: str
     port: int | None
+    kind: ClosingKind
+    """How it had been closed by the end of the run."""
     first_closer: str | None
-    by: str
-    """`FIN` or `RST`, where the kernel's trace tells; then the closing server's own reason, where it is one of ours."""
-    at_once: bool
-    """Both ends closed at the same time."""
+    """The node that sent the first FIN or RST, where the recording shows it."""
+    traced: bool
+    """Whether the kernel's trace shows that `kind` was the first."""
+    reason: str
+    """The closing server's own reason (`idle`), where it is one of ours and closed of its own accord."""
     gave_up: str | None
     """The node whose kernel gave up, for want of an answer."""
     established: bool
@@ -61,8 +58,8 @@ class ConnectionSummary:
     """States of ends that had not closed at the end, with their nodes, client first."""
     via: tuple[str, ...]
     """The NATs in between, as seen from the client."""
-    forgotten: tuple[str, ...]
-    """Those that had forgotten it before an end closed it."""
+    expired: tuple[str, ...]
+    """Those whose entry of it expired before an end closed it."""
 
     def renamed(self, name: Callable[[str], str]) -> ConnectionSummary:
         return replace(
@@ -75,60 +72,17 @@ class ConnectionSummary:
             cut_short=tuple((how, name(node)) for how, node in self.cut_short),
             stuck=tuple((state, name(node)) for state, node in self.stuck),
             via=tuple(map(name, self.via)),
-            forgotten=tuple(map(name, self.forgotten)),
+            expired=tuple(map(name, self.expired)),
         )
-
-    def __str__(self) -> str:
-        port = "" if self.port is None else f":{self.port}"
-        through = "".join(f" through {node}" for node in self.via)
-        return f"{self.client} -> {self.server}{port}{through}: {self.outcome}"
-
-    @property
-    def outcome(self) -> str:
-        """Who closed first, and what that left behind."""
-        if not self.established:
-            if self.gave_up:
-                return f"never established: {self.gave_up} gave up, no answer came"
-            refused = self.first_closer and self.by.startswith("RST")
-            return f"refused with a RST by {self.first_closer}" if refused else "never seen established"
-        forgotten = [f"{node} had forgotten it" for node in self.forgotten]
-        if self.open:
-            return "; ".join([*forgotten, "still open at the end"])
-        parts = [*forgotten, self._who]
-        if self.time_wait:
-            cut = "".join(f", {_CUT_SHORT[how]}" for how in dict.fromkeys(how for how, _ in self.cut_short))
-            parts.append(f"TIME_WAIT on {' and '.join(self.time_wait)}{cut}")
-        if self.stuck:
-            parts.append("at the end still " + ", ".join(f"{state} on {node}" for state, node in self.stuck))
-        if self.first_closer and not self.time_wait and not self.stuck:
-            parts.append("no TIME_WAIT seen")
-        return "; ".join(parts)
-
-    @property
-    def _who(self) -> str:
-        if self.first_closer:
-            return f"{self.first_closer} closed first" + (f" ({self.by})" if self.by else "")
-        if self.gave_up:
-            return f"{self.gave_up} gave up, after a timeout"
-        return "both closed at the same time" if self.at_once else "the samples do not show who closed first"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Connections of one fate. `closings` say what shows who closed first, without their times, with how many each
-    shows."""
+    """Connections with the same summary. `closings`: what shows who closed first, without times -> connections."""
 
     summary: ConnectionSummary
     count: int
     closings: Counter[Closing]
-
-    def __str__(self) -> str:
-        return f"{plural(self.count, 'connection')} {self.summary}"
-
-
-def services(history: History) -> dict[str, str]:
-    """Node -> service, for the replicas of a service."""
-    return {node: name for name, replicas in history.groups.items() if len(replicas) > 1 for node in replicas}
 
 
 def summaries(history: History) -> list[ConnectionSummary]:
@@ -141,7 +95,7 @@ def summaries(history: History) -> list[ConnectionSummary]:
 
 
 def connection_groups(history: History) -> list[Group]:
-    """Connections grouped by their fate, the oldest first."""
+    """Connections grouped by their summary, the oldest first."""
     service = services(history)
     reasons = _reasons(history)
     alike: dict[ConnectionSummary, list[tuple[ConnectionSummary, Closing]]] = defaultdict(list)
@@ -168,15 +122,13 @@ def _group(members: list[tuple[ConnectionSummary, Closing]], service: dict[str, 
     return Group(members[0][0].renamed(name), len(members), closings)
 
 
-def _by(connection: Connection, history: History, reasons: Reasons) -> str:
-    """How and why the first closer closed, as far as it is known: `FIN, idle`."""
+def _own_reason(connection: Connection, reasons: Reasons) -> str:
+    """Why the first closer closed, as it says itself; empty when it says nothing, or only what its peer did."""
     closing = connection.closing
-    how = "RST" if closing.kind is ClosingKind.RST else "FIN" if history.exact else ""
-    end = connection.server if closing.first_closer == connection.server_node else connection.client
-    told = reasons.get((end.node, end.local, end.peer), ()) if end is not None and connection.closed else ()
-    near = min(told, key=lambda event: abs(float(event["t"]) - _closed_at(connection)), default=None)
-    why = str(near["reason"]) if near is not None and near["reason"] in _OWN_REASONS else ""
-    return ", ".join(part for part in (how, why) if part)
+    end = connection.client if closing.side is Side.CLIENT else connection.server
+    reported = reasons.get((end.node, end.local, end.peer), ()) if end is not None and closing.first_closer else ()
+    near = min(reported, key=lambda event: abs(float(event["t"]) - _closed_at(connection)), default=None)
+    return str(near["reason"]) if near is not None and near["reason"] in _OWN_REASONS else ""
 
 
 def _closed_at(connection: Connection) -> float:
@@ -202,9 +154,10 @@ def _summary(connection: Connection, history: History, reasons: Reasons) -> Conn
         client=client,
         server=server,
         port=port,
+        kind=closing.kind,
         first_closer=closing.first_closer,
-        by=_by(connection, history, reasons),
-        at_once=closing.kind is ClosingKind.SIMULTANEOUS,
+        traced=closing.traced,
+        reason=_own_reason(connection, reasons) if closing.kind is not ClosingKind.OPEN else "",
         gave_up=closing.gave_up,
         established=connection.established,
         open=closing.kind is ClosingKind.OPEN and all(state is TcpState.ESTABLISHED for state, _ in at_end),
@@ -222,7 +175,7 @@ def _summary(connection: Connection, history: History, reasons: Reasons) -> Conn
         ),
         stuck=tuple((state, node) for state, node in at_end if state in _NOT_OVER),
         via=tuple(flow.node for flow in connection.via),
-        forgotten=tuple(flow.node for flow in connection.via if forgot(flow, connection)),
+        expired=tuple(flow.node for flow in connection.via if expired(flow, connection)),
     )
 
 
@@ -239,64 +192,11 @@ def _state_at(socket: Socket, t: float) -> TcpState:
     return next(iter(states)) if len(states) == 1 else TcpState.CLOSED
 
 
-def unobserved_sentences(history: History) -> list[str]:
-    """What the kernel counted and no sample showed, ends of connections that are told of elsewhere left out."""
+def unobserved_by_node(history: History) -> dict[str, int]:
+    """Node -> how many sockets at most the kernel counted and no sample showed, ends of known connections left out."""
     _, left = unobserved_ends(history.connections, history.unobserved)
-    end = history.until
     per_node: Counter[str] = Counter()
     for unobserved in left:
-        if unobserved.after < end:
+        if unobserved.after < history.until:
             per_node[unobserved.node] += unobserved.count
-    return [
-        f"up to {plural(count, 'more socket')} on {node} came and went between two samples"
-        for node, count in per_node.items()
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Requests:
-    """What one client got: HTTP status, or a data store's answer -> how many; error name -> how many."""
-
-    answered: Counter[str]
-    errors: Counter[str]
-
-    @property
-    def count(self) -> int:
-        return self.answered.total() + self.errors.total()
-
-    def __str__(self) -> str:
-        parts = [f"{count} answered {status}" for status, count in sorted(self.answered.items())]
-        parts += [f"{count} failed with {name}" for name, count in self.errors.most_common()]
-        return parts[0].replace(str(self.count), "all", 1) if len(parts) == 1 < self.count else ", ".join(parts)
-
-
-def requests_by_node(history: History) -> dict[str, Requests]:
-    """Client node -> what its requests came to, in the order of their first requests."""
-    return _requests(history.requests, lambda node: node)
-
-
-def request_sentences(history: History) -> list[str]:
-    service = services(history)
-    per_client = _requests(history.requests, lambda node: service.get(node, node))
-    return [f"{plural(got.count, 'request')} by {client}: {got}" for client, got in per_client.items()]
-
-
-def _requests(events: Iterable[Event], name: Callable[[str], str]) -> dict[str, Requests]:
-    found: dict[str, Requests] = {}
-    for event in events:
-        got = found.setdefault(name(str(event.get("node", "?"))), Requests(Counter(), Counter()))
-        if error := event.get("error"):
-            got.errors[error_name(error)] += 1
-        else:
-            got.answered[answered(event) or "?"] += 1
-    return found
-
-
-def error_name(error: object) -> str:
-    """The name in a request's `error`, which is `{name, text}` (nodes/README.md)."""
-    return str(error.get("name", "error")) if isinstance(error, dict) else str(error)
-
-
-def sentences(history: History) -> list[str]:
-    """The whole story, the most telling first."""
-    return [*map(str, connection_groups(history)), *unobserved_sentences(history), *request_sentences(history)]
+    return dict(per_node)

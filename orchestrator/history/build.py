@@ -96,6 +96,7 @@ def build_history(events: Iterable[Event]) -> History:
     sockets, unobserved = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]))
     sockets = with_told_owners(sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
     resets = tuple(event for event in by_kind["rst"] if trace.complete and event["t"] <= ticks[-1])
+    requests = tuple(sorted(by_kind["request"], key=_time))
     addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
     return History(
         nodes=nodes,
@@ -106,8 +107,8 @@ def build_history(events: Iterable[Event]) -> History:
         missed={node: times for node, times in missed.items() if times},
         sockets=sockets,
         unobserved=unobserved,
-        connections=join(sockets, addresses, resets if trace.complete else None, translations),
-        requests=tuple(sorted(by_kind["request"], key=_time)),
+        connections=join(sockets, addresses, resets if trace.complete else None, translations, requests),
+        requests=requests,
         served=tuple(sorted(by_kind["served"], key=_time)),
         closed=tuple(sorted(by_kind["closed"], key=_time)),
         counters=counters.series,

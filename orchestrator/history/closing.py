@@ -1,17 +1,19 @@
 """Which end of a connection closed first, how, and when: decided here, once, for every reader of a history.
 
-The states of both ends tell it, whether samples or a trace show them. What no state shows only a trace can tell: that
-a RST ended the connection, or that an end gave up for want of an answer.
+The states of both ends tell it, whether samples or a trace show them. What no state shows a trace can tell: that a RST
+ended the connection, or that an end gave up for want of an answer. Where samples show neither, the error that a
+client's program met still proves what its peer sent.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import OPEN, Closing, ClosingKind, Connection, Side, Socket, Witness
+from orchestrator.history.reports import errors_met
 from orchestrator.recording.events import Event
 from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC, PASSIVE_CLOSE
 from orchestrator.tcp.states import TcpState
@@ -29,14 +31,27 @@ _EXACT = 1e-6
 """Seconds. A change of state in a shorter interval was traced."""
 
 
-def closing_of(connection: Connection, resets: Mapping[frozenset[str], Sequence[Event]] | None = None) -> Closing:
-    """Who closed the connection first, by the states of its ends, and by a trace where there is one.
+FIN_ERRORS = frozenset({"RemoteDisconnected", "IncompleteRead"})
+"""Errors that a client meets after the server's FIN: it reads the end of file."""
 
-    `resets`: all RSTs that the trace shows, by the two addresses; None without a trace.
+RST_ERRORS = frozenset({"ConnectionResetError", "BrokenPipeError"})
+"""Errors that a client meets after a RST."""
+
+
+def closing_of(
+    connection: Connection,
+    resets: Mapping[frozenset[str], Sequence[Event]] | None = None,
+    requests: Iterable[Event] = (),
+) -> Closing:
+    """Who closed the connection first, by the states of its ends, by a trace where there is one, else by what the
+    client's program met.
+
+    `resets`: all RSTs that the trace shows, by the two addresses; None without a trace. `requests`: those that the
+    client reports of this connection.
     """
     closing = _by_states(connection)
     if resets is None:
-        return closing
+        return _by_errors(connection, closing, requests) or closing
     senders = [closing.side] if closing.kind is ClosingKind.FIN else list(Side)
     left = [_leaves_open(end) for side in senders if (end := _end(connection, side)) is not None]
     exact = bool(left) and all(one is not None and one[1] - one[0] < _EXACT for one in left)
@@ -142,6 +157,25 @@ def _leaves_open(socket: Socket) -> tuple[float, float] | None:
     last = opened[-1].last
     gap = next((gap for gap in socket.unknown if gap.after == last), None)
     return (gap.after, gap.before) if gap else None
+
+
+def _by_errors(connection: Connection, closing: Closing, requests: Iterable[Event]) -> Closing | None:
+    """What the first error proves that the client's program met, where the states show nothing: it had not closed, so
+    the server did. With a NAT in between a RST may be the NAT's."""
+    if closing.kind is not ClosingKind.UNKNOWN:
+        return None
+    for request in requests:
+        met = frozenset(errors_met(request))
+        if met & RST_ERRORS and not connection.via:
+            kind, error = ClosingKind.RST, min(met & RST_ERRORS)
+        elif met and met <= FIN_ERRORS:
+            kind, error = ClosingKind.FIN, min(met)
+        else:
+            continue
+        witness = Witness(str(request["node"]), error=error)
+        at = _closed(connection, Side.SERVER)
+        return Closing(kind, Side.SERVER, connection.server_node, witnesses=(witness,), at=at)
+    return None
 
 
 def _by_reset(

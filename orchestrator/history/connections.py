@@ -18,6 +18,7 @@ from orchestrator.history.closing import closing_of
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, Socket
 from orchestrator.history.nat import NO_NAT, NatPath, Translations
+from orchestrator.history.reports import Finder
 from orchestrator.recording.events import Event
 from orchestrator.tcp.addresses import ANY, node_at, split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
@@ -31,11 +32,13 @@ def join(
     addresses: Mapping[str, str],
     resets: Iterable[Event] | None = None,
     translations: Translations = NO_NAT,
+    requests: Iterable[Event] = (),
 ) -> tuple[Connection, ...]:
     """Every connection of which at least one end was seen, in order of birth. `addresses`: address -> node.
 
     `resets` are the RST segments that a trace shows, all of them; None: no trace, so a RST that ended a connection is
-    not known, and neither is an end that gave up. `translations`: what NATs did.
+    not known, and neither is an end that gave up. `translations`: what NATs did. `requests`: those that clients report,
+    in order of time.
     """
     by_pair: dict[frozenset[str], list[Event]] = defaultdict(list)
     for reset in resets or ():
@@ -53,7 +56,7 @@ def join(
         if nat_path is not None:
             nat_paths[id(socket)] = nat_path
             if not nat_path.from_client:
-                peer, local = ((node_at(at, socket.node, addresses), at) for at in nat_path.far)
+                peer, local = ((node_at(at, socket.node, addresses), at) for at in nat_path.peer_pair)
         # Which side of the pair a socket is on must not depend on which one came first.
         ends[frozenset((local, peer))][_order(local, peer)].append(socket)
     found = [
@@ -62,7 +65,11 @@ def join(
         for pair in _pair_up(sorted(one_side, key=birth), sorted(other_side, key=birth))
     ]
     traced = by_pair if resets is not None else None
-    closed = (replace(connection, closing=closing_of(connection, traced)) for connection in found)
+    reported = Finder(found).sort(requests, by_client=True)
+    closed = [
+        replace(connection, closing=closing_of(connection, traced, reported.get(number, ())))
+        for number, connection in enumerate(found)
+    ]
     return tuple(sorted(closed, key=lambda connection: (connection.opened[1], connection.opened[0])))
 
 
@@ -131,7 +138,7 @@ def _connection(
     first, second = (one, other) if one is not None else (other, one)
     assert first is not None
     nat_path = nat_paths.get(id(first))
-    second_local = nat_path.far[0] if nat_path else first.peer
+    second_local = nat_path.peer_pair[0] if nat_path else first.peer
     second_node = second.node if second else node_at(second_local, first.node, addresses)
     by_client = nat_path.from_client if nat_path else _is_client(first, second, second_node, listening)
     client, server = (first, second) if by_client else (second, first)
@@ -143,7 +150,7 @@ def _connection(
         client_node,
         server_node,
         via=nat_path.flows if nat_path else (),
-        unobserved_pair=nat_path.far if nat_path and second is None else None,
+        unobserved_pair=nat_path.peer_pair if nat_path and second is None else None,
     )
 
 

@@ -96,17 +96,20 @@ class Unobserved:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What a NAT makes of one connection. Addresses of a segment that goes from client to server: source, destination.
+    """What a NAT makes of one connection. A tuple is source and destination of a segment from client to
+    server.
 
     Both times are intervals: it came to be, or was gone, after the first and by the second.
     """
 
     node: str
-    came: tuple[str, str]
-    left: tuple[str, str]
+    original: tuple[str, str]
+    """As the segment comes to the NAT."""
+    translated: tuple[str, str]
+    """As it leaves."""
     began: tuple[float, float]
     ended: tuple[float, float] | None = None
-    """When the NAT had forgotten it; None when it had not by the end of the recording."""
+    """When its entry had expired; None when it had not by the end of the recording."""
 
 
 class Side(StrEnum):
@@ -137,10 +140,11 @@ class ClosingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """An observation that shows who closed first: a socket of `node` was seen in `state`."""
+    """What shows who closed first: on `node` a socket was seen in `state`, or the program met `error`."""
 
     node: str
-    state: TcpState
+    state: TcpState | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

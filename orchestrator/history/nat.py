@@ -29,63 +29,63 @@ class NatPath:
     """From the client to the server; one or more."""
     from_client: bool
     """Whether the end is the client's."""
-    far: _Pair
+    peer_pair: _Pair
     """Local and peer address, as the other end has them."""
 
-    def forgotten_by(self, t: float) -> str | None:
-        """The NAT that had forgotten it by then, the nearest to the end if several; None when none had."""
+    def expired_at(self, t: float) -> str | None:
+        """The NAT whose entry had expired by then, the nearest to the end if several; None when none had."""
         nearest_first = self.flows if self.from_client else self.flows[::-1]
         return next((flow.node for flow in nearest_first if flow.ended is not None and flow.ended[0] < t), None)
 
 
 def flows_of(events: Iterable[Event]) -> list[Flow]:
-    """The flows that `nat` lines tell, in order of their beginning. `events` are in order of time, node by node."""
+    """The flows that `nat` lines show, in order of their beginning. `events` are in order of time, node by node."""
     found: list[Flow] = []
     open_now: dict[tuple[str, _Pair, _Pair], int] = {}
     for event in events:
-        came, left = (event["source"], event["destination"]), (event["new_source"], event["new_destination"])
-        key, when = (event["node"], came, left), (float(event["after"]), float(event["t"]))
+        original, translated = (event["source"], event["destination"]), (event["new_source"], event["new_destination"])
+        key, when = (event["node"], original, translated), (float(event["after"]), float(event["t"]))
         if event["what"] == "new":
             open_now[key] = len(found)
-            found.append(Flow(event["node"], came, left, when))
+            found.append(Flow(event["node"], original, translated, when))
         elif key in open_now:
             number = open_now.pop(key)
             found[number] = replace(found[number], ended=when)
     return found
 
 
-def forgot(flow: Flow, connection: Connection) -> bool:
-    """Whether the NAT had forgotten the connection while neither end had closed it."""
+def expired(flow: Flow, connection: Connection) -> bool:
+    """Whether the entry of the NAT expired while neither end had closed it."""
     return flow.ended is not None and (connection.closed is None or flow.ended[0] < connection.closed[1])
 
 
 class Translations:
-    """Finds the passage of an end by its addresses and a time at which it was there."""
+    """Finds the NAT path of an end by its addresses and a time at which it was there."""
 
     def __init__(self, flows: Iterable[Flow] = ()) -> None:
-        self._by_came: dict[_Pair, list[Flow]] = defaultdict(list)
-        self._by_left: dict[_Pair, list[Flow]] = defaultdict(list)
+        self._by_original: dict[_Pair, list[Flow]] = defaultdict(list)
+        self._by_translated: dict[_Pair, list[Flow]] = defaultdict(list)
         for flow in sorted(flows, key=_begun):
-            self._by_came[flow.came].append(flow)
-            self._by_left[flow.left].append(flow)
+            self._by_original[flow.original].append(flow)
+            self._by_translated[flow.translated].append(flow)
 
     def nat_path(self, local: str, peer: str, t: float) -> NatPath | None:
         """None when no NAT is known that has to do with it. `t`: a time after its SYN had come through."""
-        ahead = self._chain((local, peer), t, self._by_came, lambda flow: flow.left)
+        ahead = self._chain((local, peer), t, self._by_original, lambda flow: flow.translated)
         if ahead:
-            source, destination = ahead[-1].left
+            source, destination = ahead[-1].translated
             return NatPath(tuple(ahead), True, (destination, source))
-        behind = self._chain((peer, local), t, self._by_left, lambda flow: flow.came)
-        return NatPath(tuple(reversed(behind)), False, behind[-1].came) if behind else None
+        behind = self._chain((peer, local), t, self._by_translated, lambda flow: flow.original)
+        return NatPath(tuple(reversed(behind)), False, behind[-1].original) if behind else None
 
-    def far(self, local: str, peer: str, t: float) -> _Pair:
+    def peer_pair(self, local: str, peer: str, t: float) -> _Pair:
         """Local and peer address as the other end has them, NAT or not."""
-        nat_path = self.nat_path(local, peer, t) if self._by_came else None
-        return nat_path.far if nat_path else (peer, local)
+        nat_path = self.nat_path(local, peer, t) if self._by_original else None
+        return nat_path.peer_pair if nat_path else (peer, local)
 
     def of(self, socket: Socket) -> NatPath | None:
-        """The passage of a socket."""
-        if not self._by_came:
+        """The NAT path of a socket."""
+        if not self._by_original:
             return None
         up = next((interval.first for interval in socket.intervals if interval.state not in EMBRYONIC), death(socket))
         return self.nat_path(socket.local, socket.peer, up)

@@ -71,15 +71,15 @@ def complete_resets(
             continue
         nat_path = translations.nat_path(event["local"], event["peer"], _time(event)) if translations else None
         told = _take(sent[event["peer"], event["local"]], _time(event))
-        told = told or (nat_path is not None and _take(sent[nat_path.far], _time(event)))
-        forgotten_by = nat_path.forgotten_by(_time(event)) if nat_path else None
+        told = told or (nat_path is not None and _take(sent[nat_path.peer_pair], _time(event)))
+        expired_at = nat_path.expired_at(_time(event)) if nat_path else None
         # What a NAT still knew came through it; else the NAT itself has answered.
-        local, peer = nat_path.far if nat_path and not forgotten_by else (event["peer"], event["local"])
+        local, peer = nat_path.peer_pair if nat_path and not expired_at else (event["peer"], event["local"])
         sender = node_of(local.rpartition(":")[0])
         if told or sender is None:
             continue
-        if forgotten_by not in (None, sender):  # in the name of another node
-            found.append(_sent(event, (str(forgotten_by), local, peer), ()) | {"rule": True})
+        if expired_at not in (None, sender):  # in the name of another node
+            found.append(_sent(event, (str(expired_at), local, peer), ()) | {"rule": True})
         else:
             found.append(_sent(event, (sender, local, peer), listeners[_port(local)]))
     found.sort(key=_time)

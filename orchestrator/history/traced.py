@@ -109,7 +109,7 @@ class _Gathering:
             case "rst":
                 # A segment that met an orphan in FIN_WAIT2: the RST is the last that it did.
                 self._end_mini((event["local"], event["peer"]), float(event["t"]), MinisocketEnd.RESET)
-                life = self._minis.get(self._translations.far(event["local"], event["peer"], float(event["t"])))
+                life = self._minis.get(self._translations.peer_pair(event["local"], event["peer"], float(event["t"])))
                 if life is not None and life.reset_at is None:
                     life.reset_at = float(event["t"])
 
@@ -167,7 +167,7 @@ class _Gathering:
         for life in self.lives:
             if life.turned is None:
                 continue
-            peer = _overlapping(by_pair[self._translations.far(life.local, life.peer, life.up)], life.born)
+            peer = _overlapping(by_pair[self._translations.peer_pair(life.local, life.peer, life.up)], life.born)
             life.turned = _turned(life, life.turned[0], peer) if peer is not None else None
             if life.turned is not None:
                 life.changes.append((life.turned[1], TcpState.TIME_WAIT))

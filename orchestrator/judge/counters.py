@@ -81,7 +81,7 @@ def _count(index: Index, node: str, fact: str, name: str | None, inside: Inside,
 def _answers_for_others(index: Index, node: str) -> bool:
     """Whether connections pass through the node whose client does not call the node itself."""
     flows = (flow for connection in index.through.get(node, ()) for flow in connection.via if flow.node == node)
-    return any(node_at(flow.came[1], node, index.history.addresses) != node for flow in flows)
+    return any(node_at(flow.original[1], node, index.history.addresses) != node for flow in flows)
 
 
 def _unwatched(index: Index, node: str, inside: Inside, tally: Tally) -> Tally:

@@ -97,12 +97,14 @@ def _closed(closing: Closing) -> str:
 def shown_by(closing: Closing) -> str:
     """How a connection was closed, or by which observation that is known: `FIN`, `RST (TCP_ABORT_ON_DATA)`, `timeout
     on client`; from samples `CLOSE_WAIT seen on client`; empty while it is open."""
-    seen = " and ".join(f"{witness.state} seen on {witness.node}" for witness in closing.witnesses)
+    seen = " and ".join(f"{witness.state or witness.error} seen on {witness.node}" for witness in closing.witnesses)
     match closing.kind:
         case ClosingKind.OPEN:
             return ""
         case ClosingKind.TIMEOUT:
             return f"timeout on {closing.by}"
+        case ClosingKind.RST if not closing.traced:
+            return f"RST: {seen}"
         case ClosingKind.RST:
             return f"RST ({closing.reason})" if closing.reason else "RST"
         case ClosingKind.SIMULTANEOUS:

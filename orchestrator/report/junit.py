@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from orchestrator.analysis.report import NotRun, RunReport
-from orchestrator.analysis.summary import sentences
 from orchestrator.recording.verdict import Outcome, Verdict
+from orchestrator.report.words import sentences
 from orchestrator.text.safe import visible
 
 _ELEMENTS = {Outcome.FAIL: "failure", Outcome.UNKNOWN: "error"}

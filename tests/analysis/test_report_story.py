@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.analysis.states import Count, count_states, moments_by_instant, recv_q
-from orchestrator.analysis.summary import connection_groups, sentences
+from orchestrator.analysis.summary import connection_groups
 from orchestrator.history.index import Index
 from orchestrator.history.model import Closing, Connection, History, Socket, StateInterval, UnknownInterval, Unobserved
+from orchestrator.report.words import group as words_of
+from orchestrator.report.words import sentences
 from orchestrator.tcp.states import TcpState
 from tests.support.closings import STILL_OPEN, UNKNOWN, crossed, fin, seen
 from tests.support.report_samples import CLIENT, END, SERVER, idle_history, request, socket
@@ -76,7 +78,7 @@ def test_alike_connections_share_a_sentence_whatever_shows_it() -> None:
     ]
     same = [one(life, None, closing, port=port) for port, closing in enumerate(shown)]
     (group,) = connection_groups(history_of(*same))
-    assert str(group) == "3 connections client -> server:8080: client closed first; TIME_WAIT on client"
+    assert words_of(group) == "3 connections client -> server:8080: client closed first; TIME_WAIT on client"
     assert sorted(group.closings.values()) == [1, 2], "what shows it, whenever it was"
 
 

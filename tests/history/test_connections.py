@@ -14,7 +14,7 @@ from orchestrator.history.model import Connection, History, Socket, Witness
 from orchestrator.history.unobservedends import unobserved_ends
 from orchestrator.judge.evidence import shown_by
 from orchestrator.tcp.states import TcpState
-from tests.support.builders import history
+from tests.support.builders import history, request
 
 
 def only(text: str) -> Connection:
@@ -166,6 +166,27 @@ def test_an_end_of_no_node_may_be_the_first_closer() -> None:
     closing = only("client:41000 > 203.0.113.9:443 | - E CW").closing
     assert (closing.kind, closing.side, closing.by) == ("fin", "server", None)
     assert closing.witnesses == (Witness("client", TcpState.CLOSE_WAIT),)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "closer"),
+    [
+        ("RemoteDisconnected", "fin", "server"),
+        ("ConnectionResetError", "rst", "server"),
+        ("BrokenPipeError", "rst", "server"),
+        ("ReadTimeout", "unknown", None),
+    ],
+)
+def test_what_no_sample_shows_the_client_s_error_may(error: str, kind: str, closer: str | None) -> None:
+    (connection,) = history(pair("- E - -", "- E - -"), request(1.5, error=error)).connections
+    assert (connection.closing.kind, connection.closing.first_closer) == (kind, closer)
+    assert connection.closed == (1, 2)
+    assert [witness.error for witness in connection.closing.witnesses] == ([error] if closer else [])
+
+
+def test_states_say_more_than_an_error() -> None:
+    (connection,) = history(pair("- E F2 -", "- E CW -"), request(1.5, error="RemoteDisconnected")).connections
+    assert connection.closing.first_closer == "client"
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.analysis.summary import sentences
 from orchestrator.history.build import build_history
 from orchestrator.history.model import History, MinisocketEnd, Socket
 from orchestrator.history.resets import complete_resets
 from orchestrator.recording.events import Event
+from orchestrator.report.words import sentences
 from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import HOSTS, events, fact
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from orchestrator.analysis.exchanges import said_of_each
 from orchestrator.analysis.ladder.build import ladder
 from orchestrator.analysis.ladder.model import Kind, Row
-from orchestrator.analysis.summary import sentences
 from orchestrator.errors import InputError
 from orchestrator.history.build import build_history
 from orchestrator.history.model import Connection, History, MinisocketEnd
@@ -20,6 +19,7 @@ from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.resets import complete_resets
 from orchestrator.recording.checker import LineChecker
 from orchestrator.recording.events import Event
+from orchestrator.report.words import sentences
 from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import HOSTS, begin, events, fact, history, request
 

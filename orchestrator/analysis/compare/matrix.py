@@ -49,7 +49,7 @@ def columns(hop: Hop) -> list[str]:
     return [
         _idle(hop),
         _closers(hop),
-        _counted(hop.by),
+        _counted({kind.upper(): count for kind, count in hop.by.items()}),
         _advertised(hop),
         _counted(hop.time_wait),
         _requests(hop),
@@ -87,7 +87,7 @@ def hop_to_json(hop: Hop) -> Json:
         "server": hop.server,
         "connections": hop.connections,
         "first_closer": dict(hop.first_closer),
-        "by": dict(hop.by),
+        "by": {kind.upper(): count for kind, count in hop.by.items()},
         "idle_before_close": {closer: [round(seconds, 6) for seconds in idle] for closer, idle in hop.idle.items()},
         "keep_alive": dict(hop.advertised),
         "time_wait": dict(hop.time_wait),

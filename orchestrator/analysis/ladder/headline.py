@@ -11,7 +11,7 @@ from orchestrator.analysis.ladder.model import Kind
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.resets import KEEPALIVE
 from orchestrator.history.model import ClosingKind, Connection, Side
-from orchestrator.history.nat import forgot
+from orchestrator.history.nat import expired
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import duration
 
@@ -26,7 +26,7 @@ _IDLE = 0.3
 def headline(connection: Connection, found: Items, said: Said) -> str:
     """`server closed first, with a FIN after 5.0 s idle (closed by server: idle); TIME_WAIT landed on server`."""
     parts = [_closing(connection, found, said), *_errors(said), *_left(found)]
-    names = [flow.node + (", which forgot it" if forgot(flow, connection) else "") for flow in connection.via]
+    names = [flow.node + (", which forgot it" if expired(flow, connection) else "") for flow in connection.via]
     through = f"through {' and '.join(names)}: " if names else ""
     return through + "; ".join(part for part in parts if part)
 
@@ -35,10 +35,10 @@ def _closing(connection: Connection, found: Items, said: Said) -> str:
     wire = found.wire
     if not (wire.client.up or wire.server.up):
         return f"never established: {_unanswered(connection, found)}"
-    if wire.crossing:
-        return "both ends closed at the same time: their FINs crossed"
+    if wire.closing.kind is ClosingKind.SIMULTANEOUS:
+        return "both ends closed at the same time" + (": their FINs crossed" if wire.crossing else "")
     first = next((item for item in found.items if item.text in _CLOSING and item.kind is Kind.SEGMENT), None)
-    closing = connection.closed_by(found.until)
+    closing = wire.closing
     ends = [life for life in (wire.client, wire.server) if life.socket]
     if first is None and closing.kind is ClosingKind.OPEN:
         if all(life.states <= {_S.SYN_SENT, _S.SYN_RECV, _S.ESTABLISHED} for life in ends):

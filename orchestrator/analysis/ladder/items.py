@@ -10,10 +10,11 @@ from orchestrator.analysis.ladder.explain import explain
 from orchestrator.analysis.ladder.model import Kind
 from orchestrator.analysis.ladder.order import Item, Order
 from orchestrator.analysis.ladder.queues import standing_queues
-from orchestrator.analysis.ladder.resets import CAME_LATE, RST_ERRORS
+from orchestrator.analysis.ladder.resets import CAME_LATE
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
 from orchestrator.analysis.ladder.surroundings import forgotten_items, node_items, step_items
-from orchestrator.analysis.ladder.wire import FIN_ERRORS, Wire
+from orchestrator.analysis.ladder.wire import Wire
+from orchestrator.history.closing import FIN_ERRORS, RST_ERRORS
 from orchestrator.history.model import Connection, History, Side
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import duration

@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import Change, Life
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
+from orchestrator.history.closing import RST_ERRORS
 from orchestrator.history.counters import Counters
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Flow, History, Side
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState
-
-RST_ERRORS = frozenset({"ConnectionResetError", "BrokenPipeError"})
-"""Errors that a client meets after a RST."""
 
 KEEPALIVE = "TCP_KEEPALIVE_TIMEOUT"
 

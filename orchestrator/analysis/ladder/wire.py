@@ -21,15 +21,13 @@ from orchestrator.analysis.ladder import resets as ladderresets
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Change, Life, lives
 from orchestrator.analysis.ladder.losses import Losses, sent_again, unacknowledged
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
-from orchestrator.history.model import Connection, History, Side
+from orchestrator.history.closing import FIN_ERRORS
+from orchestrator.history.model import ClosingKind, Connection, History, Side
 from orchestrator.recording.events import Event
 from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState
-
-FIN_ERRORS = frozenset({"RemoteDisconnected", "IncompleteRead"})
-"""Errors that a client meets after the server's FIN: it reads the end of file."""
 
 
 class Wire:
@@ -43,7 +41,7 @@ class Wire:
     ) -> None:
         """`said`: the event `closed` of the server's program, told just before it closes."""
         self.client, self.server = lives(connection, until)
-        self._connection = connection
+        self.closing = connection.closed_by(until)
         self._history = history
         self._said = said
         self.again = [one for life in (self.client, self.server) for one in sent_again(life, history, until)]
@@ -100,19 +98,7 @@ class Wire:
     @property
     def first(self) -> Side | None:
         """The side that sent the first FIN, where the recording shows it."""
-        closer = self._connection.closing.first_closer
-        for life in (self.client, self.server):
-            if life.passive:
-                return life.side.other
-        for life in (self.client, self.server):
-            if closer is not None and life.node == closer:
-                return life.side
-        if len(self.fins) == 1:
-            return next(iter(self.fins))
-        for side, fin in self.fins.items():
-            if not self.crossing and fin.before <= self.fins[side.other].after:
-                return side
-        return None
+        return self.closing.side if self.closing.kind is ClosingKind.FIN else None
 
     # -- opening ---------------------------------------------------------------------------------------------------
 
@@ -181,7 +167,7 @@ class Wire:
 
     def _crossed(self) -> bool:
         """Whether both FINs were under way at the same time."""
-        if len(self.fins) < 2 or self._connection.closing.first_closer is not None:
+        if len(self.fins) < 2 or self.closing.kind is not ClosingKind.SIMULTANEOUS:
             return False
         if any(fin.lost or fin.sender in self.waiting for fin in self.fins.values()):
             return False

@@ -11,13 +11,14 @@ from typing import Any
 
 from orchestrator.analysis.exchanges import Said, said_of_each
 from orchestrator.analysis.report import EXIT_CODES, RunReport
+from orchestrator.analysis.requests import requests_by_node
 from orchestrator.analysis.states import Count, count_states, moments_by_instant, recv_q
-from orchestrator.analysis.summary import requests_by_node, sentences
 from orchestrator.history.index import Index
 from orchestrator.history.lifetimes import lasted
 from orchestrator.history.model import Connection, History, Socket, StateInterval, Unobserved
 from orchestrator.judge.evidence import shown_by
 from orchestrator.recording.verdict import Outcome
+from orchestrator.report.words import sentences
 from orchestrator.tcp.states import TcpState
 
 SCHEMA = 1

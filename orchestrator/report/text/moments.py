@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.analysis.services import services
 from orchestrator.analysis.states import READING_ORDER, Count, count_states, moments_by_instant, recv_q
-from orchestrator.analysis.summary import services
 from orchestrator.history.index import Index
 from orchestrator.history.model import History
 from orchestrator.report.text.terminal import INDENT, put

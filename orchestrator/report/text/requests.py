@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.analysis.summary import error_name
+from orchestrator.analysis.requests import error_name
 from orchestrator.history.model import History
 from orchestrator.recording.events import Event, answered
 from orchestrator.report.text.terminal import INDENT, listing, put, text

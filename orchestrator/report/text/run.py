@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.report import NotRun, RunReport
-from orchestrator.analysis.summary import Group, connection_groups, request_sentences, unobserved_sentences
+from orchestrator.analysis.summary import Group, connection_groups
 from orchestrator.judge.evidence import shown_by
 from orchestrator.recording.verdict import Outcome
+from orchestrator.report import words
 from orchestrator.report.text.failures import print_expectation
 from orchestrator.report.text.moments import print_moments
 from orchestrator.report.text.requests import print_requests
@@ -118,7 +119,7 @@ def _print_story(report: RunReport, console: Console, *, verbose: bool) -> None:
     shown = groups if verbose else groups[:_GROUPS]
     told: list[Text] = []
     for group in shown:
-        told.append(text(group, "bold"))
+        told.append(text(words.group(group), "bold"))
         if verbose:
             told += [text(f"  {how} ({count})", "dim") for how, count in _shown_by(group)]
     if len(groups) > len(shown):
@@ -126,7 +127,9 @@ def _print_story(report: RunReport, console: Console, *, verbose: bool) -> None:
         told.append(Text(f"... and {plural(rest, 'connection')} of {len(groups) - len(shown)} more kinds (--verbose)"))
     if not groups:
         told.append(Text("No connection was seen."))
-    told += [text(line) for line in (*unobserved_sentences(report.history), *request_sentences(report.history))]
+    told += [
+        text(line) for line in (*words.unobserved_sentences(report.history), *words.request_sentences(report.history))
+    ]
     console.print()
     lines(console, told)
 

@@ -1,0 +1,50 @@
+"""What became of requests: counts by client."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from orchestrator.analysis.services import services
+from orchestrator.history.model import History
+from orchestrator.recording.events import Event, answered
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What one client got: HTTP status, or a data store's answer -> how many; error name -> how many."""
+
+    answered: Counter[str]
+    errors: Counter[str]
+
+    @property
+    def count(self) -> int:
+        return self.answered.total() + self.errors.total()
+
+
+def requests_by_node(history: History) -> dict[str, Requests]:
+    """Client node -> what its requests came to, in the order of their first requests."""
+    return _requests(history.requests, lambda node: node)
+
+
+def requests_by_client(history: History) -> dict[str, Requests]:
+    """The same with the replicas of a service together, under its name."""
+    service = services(history)
+    return _requests(history.requests, lambda node: service.get(node, node))
+
+
+def _requests(events: Iterable[Event], name: Callable[[str], str]) -> dict[str, Requests]:
+    found: dict[str, Requests] = {}
+    for event in events:
+        got = found.setdefault(name(str(event.get("node", "?"))), Requests(Counter(), Counter()))
+        if error := event.get("error"):
+            got.errors[error_name(error)] += 1
+        else:
+            got.answered[answered(event) or "?"] += 1
+    return found
+
+
+def error_name(error: object) -> str:
+    """The name in a request's `error`, which is `{name, text}` (nodes/README.md)."""
+    return str(error.get("name", "error")) if isinstance(error, dict) else str(error)

@@ -1,0 +1,61 @@
+"""Which connection a program reports something of: a client its requests, a server what it served or closed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from orchestrator.history.lifetimes import death
+from orchestrator.history.model import Connection
+from orchestrator.recording.events import Event
+
+_SLACK = 0.1
+"""Seconds: the tick that first shows a socket may bear a time a little before or after a program's report."""
+
+
+class Finder:
+    """Finds the connection that an event belongs to. One address pair can be several, one after the other."""
+
+    def __init__(self, connections: Sequence[Connection]) -> None:
+        self._connections = connections
+        self._by_client: dict[tuple[object, object], list[int]] = defaultdict(list)
+        self._by_server: dict[tuple[object, object], list[int]] = defaultdict(list)
+        for number, connection in enumerate(connections):
+            self._by_client[connection.client_pair].append(number)
+            self._by_server[connection.server_pair].append(number)
+
+    def sort(self, events: Iterable[Event], *, by_client: bool) -> dict[int, list[Event]]:
+        """Number of the connection -> its events."""
+        found: dict[int, list[Event]] = defaultdict(list)
+        for event in events:
+            candidates = (self._by_client if by_client else self._by_server).get(
+                (event.get("local"), event.get("peer")), ()
+            )
+            number = self._choose(candidates, event, by_client=by_client)
+            if number is not None:
+                found[number].append(event)
+        return found
+
+    def _choose(self, candidates: Iterable[int], event: Event, *, by_client: bool) -> int | None:
+        """By the socket's cookie where the program could read it; else the last connection opened by then."""
+        chosen = None
+        for number in candidates:
+            connection = self._connections[number]
+            end = connection.client if by_client else connection.server
+            if end is not None and event.get("sk") == end.sk:
+                return number
+            if connection.opened[0] <= float(event["t"]) and _lived(connection, event):
+                chosen = number
+        return chosen
+
+
+def _lived(connection: Connection, event: Event) -> bool:
+    """Whether the connection may have been there when the event's story began."""
+    begun = float(event.get("t0") or event["t"])
+    return max(death(end) for end in connection.ends) + _SLACK >= begun
+
+
+def errors_met(request: Event) -> tuple[str, ...]:
+    """Names of the errors that a client met with a request: what it reported, then what its library swallowed."""
+    found = (request.get("error"), request.get("send_error"))
+    return tuple(str(each.get("name", "error")) for each in found if isinstance(each, dict))

@@ -1,0 +1,94 @@
+"""What became of connections and requests, in sentences: the one place where they are made.
+
+3 connections client -> server:8080: client closed first (FIN, idle); TIME_WAIT on client
+6 requests by client: 5 answered 200, 1 failed with RemoteDisconnected
+"""
+
+from __future__ import annotations
+
+from orchestrator.analysis.requests import Requests, requests_by_client
+from orchestrator.analysis.summary import ConnectionSummary, Group, connection_groups, unobserved_by_node
+from orchestrator.history.model import ClosingKind, History, MinisocketEnd
+from orchestrator.text.numbers import plural
+
+_CUT_SHORT = {
+    MinisocketEnd.RESET: "killed by a RST",
+    MinisocketEnd.REUSED: "taken over by a new connection",
+}
+
+
+def sentences(history: History) -> list[str]:
+    """All that is said of a run, the most telling first."""
+    groups = [group(each) for each in connection_groups(history)]
+    return [*groups, *unobserved_sentences(history), *request_sentences(history)]
+
+
+def group(found: Group) -> str:
+    return f"{plural(found.count, 'connection')} {connection(found.summary)}"
+
+
+def connection(summary: ConnectionSummary) -> str:
+    """`client -> server:8080: server closed first (FIN, idle); TIME_WAIT on server`."""
+    port = "" if summary.port is None else f":{summary.port}"
+    through = "".join(f" through {node}" for node in summary.via)
+    return f"{summary.client} -> {summary.server}{port}{through}: {outcome(summary)}"
+
+
+def outcome(summary: ConnectionSummary) -> str:
+    """Who closed first, and what that left behind."""
+    if not summary.established:
+        if summary.gave_up:
+            return f"never established: {summary.gave_up} gave up, no answer came"
+        refused = summary.kind is ClosingKind.RST
+        return f"refused with a RST by {summary.first_closer}" if refused else "never seen established"
+    expired = [f"{node} had forgotten it" for node in summary.expired]
+    if summary.open:
+        return "; ".join([*expired, "still open at the end"])
+    parts = [*expired, who_closed(summary)]
+    if summary.time_wait:
+        cut = "".join(f", {_CUT_SHORT[how]}" for how in dict.fromkeys(how for how, _ in summary.cut_short))
+        parts.append(f"TIME_WAIT on {' and '.join(summary.time_wait)}{cut}")
+    if summary.stuck:
+        parts.append("at the end still " + ", ".join(f"{state} on {node}" for state, node in summary.stuck))
+    if summary.first_closer and not summary.time_wait and not summary.stuck:
+        parts.append("no TIME_WAIT seen")
+    return "; ".join(parts)
+
+
+def who_closed(summary: ConnectionSummary) -> str:
+    """`server closed first (FIN, idle)`: with FIN or RST where the kernel's trace shows which of them it was."""
+    if summary.first_closer:
+        segment = summary.kind.upper() if summary.traced else ""
+        if summary.kind is ClosingKind.RST and not summary.traced:
+            segment = f"{summary.client} met a RST"
+        detail = ", ".join(part for part in (segment, summary.reason) if part)
+        return f"{summary.first_closer} closed first" + (f" ({detail})" if detail else "")
+    if summary.gave_up:
+        return f"{summary.gave_up} gave up, after a timeout"
+    if summary.kind is ClosingKind.SIMULTANEOUS:
+        return "both closed at the same time"
+    return "the samples do not show who closed first"
+
+
+def unobserved_sentences(history: History) -> list[str]:
+    """What the kernel counted and no sample showed, ends of connections that are shown elsewhere left out."""
+    return [
+        f"up to {plural(count, 'more socket')} on {node} came and went between two samples"
+        for node, count in unobserved_by_node(history).items()
+    ]
+
+
+def request_sentences(history: History) -> list[str]:
+    return [
+        f"{plural(got.count, 'request')} by {client}: {requests(got)}"
+        for client, got in requests_by_client(history).items()
+    ]
+
+
+def requests(got: Requests) -> str:
+    """`5 answered 200, 1 failed with RemoteDisconnected`; `all answered 200` when there are several."""
+    parts = [(count, f"answered {status}") for status, count in sorted(got.answered.items())]
+    parts += [(count, f"failed with {name}") for name, count in got.errors.most_common()]
+    if len(parts) == 1 < got.count:
+        return f"all {parts[0][1]}"
+    return ", ".join(f"{count} {what}" for count, what in parts)
