@@ -190,9 +190,9 @@ def _ask_nftables() -> None:
 
 def _open_capture() -> None:
     """A ring for the frames of this namespace's loopback interface."""
-    from orchestrator.observe.capture.packetring import PacketRing
+    from orchestrator.observe.capture.packetring import PacketRing, only_from
 
-    PacketRing([1], blocks=1, snap=64).close()
+    PacketRing(only_from([1], 64), blocks=1).close()
 
 
 def _open_tracing() -> None:

@@ -264,6 +264,26 @@ class TracedLine(Line):
                                         "the trace does not tell whose they are")]]  # fmt: skip
 
 
+class SegmentLine(Line):
+    """A segment with SYN, FIN or RST entered the network. Its node is the one that sent it, whatever addresses it
+    bears. From packet sockets at the nodes' interfaces."""
+
+    node: Node
+    local: Annotated[str, Doc("source address and port, as they stand in the segment")]
+    peer: Annotated[str, Doc("destination address and port")]
+    flags: Annotated[str, Doc("as tcpdump writes them: S for SYN, F for FIN, R for RST, P for PSH, `.` for ACK")]
+    seq: Annotated[Whole, Doc("sequence number")]
+    ack: Annotated[Whole, Doc("acknowledgment number; 0 without ACK")]
+    len: Annotated[Whole, Doc("bytes of data in it")]
+
+
+class SegmentsLine(Line):
+    """The end of the segments."""
+
+    count: Annotated[Whole, Doc("how many `segment` lines there are")]
+    lost: Annotated[Whole, Doc("segments that there was no room for")]
+
+
 class Nat(Line):
     """An entry of the conntrack table of a node that translates addresses came or went, after `after` and by `t`.
     Written by the sampler."""
@@ -306,6 +326,8 @@ LINES: dict[str, type] = {
     "retransmit": Retransmit,
     "minisocket": Minisocket,
     "traced": TracedLine,
+    "segment": SegmentLine,
+    "segments": SegmentsLine,
     "nat": Nat,
     "note": Note,
     "end": End,

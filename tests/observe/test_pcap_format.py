@@ -112,6 +112,8 @@ def run_filter(program: list[tuple[int, int, int, int]], ifindex: int) -> int:
                 counter += if_true if accumulator > value else if_false
             case 0x35:
                 counter += if_true if accumulator >= value else if_false
+            case 0x05:
+                counter += value
             case 0x06:
                 return value
             case _:
@@ -119,4 +121,4 @@ def run_filter(program: list[tuple[int, int, int, int]], ifindex: int) -> int:
 
 
 def test_filter_of_many_successive_interfaces_stays_short() -> None:
-    assert len(only_from(range(5, 1005), 100)) == 5
+    assert len(only_from(range(5, 1005), 100)) == 6

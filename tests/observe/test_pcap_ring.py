@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.fabric.wiring import Leg
 from orchestrator.observe.capture.capture import Capture
-from orchestrator.observe.capture.packetring import BLOCK, Frame, PacketRing
+from orchestrator.observe.capture.packetring import BLOCK, Frame, PacketRing, only_from
 from tests.support.netspace import in_netns
 from tests.support.pcapreader import read
 
@@ -69,7 +69,7 @@ def test_takes_what_enters_and_not_what_leaves() -> None:
     def body() -> tuple[int, int, list[Frame]]:
         bench = Bench()
         before = time.time_ns()
-        ring = PacketRing([socket.if_nametoindex("b"), socket.if_nametoindex("d")], blocks=4, snap=SNAP)
+        ring = PacketRing(only_from([socket.if_nametoindex("b"), socket.if_nametoindex("d")], SNAP), blocks=4)
         ring.attach()
         bench.send("a", b"one")  # enters b
         bench.send("b", b"two")  # leaves b, enters a
@@ -92,7 +92,7 @@ def test_takes_what_enters_and_not_what_leaves() -> None:
 def test_interfaces_that_were_not_asked_for_are_not_heard() -> None:
     def body() -> list[Frame]:
         bench = Bench()
-        ring = PacketRing([socket.if_nametoindex("d")], blocks=4, snap=SNAP)
+        ring = PacketRing(only_from([socket.if_nametoindex("d")], SNAP), blocks=4)
         ring.attach()
         bench.send("a", b"no")
         bench.send("c", b"yes")
@@ -109,7 +109,7 @@ def test_all_blocks_are_read_in_order_again_and_again() -> None:
 
     def body() -> tuple[list[int], int]:
         bench = Bench()
-        ring = PacketRing([socket.if_nametoindex("b")], blocks=3, snap=1 << 16)
+        ring = PacketRing(only_from([socket.if_nametoindex("b")], 1 << 16), blocks=3)
         ring.attach()
         numbers: list[int] = []
         for number in range(800):  # of 8 KB each: eight times the ring
@@ -127,7 +127,7 @@ def test_all_blocks_are_read_in_order_again_and_again() -> None:
 def test_what_finds_the_ring_full_is_counted() -> None:
     def body() -> tuple[int, int]:
         bench = Bench()
-        ring = PacketRing([socket.if_nametoindex("b")], blocks=2, snap=1 << 16)
+        ring = PacketRing(only_from([socket.if_nametoindex("b")], 1 << 16), blocks=2)
         ring.attach()
         for _ in range(4 * BLOCK // 8000):
             bench.send("a", bytes(8000))

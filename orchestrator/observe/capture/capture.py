@@ -29,7 +29,7 @@ from typing import NoReturn
 from orchestrator import __version__
 from orchestrator.fabric.wiring import Leg, mac
 from orchestrator.observe.capture import pcapng
-from orchestrator.observe.capture.packetring import BLOCK, HANDOVER, PacketRing
+from orchestrator.observe.capture.packetring import BLOCK, HANDOVER, PacketRing, only_from
 
 _MEMORY = 32 << 20
 """Bytes of kernel memory for the rings of all networks: some 200 000 small frames, or 5 s without a reader."""
@@ -79,7 +79,7 @@ class Capture:
         recorders: list[_Recorder] = []
         try:
             for network, legs in networks.items():
-                ring = PacketRing(legs, blocks=blocks, snap=pcapng.SNAP)
+                ring = PacketRing(only_from(legs, pcapng.SNAP), blocks=blocks)
                 recorders.append(_Recorder(ring, _File(folder / f"{network}.pcapng"), legs, _header(network, zero_ns)))
             self._fork(recorders)
         finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import select
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +28,7 @@ _TPACKET_V3 = 2
 _ETH_P_ALL = 3
 _SO_ATTACH_FILTER = 26
 
-_BLOCK_HEAD = struct.Struct("=8xIII")  # status, frames, offset of the first
+_BLOCK_HEAD = struct.Struct("=8xIIII")  # status, frames, offset of the first, length
 _FRAME = struct.Struct("=6IH26xi")  # next, s, ns, kept, length, status, offset of the data, then sockaddr_ll's ifindex
 _STATUS = struct.Struct("=I")
 _STATUS_AT = 8
@@ -35,8 +36,10 @@ _OWNED_BY_KERNEL, _OWNED_BY_USER = 0, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-_Instruction = tuple[int, int, int, int]
-_LOAD_IFINDEX: _Instruction = (0x20, 0, 0, 0xFFFFF008)  # ld [SKF_AD_OFF + SKF_AD_IFINDEX]
+Instruction = tuple[int, int, int, int]
+"""Of a socket filter (BPF): code, jumps if true and if false, operand. linux/filter.h"""
+
+_LOAD_IFINDEX: Instruction = (0x20, 0, 0, 0xFFFFF008)  # ld [SKF_AD_OFF + SKF_AD_IFINDEX]
 
 
 class Frame(NamedTuple):  # a frozen dataclass takes four times as long to make, and there are many
@@ -49,13 +52,13 @@ class Frame(NamedTuple):  # a frozen dataclass takes four times as long to make,
 
 
 class PacketRing:
-    """Frames that enter the given interfaces of the current network namespace, from now on.
+    """Frames that enter interfaces of the current network namespace, from now on, those that `program` keeps.
 
     Only what comes in: a frame that a bridge passes on leaves by another interface, and would be seen there again.
     Raises OSError (EPERM without CAP_NET_RAW over the namespace; ENOMEM).
     """
 
-    def __init__(self, ifindexes: Iterable[int], *, blocks: int, snap: int) -> None:
+    def __init__(self, program: Sequence[Instruction], *, blocks: int) -> None:
         self._blocks = blocks
         self._next = 0
         self._map: mmap.mmap | None = None
@@ -66,7 +69,7 @@ class PacketRing:
             self._socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
             self._socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             self._socket.setsockopt(_SOL_PACKET, _PACKET_RX_RING, _ring_request(blocks))
-            self._filter(only_from(ifindexes, snap))
+            self._filter(program)
             _bind_to_all(self._socket)
         except BaseException:
             self._socket.close()
@@ -81,18 +84,27 @@ class PacketRing:
 
     def read(self) -> Iterator[list[Frame]]:
         """Every block that is ready, in order."""
+        for block in self.read_raw():
+            yield list(frames_of(block))
+
+    def read_raw(self) -> Iterator[bytes]:
+        """The same as copies of the blocks, for `frames_of`: a copy per block, whatever is in it."""
         ring = self._map
         assert ring is not None
         while True:
             start = self._next * BLOCK
-            status, count, first = _BLOCK_HEAD.unpack_from(ring, start)
+            status, count, _, used = _BLOCK_HEAD.unpack_from(ring, start)
             if not status & _OWNED_BY_USER:
                 return
-            frames = list(_frames(ring, start + first, count))
+            block = ring[start : start + used]
             self._read += count
             _STATUS.pack_into(ring, start + _STATUS_AT, _OWNED_BY_KERNEL)
             self._next = (self._next + 1) % self._blocks
-            yield frames
+            yield block
+
+    def await_block(self) -> None:
+        """Until the kernel hands something over, `HANDOVER` at most."""
+        select.select([self], [], [], HANDOVER)
 
     def refuse(self) -> None:
         """Take no further frame. What is in the ring stays readable."""
@@ -102,6 +114,11 @@ class PacketRing:
         """Whether `read` has given every frame that the kernel took."""
         self._count()
         return self._taken == self._read
+
+    def unread(self) -> int:
+        """Frames that the kernel took and `read` has not given."""
+        self._count()
+        return self._taken - self._read
 
     def dropped(self) -> int:
         """Frames that found the ring full, since the beginning."""
@@ -118,26 +135,32 @@ class PacketRing:
         self._taken += packets - drops
         self._dropped += drops
 
-    def _filter(self, program: Sequence[_Instruction]) -> None:
+    def _filter(self, program: Sequence[Instruction]) -> None:
         code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in program))
         self._socket.setsockopt(
             socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code))
         )
 
 
-def only_from(ifindexes: Iterable[int], snap: int) -> list[_Instruction]:
-    """A socket filter (BPF) that keeps `snap` bytes of what enters these interfaces, and nothing of other frames.
+def only_from(ifindexes: Iterable[int], snap: int) -> list[Instruction]:
+    """A socket filter that keeps `snap` bytes of what enters these interfaces, and nothing of other frames."""
+    return from_interfaces(ifindexes, [(0x06, 0, 0, snap)])  # ret snap
+
+
+def from_interfaces(ifindexes: Iterable[int], program: Sequence[Instruction]) -> list[Instruction]:
+    """A socket filter that asks `program` about what enters these interfaces, and keeps nothing of other frames.
 
     Three instructions for each run of successive numbers: the legs of a network are mostly one run.
     """
-    program = [_LOAD_IFINDEX]
-    for first, last in _runs(sorted(ifindexes)):
-        program += [
+    tests: list[Instruction] = [_LOAD_IFINDEX]
+    runs = list(_runs(sorted(ifindexes)))
+    for position, (first, last) in enumerate(runs):
+        tests += [
             (0x35, 0, 2, first),  # jge first, else over the next two
             (0x25, 1, 0, last),  # jgt last: over the next one
-            (0x06, 0, 0, snap),  # ret snap
+            (0x05, 0, 0, 3 * (len(runs) - position - 1) + 1),  # ja: over the runs that follow, and over the refusal
         ]
-    return [*program, (0x06, 0, 0, 0)]
+    return [*tests, (0x06, 0, 0, 0), *program]
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -160,9 +183,11 @@ def _ring_request(blocks: int) -> bytes:
     return struct.pack("=7I", BLOCK, blocks, frame, BLOCK // frame * blocks, int(HANDOVER * 1000), 0, 0)
 
 
-def _frames(ring: mmap.mmap, offset: int, count: int) -> Iterator[Frame]:
+def frames_of(block: bytes) -> Iterator[Frame]:
+    """The frames of one block, in order."""
+    _, count, offset, _ = _BLOCK_HEAD.unpack_from(block)
     for _ in range(count):
-        following, seconds, nanoseconds, kept, length, _status, data, ifindex = _FRAME.unpack_from(ring, offset)
+        following, seconds, nanoseconds, kept, length, _status, data, ifindex = _FRAME.unpack_from(block, offset)
         begin = offset + data
-        yield Frame(ifindex, seconds * 1_000_000_000 + nanoseconds, ring[begin : begin + kept], length)
+        yield Frame(ifindex, seconds * 1_000_000_000 + nanoseconds, block[begin : begin + kept], length)
         offset += following
