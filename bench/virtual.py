@@ -15,7 +15,7 @@ from rich.table import Table
 
 from orchestrator.analysis.report import EXIT_CODES
 from orchestrator.recording.folder import RunFolder
-from orchestrator.run.execute import stored_report
+from orchestrator.run.judge import stored_report
 from orchestrator.scenario.loader import bundled_scenarios
 
 ROUNDS = 3

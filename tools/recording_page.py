@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from orchestrator.recording.events import COUNTERS, FORMAT, TCPEXT_EVERY
-from orchestrator.recording.lines import LINES, BeginNode, Doc, ErrorField, Line, OneOf
+from orchestrator.recording.linefields import Doc, Line, OneOf
+from orchestrator.recording.lines import LINES, BeginNode, ErrorField
 
 _COUNTERS = ", ".join(f"`{name}`" for group in COUNTERS.values() for name in group)
 
@@ -27,6 +28,9 @@ prints the same as a JSON Schema.
 - The counters of a tick are {_COUNTERS}.
   The group `TcpExt` (from `TW` on) is read once in {TCPEXT_EVERY:g} s and at every named moment, so the tick that
   shows a new value of it need not be the one in which it changed.
+- The lines of the kernel's trace (those with a `cpu`) say what the kernel reported, undecided: which node a socket
+  belongs to, who sent a RST, which timer is whose is inferred by `simctl verify` (orchestrator/history). In recordings
+  of format 1 the recorder had done that; `simctl verify` reads them too.
 - A connection has a `socket`, `state`, ... line for each of its ends. What belongs together is found by `simctl
   verify`, by address pair and overlapping life, through `nat` lines where a node translates addresses.
 """

@@ -41,12 +41,13 @@ def show(
     from orchestrator.analysis.exchanges import said_of_each
     from orchestrator.analysis.ladder.build import ladder
     from orchestrator.analysis.ladder.list import entries, find, most_telling
+    from orchestrator.history.build import history_of
     from orchestrator.recording.folder import RunFolder
 
     if format_ not in _FORMATS:
         raise InputError(f"unknown format {format_!r}", hint=f"one of {', '.join(_FORMATS)}")
     folder = RunFolder.open(run)
-    history = folder.history()
+    history = history_of(folder)
     known = entries(history, said_of_each(history))
     chosen, why = find(conn, known) if conn else None, ""
     if chosen is None and known:

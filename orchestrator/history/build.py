@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from orchestrator.errors import InputError, Place
 from orchestrator.history.connections import join
 from orchestrator.history.conservation import compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
+from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
+from orchestrator.history.kernelevents import understood
 from orchestrator.history.model import History, Socket, Unobserved
 from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.owners import with_told_owners
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, to_sockets
-from orchestrator.history.traced import KINDS as TRACE_KINDS
 from orchestrator.history.traced import TracedLife, exact_sockets, trace_lives
 from orchestrator.history.unobserved import count_unobserved
-from orchestrator.recording.checker import LineChecker
 from orchestrator.recording.events import Event
+from orchestrator.recording.folder import RunFolder
+from orchestrator.recording.reader import read_events
 from orchestrator.text.numbers import plural
 
 _KNOWN = (
     *TRACE_KINDS,
+    "traced",
     "begin",
     "node",
     "moment",
@@ -39,65 +39,30 @@ _KNOWN = (
 )
 
 
-def read_events(path: Path) -> Iterator[Event]:
-    """The lines of an `events.jsonl`, checked. Raises InputError with file and line at the first that is wrong."""
-    checker = LineChecker(path)
-    number = 0
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield checker.check(_decode(line, path, number), number)
-    except OSError as error:
-        raise InputError(f"cannot read the recording: {error.strerror}", place=Place(path)) from None
-    if number == 0:
-        raise InputError(
-            "the recording is empty: the run ended before it began", place=Place(path), hint="record the run again"
-        )
-
-
-def _decode(line: bytes, path: Path, number: int) -> object:
-    try:
-        return json.loads(line, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        if not line.endswith(b"\n"):
-            raise InputError(
-                "the last line is cut off: the run was killed while it wrote it",
-                place=Place(path, number),
-                hint="delete this line to judge what was recorded before it",
-            ) from None
-        column = error.colno if isinstance(error, json.JSONDecodeError) else None
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise InputError(
-            f"not a line of JSON: {reason}",
-            place=Place(path, number, column),
-            hint="restore this line, or record the run again with `simctl run`",
-        ) from None
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a number of JSON")
-
-
 def build_history(events: Iterable[Event]) -> History:
     """The history that checked events tell, `begin` first. Socket lines after the last tick are left out."""
     by_kind: dict[str, list[Event]] = defaultdict(list)
+    traced: list[Event] = []
     for event in events:
         by_kind[event["ev"]].append(event)
+        if event["ev"] in TRACE_KINDS:
+            traced.append(event)
     begin = by_kind["begin"][0]
     nodes = tuple(node["name"] for node in begin["nodes"])
     ticks = tuple(float(tick["t"]) for tick in by_kind["tick"])
     missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
     counters = Counters(_series(by_kind["tick"], nodes))
     lives = _lives(by_kind["socket"], nodes, ticks)
+    addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
     translations = Translations(flows_of(by_kind["nat"]))
+    if begin["format"] > 1:
+        _understand(by_kind, traced, addresses, translations)
     trace = _trace(by_kind, counters, translations)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     sockets, unobserved = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]))
     sockets = with_told_owners(sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
     resets = tuple(event for event in by_kind["rst"] if trace.complete and event["t"] <= ticks[-1])
     requests = tuple(sorted(by_kind["request"], key=_time))
-    addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
     return History(
         nodes=nodes,
         groups=_groups(begin),
@@ -122,6 +87,21 @@ def build_history(events: Iterable[Event]) -> History:
         happened=tuple(sorted(by_kind["node"], key=_time)),
         notes=(*(note["text"] for note in by_kind["note"]), *trace.doubts, *_passed_over(by_kind)),
     )
+
+
+def history_of(folder: RunFolder) -> History:
+    """What the recording in a run's folder tells. Raises InputError with file and line."""
+    return build_history(read_events(folder.events))
+
+
+def _understand(
+    by_kind: dict[str, list[Event]], traced: list[Event], addresses: Mapping[str, str], translations: Translations
+) -> None:
+    """Put what the kernel's trace means into the place of what it reported."""
+    for kind in TRACE_KINDS:
+        by_kind.pop(kind, None)
+    for event in understood(traced, addresses.get, translations):
+        by_kind[event["ev"]].append(event)
 
 
 @dataclass(frozen=True, slots=True)

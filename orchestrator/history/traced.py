@@ -28,9 +28,6 @@ from orchestrator.tcp.states import TcpState
 
 INSTANT = 1e-9
 
-KINDS = ("state", "destroy", "rst", "rst_received", "retransmit", "minisocket", "traced")
-"""The lines that tracing adds to a recording."""
-
 
 @dataclass(slots=True)
 class TracedLife:

@@ -184,7 +184,7 @@ class Lab:
         )
         if self._trace:
             answer = self._probe.call(
-                "trace", addresses=self.plan.nodes, unprivileged=self.runtime.user_namespace is not None
+                "trace", addresses=list(self.plan.nodes), unprivileged=self.runtime.user_namespace is not None
             )
             untraced = answer["untraced"]
             if untraced:

@@ -14,7 +14,7 @@ through engineside.py.
 | `leftovers` | | removed: trace instances whose owner was gone |
 | `abilities` | | outcome: as kernelprobe.try_lab has it |
 | `start` | userns (pid or null), zero (monotonic s that is t = 0), period and quiet (s, see pace.py) | |
-| `trace` | addresses {address: node}, unprivileged (in a user namespace) | untraced: why there is none, or null |
+| `trace` | addresses of the lab, unprivileged (in a user namespace) | untraced: why there is none, or null |
 | `trace_end` | | its events are emitted before the answer |
 | `wire` | networks [name], legs [a wiring.Leg], pids {node: pid}, sysctls, routes as Fabric.add_legs; nats [node] | |
 | `capture` | folder | after `wire`: a file for each network |
@@ -191,22 +191,17 @@ class Probe:
 
         if message["unprivileged"]:
             return {"untraced": "it needs root"}
-        nodes = message["addresses"]
         try:
             remove_leftovers(self._records)
-            self._tracer = Tracer(nodes.get, self._zero, self._records)
+            self._tracer = Tracer(frozenset(message["addresses"]), self._zero, self._records)
         except OSError as error:
             return {"untraced": error.strerror or str(error)}
         return {"untraced": None}
 
     def _trace_end(self, message: Message) -> Message:
-        from orchestrator.history.nat import Translations, flows_of
-
         if self._tracer is not None:
             tracer, self._tracer = self._tracer, None
-            for event in (events := tracer.finish(Translations(flows_of(self.sampler.translated)))):
-                event["t"] = round(event["t"], 9)
-            _emit(events)
+            _emit(tracer.finish())
         return {}
 
     def _start_capture(self, message: Message) -> Message:

@@ -54,8 +54,6 @@ class Sampler:
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._next_tcpext = 0.0
         self._last = clock()
-        self.translated: list[Event] = []
-        """The `nat` lines so far."""
         self.nodes: dict[str, Observed] = {}
 
     def add(self, name: str, pid: int, *, nat: bool = False) -> None:
@@ -124,7 +122,6 @@ class Sampler:
         for new, *addresses in taken:
             event: Event = {"t": now, "ev": "nat", "node": node.name, "what": "new" if new else "gone"}
             event |= {"after": self._last, **dict(zip(_ADDRESSES, addresses, strict=True))}
-            self.translated.append(event)
             yield event
         if conntrack.lost:
             conntrack.lost = False

@@ -9,10 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, SchemaValidator
 
 from orchestrator.errors import InputError, Place
 from orchestrator.recording.events import FORMAT, Event
+from orchestrator.recording.format1 import LINES_OF_FORMAT_1
+from orchestrator.recording.linefields import Line
 from orchestrator.recording.lines import LINES
 from orchestrator.recording.schema import validator, words
 from orchestrator.tcp.states import TcpState
@@ -40,6 +42,8 @@ class LineChecker:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._line = 0
+        self._kinds = LINES
+        self._validators: dict[str, SchemaValidator] = {}
         self._nodes: frozenset[str] = frozenset()
         self._uncounted: set[str] = set()
         self._moments: set[str] = set()
@@ -59,7 +63,7 @@ class LineChecker:
         if not self._nodes and ev != "begin":
             raise self._error(f"a recording starts with a `begin` line, not with `{ev}`")
         self._fields(event, ev)
-        if ev in LINES and "node" in event:
+        if "node" in event and ev in self._kinds:
             self._declared(event["node"])
         match ev:
             case "begin":
@@ -70,10 +74,8 @@ class LineChecker:
                 self._socket(event)
             case "moment":
                 self._moment(event)
-            case "request":
-                self._request(event)
-            case "state" | "destroy" | "rst" | "rst_received" | "retransmit" | "minisocket":
-                self._traced_socket(event)
+            case "request" | "state" | "destroy" | "rst" | "rst_received" | "retransmit" | "minisocket":
+                self._ends(event)
             case "traced":
                 self._traced(event)
             case "nat":
@@ -91,11 +93,11 @@ class LineChecker:
             )
         if found < 1:
             raise self._error(f"`format` must be 1 or more, not {found}")
+        if found == 1:
+            self._kinds, self._validators = LINES_OF_FORMAT_1, {}
         if event["period"] <= 0:
             raise self._error(f"`period` must be a number of seconds above 0, not {event['period']}")
-        names: list[str] = []
-        for node in event["nodes"]:
-            names.append(node["name"])
+        names = [node["name"] for node in event["nodes"]]
         if not names:
             raise self._error("`nodes` is empty: a recording has at least one node")
         if len(set(names)) < len(names):
@@ -146,9 +148,10 @@ class LineChecker:
         else:
             raise self._error(f"socket lines with t {self._ahead[0]} and with t {t} stand before one tick")
 
-    def _traced_socket(self, event: Event) -> None:
+    def _ends(self, event: Event) -> None:
         for field in ("local", "peer"):
-            self._address(event[field], field)
+            if event.get(field) is not None:
+                self._address(event[field], field)
 
     def _traced(self, event: Event) -> None:
         if event["lost"] < 0:
@@ -163,15 +166,15 @@ class LineChecker:
             raise self._error(f"the moment {event['name']} is there twice")
         self._moments.add(event["name"])
 
-    def _request(self, event: Event) -> None:
-        for field in ("local", "peer"):
-            if event.get(field) is not None:
-                self._address(event[field], field)
-
     def _fields(self, event: Event, ev: str) -> None:
         """That the fields are there and are what they must be: by the types in lines.py."""
+        check = self._validators.get(ev)
+        if check is None:  # of an unknown kind only what every line has is checked
+            check = validator(self._kinds.get(ev, Line))
+            if ev in self._kinds:
+                self._validators[ev] = check
         try:
-            validator(ev if ev in LINES else "").validate_python(event, strict=True)
+            check.validate_python(event, strict=True)
         except ValidationError as error:
             raise self._wrong_field(ev, error.errors(include_url=False)[0]) from None
 
@@ -184,7 +187,7 @@ class LineChecker:
         if isinstance(field, int):
             above, name = "", f"each of `{outer[-1]}`"
         if found["type"] == "literal_error":
-            allowed = words(ev, str(field))
+            allowed = words(self._kinds[ev], str(field))
             if not allowed:
                 return self._error(f"no TCP state is called {value}", hint=suggestion(str(value), TcpState))
             return self._error(f"{ev}{above}: {name} must be one of {', '.join(allowed)}, not {value}")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-FORMAT = 1
-"""Raised when a reader of the old format would misread the new one."""
+FORMAT = 2
+"""Raised when a reader of the old format would misread the new one. Format 2 has what the kernel's trace reported, as
+it is; format 1 had what the recorder made of it (format1.py)."""
 
 COUNTERS = {
     "Tcp": ("ActiveOpens", "PassiveOpens", "AttemptFails", "EstabResets", "RetransSegs", "OutRsts"),

@@ -10,8 +10,6 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestrator.errors import EnvironmentFailure, InputError, Place
-from orchestrator.history.build import build_history, read_events
-from orchestrator.history.model import History
 from orchestrator.recording.verdict import Verdict, overall
 from orchestrator.system.storage import storage_errors
 
@@ -143,10 +141,6 @@ class RunFolder:
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return float(seconds) if isinstance(seconds, int | float) else None
-
-    def history(self) -> History:
-        """What the recording tells. Raises InputError with file and line."""
-        return build_history(read_events(self.events))
 
     def write_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Write `verdict.json`, whole or not at all. Raises EnvironmentFailure."""

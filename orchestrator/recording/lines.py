@@ -3,72 +3,38 @@ made from these types (schema.py), so a field is described here and nowhere else
 
 A field that is not required may also be null. Lines may have more fields than these, and lines of other kinds are
 passed over and counted in a note: a newer simctl may write them.
-
-This module needs nothing but typing; whoever only writes lines need not import it.
 """
 
-import sys
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
-from orchestrator.tcp.states import TcpState
-
-if sys.version_info >= (3, 12):
-    from typing import TypedDict
-else:  # pydantic asks for it: only this one knows which fields are required
-    from typing_extensions import TypedDict
-
-_Schema = dict[str, Any]
-
-
-class Doc(NamedTuple):
-    """What a field means, for people. pydantic asks it for its part of a schema, and is not imported here."""
-
-    text: str
-
-    def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], _Schema]) -> _Schema:
-        return handler(core) | {"description": self.text}
-
-
-class Below(NamedTuple):
-    """JSON allows 1e999, which Python reads as infinity, and whole numbers that no float can hold."""
-
-    limit: float
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], _Schema]) -> _Schema:
-        return handler(source) | {"lt": self.limit, "gt": -self.limit}
+from orchestrator.recording.linefields import (
+    Cookie,
+    Doc,
+    Fields,
+    Headers,
+    Line,
+    Local,
+    Node,
+    Number,
+    Peer,
+    State,
+    Whole,
+)
+from orchestrator.recording.tracelines import (
+    Destroy,
+    Other,
+    Retransmit,
+    Rst,
+    RstReceived,
+    SegmentLine,
+    SegmentsLine,
+    StateLine,
+    Timer,
+    TracedLine,
+)
 
 
-class OneOf(NamedTuple):
-    """A text that is one of some words."""
-
-    words: tuple[str, ...]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], _Schema]) -> _Schema:
-        return {"type": "literal", "expected": list(self.words)}
-
-
-Whole = Annotated[int, Below(1e18)]
-Number = Annotated[float, Below(1e18)]
-State = Annotated[str, OneOf(tuple(state.value for state in TcpState))]
-Node = Annotated[str, Doc("name of the node, as `begin` declares it")]
-Local = Annotated[str, Doc("its own address and port, `198.18.0.2:8080`; IPv4-mapped ones look the same")]
-Peer = Annotated[str, Doc("the peer's address and port; `0.0.0.0:0` for a listening socket")]
-Cookie = Annotated[str, Doc("the kernel's cookie of the socket, hexadecimal: its name for its whole life")]
-Kernel = Annotated[Whole, Doc("number that stands for the kernel's address of the socket, which is used again: a "
-                              "change to CLOSED ends what it names; 0: no socket")]  # fmt: skip
-Headers = dict[str, Any]
-"""Name -> value. Whatever a program of a node makes of them is shown, and nothing is decided by it."""
-
-
-class Line(TypedDict):
-    """What every line has."""
-
-    t: Annotated[Number, Doc("s since the start of the run, on the monotonic clock")]
-    ev: Annotated[str, Doc("what the line is")]
-
-
-class BeginNode(TypedDict):
+class BeginNode(Fields):
     """A node in the `begin` line."""
 
     name: str
@@ -137,7 +103,7 @@ class SocketLine(Line):
     comm: NotRequired[Annotated[str | None, Doc("command name of the owner")]]
 
 
-class ErrorField(TypedDict):
+class ErrorField(Fields):
     """What went wrong for a client."""
 
     name: Annotated[str, Doc("name of the exception or the error code")]
@@ -201,89 +167,6 @@ class Closed(Line):
     requests: NotRequired[Annotated[Whole | None, Doc("how many requests it had carried")]]
 
 
-class Traced(Line):
-    """What all lines of the kernel's trace about a socket have."""
-
-    node: Node
-    a: Kernel
-    local: Local
-    peer: Peer
-
-
-class StateLine(Traced):
-    """A socket changed its state. From the tracepoint sock:inet_sock_set_state."""
-
-    old: State
-    new: State
-
-
-class Destroy(Traced):
-    """A socket was destroyed. From tcp:tcp_destroy_sock."""
-
-    sk: Cookie
-
-
-class Rst(Traced):
-    """A RST was sent. From tcp:tcp_send_reset."""
-
-    reason: NotRequired[Annotated[str | None, Doc("the kernel's reason, since Linux 6.10")]]
-    rule: NotRequired[Annotated[bool | None, Doc("true when a packet filter sent it")]]
-
-
-class RstReceived(Traced):
-    """A RST was received, or a socket whose program is gone got data. From tcp:tcp_receive_reset."""
-
-    sk: NotRequired[Cookie | None]
-
-
-class Retransmit(Line):
-    """A segment was retransmitted. From tcp:tcp_retransmit_skb and tcp:tcp_retransmit_synack."""
-
-    node: Node
-    a: NotRequired[Kernel | None]
-    local: Local
-    peer: Peer
-    state: State
-
-
-class Minisocket(Traced):
-    """The timer of a minisocket (TIME_WAIT, or an orphan in FIN_WAIT2). From timer:timer_start and
-    timer:timer_expire_entry."""
-
-    what: Annotated[Literal["born", "rearmed", "expired"], Doc("what became of the minisocket")]
-    old: NotRequired[Annotated[State | None, Doc("the state that its full socket left")]]
-
-
-class TracedLine(Line):
-    """The end of the trace."""
-
-    lost: Annotated[Whole, Doc("events that the ring had no room for")]
-    counts: NotRequired[Annotated[dict[str, Whole] | None, Doc("how many lines of each kind")]]
-    loopback: NotRequired[Annotated[dict[str, Whole] | None,
-                                    Doc("what sockets on 127.0.0.0/8 did, of any node and of this machine: "
-                                        "the trace does not tell whose they are")]]  # fmt: skip
-
-
-class SegmentLine(Line):
-    """A segment with SYN, FIN or RST entered the network. Its node is the one that sent it, whatever addresses it
-    bears. From packet sockets at the nodes' interfaces."""
-
-    node: Node
-    local: Annotated[str, Doc("source address and port, as they stand in the segment")]
-    peer: Annotated[str, Doc("destination address and port")]
-    flags: Annotated[str, Doc("as tcpdump writes them: S for SYN, F for FIN, R for RST, P for PSH, `.` for ACK")]
-    seq: Annotated[Whole, Doc("sequence number")]
-    ack: Annotated[Whole, Doc("acknowledgment number; 0 without ACK")]
-    len: Annotated[Whole, Doc("bytes of data in it")]
-
-
-class SegmentsLine(Line):
-    """The end of the segments."""
-
-    count: Annotated[Whole, Doc("how many `segment` lines there are")]
-    lost: Annotated[Whole, Doc("segments that there was no room for")]
-
-
 class Nat(Line):
     """An entry of the conntrack table of a node that translates addresses came or went, after `after` and by `t`.
     Written by the sampler."""
@@ -324,7 +207,8 @@ LINES: dict[str, type] = {
     "rst": Rst,
     "rst_received": RstReceived,
     "retransmit": Retransmit,
-    "minisocket": Minisocket,
+    "timer": Timer,
+    "other": Other,
     "traced": TracedLine,
     "segment": SegmentLine,
     "segments": SegmentsLine,
@@ -332,4 +216,4 @@ LINES: dict[str, type] = {
     "note": Note,
     "end": End,
 }
-"""`ev` -> the type of its lines."""
+"""`ev` -> the type of its lines, in the format that is written today. Of older ones see format1.py."""

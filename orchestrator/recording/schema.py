@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter
 from pydantic_core import SchemaValidator
 
 from orchestrator.recording.events import FORMAT
-from orchestrator.recording.lines import LINES, Line
-
-_made: dict[str, SchemaValidator] = {}
+from orchestrator.recording.lines import LINES
 
 
-def validator(ev: str) -> SchemaValidator:
-    """Checks a decoded line of this kind by `validate_python(line, strict=True)`, which raises ValidationError. Of
-    unknown kinds only what every line has is checked."""
-    found = _made.get(ev)
-    if found is not None:
-        return found
-    made = TypeAdapter(LINES.get(ev, Line)).validator
+@cache
+def validator(kind: type) -> SchemaValidator:
+    """Checks a decoded line by `validate_python(line, strict=True)`, which raises ValidationError."""
+    made = TypeAdapter(kind).validator
     assert isinstance(made, SchemaValidator), "a type that is not whole"
-    return _made.setdefault(ev if ev in LINES else "", made)
+    return made
 
 
-def words(ev: str, field: str) -> tuple[str, ...]:
+def words(kind: type, field: str) -> tuple[str, ...]:
     """The words that a field may be; empty for a field that may be any, or a TCP state."""
-    kind = get_type_hints(LINES[ev])[field]
-    return get_args(kind) if get_origin(kind) is Literal else ()
+    hint = get_type_hints(kind)[field]
+    return get_args(hint) if get_origin(hint) is Literal else ()
 
 
 def json_schema() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.analysis.report import RunReport
+from orchestrator.history.build import history_of
 from orchestrator.history.model import History
 from orchestrator.judge.judge import judge
 from orchestrator.recording.folder import RunFolder
@@ -15,7 +16,7 @@ from orchestrator.text.yamlsource import load_yaml
 def judge_folder(folder: RunFolder) -> RunReport:
     """Hold a recording against the expectations of the scenario in it."""
     scenario = parse_scenario(load_yaml(folder.scenario))
-    history = folder.history()
+    history = history_of(folder)
     variables = folder.variables()
     expected = [expectation for expectation in scenario.expect if expectation.applies(variables)]
     return _report(folder, scenario, history, judge(expected, history))
@@ -23,7 +24,7 @@ def judge_folder(folder: RunFolder) -> RunReport:
 
 def stored_report(folder: RunFolder) -> RunReport:
     """The report of a run as it was judged then. Raises InputError when it never was."""
-    return _report(folder, parse_scenario(load_yaml(folder.scenario)), folder.history(), folder.read_verdicts())
+    return _report(folder, parse_scenario(load_yaml(folder.scenario)), history_of(folder), folder.read_verdicts())
 
 
 def _report(folder: RunFolder, scenario: Scenario, history: History, verdicts: list[Verdict]) -> RunReport:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.history.build import read_events
+from orchestrator.history.build import history_of
 from orchestrator.recording.folder import RunFolder
+from orchestrator.recording.reader import read_events
 from tests.conftest import Simctl
 from tests.support.twonodes import states
 
@@ -66,7 +67,7 @@ def run(simctl: Simctl, folder: Path, scenario: str, runtime: str) -> RunFolder:
 @pytest.mark.timeout(400)
 def test_churn_of_twenty_thousand_connections_loses_nothing(simctl: Simctl, tmp_path: Path) -> None:
     folder = run(simctl, tmp_path, CHURN, "netns")
-    history = folder.history()
+    history = history_of(folder)
     assert history.exact, history.notes
     assert history.unobserved == ()
     ends = Counter((*states(one.client), *states(one.server)) for one in history.connections)
@@ -87,7 +88,7 @@ def test_churn_of_twenty_thousand_connections_loses_nothing(simctl: Simctl, tmp_
 def test_time_wait_of_a_container_lasts_what_the_kernel_says(simctl: Simctl, tmp_path: Path) -> None:
     """The same on namespaces: tests/observe/test_trace.py."""
     longest = _LONGEST.get(time.clock_getres(_CLOCK_MONOTONIC_COARSE), max(_LONGEST.values()))
-    history = run(simctl, tmp_path, WAIT % longest, "docker").history()
+    history = history_of(run(simctl, tmp_path, WAIT % longest, "docker"))
     assert history.exact, history.notes
     (connection,) = history.connections
     assert connection.client is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.history.build import history_of
 from orchestrator.history.model import History
 from orchestrator.recording.folder import RunFolder
 from orchestrator.tcp.states import TcpState
@@ -89,7 +90,7 @@ def captured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     (run,) = (folder / "runs").iterdir()
     files = {path.stem: read(path.read_bytes()) for path in (run / "captures").iterdir()}
     assert all(path.suffix == ".pcapng" for path in (run / "captures").iterdir())
-    return Captured(run, RunFolder.open(run).history(), files)
+    return Captured(run, history_of(RunFolder.open(run)), files)
 
 
 def by_connection(found: list[Segment]) -> dict[frozenset[str], list[Segment]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.history.build import history_of
 from orchestrator.history.model import History, Socket
 from orchestrator.observe.trace.tracefs import RECORDS
 from orchestrator.recording.folder import RunFolder
@@ -48,7 +49,7 @@ def tell(simctl: Simctl, tmp_path: Path) -> Tell:
         done = simctl("run", scenario, "-r", "netns", "-q", "-o", tmp_path / "runs", timeout=120)
         assert done.returncode == 0, done.stderr + done.stdout
         (run,) = (tmp_path / "runs").iterdir()
-        history = RunFolder.open(run).history()
+        history = history_of(RunFolder.open(run))
         assert history.exact, history.notes
         return history
 
@@ -117,14 +118,14 @@ def test_lost_events_make_the_trace_unbelieved_and_say_so(tell: Tell, tmp_path: 
     whole = events.read_text()
 
     events.write_text(whole.replace('"lost":0', '"lost":7'))
-    history = RunFolder.open(run).history()
+    history = history_of(RunFolder.open(run))
     assert not history.exact
     assert "lost 7 events" in " ".join(history.notes)
 
     # One transition is missing: the kernel's counter tells.
     lines = whole.splitlines(keepends=True)
     events.write_text("".join(line for line in lines if '"new":"SYN_RECV"' not in line))
-    history = RunFolder.open(run).history()
+    history = history_of(RunFolder.open(run))
     assert not history.exact
     assert "server: the trace shows 0 connections accepted, the kernel counted 1" in history.notes
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InputError
-from orchestrator.history.build import read_events
 from orchestrator.recording.events import Event
 from orchestrator.recording.lines import LINES
+from orchestrator.recording.reader import read_events
 from orchestrator.recording.schema import json_schema, validator
 from orchestrator.system import resources
 from tests.support.builders import events, request
@@ -28,7 +28,9 @@ MORE: list[Event] = [
     {"t": 1, "ev": "served", "node": "server", "status": 200, "request_headers": {"Host": "server"}},
     {"t": 1, "ev": "closed", "node": "server", "reason": "idle", "requests": 3},
     {"t": 1, "ev": "node", "node": "client", "what": "killed", "detail": {"signal": 9}},
-    {"t": 1, "ev": "state", "a": 1, "old": "CLOSED", "new": "SYN_SENT"} | ENDS,
+    {"t": 1, "ev": "state", "cpu": 0, "a": 1, "old": "CLOSED", "new": "SYN_SENT"} | ENDS,
+    {"t": 1, "ev": "timer", "cpu": 0, "timer": 3, "what": "start"},
+    {"t": 1, "ev": "other", "cpu": 0},
     {"t": 1, "ev": "traced", "lost": 0, "counts": {"state": 1}, "loopback": {}},
     {"t": 1, "ev": "nat", "node": "proxy", "what": "new", "after": 0.5, "source": "198.18.0.2:1",
      "destination": "198.18.0.3:8080", "new_source": "198.18.0.4:1", "new_destination": "198.18.0.3:8080"},
@@ -75,7 +77,7 @@ def test_schema_and_validator_refuse_the_same(data: st.DataObject) -> None:
     field = data.draw(st.sampled_from(sorted(LINES[line["ev"]].__annotations__.keys() - {"ev"})))
     line[field] = data.draw(JSON)
     try:
-        validator(line["ev"]).validate_python(line, strict=True)
+        validator(LINES[line["ev"]]).validate_python(line, strict=True)
     except ValueError:
         assert not SCHEMA.is_valid(line)
     else:

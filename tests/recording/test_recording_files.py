@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InputError
-from orchestrator.history.build import build_history, read_events
+from orchestrator.history.build import build_history, history_of
 from orchestrator.recording.events import Event
 from orchestrator.recording.folder import RunFolder
+from orchestrator.recording.reader import read_events
 from tests.support.builders import events, history
 
 # -- files that are wrong ----------------------------------------------------------------------------------------
@@ -52,7 +53,7 @@ def test_socket_lines_may_stand_after_their_tick(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "fields", "message"),
     [
-        ("begin", {"format": 2}, "this recording has format 2, this simctl reads formats up to 1"),
+        ("begin", {"format": 3}, "this recording has format 3, this simctl reads formats up to 2"),
         ("begin", {"format": "1"}, "begin: `format` must be a whole number, not the text '1'"),
         ("begin", {"nodes": None}, "begin: the field `nodes` is missing"),
         ("begin", {"nodes": []}, "`nodes` is empty"),
@@ -172,7 +173,7 @@ def test_a_folder_knows_its_history(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "x")
     folder.events.write_text("".join(json.dumps(line) + "\n" for line in events(RUN)))
     folder.scenario.touch()
-    assert RunFolder.open(folder.path).history() == history(RUN)
+    assert history_of(RunFolder.open(folder.path)) == history(RUN)
 
 
 def test_what_is_no_run_is_said(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.history.build import history_of
 from orchestrator.observe.trace.tracefs import RECORDS
 from orchestrator.recording.folder import RunFolder
 from orchestrator.runtimes.docker import containers as dockercontainers
@@ -100,7 +101,7 @@ def test_the_story_is_the_same_as_with_a_process(tmp_path: Path) -> None:
     for place, process in runs.items():
         stdout, stderr = process.communicate(timeout=120)
         assert process.returncode == 0, stdout + stderr
-        history = RunFolder.open(only_run(tmp_path / place)).history()
+        history = history_of(RunFolder.open(only_run(tmp_path / place)))
         assert history.exact, (place, history.notes)
         report = json.loads(stdout)
         told = [
@@ -120,7 +121,7 @@ def test_an_ordinary_user(user: OrdinaryUser, engine: APIClient) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the probe is a container: simctl is not root here" in done.stderr
     run = only_run(user.folder / "runs")
-    history = RunFolder.open(run).history()
+    history = history_of(RunFolder.open(run))
     assert history.exact, history.notes
     requests = [json.loads(line) for line in (run / "events.jsonl").open() if '"ev":"request"' in line]
     begin, end = history.moments["load.start"], history.moments["load.end"]
@@ -190,7 +191,7 @@ def test_an_engine_that_is_reached_over_the_network(tmp_path: Path, simctl: Simc
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the probe is a container: the engine is reached over tcp" in done.stderr
     run = only_run(tmp_path / "runs")
-    history = RunFolder.open(run).history()
+    history = history_of(RunFolder.open(run))
     assert history.exact, history.notes
     assert [path.name for path in (run / "captures").iterdir()] == ["lab.pcapng"]
     assert not list((run / "logs").glob("*.hosts")), "nothing is mounted from here"
@@ -250,7 +251,7 @@ def test_runs_at_a_time_do_not_meet(user: OrdinaryUser, tmp_path: Path, other: s
     assert (first.wait(120), second.wait(120)) == (0, 0)
     addresses = []
     for folder in (user.folder / "runs", tmp_path / "runs"):
-        history = RunFolder.open(only_run(folder)).history()
+        history = history_of(RunFolder.open(only_run(folder)))
         assert history.exact, history.notes
         addresses += [address for node in history.begin["nodes"] for address in node["addresses"]]
     assert len(set(addresses)) == len(addresses) == 4

@@ -16,13 +16,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.history.build import build_history, read_events
+from orchestrator.history.build import build_history
+from orchestrator.history.kernelevents import KINDS, understood
 from orchestrator.history.model import Connection, History, Socket
 from orchestrator.kinds.registry import load_kinds
 from orchestrator.lab.lab import Lab, LabFolder
 from orchestrator.observe.pace import REAL
 from orchestrator.observe.sources.sockdiag import SockDiag, SocketRow
 from orchestrator.recording.events import Event
+from orchestrator.recording.reader import read_events
 from orchestrator.runtimes.netns.runtime import NetnsRuntime
 from orchestrator.system.linux import inside_netns
 from orchestrator.tcp.states import TcpState
@@ -232,7 +234,11 @@ class TwoNodes:
         return list(read_events(self._events))
 
     def lines(self, *kinds: str) -> list[Event]:
-        return [event for event in self.recording() if event["ev"] in kinds]
+        """Lines of some kinds, those of the trace as they are understood."""
+        lines = self.recording()
+        nodes = {side.address: side.name for side in (self.client, self.server)}
+        others = (line for line in lines if line["ev"] not in KINDS)
+        return [line for line in (*understood(lines, nodes.get), *others) if line["ev"] in kinds]
 
     def close(self) -> None:
         self.client.close()

@@ -1,4 +1,5 @@
-"""From raw trace records to event lines: what each kernel event means, and which node it belongs to."""
+"""From raw trace records to event lines: what the kernel reported, undecided. Only what is nobody's in the lab is left
+out; what an event means is found out by whoever reads the recording (history/kernelevents.py)."""
 
 from __future__ import annotations
 
@@ -6,32 +7,20 @@ import re
 import socket
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
 
-from orchestrator.history.accepts import name_accepted
-from orchestrator.history.orphans import without_orphans
-from orchestrator.history.resets import complete_resets
 from orchestrator.observe.sources.sockdiag import STATES
 from orchestrator.observe.trace.ringbuffer import records
 from orchestrator.recording.events import Event
 from orchestrator.tcp.addresses import ANY
 from orchestrator.tcp.states import TcpState
 
-if TYPE_CHECKING:
-    from orchestrator.history.nat import Translations
-
 _FIELD = re.compile(r"field:(?P<declaration>[^;]+);\s*offset:(?P<offset>\d+);")
 _NAME = re.compile(r"(\w+)(?:\[\d+\])?$")
 _ID = re.compile(r"^ID: (\d+)$", re.MULTILINE)
 _REASON = re.compile(r"\{ (\d+), \"(\w+)\" \}")
-
-_BIRTH_NS = 200_000
-"""A minisocket's timer starts some 3 microseconds before its full socket reports CLOSE on the same CPU."""
-
-_TO_MINISOCKET = ((TcpState.FIN_WAIT2, TcpState.CLOSED), (TcpState.CLOSING, TcpState.CLOSED))
-"""What a full socket reports when it becomes a minisocket; a CLOSE from LAST_ACK is some peer's."""
 
 _LOOPBACK = 127
 
@@ -41,7 +30,7 @@ _COUNTED = {
     (TcpState.FIN_WAIT2, TcpState.CLOSED): "minisockets",
     (TcpState.CLOSING, TcpState.CLOSED): "minisockets",
 }
-"""Changes of state that kernel counters count, in the words of recording/conservation.py."""
+"""Changes of state that kernel counters count, in the words of history/conservation.py."""
 
 _u16, _i32, _u64 = struct.Struct("=H"), struct.Struct("=i"), struct.Struct("=Q")
 
@@ -68,29 +57,21 @@ class Layout:
         return cls(name, int(number[1]), fields)
 
 
-@dataclass(slots=True)
-class _Timer:
-    """A start of a minisocket's timer, until it is known what it means."""
-
-    ns: int
-    address: int
-
-
 class Decoder:
-    """Decodes the pages of all CPUs. `node_of` maps an address to its node; events of no node are left out."""
+    """Decodes the pages of all CPUs. `addresses`: those of the lab; events of other sockets are left out.
 
-    def __init__(self, formats: Mapping[str, str], node_of: Callable[[str], str | None], zero: float) -> None:
+    `zero`: seconds of the trace clock at which t is 0.
+    """
+
+    def __init__(self, formats: Mapping[str, str], addresses: Container[str], zero: float) -> None:
         layouts = [Layout.parse(name, text) for name, text in formats.items()]
         self._layouts = {layout.number: layout for layout in layouts}
         self._reasons = dict(_REASON.findall(formats["tcp/tcp_send_reset"].rpartition("REC->reason")[2]))
-        self._node_of = node_of
+        self._addresses = addresses
         self._zero_ns = round(zero * 1e9)
         self.loopback: Counter[str] = Counter()
         """What sockets on 127.0.0.0/8 did, of any node and of this machine: the events do not tell whose they are."""
         self._sockets: dict[int, int] = {0: 0}
-        self._timers: dict[int, Event] = {}
-        self._changed: tuple[TcpState, TcpState] | None = None
-        """The change of state that was read last, of whichever socket; None when it was another event."""
         self._readers: dict[str, Callable[[Layout, memoryview], Event | None]] = {
             "sock/inet_sock_set_state": self._state,
             "tcp/tcp_destroy_sock": self._destroy,
@@ -98,99 +79,66 @@ class Decoder:
             "tcp/tcp_receive_reset": self._rst_received,
             "tcp/tcp_retransmit_skb": self._retransmit,
             "tcp/tcp_retransmit_synack": self._retransmit,
+            "timer/timer_start": self._timer,
+            "timer/timer_expire_entry": self._timer,
         }
 
-    def decode(self, cpus: Sequence[Sequence[bytes]], translations: Translations | None) -> list[Event]:
+    def decode(self, cpus: Sequence[Sequence[bytes]]) -> list[Event]:
         """All events of the lab in order of time. `cpus`: the pages of each CPU, oldest first."""
-        events = [event for pages in cpus for event in self._one_cpu(pages)]
-        events.sort(key=lambda event: float(event["t"]))
-        placed = [event for event in name_accepted(events) if "timer" not in event or self._place(event)]
-        return complete_resets(without_orphans(placed), self._node_of, translations)
+        by_cpu = [list(self._one_cpu(cpu, pages)) for cpu, pages in enumerate(cpus)]
+        timers = {address: number for number, address in enumerate(_timers(by_cpu))}
+        known = {event["a"] for events in by_cpu for event in events if _whose(event)}
+        found = [event for events in by_cpu for event in _kept(events, timers, known)]
+        found.sort(key=lambda event: float(event["t"]))
+        return found
 
-    def _one_cpu(self, pages: Sequence[bytes]) -> Iterator[Event]:
-        started: _Timer | None = None
+    def _one_cpu(self, cpu: int, pages: Sequence[bytes]) -> Iterator[Event]:
+        """What may be of the lab, and whatever follows upon the start of a timer."""
+        after_start = False
         for page in pages:
             for ns, payload in records(page):
                 layout = self._layouts.get(_u16.unpack_from(payload)[0])
                 if layout is None:
                     continue
-                if layout.name.startswith("timer/"):
-                    if started is not None:
-                        yield self._timer_event(started.ns, "rearmed", started.address)
-                        started = None
-                    address = _u64.unpack_from(payload, layout.fields["timer"])[0]
-                    if layout.name == "timer/timer_start":
-                        started = _Timer(ns, address)
-                    else:
-                        yield self._timer_event(ns, "expired", address)
-                    continue
-                self._changed = None
                 event = self._readers[layout.name](layout, payload)
-                if started is not None:
-                    yield self._birth_or_rearm(started, ns, event)
-                    started = None
+                if event is None and after_start:
+                    event = self._other(layout, payload)
                 if event is not None:
-                    event["t"] = self._seconds(ns)
-                    yield event
-        if started is not None:
-            yield self._timer_event(started.ns, "rearmed", started.address)
-
-    def _birth_or_rearm(self, started: _Timer, ns: int, event: Event | None) -> Event:
-        """What the timer's start means, by what the CPU reported next. A birth of no node's minisocket counts too: the
-        kernel may have given it the memory, and so the address, of one of ours that ended without an event."""
-        if self._changed not in _TO_MINISOCKET or ns - started.ns >= _BIRTH_NS:
-            return self._timer_event(started.ns, "rearmed", started.address)
-        timer = self._timer_event(started.ns, "born", started.address)
-        return timer if event is None else timer | {key: event[key] for key in ("node", "a", "local", "peer", "old")}
-
-    def _timer_event(self, ns: int, what: str, address: int) -> Event:
-        return {"t": self._seconds(ns), "ev": "minisocket", "what": what, "timer": address}
-
-    def _place(self, event: Event) -> bool:
-        """Give a timer's event the socket that the timer was born for; False for one of somebody else."""
-        address = event.pop("timer")
-        if event["what"] == "born":
-            self._timers.pop(address, None)
-            if "node" not in event:
-                return False
-            self._timers[address] = event
-            return True
-        born = self._timers.get(address)
-        if born is None:
-            return False
-        event |= {key: born[key] for key in ("node", "a", "local", "peer")}
-        if event["what"] == "expired":
-            del self._timers[address]
-        return True
-
-    def _seconds(self, ns: int) -> float:
-        return (ns - self._zero_ns) / 1e9
+                    yield {"t": round((ns - self._zero_ns) / 1e9, 9), "cpu": cpu} | event
+                after_start = layout.name == "timer/timer_start"
 
     # -- one reader per kind of event ------------------------------------------------------------------------------
 
+    def _timer(self, layout: Layout, payload: memoryview) -> Event:
+        what = "start" if layout.name == "timer/timer_start" else "expire"
+        return {"ev": "timer", "timer": _u64.unpack_from(payload, layout.fields["timer"])[0], "what": what}
+
+    def _other(self, layout: Layout, payload: memoryview) -> Event:
+        return {"ev": "other"} | (_change(layout, payload) if layout.name == "sock/inet_sock_set_state" else {})
+
     def _state(self, layout: Layout, payload: memoryview) -> Event | None:
-        event = self._named("state", layout, payload)
-        old = STATES[_i32.unpack_from(payload, layout.fields["oldstate"])[0]]
-        new = STATES[_i32.unpack_from(payload, layout.fields["newstate"])[0]]
-        self._changed = (old, new)
+        change = _change(layout, payload)
+        event = self._of_socket("state", layout, payload)
         if event is not None:
-            return event | {"old": old.value, "new": new.value}
-        if new is TcpState.SYN_RECV and not any(payload[layout.fields["saddr"] :][:4]):
-            return {"ev": "state", "node": "", "a": self._socket(layout, payload), "old": old.value, "new": new.value}
-        if payload[layout.fields["saddr"]] == _LOOPBACK and (what := _COUNTED.get((old, new))):
+            return event | change
+        at = layout.fields["saddr"]
+        if change["new"] == TcpState.SYN_RECV and not any(payload[at : at + 4]):
+            # Older kernels report so what a listening socket accepts: whose it is shows with its next change.
+            return self._ends("state", layout, payload) | change
+        if payload[at] == _LOOPBACK and (what := _COUNTED.get((TcpState(change["old"]), TcpState(change["new"])))):
             self.loopback[what] += 1
         return None
 
     def _destroy(self, layout: Layout, payload: memoryview) -> Event | None:
-        event = self._named("destroy", layout, payload)
+        event = self._of_socket("destroy", layout, payload)
         return event and event | {"sk": self._cookie(layout, payload)}
 
     def _rst_received(self, layout: Layout, payload: memoryview) -> Event | None:
-        event = self._named("rst_received", layout, payload)
+        event = self._of_socket("rst_received", layout, payload)
         return event and event | {"sk": self._cookie(layout, payload)}
 
     def _retransmit(self, layout: Layout, payload: memoryview) -> Event | None:
-        event = self._named("retransmit", layout, payload)
+        event = self._of_socket("retransmit", layout, payload)
         if event is not None:
             # A SYN+ACK is sent for a request socket, which has no state of its own.
             at = layout.fields.get("state")
@@ -199,41 +147,38 @@ class Decoder:
 
     def _rst(self, layout: Layout, payload: memoryview) -> Event | None:
         if "sport" in layout.fields:  # before Linux 6.10
-            event = self._named("rst", layout, payload)
-            return event and event | {"reason": ""}
+            return self._of_socket("rst", layout, payload)
         local = _sockaddr(payload, layout.fields["saddr"])
         host = local.rpartition(":")[0]
-        node = self._node_of(host)
         if host.startswith("127."):
             self.loopback["RST sent"] += 1
-        if node is None and host not in ANY:
+        if host not in self._addresses and host not in ANY:
             return None
-        reason = ""
-        if "reason" in layout.fields:  # since Linux 6.10
-            number = _i32.unpack_from(payload, layout.fields["reason"])[0]
-            reason = self._reasons.get(str(number), str(number))
-        return {
+        event = {
             "ev": "rst",
-            "node": node or "",  # a listening socket's: complete_resets() finds whose
             "a": self._socket(layout, payload),
             "local": local,
             "peer": _sockaddr(payload, layout.fields["daddr"]),
-            "reason": reason,
         }
+        if "reason" in layout.fields:  # since Linux 6.10
+            number = str(_i32.unpack_from(payload, layout.fields["reason"])[0])
+            event["reason"] = self._reasons.get(number, number)
+        return event
 
-    def _named(self, ev: str, layout: Layout, payload: memoryview) -> Event | None:
-        """The fields that most events share; None when the socket is of no node."""
-        at = layout.fields
-        address = socket.inet_ntoa(payload[at["saddr"] : at["saddr"] + 4])
-        node = self._node_of(address)
-        if node is None:
+    def _of_socket(self, ev: str, layout: Layout, payload: memoryview) -> Event | None:
+        """The fields that most events share; None when the socket is not of the lab."""
+        at = layout.fields["saddr"]
+        if socket.inet_ntoa(payload[at : at + 4]) not in self._addresses:
             return None
-        peer = socket.inet_ntoa(payload[at["daddr"] : at["daddr"] + 4])
+        return self._ends(ev, layout, payload)
+
+    def _ends(self, ev: str, layout: Layout, payload: memoryview) -> Event:
+        at = layout.fields
+        local, peer = (socket.inet_ntoa(payload[at[name] : at[name] + 4]) for name in ("saddr", "daddr"))
         return {
             "ev": ev,
-            "node": node,
             "a": self._socket(layout, payload),
-            "local": f"{address}:{_u16.unpack_from(payload, at['sport'])[0]}",
+            "local": f"{local}:{_u16.unpack_from(payload, at['sport'])[0]}",
             "peer": f"{peer}:{_u16.unpack_from(payload, at['dport'])[0]}",
         }
 
@@ -244,6 +189,46 @@ class Decoder:
 
     def _cookie(self, layout: Layout, payload: memoryview) -> str:
         return f"{_u64.unpack_from(payload, layout.fields['sock_cookie'])[0]:x}"
+
+
+def _change(layout: Layout, payload: memoryview) -> Event:
+    """The change of state of an inet_sock_set_state."""
+    old, new = (STATES[_i32.unpack_from(payload, layout.fields[name])[0]] for name in ("oldstate", "newstate"))
+    return {"old": old.value, "new": new.value}
+
+
+def _whose(event: Event) -> bool:
+    """Whether the event says itself that it is of the lab."""
+    return event["ev"] not in ("timer", "other") and event["local"].rpartition(":")[0] not in ANY
+
+
+def _timers(by_cpu: Iterable[Sequence[Event]]) -> dict[int, None]:
+    """Addresses of the timers that were started just before an event of the lab, which may be its minisockets', in
+    order."""
+    return {
+        start["timer"]: None
+        for events in by_cpu
+        for start, following in pairwise(events)
+        if start["ev"] == "timer" and start["what"] == "start" and _whose(following)
+    }
+
+
+def _kept(events: Iterable[Event], timers: Mapping[int, int], known: Container[int]) -> Iterator[Event]:
+    """The events of one CPU without those of nobody in the lab. What follows upon a start stays, though nameless."""
+    after_start = False
+    for event in events:
+        starts = False
+        if event["ev"] == "timer" and event["timer"] in timers:
+            starts = event["what"] == "start"
+            yield event | {"timer": timers[event["timer"]]}
+        elif event["ev"] == "state" and not _whose(event) and event["a"] not in known:
+            if after_start:
+                yield {key: event[key] for key in ("t", "cpu", "old", "new")} | {"ev": "other"}
+        elif event["ev"] not in ("timer", "other"):
+            yield event
+        elif after_start:
+            yield {key: event[key] for key in ("t", "cpu", "old", "new") if key in event} | {"ev": "other"}
+        after_start = starts
 
 
 def _sockaddr(payload: memoryview, offset: int) -> str:

@@ -83,7 +83,7 @@ class Instance:
 
     def raw_pipes(self) -> list[int]:
         """One descriptor per CPU to read pages from, without waiting."""
-        paths = sorted(self.path.glob("per_cpu/cpu*/trace_pipe_raw"))
+        paths = sorted(self.path.glob("per_cpu/cpu*/trace_pipe_raw"), key=lambda path: int(path.parent.name[3:]))
         return [os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) for path in paths]
 
     def lost(self) -> int:

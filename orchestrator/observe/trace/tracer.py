@@ -1,36 +1,18 @@
 """Every transition of every TCP socket of the lab, from kernel tracepoints.
 
 While the run goes on only raw pages are taken from the ring; they are decoded when the run is over, so observing costs
-the observed as little as may be. What is emitted then is one line an event. `a` names a socket by a number that stands
-for its kernel address (addresses are used again: a change to CLOSED ends what `a` names):
-
-| ev | fields |
-|---|---|
-| `state` | node, a, local, peer, old, new |
-| `destroy` | node, a, local, peer, sk |
-| `rst` | node (its sender), a (0: no socket), local, peer, reason; rule: true when its packet filter sent it |
-| `rst_received` | node, a, local, peer, sk |
-| `retransmit` | node, a, local, peer, state |
-| `minisocket` | what (`born`, `rearmed`, `expired`), node, a (the full socket that it was), local, peer |
-| `traced` | lost: events that the ring had no room for; counts: how many of each; loopback: see conservation.py |
-
-A minisocket has no events of its own. Its timer has: `timer_start` with tw_timer_handler, and the same CPU reports the
-full socket's CLOSE next (net/ipv4/tcp_minisocks.c, tcp_time_wait).
+the observed as little as may be. What is emitted then is one line an event (recording/lines.py, from FromTrace on).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Container
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.observe.trace.decode import Decoder
 from orchestrator.observe.trace.tracefs import RECORDS, Instance
 from orchestrator.recording.events import Event
-
-if TYPE_CHECKING:
-    from orchestrator.history.nat import Translations
 
 _PAGE = 1 << 16
 
@@ -38,7 +20,8 @@ _PAGE = 1 << 16
 class Tracer:
     """Collects raw pages of a private instance; `decode` turns them into event lines."""
 
-    def __init__(self, node_of: Callable[[str], str | None], clock_zero: float, records: Path = RECORDS) -> None:
+    def __init__(self, addresses: Container[str], clock_zero: float, records: Path = RECORDS) -> None:
+        """`addresses`: those of the lab; other sockets are left out."""
         self._instance = Instance.create(records)
         try:
             self._pipes = self._instance.raw_pipes()
@@ -46,7 +29,7 @@ class Tracer:
         except BaseException:
             self._instance.close()
             raise
-        self._decoder = Decoder(formats, node_of, clock_zero)
+        self._decoder = Decoder(formats, addresses, clock_zero)
         self._pages: list[list[bytes]] = [[] for _ in self._pipes]
 
     @property
@@ -69,13 +52,13 @@ class Tracer:
                 found = True
         return found
 
-    def finish(self, translations: Translations | None = None) -> list[Event]:
-        """Stop, take the rest, remove the instance; all events in order of time. `translations`: what NATs did."""
+    def finish(self) -> list[Event]:
+        """Stop, take the rest, remove the instance; all events in order of time."""
         self._instance.stop()
         self.take()
         lost = self._instance.lost()
         self.close()
-        events = self._decoder.decode(self._pages, translations)
+        events = self._decoder.decode(self._pages)
         self._pages = []
         counts: dict[str, int] = {}
         for event in events:
