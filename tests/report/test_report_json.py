@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from orchestrator.analysis.report import NotRun
 from orchestrator.history.model import Unobserved
-from orchestrator.report import junit
+from orchestrator.report.forms import junit
 from orchestrator.report.json import run as report_json
 from orchestrator.tcp.states import TcpState
 from tests.report.test_report_text import HOSTILE, hostile_report

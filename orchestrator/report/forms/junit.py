@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from orchestrator.analysis.report import NotRun, RunReport
 from orchestrator.recording.verdict import Outcome, Verdict
+from orchestrator.report.forms.form import Form, Page, Results
 from orchestrator.report.words import sentences
 from orchestrator.text.safe import visible
 
@@ -90,3 +91,13 @@ def _lines(verdict: Verdict) -> list[str]:
         lines += [f"  margin: {fact.margin}"] if fact.margin else []
         lines += [f"  evidence: {line}" for line in fact.evidence]
     return lines
+
+
+class JUnit(Form):
+    """A suite per run, those of a matrix too."""
+
+    def write(self, results: Results, page: Page) -> None:
+        page.out.write(render(results.reports, results.not_run))
+
+
+FORM = JUnit()

@@ -1,0 +1,1 @@
+"""Forms of a report: one file each, named in registry.py."""
