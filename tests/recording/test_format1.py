@@ -15,7 +15,7 @@ from orchestrator.errors import InputError
 from orchestrator.history.build import history_of
 from orchestrator.recording.folder import RunFolder
 from orchestrator.recording.reader import read_events
-from orchestrator.run.execute import judge_folder
+from orchestrator.run.judge import judge_folder
 from orchestrator.system import resources
 
 RUNS = resources.ROOT / "tests" / "data" / "format1"
