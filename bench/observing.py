@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.labs import compose_file
 from bench.measure import SMALLEST, Comparison, compare_pairs
 from orchestrator.kinds.registry import load_kinds
-from orchestrator.lab.lab import Lab, LabFolder
+from orchestrator.lab.lab import Lab, LabFolder, LabSettings
 from orchestrator.observe.pace import REAL
 from orchestrator.runtimes import registry as runtime_registry
 from orchestrator.system.linux import descendants
@@ -34,7 +34,7 @@ def lab(topology_file: Path, *, trace: bool, period: float) -> Iterator[Lab]:
         files.logs.mkdir()
         choice = runtime_registry.choose("netns", topology, kinds)
         runtime = runtime_registry.create(choice, topology, kinds, allow_exec=False, progress=lambda text: None)
-        with Lab(topology, runtime, kinds, files, trace=trace, pace=replace(REAL, period=period)) as one:
+        with Lab(topology, runtime, kinds, files, LabSettings(trace=trace, pace=replace(REAL, period=period))) as one:
             yield one
 
 

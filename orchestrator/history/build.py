@@ -57,7 +57,7 @@ def build_history(events: Iterable[Event]) -> History:
     translations = Translations(flows_of(by_kind["nat"]))
     if begin["format"] > 1:
         _understand(by_kind, traced, addresses, translations)
-    trace = _trace(by_kind, counters, translations)
+    trace = _trace(by_kind, counters, translations, _shared(begin))
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     sockets, unobserved = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]))
     sockets = with_told_owners(sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
@@ -84,6 +84,7 @@ def build_history(events: Iterable[Event]) -> History:
         resets=resets,
         retransmits=trace.retransmits,
         exact=trace.complete,
+        shared=_shared(begin),
         happened=tuple(sorted(by_kind["node"], key=_time)),
         notes=(*(note["text"] for note in by_kind["note"]), *trace.doubts, *_passed_over(by_kind)),
     )
@@ -114,9 +115,21 @@ class _Trace:
     retransmits: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
 
 
-def _trace(by_kind: dict[str, list[Event]], counters: Counters, translations: Translations) -> _Trace:
-    """The trace, when there is one and nothing of it was missed. Otherwise the samples are all there is to go by."""
+def _trace(
+    by_kind: dict[str, list[Event]], counters: Counters, translations: Translations, shared: frozenset[str]
+) -> _Trace:
+    """The trace, when there is one and nothing of it was missed. Otherwise the samples are all there is to go by.
+
+    Where others share a namespace nothing can show that nothing was missed: the counters are not of the node alone.
+    """
     ticks = by_kind["tick"]
+    if shared:
+        who, whose = ", ".join(sorted(shared)), "its" if len(shared) == 1 else "their"
+        return _Trace(
+            doubts=(
+                f"others may use the network namespace of {who}: {whose} counters count them too, so nothing is exact",
+            )
+        )
     if not by_kind["traced"] or not ticks:
         return _Trace()
     lost = sum(int(line["lost"]) for line in by_kind["traced"])
@@ -188,6 +201,10 @@ def _groups(begin: Event) -> dict[str, tuple[str, ...]]:
         if node["service"] not in names:
             groups[node["service"]].append(node["name"])
     return {service: tuple(members) for service, members in groups.items()}
+
+
+def _shared(begin: Event) -> frozenset[str]:
+    return frozenset(node["name"] for node in begin["nodes"] if node.get("shared"))
 
 
 def _reporting(begin: Event, role: str) -> frozenset[str]:

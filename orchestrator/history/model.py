@@ -269,6 +269,8 @@ class History:
     """Node -> the segments that it sent again, for nodes of which a trace shows as many as the kernel counted."""
     exact: bool = False
     """Whether sockets come from the kernel's trace, which the counters confirm: no gap is longer than an instant."""
+    shared: frozenset[str] = frozenset()
+    """Nodes whose network namespace others may use: what the kernel counts there is theirs too, so nothing is exact."""
     begin: Event = field(default_factory=dict)
     end: Event = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -1,9 +1,9 @@
 """A lab: the nodes of one topology, brought up, wired and observed, and taken down again.
 
-    with Lab(topology, runtime, ...) as lab:      # up
-        lab.mark("start")                         # a named moment: a sample, ss and netstat of every node
-        lab.channels["client"].command(...)       # drive
-                                                  # down, whatever happened
+    with Lab(topology, runtime, kinds, folder) as lab:   # up
+        lab.mark("start")                                # a named moment: a sample, ss and netstat of every node
+        lab.channels["client"].command(...)              # drive
+                                                         # down, whatever happened
 
 Order of birth: addresses are claimed, the probe's interpreter starts while the runtime makes the namespaces, the probe
 wires them, and only then each program starts, so that none sees a half-made network.
@@ -12,8 +12,7 @@ wires them, and only then each program starts, so that none sees a half-made net
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,13 +23,14 @@ from orchestrator.fabric.addresses import AddressPlan, Claim, SubnetClaim, plan_
 from orchestrator.fabric.nats import nats, routers
 from orchestrator.kinds.registry import Kind
 from orchestrator.lab.channel import Channel
+from orchestrator.lab.nodeevents import NodeEvents
 from orchestrator.lab.readytimeout import READY_TIMEOUT
 from orchestrator.lab.startup import Startup
-from orchestrator.observe.client import ProbeClient
 from orchestrator.observe.pace import REAL, Pace
-from orchestrator.recording.events import FORMAT, Event
-from orchestrator.recording.writer import EventWriter
-from orchestrator.runtimes.base import Exited, NodePlan, Runtime
+from orchestrator.observe.process import ProbeProcess
+from orchestrator.observe.session import Session, SessionFiles
+from orchestrator.recording.lines import BeginNode
+from orchestrator.runtimes.base import NodePlan, Runtime
 from orchestrator.topology.model import Node, Topology
 
 
@@ -44,8 +44,23 @@ class LabFolder:
     captures: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LabSettings:
+    """How a lab is brought up and watched."""
+
+    scenario: str = ""
+    """What a run is called in its recording."""
+    pace: Pace = REAL
+    trace: bool = True
+    """Whether the kernel shall report every change of state, where it can."""
+    ready_timeout: float = READY_TIMEOUT
+    """Seconds that a node may take until it is ready."""
+    progress: Callable[[str], None] = lambda text: None
+    """Is told each phase in a few words."""
+
+
 class Lab:
-    """One lab. `progress` is told each phase in a few words; `names` maps what a run is called in its recording."""
+    """One lab: its nodes by a runtime, its networks by the fabric, and the session that watches both."""
 
     def __init__(
         self,
@@ -53,31 +68,23 @@ class Lab:
         runtime: Runtime,
         kinds: Mapping[str, Kind],
         folder: LabFolder,
-        *,
-        scenario: str = "",
-        pace: Pace = REAL,
-        trace: bool = True,
-        ready_timeout: float = READY_TIMEOUT,
-        progress: Callable[[str], None] = lambda text: None,
+        settings: LabSettings | None = None,
     ) -> None:
+        settings = settings or LabSettings()
         self.topology = topology
         self.runtime = runtime
+        self.pace = settings.pace
         self.channels: dict[str, Channel] = {}
         self.plan: AddressPlan | None = None
-        self.pace = pace
         self.pids: dict[str, int] = {}
         self.containers: dict[str, str] = {}
         """Ids of the nodes that are containers."""
         self._kinds = kinds
         self._folder = folder
-        self._scenario = scenario
-        self._trace = trace
-        self._ready_timeout = ready_timeout
-        self._progress = progress
-        self._zero = 0.0
-        self._zero_of_nodes = 0.0
-        self._step = ""
-        self._expected_ends: set[str] = set()
+        self._settings = settings
+        files = SessionFiles(folder.events, folder.logs / "probe.log", folder.texts)
+        self.session = Session(self._start_probe, files, settings.pace)
+        self.events = NodeEvents(self.session, folder.logs)
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Lab:
@@ -97,51 +104,37 @@ class Lab:
 
     def _up(self) -> None:
         self._folder.logs.mkdir(parents=True, exist_ok=True)
-        self._writer = EventWriter(self._folder.events)
-        self._cleanup.callback(self._writer.close)
-        self._start_probe()
+        self._cleanup.enter_context(self.session)
         self.plan = plan_addresses(self.topology, self._claim(), routers(self.topology, self._kinds))
-        self._zero = time.monotonic()
-        self._zero_of_nodes = self._probe.clock_at(self._zero)
-        self._write_begin()
-        self._start_nodes()
+        nodes = [self._describe(node, self.plan) for node in self.topology.nodes]
+        self.session.begin(nodes, scenario=self._settings.scenario, runtime=self.runtime.name)
+        self._start_nodes(self.plan)
         startup = Startup(
             self.topology,
             self._kinds,
             self.runtime,
             self.channels,
-            listening=lambda name: list(self._probe.call("listening", node=name)["ports"]),
-            on_ready=lambda name: self._node_event(name, "ready"),
-            timeout=self._ready_timeout,
+            listening=self.session.probe.listening,
+            on_ready=lambda name: self.events.happened(name, "ready"),
+            timeout=self._settings.ready_timeout,
         )
         startup.start_early()
         try:
-            self._wire()
+            self._watch(self.plan)
+            self._wire(self.plan)
         except EnvironmentFailure:
             startup.raise_if_any_died()
             raise
         startup.start_programs()
 
-    def _start_probe(self) -> None:
-        log = self._folder.logs / "probe.log"
-        process = self.runtime.start_probe(log, capture=self._folder.captures is not None)
-        self._probe = ProbeClient(process, log, self._writer.write_lines)
-        self._cleanup.callback(self._probe.close)
+    def _start_probe(self) -> ProbeProcess:
+        return self.runtime.start_probe(self._folder.logs / "probe.log", capture=self._folder.captures is not None)
 
     def _claim(self) -> Claim:
         """Who claims our addresses: somebody on the machine that has the nodes."""
-        return self._cleanup.enter_context(SubnetClaim()) if self._probe.here else self._probe
+        return self._cleanup.enter_context(SubnetClaim()) if self.here else self.session.probe
 
-    def _write_begin(self) -> None:
-        assert self.plan is not None
-        nodes = [self._describe(node) for node in self.topology.nodes]
-        self._writer.write(
-            {"t": 0, "ev": "begin", "format": FORMAT, "scenario": self._scenario, "runtime": self.runtime.name,
-             "clock": self.pace.clock, "period": self.pace.period, "quiet": self.pace.quiet, "nodes": nodes}
-        )  # fmt: skip
-
-    def _describe(self, node: Node) -> Event:
-        assert self.plan is not None
+    def _describe(self, node: Node, plan: AddressPlan) -> BeginNode:
         kind = self._kinds.get(node.kind or "")
         return {
             "name": node.name,
@@ -149,16 +142,15 @@ class Lab:
             "kind": node.kind or node.image,
             "role": kind.role if kind else "foreign",
             "events": bool(kind and kind.events),
-            "addresses": [leg.address for leg in self.plan.interfaces[node.name]],
+            "addresses": [leg.address for leg in plan.interfaces[node.name]],
         }
 
-    def _start_nodes(self) -> None:
-        assert self.plan is not None
+    def _start_nodes(self, plan: AddressPlan) -> None:
         plans = [
             NodePlan(
                 node,
-                self.plan.interfaces[node.name],
-                self.plan.hosts[node.name],
+                plan.interfaces[node.name],
+                plan.hosts[node.name],
                 self.log(node.name),
                 kind.capabilities if (kind := self._kinds.get(node.kind or "")) else (),
             )
@@ -170,157 +162,87 @@ class Lab:
             self.pids[name] = node.pid
             if "container" in node.detail:
                 self.containers[name] = node.detail["container"]
-            self.channels[name] = Channel(node, self.log(name), self._on_event)
-            self._node_event(name, "started", pid=node.pid, **node.detail)
+            self.channels[name] = Channel(node, self.log(name), self.events.reported)
+            self.events.happened(name, "started", pid=node.pid, **node.detail)
 
-    def _wire(self) -> None:
-        assert self.plan is not None
-        self._probe.call(
-            "start",
-            userns=self.runtime.user_namespace,
-            zero=self._zero_of_nodes,
-            period=self.pace.period,
-            quiet=self.pace.quiet,
-        )
-        if self._trace:
-            answer = self._probe.call(
-                "trace", addresses=list(self.plan.nodes), unprivileged=self.runtime.user_namespace is not None
-            )
-            untraced = answer["untraced"]
-            if untraced:
-                self.note(
-                    f"no kernel trace ({untraced}): samples {self.pace.period * 1000:g} ms apart are all there is"
-                )
-        self._probe.call(
+    def _watch(self, plan: AddressPlan) -> None:
+        self.session.start(self.runtime.user_namespace)
+        if self._settings.trace:
+            self.session.trace(plan.nodes, unprivileged=self.runtime.user_namespace is not None)
+        self.session.watch(self.pids, [node.name for node in nats(self.topology, self._kinds)])
+
+    def _wire(self, plan: AddressPlan) -> None:
+        self.session.probe.call(
             "wire",
             networks=[network.name for network in self.topology.networks],
-            legs=[
-                {"node": name, **asdict(leg)} for name, legs in self.plan.interfaces.items() for leg in legs
-            ],
-            pids=self.pids,
+            legs=[{"node": name, **asdict(leg)} for name, legs in plan.interfaces.items() for leg in legs],
             sysctls={node.name: dict(node.sysctls) for node in self.topology.nodes},
-            nats=[node.name for node in nats(self.topology, self._kinds)],
             routes={
-                node: [(str(self.plan.subnets[way.network]), way.gateway) for way in ways]
-                for node, ways in self.plan.routes.items()
+                node: [(str(plan.subnets[way.network]), way.gateway) for way in ways]
+                for node, ways in plan.routes.items()
             },
-        )  # fmt: skip
+        )
         if self._folder.captures is not None:
             self._folder.captures.mkdir()
-            self._probe.start_capture(self._folder.captures.resolve())
+            self.session.probe.start_capture(self._folder.captures.resolve())
 
     @property
     def here(self) -> bool:
         """Whether the probe is beside us; otherwise the nodes' processes are another machine's, or root's alone."""
-        return self._probe.here
+        return self.session.probe.here
 
     # -- use -----------------------------------------------------------------------------------------------------
 
-    def now(self) -> float:
-        """Seconds since the start of the run."""
-        return time.monotonic() - self._zero
-
     def sample(self, *, on: bool) -> None:
-        self._probe.call("sample", on=on)
+        """Begin or end sampling."""
+        self.session.sample(on=on)
 
     def mark(self, *names: str, texts: bool = True) -> float:
-        """A named moment: one sample of all nodes, the real ss and netstat of each. Several names may share it."""
-        self.check()
-        answer = self._probe.call("mark", texts=texts)
-        for name in names:
-            self._writer.write({"t": answer["t"], "ev": "moment", "name": name})
-        if texts and names:
-            self._keep_texts(names, answer["texts"])
-        return float(answer["t"])
-
-    def socket_texts(self) -> dict[str, dict[str, str]]:
-        """What ss and netstat print now: node -> tool -> text."""
-        texts: dict[str, dict[str, str]] = self._probe.call("mark", texts=True)["texts"]
-        return texts
+        """A named moment; see Session.mark."""
+        return self.session.mark(*names, texts=texts)
 
     def fault(self, name: str, action: str, node: str, **settings: Any) -> None:
         """`apply` a fault to a node, or `heal` it; both are done when this returns. See fabric/faults."""
-        self._probe.call("fault", name=name, action=action, node=node, settings=settings)
+        self.session.probe.call("fault", name=name, action=action, node=node, settings=settings)
 
     def set_step(self, name: str) -> None:
         """Requests that finish from here on belong to this step."""
-        self._step = name
+        self.events.step = name
 
     def expect_end(self, name: str) -> None:
         """A step ends this node on purpose."""
-        self._expected_ends.add(name)
-
-    def note(self, text: str) -> None:
-        self._writer.write({"t": round(self.now(), 6), "ev": "note", "text": text})
+        self.events.expect_end(name)
 
     def node_event(self, name: str, what: str, **detail: Any) -> None:
-        self._node_event(name, what, **detail)
+        """Something befell a node."""
+        self.events.happened(name, what, **detail)
 
     def check(self) -> None:
         """Raise when the lab is no longer what it claims to be."""
-        self._writer.check()
-        if not self._probe.alive:
-            self._probe.call("sample", on=False)
-
-    def check_recording(self) -> None:
-        """After the lab is down: raise when not all of the story could be written."""
-        self._writer.check()
+        self.session.check()
 
     def finish(self, outcome: str, detail: str = "") -> None:
-        """Close the recording: `done`, `interrupted` or `failed`. The teardown is no part of the story."""
-        self._expected_ends.update(self.channels)
-        with contextlib.suppress(EnvironmentFailure):  # the probe may be what failed
-            self.sample(on=False)
-            self._probe.call("trace_end")
+        """Close the recording: `done`, `interrupted` or `failed`. The teardown is no part of it."""
+        self.events.expect_end(*self.channels)
+        self.session.stop()
         if self._folder.captures is not None:
             self._end_capture(self._folder.captures.resolve())
-        self._writer.write({"t": round(self.now(), 6), "ev": "end", "outcome": outcome, "detail": detail})
+        self.session.end(outcome, detail)
 
     def _end_capture(self, folder: Path) -> None:
         with contextlib.suppress(EnvironmentFailure):  # the files are finished without the probe too
-            for text in self._probe.end_capture(folder):
-                self.note(text)
+            for text in self.session.probe.end_capture(folder):
+                self.session.note(text)
 
     def log(self, name: str) -> Path:
+        """Where a node's standard error goes."""
         return self._folder.logs / f"{name}.log"
-
-    def _keep_texts(self, names: Sequence[str], texts: Mapping[str, Mapping[str, str]]) -> None:
-        first = self._folder.texts / names[0]
-        first.mkdir(parents=True, exist_ok=True)
-        for node, by_tool in texts.items():
-            for tool, text in by_tool.items():
-                (first / f"{node}.{tool}.txt").write_text(text)
-        for other in names[1:]:
-            (self._folder.texts / other).symlink_to(names[0], target_is_directory=True)
-
-    def _on_event(self, name: str, event: Event) -> None:
-        """From a node's reader thread: onto the run's clock, with the step that was going on."""
-        if event["ev"] == "exited":
-            how = Exited(event.get("status"), event.get("signal"))
-            expected = name in self._expected_ends
-            self._node_event(name, "ended" if expected else "exited", status=how.status, signal=how.signal)
-            if not expected:
-                log = Path(self.log(name).parent.name, self.log(name).name)
-                self.note(f"{name}'s program ended by itself at {self.now():.2f}s ({how}); see {log}")
-            return
-        for key in ("t", "t0"):
-            if isinstance(event.get(key), int | float):
-                event[key] = round(event[key] - self._zero_of_nodes, 6)
-        event.setdefault("t", round(self.now(), 6))
-        event["node"] = name
-        if event["ev"] == "request":
-            event["step"] = self._step
-        self._writer.write(event)
-
-    def _node_event(self, name: str, what: str, **detail: Any) -> None:
-        known = {key: value for key, value in detail.items() if value is not None}
-        self._writer.write({"t": round(self.now(), 6), "ev": "node", "node": name, "what": what, "detail": known})
 
     # -- down ----------------------------------------------------------------------------------------------------
 
     def _down(self) -> None:
-        self._progress("down")
-        self._probe.begin_close()
+        self._settings.progress("down")
+        self.session.probe.begin_close()
         for channel in self.channels.values():
             channel.close()
         self.runtime.stop()

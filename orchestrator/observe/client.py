@@ -78,6 +78,10 @@ class ProbeClient:
             raise kind(answer["refused"], hint=answer["hint"])
         return {name: IPv4Network(subnet) for name, subnet in answer["subnets"].items()}
 
+    def listening(self, node: str) -> list[int]:
+        """Ports on which a node that is watched listens now."""
+        return list(self.call("listening", node=node)["ports"])
+
     def start_capture(self, folder: Path) -> None:
         """After `wire`: a file for each network, in `folder` once `end_capture` has returned."""
         self.call("capture", folder=str(self._process.captures(folder)))

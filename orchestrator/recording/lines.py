@@ -43,6 +43,8 @@ class BeginNode(Fields):
     role: Annotated[str, Doc("of its kind: client, server, proxy, ...; `foreign` without a kind")]
     addresses: Annotated[list[str], Doc("its IPv4 addresses")]
     events: Annotated[bool, Doc("whether its program reports: `request` of a client, `served`, `closed` of a server")]
+    shared: NotRequired[Annotated[bool | None, Doc("whether processes that are not the node's may use its network "
+                                                   "namespace: its counters count what those do, too")]]  # fmt: skip
 
 
 class Begin(Line):

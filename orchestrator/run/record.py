@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from orchestrator.errors import SimctlError
 from orchestrator.kinds.registry import Kind
-from orchestrator.lab.lab import Lab, LabFolder
+from orchestrator.lab.lab import Lab, LabFolder, LabSettings
 from orchestrator.observe.pace import REAL, Pace
 from orchestrator.recording.folder import RunFolder
 from orchestrator.run.options import Options, Progress
@@ -32,16 +32,8 @@ def record(
     """Bring the nodes up, run the steps, record into the folder, take down. Of the options: capture, ready_timeout."""
     files = LabFolder(folder.events, folder.logs, folder.ss, folder.captures if options.capture else None)
     progress(f"up: {len(topology.nodes)} nodes")
-    lab = Lab(
-        topology,
-        runtime,
-        kinds,
-        files,
-        scenario=scenario.name,
-        pace=pace,
-        ready_timeout=options.ready_timeout,
-        progress=progress,
-    )
+    settings = LabSettings(scenario=scenario.name, pace=pace, ready_timeout=options.ready_timeout, progress=progress)
+    lab = Lab(topology, runtime, kinds, files, settings)
     with _kept_or_removed(folder, lab), lab:
         try:
             with storage_errors(folder.path):
@@ -53,7 +45,7 @@ def record(
             lab.finish("failed", str(error))
             raise
         lab.finish("done")
-    lab.check_recording()
+    lab.session.check_written()
 
 
 @contextlib.contextmanager

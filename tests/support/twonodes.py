@@ -212,7 +212,7 @@ class TwoNodes:
     @property
     def zero(self) -> float:
         """Where on the monotonic clock the recording's time begins."""
-        return time.monotonic() - self._lab.now()
+        return time.monotonic() - self._lab.session.now()
 
     def see(self, ticks: int = 3) -> None:
         """Wait until so many samples were taken from now on."""

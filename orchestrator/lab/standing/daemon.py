@@ -20,7 +20,7 @@ from typing import Any
 
 from orchestrator.errors import InputError, SimctlError
 from orchestrator.kinds.registry import load_kinds
-from orchestrator.lab.lab import Lab, LabFolder
+from orchestrator.lab.lab import Lab, LabFolder, LabSettings
 from orchestrator.lab.standing.registry import LabRecord, save
 from orchestrator.runtimes import registry as runtime_registry
 from orchestrator.system import interrupts
@@ -58,7 +58,7 @@ def _keep(task: Mapping[str, Any]) -> None:
     )
     files = LabFolder(folder / "events.jsonl", folder / "logs", folder / "ss")
     files.logs.mkdir()
-    lab = Lab(topology, runtime, kinds, files, trace=False, ready_timeout=task["ready_timeout"])
+    lab = Lab(topology, runtime, kinds, files, LabSettings(trace=False, ready_timeout=task["ready_timeout"]))
     with lab, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         assert lab.plan is not None
         server.bind(str(folder / "control"))
@@ -109,7 +109,7 @@ def _serve(server: socket.socket, lab: Lab) -> None:
 def _answer(request: Mapping[str, Any], lab: Lab) -> dict[str, Any]:
     match request["do"]:
         case "texts":
-            return {"texts": lab.socket_texts()}
+            return {"texts": lab.session.socket_texts()}
         case "states":
             ended = {name: str(channel.exited) for name, channel in lab.channels.items() if channel.exited}
             return {"ended": ended}
