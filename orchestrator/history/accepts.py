@@ -1,7 +1,7 @@
 """Sockets that older kernels report before they have an address: those that a listening socket on 0.0.0.0 accepted.
 
 Linux 6.1 does so, 6.18 does not: inet_csk_clone_lock() moves the new socket from LISTEN to SYN_RECV while it still has
-the listener's addresses. What the same socket does next tells whose it is, and that comes at once, on the same CPU.
+the listener's addresses. What the same socket does next shows whose it is, and that comes at once, on the same CPU.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from orchestrator.recording.events import Event
 def name_accepted(events: Sequence[Event]) -> list[Event]:
     """The events, in order of time, with the names of those `state` events that have none (node is empty).
 
-    One whose socket is never heard of again, or first of as something else, is of nobody in the lab, and left out.
+    One whose socket never occurs after that, or first as something else, is of nobody in the lab, and left out.
     """
     following: dict[int, Event] = {}
     found: list[Event] = []

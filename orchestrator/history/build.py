@@ -13,7 +13,7 @@ from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
 from orchestrator.history.kernelevents import understood
 from orchestrator.history.model import History, Socket, Unobserved
 from orchestrator.history.nat import Translations, flows_of
-from orchestrator.history.owners import with_told_owners
+from orchestrator.history.owners import with_reported_owners
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, to_sockets
 from orchestrator.history.traced import TracedLife, exact_sockets, trace_lives
 from orchestrator.history.unobserved import count_unobserved
@@ -40,7 +40,7 @@ _KNOWN = (
 
 
 def build_history(events: Iterable[Event]) -> History:
-    """The history that checked events tell, `begin` first. Socket lines after the last tick are left out."""
+    """The history that checked events show, `begin` first. Socket lines after the last tick are left out."""
     by_kind: dict[str, list[Event]] = defaultdict(list)
     traced: list[Event] = []
     for event in events:
@@ -60,7 +60,7 @@ def build_history(events: Iterable[Event]) -> History:
     trace = _trace(by_kind, counters, translations, _shared(begin))
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     sockets, unobserved = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]))
-    sockets = with_told_owners(sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
+    sockets = with_reported_owners(sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
     resets = tuple(event for event in by_kind["rst"] if trace.complete and event["t"] <= ticks[-1])
     requests = tuple(sorted(by_kind["request"], key=_time))
     return History(
@@ -91,7 +91,7 @@ def build_history(events: Iterable[Event]) -> History:
 
 
 def history_of(folder: RunFolder) -> History:
-    """What the recording in a run's folder tells. Raises InputError with file and line."""
+    """What the recording in a run's folder shows. Raises InputError with file and line."""
     return build_history(read_events(folder.events))
 
 
@@ -107,7 +107,7 @@ def _understand(
 
 @dataclass(frozen=True, slots=True)
 class _Trace:
-    """The kernel trace of a run: the lives that it tells; and why it is not believed, or what it does not cover."""
+    """The kernel trace of a run: the lives that it shows; and why it is not believed, or what it does not cover."""
 
     lives: tuple[TracedLife, ...] = ()
     complete: bool = False
@@ -143,11 +143,11 @@ def _trace(
     doubts = [str(one) for one in differences if not one.agrees_with(int(loopback.get(one.what, 0)))]
     if doubts:
         return _Trace(doubts=(*doubts, "trace and counters disagree, so samples are used instead"))
-    again = retransmissions(by_kind["retransmit"], counters, ticks)
+    retransmits = retransmissions(by_kind["retransmit"], counters, ticks)
     to_itself = dict.fromkeys(one.node for one in differences)
     notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
     lives = tuple(trace_lives(events, _time(last), translations))
-    return _Trace(lives, complete=True, retransmits=again, doubts=notes)
+    return _Trace(lives, complete=True, retransmits=retransmits, doubts=notes)
 
 
 def _longest(ticks: list[Event]) -> float:

@@ -1,10 +1,11 @@
-"""Whether the trace missed anything: the kernel's counters, which cannot miss, must tell the same numbers.
+"""Whether the trace missed anything: the kernel's counters, which cannot miss, must show the same numbers.
 
 A counter is read in a tick, after the time that the tick bears. So what the trace counts up to that time is the least
 that the counter can have risen, and what it counts up to the end of the tick is the most.
 
-The counters of a node also count what it says to itself over 127.0.0.0/8. Events of such sockets do not tell whose they
-are, so the trace only has their numbers, for the whole machine: a difference of so much at most may be theirs.
+The counters of a node also count what it sends to itself over 127.0.0.0/8. Events of such sockets do not show
+whose they are, so the trace only has their numbers, for the whole machine: a difference of so much at most may be
+theirs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _WHAT = {
 }
 """What is compared: words for people -> the counters whose sum it is."""
 
-_AGAIN = "segments sent again"
+_RETRANSMITTED = "segments retransmitted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Comparison:
         return self.least <= self.counted <= self.most
 
     def agrees_with(self, loopback: int) -> bool:
-        """Whether the difference may be what the node said to itself, `loopback` at most."""
+        """Whether the difference may be what the node sent to itself, `loopback` at most."""
         return self.least <= self.counted <= self.most + loopback
 
     def __str__(self) -> str:
@@ -78,7 +79,8 @@ def retransmissions(
     return {
         node: tuple(found)
         for node, found in of_node.items()
-        if (one := _compare(node, _AGAIN, list(map(_time, found)), ("RetransSegs",), counters, ticks)) and one.agrees
+        if (one := _compare(node, _RETRANSMITTED, list(map(_time, found)), ("RetransSegs",), counters, ticks))
+        and one.agrees
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from orchestrator.history.accepts import name_accepted
-from orchestrator.history.minisockets import placed, told_apart
+from orchestrator.history.minisockets import placed, recognised
 from orchestrator.history.nat import NO_NAT, Translations
 from orchestrator.history.orphans import without_orphans
 from orchestrator.history.resets import complete_resets
@@ -33,7 +33,7 @@ def understood(
     in_order = sorted((line for line in lines if line["ev"] in KINDS), key=lambda line: float(line["t"]))
     named = (_named(line, node_of) if "local" in line else line for line in in_order)
     ours = (line for line in named if line.get("node") != "" or line["ev"] in _NAMED_LATER)
-    events = placed(name_accepted(told_apart(ours)))
+    events = placed(name_accepted(recognised(ours)))
     return complete_resets(without_orphans(events), node_of, translations)
 
 

@@ -20,7 +20,7 @@ _TO_MINISOCKET = ((TcpState.FIN_WAIT2, TcpState.CLOSED), (TcpState.CLOSING, TcpS
 _OF_SOCKET = ("node", "a", "local", "peer")
 
 
-def told_apart(lines: Iterable[Event]) -> list[Event]:
+def recognised(lines: Iterable[Event]) -> list[Event]:
     """The lines without `timer` and `other`, and a `minisocket` for each timer's event: `born`, `rearmed` or `expired`,
     with the timer, and a `born` with the socket that it is of, if that is of the lab. Both in order of time.
     """
@@ -59,7 +59,7 @@ def _minisocket(line: Event, what: str) -> Event:
 
 
 def placed(events: Iterable[Event]) -> list[Event]:
-    """The events, with the socket of each minisocket that `told_apart` knew by its timer; others' are left out."""
+    """The events, with the socket of each minisocket that `recognised` knew by its timer; others' are left out."""
     born: dict[int, Event] = {}
     return [event for event in events if event["ev"] != "minisocket" or _place(event, born)]
 

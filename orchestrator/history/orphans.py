@@ -1,7 +1,7 @@
 """Which events are of sockets that an earlier lab left, which had the same addresses.
 
-A socket whose FIN was not acknowledged outlives its processes by minutes, and its namespace with it, and sends its FIN
-again and again. Whatever belongs to this lab was born after tracing began.
+A socket whose FIN was not acknowledged outlives its processes by minutes, and its namespace with it, and retransmits
+its FIN. Whatever belongs to this lab was born after tracing began.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Owners of sockets that no sample saw: the programs that told of them."""
+"""Owners of sockets that no sample saw: the programs that reported them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from orchestrator.recording.events import Event
 _Owner = tuple[int | None, int | None, str | None]
 
 
-def with_told_owners(sockets: Sequence[Socket], told: Iterable[Event]) -> tuple[Socket, ...]:
-    """The sockets, with the owners of those that a node's program told of and no sample saw with an owner.
+def with_reported_owners(sockets: Sequence[Socket], reports: Iterable[Event]) -> tuple[Socket, ...]:
+    """The sockets, with the owners of those that a node's program reported and no sample saw with an owner.
 
-    `told`: what programs said of their requests and connections. One program speaks for a node; which process it is
-    shows with any of its sockets that was seen. A node of which several were seen is left as it is.
+    `reports`: what programs reported of their requests and connections. One program reports for a node; which process
+    it is shows with any of its sockets that was seen. A node of which several were seen is left as it is.
     """
-    named = {(event["node"], event.get("local"), event.get("peer")) for event in told}
-    speakers: dict[str, set[_Owner]] = defaultdict(set)
+    named = {(event["node"], event.get("local"), event.get("peer")) for event in reports}
+    reporters: dict[str, set[_Owner]] = defaultdict(set)
     for socket in sockets:
         if socket.pid is not None and (socket.node, socket.local, socket.peer) in named:
-            speakers[socket.node].add((socket.uid, socket.pid, socket.comm))
-    known = {node: next(iter(found)) for node, found in speakers.items() if len(found) == 1}
+            reporters[socket.node].add((socket.uid, socket.pid, socket.comm))
+    known = {node: next(iter(found)) for node, found in reporters.items() if len(found) == 1}
     return tuple(
         _owned(socket, known[socket.node])
         if socket.pid is None and socket.node in known and (socket.node, socket.local, socket.peer) in named

@@ -5,12 +5,12 @@
   listener's addresses, `0.0.0.0:8080` and no peer.
 - Before Linux 6.10, the answer to a segment that meets no socket at all: there is no event.
 
-But one that the peer's socket received is told by `tcp_receive_reset` too, with both addresses. So a RST that was
-received and that no complete event accounts for tells of its sender. The counter OutRsts says in the end whether all
+But one that the peer's socket received is reported by `tcp_receive_reset` too, with both addresses. So a RST that was
+received and that no complete event accounts for shows its sender. The counter OutRsts says in the end whether all
 were found (recording/conservation.py): one that nobody received is missing, and that shows.
 
 Through a NAT the addresses of a RST are others when it is received. And a NAT that has forgotten a connection answers
-itself what comes for it: by its own TCP, or by a rule of its packet filter, which neither event nor counter tells.
+itself what comes for it: by its own TCP, or by a rule of its packet filter, which neither event nor counter shows.
 
 `tcp_receive_reset` also comes where none was received: a socket whose program is gone gets data, and ends as if a RST
 had come, just before it sends one itself.
@@ -70,13 +70,13 @@ def complete_resets(
         if event["ev"] != "rst_received":
             continue
         nat_path = translations.nat_path(event["local"], event["peer"], _time(event)) if translations else None
-        told = _take(sent[event["peer"], event["local"]], _time(event))
-        told = told or (nat_path is not None and _take(sent[nat_path.peer_pair], _time(event)))
+        known = _take(sent[event["peer"], event["local"]], _time(event))
+        known = known or (nat_path is not None and _take(sent[nat_path.peer_pair], _time(event)))
         expired_at = nat_path.expired_at(_time(event)) if nat_path else None
         # What a NAT still knew came through it; else the NAT itself has answered.
         local, peer = nat_path.peer_pair if nat_path and not expired_at else (event["peer"], event["local"])
         sender = node_of(local.rpartition(":")[0])
-        if told or sender is None:
+        if known or sender is None:
             continue
         if expired_at not in (None, sender):  # in the name of another node
             found.append(_sent(event, (str(expired_at), local, peer), ()) | {"rule": True})

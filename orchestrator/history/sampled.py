@@ -87,7 +87,7 @@ class Life:
 def gather_lives(lines: Iterable[Event]) -> list[Life]:
     """The sockets of one node, in the order of their first sighting.
 
-    One `sk` is several lives when a program connects with the same descriptor again: the cookie stays, the address
+    One `sk` is several lives when a program connects once more with the same descriptor: the cookie stays, the address
     pair changes, or the socket was gone meanwhile, or its state goes back.
     """
     lives: list[Life] = []
@@ -118,7 +118,7 @@ def _continues(life: Life, line: Event) -> bool:
 
 def _rejoin_minisockets(lives: list[Life]) -> list[Life]:
     """A minisocket takes the cookie of its socket over, but only if the kernel had made that one. Otherwise the two
-    are told from their address pair: the one goes and the other comes in one tick, in a state that can follow."""
+    are recognised by their address pair: the one goes and the other comes in one tick, in a state that can follow."""
     gone: dict[tuple[str, str, float], Life] = {}
     kept: list[Life] = []
     # First sightings come in order of time, and a life ends after it began: whoever went at t is there by then.

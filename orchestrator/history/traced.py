@@ -70,7 +70,7 @@ class TracedLife:
 
 
 def trace_lives(events: Iterable[Event], until: float, translations: Translations = NO_NAT) -> list[TracedLife]:
-    """The lives that the trace tells, in order of birth; what happened after `until` is left out."""
+    """The lives that the trace shows, in order of birth; what happened after `until` is left out."""
     gathered = _Gathering(translations)
     for event in events:
         if float(event["t"]) <= until:
@@ -117,7 +117,7 @@ class _Gathering:
             self.lives.append(life)
             self._current[a] = life
         known = self._current.get(a)
-        if known is None:  # it was there before tracing began: the samples tell its story
+        if known is None:  # it was there before tracing began: the samples show what it did
             return
         if known.local != event["local"] and not event["local"].endswith(":0"):
             known.local = event["local"]
@@ -147,7 +147,7 @@ class _Gathering:
                 if event["old"] == TcpState.CLOSING:
                     life.changes.append((t, TcpState.TIME_WAIT))
                 else:
-                    life.turned = (t, t)  # for now: turn_minisockets() asks the peer
+                    life.turned = (t, t)  # for now: turn_minisockets() looks at the peer
         elif event["what"] == "expired":
             self._end_mini(key, t, MinisocketEnd.EXPIRED)
 

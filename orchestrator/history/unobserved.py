@@ -1,4 +1,4 @@
-"""Sockets that no tick saw, told from the kernel's counters of opened connections.
+"""Sockets that no tick saw, inferred from the kernel's counters of opened connections.
 
 ActiveOpens rises when a SYN is sent (a socket enters SYN_SENT), PassiveOpens when a handshake is finished on the
 listening side (a socket that a table may have shown in SYN_RECV before). So, up to a tick,

@@ -29,7 +29,7 @@ class Channel:
         self._done: dict[int, Event] = {}
         self._next_id = 0
         self._closed = False
-        self.said_ready = False
+        self.reported_ready = False
         self.exited: Exited | None = None
         output_log = log.open("ab", buffering=0)  # here, so that a full disk is an error of ours and not of the thread
         self._reader = threading.Thread(target=self._read, args=(output_log,), name=f"read-{node.name}", daemon=True)
@@ -76,8 +76,8 @@ class Channel:
             lines = self._log.read_text(errors="replace").splitlines()
         except OSError:
             lines = []
-        told = [line for line in lines if line.strip()][-_LOG_TAIL:]
-        return NodeFailure(f"node {self.name} {what}", place=place, hint=hint, detail=told or ["(its log is empty)"])
+        shown = [line for line in lines if line.strip()][-_LOG_TAIL:]
+        return NodeFailure(f"node {self.name} {what}", place=place, hint=hint, detail=shown or ["(its log is empty)"])
 
     def close(self) -> None:
         """End the node's input, which ends the node."""
@@ -85,7 +85,7 @@ class Channel:
             self._node.stdin.close()
 
     def join(self) -> None:
-        """After the node is gone: take what it still said."""
+        """After the node is gone: take what it still reported."""
         self._reader.join(timeout=5)
         if not self._reader.is_alive():
             self._node.stdout.close()
@@ -120,7 +120,7 @@ class Channel:
             return
         with self._changed:
             if kind == "ready":
-                self.said_ready = True
+                self.reported_ready = True
             elif kind == "done":
                 self._done[event["id"]] = event
             else:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.fabric.addresses import AddressPlan, Claim, SubnetClaim, plan_addresses
@@ -29,9 +29,11 @@ from orchestrator.lab.startup import Startup
 from orchestrator.observe.pace import REAL, Pace
 from orchestrator.observe.process import ProbeProcess
 from orchestrator.observe.session import Session, SessionFiles
-from orchestrator.recording.lines import BeginNode
 from orchestrator.runtimes.base import NodePlan, Runtime
 from orchestrator.topology.model import Node, Topology
+
+if TYPE_CHECKING:
+    from orchestrator.recording.lines import BeginNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class LabSettings:
     ready_timeout: float = READY_TIMEOUT
     """Seconds that a node may take until it is ready."""
     progress: Callable[[str], None] = lambda text: None
-    """Is told each phase in a few words."""
+    """Gets each phase in a few words."""
 
 
 class Lab:
@@ -120,8 +122,7 @@ class Lab:
         )
         startup.start_early()
         try:
-            self._watch(self.plan)
-            self._wire(self.plan)
+            self._watch_and_wire(self.plan)
         except EnvironmentFailure:
             startup.raise_if_any_died()
             raise
@@ -157,21 +158,18 @@ class Lab:
             for node in self.topology.nodes
         ]
         self._cleanup.callback(self._down)
-        started = self.runtime.start(plans)
-        for name, node in started.items():
+        for name, node in self.runtime.start(plans).items():
             self.pids[name] = node.pid
             if "container" in node.detail:
                 self.containers[name] = node.detail["container"]
             self.channels[name] = Channel(node, self.log(name), self.events.reported)
             self.events.happened(name, "started", pid=node.pid, **node.detail)
 
-    def _watch(self, plan: AddressPlan) -> None:
+    def _watch_and_wire(self, plan: AddressPlan) -> None:
         self.session.start(self.runtime.user_namespace)
         if self._settings.trace:
             self.session.trace(plan.nodes, unprivileged=self.runtime.user_namespace is not None)
         self.session.watch(self.pids, [node.name for node in nats(self.topology, self._kinds)])
-
-    def _wire(self, plan: AddressPlan) -> None:
         self.session.probe.call(
             "wire",
             networks=[network.name for network in self.topology.networks],
@@ -188,7 +186,7 @@ class Lab:
 
     @property
     def here(self) -> bool:
-        """Whether the probe is beside us; otherwise the nodes' processes are another machine's, or root's alone."""
+        """Whether the probe is beside us: otherwise the nodes' processes are another machine's, or root's alone."""
         return self.session.probe.here
 
     # -- use -----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""From wired namespaces to nodes that are ready: who may go when, and what is said of one that does not come up."""
+"""From wired namespaces to nodes that are ready: who may go when, and the error for one that does not come up."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Startup:
         return kind is not None and kind.early and "service_healthy" not in node.depends_on.values()
 
     def raise_if_any_died(self) -> None:
-        """A foreign image has no `go`: it may have ended before it was wired, and that is what to tell."""
+        """A foreign image has no `go`: it may have ended before it was wired, and that is the error to report."""
         for node in self._topology.nodes:
             if self._channels[node.name].wait_exited(_DYING if node.kind is None else 0):
                 raise self._died_at_start(node)
@@ -108,7 +108,7 @@ class Startup:
         if kind is None:
             return self._runtime.healthy(node.name)
         if kind.ready.event == "ready":
-            return self._channels[node.name].said_ready
+            return self._channels[node.name].reported_ready
         port = self._port(node, kind)
         return port is None or port in self._listening(node.name)
 
@@ -117,7 +117,7 @@ class Startup:
         if kind is None:
             return "its health check does not pass"
         port = self._port(node, kind)
-        return "its program never said that it is" if port is None else f"it does not listen on port {port}"
+        return "its program never reported that it is" if port is None else f"it does not listen on port {port}"
 
     def _port(self, node: Node, kind: Kind) -> int | None:
         """The port on which the node will listen: the kind's own, unless a flag or its knob moves it."""

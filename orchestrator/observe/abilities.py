@@ -1,4 +1,4 @@
-"""Tries what a run asks of the kernel, for real, in a throwaway child: nothing that it makes outlives it.
+"""Tries what a run needs of the kernel, for real, in a throwaway child: nothing that it makes outlives it.
 
 Reading /proc/config.gz or module lists would only guess: a container, a security module or a setting can refuse
 what the kernel has. The parent forks, so it should have one thread; what is imported late is imported in the child,

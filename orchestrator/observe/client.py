@@ -1,4 +1,4 @@
-"""Our end of the probe: asks it, and passes its events on as they come."""
+"""Our end of the probe: sends it requests, and passes its events on as they come."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ProbeClient:
         self._reader.start()
 
     def call(self, do: str, *, timeout: float = _ANSWER_TIMEOUT, **fields: Any) -> dict[str, Any]:
-        """Ask, and wait for the answer. Raises EnvironmentFailure when the probe refuses, ends or hangs."""
+        """Send a request, and wait for the answer. Raises EnvironmentFailure when the probe refuses, ends or hangs."""
         self._next_id += 1
         request_id = self._next_id
         try:
@@ -113,8 +113,8 @@ class ProbeClient:
     def _lost(self, do: str) -> EnvironmentFailure:
         lines = self._log.read_text(errors="replace").splitlines()[-10:]
         return EnvironmentFailure(
-            f"the probe, which watches the nodes, ended while it was asked to {do}",
-            hint=f"something killed it, or it broke down: what it said is in {self._log}",
+            f"the probe, which watches the nodes, ended during the request `{do}`",
+            hint=f"something killed it, or it broke down: see {self._log}",
             detail=lines,
         )
 

@@ -9,7 +9,7 @@ _BUSY_SHARE = 0.25
 
 _BESIDE_A_TRACE = 0.04
 _A_NODE = 0.001
-"""While the kernel's trace tells every transition, samples add queues and owners, and are the second witness should
+"""While the kernel's trace reports every transition, samples add queues and owners, and are the second witness should
 the trace prove incomplete. Then they may take this much of a core, and this much more for each node: reading a node
 costs something also when nothing happens there."""
 
@@ -38,7 +38,7 @@ idle second takes."""
 
 
 class Schedule:
-    """When the next tick is due, by the clock that `ticked` is told of."""
+    """When the next tick is due, by the clock of the times that `ticked` gets."""
 
     def __init__(self, period: float, quiet: float | None) -> None:
         self._period = period

@@ -139,6 +139,6 @@ def _serve(probe: Probe) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError, SystemExit):  # simctl is gone: nothing to do and nobody to tell
+    with contextlib.suppress(BrokenPipeError, SystemExit):  # simctl is gone: there is nothing left to do
         main()
     os._exit(0)  # nothing is buffered, and taking an interpreter apart costs 50 ms

@@ -112,7 +112,7 @@ class Sampler:
 
     @property
     def watched(self) -> list[int]:
-        """Descriptors that become readable when a node's conntrack has something to tell."""
+        """Descriptors that become readable when a node's conntrack has something to report."""
         return [node.conntrack.fileno() for node in self.nodes.values() if node.conntrack is not None]
 
     def _translations(self, t: float, node: Observed, conntrack: Conntrack) -> Iterable[Event]:

@@ -76,7 +76,7 @@ class TracedLine(Line):
     counts: NotRequired[Annotated[dict[str, Whole] | None, Doc("how many lines of each kind")]]
     loopback: NotRequired[Annotated[dict[str, Whole] | None,
                                     Doc("what sockets on 127.0.0.0/8 did, of any node and of this machine: "
-                                        "the trace does not tell whose they are")]]  # fmt: skip
+                                        "the trace does not show whose they are")]]  # fmt: skip
 
 
 class SegmentLine(Line):

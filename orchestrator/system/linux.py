@@ -1,4 +1,9 @@
-"""Thin typed wrappers of the Linux calls that Python 3.11 does not have. Each raises OSError as the os module does."""
+"""Thin typed wrappers of the Linux calls that Python 3.11 does not have. Each raises OSError as the os module does.
+
+What is read from /proc here and in observe/sources/owner.py is read by hand, not by psutil: the probe does it between
+two ticks, also in a container that has no such library, and needs what psutil does not show, inodes of sockets and
+starts of processes in clock ticks. (psutil's children() reads /proc/PID/stat of every process of the machine.)
+"""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def _record(folder: Path) -> LabRecord | None:
 def find(name: str | None, *, choose: str = "--lab NAME") -> LabRecord:
     """The lab of that name; without a name the only one. Raises InputError that lists what there is.
 
-    `choose` is how the verb that asks is told the name.
+    `choose` is how the calling verb takes the name.
     """
     living = [record for record in labs() if record.alive]
     if name is not None:
@@ -175,7 +175,7 @@ def node_of(record: LabRecord, node: str) -> Mapping[str, Any]:
 
 
 def ask(record: LabRecord, do: str, **fields: Any) -> dict[str, Any]:
-    """Ask the daemon of a lab. Raises EnvironmentFailure."""
+    """Send a request to the daemon of a lab. Raises EnvironmentFailure."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(60)

@@ -4,7 +4,7 @@ Each frame is taken once: when it enters the fabric, at the far end of the leg o
 interface of a frame names its sender, and its time is the kernel's for that moment. The kernel puts frames into shared
 memory; a child of the probe writes them to the files, so neither a burst nor a slow disk holds up the sampling.
 
-The probe's side writes the files itself, into a folder that it is told: the run's own, or, in a container, one of the
+The probe's side writes the files itself, into the folder of the request: the run's own, or, in a container, one of the
 container's, from which simctl copies them. Frames that the kernel had to drop are counted. A file that cannot be
 written any further ends after its last whole block, and the run goes on.
 """
@@ -53,7 +53,7 @@ class Captured:
     dropped: int | None
     error: str | None
 
-    def told(self, file: str) -> str:
+    def summary(self, file: str) -> str:
         """One line for the reader of the run; `file` is what to call the file."""
         if self.error is None:
             return f"capture: {self.frames} frames in {file}, {self.dropped or 'none'} dropped by the kernel"
@@ -65,7 +65,7 @@ class Capture:
     """A capture that runs until `finish`, or until this process ends: then the files are finished too.
 
     `ports`: interface of the current network namespace -> the leg whose far end it is. `zero`: what `time.monotonic()`
-    was at t = 0. Raises OSError when the kernel allows no capture; what the file system refuses is told by `finish`.
+    was at t = 0. Raises OSError when the kernel allows no capture; what the file system refuses `finish` reports.
     """
 
     def __init__(self, folder: Path, ports: Mapping[str, Leg], zero: float) -> None:
@@ -97,7 +97,7 @@ class Capture:
             os.close(fd)
 
     def finish(self) -> dict[str, Captured]:
-        """Take no more frames, write what was taken, and tell by network what is in its file."""
+        """Take no more frames, write what was taken, and report by network what is in its file."""
         with contextlib.suppress(BrokenPipeError):  # the child is gone: its status says why
             os.write(self._stop, b"\n")
         answer = self._await_answer()
@@ -208,7 +208,7 @@ class _Recorder:
 
 
 def _be_the_child(recorders: Sequence[_Recorder], stop: int, parent: int, result: int) -> NoReturn:
-    """Until told to stop, or until the parent is gone, however it went. Nothing else of the parent is kept open."""
+    """Until it has to stop, or until the parent is gone, however it went. Nothing else of the parent is kept open."""
     status = 1
     try:
         gc.disable()

@@ -1,4 +1,4 @@
-"""What the probe is asked: a class for each group of requests, with its handlers by name."""
+"""The probe's requests: a class for each group of requests, with its handlers by name."""
 
 from __future__ import annotations
 

@@ -68,4 +68,4 @@ class Wiring:
         assert self._capture is not None
         capture, self._capture = self._capture, None
         files = capture.finish()
-        return {"notes": [captured.told(f"{capture.folder.name}/{name}.pcapng") for name, captured in files.items()]}
+        return {"notes": [captured.summary(f"{capture.folder.name}/{name}.pcapng") for name, captured in files.items()]}

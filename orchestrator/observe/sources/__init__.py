@@ -1,1 +1,1 @@
-"""What the kernel tells when it is asked: socket tables, counters, owners, conntrack, ss and netstat."""
+"""What the kernel reports on request: socket tables, counters, owners, conntrack, ss and netstat."""

@@ -1,7 +1,7 @@
 """What a NAT makes of addresses: events of the conntrack table of one network namespace, over netlink.
 
-Conntrack tells of every entry when its first segment has passed, and again when the entry is gone, so nothing has to be
-looked for, and a connection of a millisecond is told like any other. Source: linux/netfilter/nfnetlink_conntrack.h.
+Conntrack reports every entry when its first segment has passed, and when the entry is gone, so nothing has to be looked
+for, and a connection of a millisecond is reported like any other. Source: linux/netfilter/nfnetlink_conntrack.h.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class MiniTable:
         self._block = b""
         self._size = 0
         self._held: dict[bytes, int] = {}
-        """Socket id -> in how many messages it stands: a dump is no snapshot, and may tell of a socket twice."""
+        """Socket id -> in how many messages it stands: a dump is no snapshot, and may list a socket twice."""
 
     def __contains__(self, socket_id: bytes) -> bool:
         return socket_id in self._held

@@ -38,7 +38,7 @@ _NO_QUEUES_NO_INODE = bytes(12)
 _MINI_STATES = (5, 6, 12)
 _MINI_SIZES = (88, 96)
 """Lengths of a minisocket's message. One (TIME_WAIT, orphaned FIN_WAIT2) is the bare message; the privileged see
-one small attribute more (the mark). Full sockets have several attributes, so the length tells them apart."""
+one small attribute more (the mark). Full sockets have several attributes, so the length distinguishes them."""
 
 STATES = {
     1: TcpState.ESTABLISHED,

@@ -1,1 +1,1 @@
-"""What the kernel tells by itself: its trace events."""
+"""What the kernel reports by itself: its trace events."""

@@ -70,7 +70,7 @@ class Decoder:
         self._addresses = addresses
         self._zero_ns = round(zero * 1e9)
         self.loopback: Counter[str] = Counter()
-        """What sockets on 127.0.0.0/8 did, of any node and of this machine: the events do not tell whose they are."""
+        """What sockets on 127.0.0.0/8 did, of any node and of this machine: the events do not show whose they are."""
         self._sockets: dict[int, int] = {0: 0}
         self._readers: dict[str, Callable[[Layout, memoryview], Event | None]] = {
             "sock/inet_sock_set_state": self._state,

@@ -14,7 +14,6 @@ _WORD = struct.Struct("=I")
 _COMMIT_MASK = (1 << 20) - 1
 _PADDING, _TIME_EXTEND, _TIME_STAMP = 29, 30, 31
 _DELTA_BITS = 27
-_DELTA_MASK = (1 << _DELTA_BITS) - 1
 
 
 def records(page: bytes) -> Iterator[tuple[int, memoryview]]:

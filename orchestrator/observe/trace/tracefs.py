@@ -61,7 +61,7 @@ class Instance:
     def _configure(self) -> None:
         self._write("trace_clock", "mono")
         self._write("buffer_size_kb", str(_BUFFER_KB))
-        self._write("buffer_percent", "0")  # whoever polls is woken by one event; nobody is asked when nobody does
+        self._write("buffer_percent", "0")  # whoever polls is woken by one event
         for event, condition in EVENTS.items():
             folder = f"events/{event}"
             if condition:
@@ -117,7 +117,7 @@ def symbol_address(name: str) -> int:
             address, _, found, *_ = line.split()
             if found == name and int(address, 16):
                 return int(address, 16)
-    raise OSError(errno.ENOENT, f"the kernel does not tell where {name} is")
+    raise OSError(errno.ENOENT, f"the kernel does not report where {name} is")
 
 
 def _mounted() -> Path:
