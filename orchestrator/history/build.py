@@ -19,24 +19,12 @@ from orchestrator.history.traced import TracedLife, exact_sockets, trace_lives
 from orchestrator.history.unobserved import count_unobserved
 from orchestrator.recording.events import Event
 from orchestrator.recording.folder import RunFolder
+from orchestrator.recording.format1 import LINES_OF_FORMAT_1
+from orchestrator.recording.lines import LINES
 from orchestrator.recording.reader import read_events
 from orchestrator.text.numbers import plural
 
-_KNOWN = (
-    *TRACE_KINDS,
-    "traced",
-    "begin",
-    "node",
-    "moment",
-    "tick",
-    "socket",
-    "request",
-    "served",
-    "closed",
-    "nat",
-    "note",
-    "end",
-)
+_KNOWN = {*LINES_OF_FORMAT_1, *LINES}
 
 
 def build_history(events: Iterable[Event]) -> History:
