@@ -139,6 +139,9 @@ def _mmdebstrap(folder: Path, architecture: str, mirror: str | None) -> None:
         "setpriv", "--pdeathsig", "KILL" if namespaces else "TERM", *namespaces,
         "mmdebstrap", "--variant=minbase", "--components=main", "--format=tar", "--skip=output/dev",
         f"--mode={mode()}", f"--architectures={architecture}",
+        # Without these two, usrmerge would bring the whole of Perl.
+        "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", "--include=usr-is-merged",
+        '--aptopt=APT::Install-Recommends "false"',
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
         f"--customize-hook={_OF_THIS_MACHINE}",
         RELEASE, str(folder / _ARCHIVE), *([mirror] if mirror else []),
