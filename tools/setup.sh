@@ -45,7 +45,6 @@ want_for_tests() {
     want tests tcpdump tcpdump
     want tests nsenter util-linux
     want tests ps procps
-    want tests debootstrap debootstrap
     want tests docker-compose docker-compose
     want tests qemu-system-x86_64 qemu-system-x86
     want tests mmdebstrap mmdebstrap

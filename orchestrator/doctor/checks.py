@@ -74,7 +74,7 @@ def checks(runs: Path = Path("runs")) -> list[Check]:
         *_kernel(root, lab),
         *docker,
         *vm_checks(),
-        _debootstrap(),
+        _mmdebstrap(),
         *kinds,
         *(_tool(*tool) for tool in _TOOLS),
         _disk("disk for runs", runs, _RUNS_BYTES, "runs cannot be recorded", "free space, or choose another --output"),
@@ -193,14 +193,14 @@ def refusal(outcome: kernelprobe.Outcome, ability: str) -> str | None:
     return outcome.get("child") or outcome.get("namespaces") or "this is not Linux"
 
 
-def _debootstrap() -> Check:
-    where = shutil.which("debootstrap", path=_search_path())
+def _mmdebstrap() -> Check:
+    where = shutil.which("mmdebstrap", path=_search_path())
     return Check(
-        "debootstrap",
+        "mmdebstrap",
         where is not None,
         where or "not found",
-        "where no registry can be reached, images cannot be built",
-        install("debootstrap"),
+        "where no registry can be reached, images cannot be built; no virtual machine but by an engine",
+        install("mmdebstrap"),
     )
 
 

@@ -1,12 +1,13 @@
 """The Debian that the base image stands on: debian:bookworm-slim, or, where no registry answers, one made here.
 
-debootstrap unpacks a minimal Debian from the package archive, checks its signatures, and the engine imports the result.
-That takes about 40 s, once: the image stays as simctl/debian:bookworm-ARCH.
+mmdebstrap makes a minimal Debian from the package archive, checks its signatures, and the engine imports the result.
+That takes about half a minute, once: the image stays as simctl/debian:bookworm-ARCH.
 """
 
 from __future__ import annotations
 
 import os
+import pwd
 import queue
 import re
 import shutil
@@ -32,7 +33,6 @@ _REPOSITORY = "simctl/debian"
 _PULL_SILENCE = 15.0
 """Seconds without a word from the registry after which it counts as out of reach."""
 
-_MIRROR = "http://deb.debian.org/debian"
 _PLAIN_MIRROR = re.compile(r"http://[A-Za-z0-9.-]+(:\d+)?/debian/?")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _LOG_TAIL = 15
@@ -40,18 +40,16 @@ _LOG_TAIL = 15
 # The engine's names of processor architectures and Debian's, where they differ.
 _DEBIAN_ARCHITECTURES = {"386": "i386", "arm": "armhf", "ppc64le": "ppc64el"}
 
-# Left out of the image: caches, and documentation (its folders stay; some packages fail without them).
-_LEFT_OUT = (
-    "./dev/*", "./proc/*", "./sys/*", "./tmp/*", "./run/*", "./var/cache/apt/*", "./var/lib/apt/lists/*",
-    "./var/log/*", "./usr/share/doc/*", "./usr/share/man/*/*", "./usr/share/locale/*", "./usr/share/info/*",
-    "./etc/hostname", "./etc/resolv.conf", "./debootstrap",
-)  # fmt: skip
+# Left out of the image: documentation (its folders stay; some packages fail without them). Caches mmdebstrap removes.
+_LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*/*", "/usr/share/locale/*", "/usr/share/info/*")
+_OF_THIS_MACHINE = 'rm -rf "$1"/var/log/* "$1"/etc/hostname "$1"/etc/resolv.conf'
+"""For a shell; `$1` is the root file system."""
 
 
 def ensure(client: APIClient, progress: Callable[[str], None], cache: Path) -> str:
     """The reference of a Debian image that the engine has; pulls or makes it first where needed.
 
-    `cache` is a folder in which to unpack; the caller makes sure that no other simctl does so at the same time.
+    `cache` is a folder in which to make it; the caller makes sure that no other simctl does so at the same time.
     Raises EnvironmentFailure.
     """
     with engine_errors("cannot ask the engine for its architecture"):
@@ -66,8 +64,8 @@ def ensure(client: APIClient, progress: Callable[[str], None], cache: Path) -> s
             client.tag(":".join(_UPSTREAM), _REPOSITORY, tag)
         return reference
     _check_tools()
-    with _bootstrapped(cache / "debian", architecture, progress) as root:
-        _import(client, root, tag, progress)
+    with _bootstrapped(cache / "debian", architecture, progress) as archive:
+        _import(client, archive, tag, progress)
     return reference
 
 
@@ -109,48 +107,48 @@ def _pull(client: APIClient, progress: Callable[[str], None]) -> bool:
 
 
 def _check_tools() -> None:
-    needed = {"debootstrap": "debootstrap", "gpgv": "gpgv", "unshare": "util-linux", "setpriv": "util-linux"}
-    packages = {package for tool, package in needed.items() if shutil.which(tool) is None}
-    if not _KEYRING.exists():
-        packages.add("debian-archive-keyring")
     why = "no registry can be reached, so the base image must be made here"
-    if packages:
-        raise EnvironmentFailure(
-            f"{why}, and that needs {', '.join(sorted(packages))}",
-            hint=f"apt-get install {' '.join(sorted(packages))}, or use --runtime netns",
-        )
-    if os.geteuid() != 0:
-        raise EnvironmentFailure(
-            f"{why}, and debootstrap needs root", hint="sudo simctl images build, or use --runtime netns"
-        )
+    if (lacking := why_not(f"{why}, and that")) is not None:
+        raise EnvironmentFailure(lacking.message, hint=f"{lacking.hint}; or use --runtime netns")
 
 
 @contextmanager
-def _bootstrapped(root: Path, architecture: str, progress: Callable[[str], None]) -> Iterator[Path]:
-    """A minimal Debian in a folder, which is gone afterwards, whatever happens."""
+def _bootstrapped(folder: Path, architecture: str, progress: Callable[[str], None]) -> Iterator[Path]:
+    """A minimal Debian as a tar archive in a folder of its own, which is gone afterwards, whatever happens."""
     mirror = apt_mirror()
-    progress(f"{RELEASE}: debootstrap from {mirror} (about half a minute)")
+    progress(f"{RELEASE}: mmdebstrap from {mirror or 'the package archive'} (about half a minute)")
     began = time.monotonic()
-    shutil.rmtree(root, ignore_errors=True)  # of a simctl that was killed
+    shutil.rmtree(folder, ignore_errors=True)  # of a simctl that was killed
     try:
-        _debootstrap(root, architecture, mirror)
-        progress(f"{RELEASE}: unpacked in {time.monotonic() - began:.0f} s")
-        yield root
+        folder.mkdir(parents=True)
+        _mmdebstrap(folder, architecture, mirror)
+        progress(f"{RELEASE}: made in {time.monotonic() - began:.0f} s")
+        yield folder / _ARCHIVE
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _debootstrap(root: Path, architecture: str, mirror: str) -> None:
-    # In mount and pid namespaces of its own, and bound to our life: however we end, no process and no mount of it
-    # stays, and removing the folder can never reach through a mount.
+_ARCHIVE = "debian.tar"
+
+
+def _mmdebstrap(folder: Path, architecture: str, mirror: str | None) -> None:
+    # Bound to our life. As root also in mount and pid namespaces of its own: however we end, no process and no mount of
+    # it stays, and removing the folder can never reach through a mount. Without root mmdebstrap makes those itself.
+    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"] if os.geteuid() == 0 else []
     command = [
-        "setpriv", "--pdeathsig", "KILL",
-        "unshare", "--mount", "--pid", "--fork", "--kill-child",
-        "debootstrap", "--variant=minbase", "--force-check-gpg", f"--keyring={_KEYRING}", f"--arch={architecture}",
-        RELEASE, str(root), mirror,
+        "setpriv", "--pdeathsig", "KILL" if namespaces else "TERM", *namespaces,
+        "mmdebstrap", "--variant=minbase", "--components=main", "--format=tar", "--skip=output/dev",
+        f"--mode={mode()}", f"--architectures={architecture}",
+        # Without these two, usrmerge would bring the whole of Perl.
+        "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", "--include=usr-is-merged",
+        '--aptopt=APT::Install-Recommends "false"',
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
+        f"--customize-hook={_OF_THIS_MACHINE}",
+        RELEASE, str(folder / _ARCHIVE), *([mirror] if mirror else []),
     ]  # fmt: skip
     with subprocess.Popen(
         command,
+        env={**os.environ, "PATH": tool_path(), "TMPDIR": str(folder), "LC_ALL": "C"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -162,41 +160,80 @@ def _debootstrap(root: Path, architecture: str, mirror: str) -> None:
             output, _ = child.communicate()
         except BaseException:
             with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+                os.killpg(child.pid, signal.SIGKILL if namespaces else signal.SIGTERM)
             raise
     if child.returncode != 0:
         raise EnvironmentFailure(
-            f"debootstrap of {RELEASE} from {mirror} failed (exit status {child.returncode})",
+            f"mmdebstrap of {RELEASE} from {mirror or 'the package archive'} failed (exit status {child.returncode})",
             hint="is the package archive reachable from this machine?",
             detail=[line for line in output.splitlines() if line.strip()][-_LOG_TAIL:],
         )
 
 
-def _import(client: APIClient, root: Path, tag: str, progress: Callable[[str], None]) -> None:
+def _import(client: APIClient, archive: Path, tag: str, progress: Callable[[str], None]) -> None:
     began = time.monotonic()
-    excluded = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
-    command = ["tar", "--create", "--numeric-owner", *excluded, f"--directory={root}", "."]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-        assert child.stdout is not None
-        try:
-            with engine_errors(f"cannot import {_REPOSITORY}:{tag}"):
-                client.import_image_from_stream(child.stdout, repository=_REPOSITORY, tag=tag, changes=['CMD ["sh"]'])
-        except BaseException:
-            child.kill()
-            raise
+    with archive.open("rb") as stream, engine_errors(f"cannot import {_REPOSITORY}:{tag}"):
+        client.import_image_from_stream(stream, repository=_REPOSITORY, tag=tag, changes=['CMD ["sh"]'])
     progress(f"image {_REPOSITORY}:{tag}: imported in {time.monotonic() - began:.0f} s")
+
+
+# -- mmdebstrap, for images and for the guest of a virtual machine -----------------------------------------------------
+
+
+def why_not(what: str) -> EnvironmentFailure | None:
+    """Why this user cannot use mmdebstrap, with the packages that it takes; `what` needs it, as in "that needs"."""
+    needed = {"mmdebstrap": "mmdebstrap", "gpgv": "gpgv", "tar": "tar", "setpriv": "util-linux"}
+    if os.geteuid() != 0:
+        needed["newuidmap"] = "uidmap"
+    lacking = sorted({package for tool, package in needed.items() if shutil.which(tool, path=tool_path()) is None})
+    if not _KEYRING.exists():
+        lacking.append("debian-archive-keyring")
+    if lacking:
+        return EnvironmentFailure(f"{what} needs {', '.join(lacking)}", hint=f"apt-get install {' '.join(lacking)}")
+    if os.geteuid() != 0 and not all(map(_has_subordinates, (Path("/etc/subuid"), Path("/etc/subgid")))):
+        return EnvironmentFailure(
+            f"{what} takes subordinate ids, and the user {_user()} has none",
+            hint=f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {_user()}",
+        )
+    return None
+
+
+def mode() -> str:
+    """How mmdebstrap gets the rights that it needs."""
+    return "root" if os.geteuid() == 0 else "unshare"
+
+
+def tool_path() -> str:
+    """PATH with the folders in which an ordinary user does not look."""
+    return f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def _has_subordinates(path: Path) -> bool:
+    """Whether the file, as subuid(5) describes it, has a line of this user."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(line.partition(":")[0] in (_user(), str(os.getuid())) for line in lines)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 # -- the package archive ---------------------------------------------------------------------------------------------
 
 
-def apt_mirror() -> str:
-    """The package archive that this machine uses."""
+def apt_mirror() -> str | None:
+    """The package archive that this machine uses; None: mmdebstrap knows Debian's own."""
     return plain_mirror(_apt_sources())
 
 
-def plain_mirror(sources: Iterable[str]) -> str:
-    """The first Debian archive, by plain http, that these apt sources (contents of files) name; else Debian's own.
+def plain_mirror(sources: Iterable[str]) -> str | None:
+    """The first Debian archive, by plain http, that these apt sources (contents of files) name.
 
     By http, because a minimal Debian has no certificates; the signatures are what counts.
     """
@@ -207,7 +244,7 @@ def plain_mirror(sources: Iterable[str]) -> str:
                 for word in words[1:]:
                     if _PLAIN_MIRROR.fullmatch(word):
                         return word.rstrip("/")
-    return _MIRROR
+    return None
 
 
 def _apt_sources(folder: Path = Path("/etc/apt")) -> Iterator[str]:

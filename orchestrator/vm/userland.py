@@ -7,9 +7,7 @@ mmdebstrap makes it, as root or, where subordinate ids are there, as an ordinary
 from __future__ import annotations
 
 import os
-import pwd
 import shlex
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -17,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.engine.client import engine_answers
-from orchestrator.engine.debian import apt_mirror
+from orchestrator.engine.debian import apt_mirror, mode, tool_path, why_not
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.system import resources
 from orchestrator.vm.enginedebian import write_archive
@@ -31,51 +29,17 @@ Progress = Callable[[str], None]
 
 def check_tools() -> None:
     """Raise EnvironmentFailure, with the packages that it takes, when no root file system can be made here."""
-    if (why_not := _why_not()) is not None and not engine_answers()[0]:
-        raise why_not
+    if (lacking := why_not(_WHAT)) is not None and not engine_answers()[0]:
+        raise EnvironmentFailure(lacking.message, hint=f"{lacking.hint}; or, instead, a Docker engine")
 
 
-def _why_not() -> EnvironmentFailure | None:
-    """Why this user cannot use mmdebstrap."""
-    needed = {"mmdebstrap": "mmdebstrap", "gpgv": "gpgv", "tar": "tar"}
-    if os.geteuid() != 0:
-        needed["newuidmap"] = "uidmap"
-    lacking = sorted({package for tool, package in needed.items() if shutil.which(tool, path=_path()) is None})
-    if not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists():
-        lacking.append("debian-archive-keyring")
-    if lacking:
-        return EnvironmentFailure(
-            f"making the guest's root file system needs {', '.join(lacking)}",
-            hint=f"apt-get install {' '.join(lacking)}; or, instead of them, a Docker engine",
-        )
-    if os.geteuid() != 0 and not all(map(_has_subordinates, (Path("/etc/subuid"), Path("/etc/subgid")))):
-        return EnvironmentFailure(
-            f"making the guest's root file system takes subordinate ids, and the user {_user()} has none",
-            hint=f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {_user()}; or a Docker engine",
-        )
-    return None
-
-
-def _has_subordinates(path: Path) -> bool:
-    """Whether the file, as subuid(5) describes it, has a line of this user."""
-    try:
-        lines = path.read_text(errors="replace").splitlines()
-    except OSError:
-        return False
-    return any(line.partition(":")[0] in (_user(), str(os.getuid())) for line in lines)
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
+_WHAT = "making the guest's root file system"
 
 
 def unpack_debian(recipe: Recipe, libraries: Path, root: Path, log: Path, progress: Progress) -> None:
     """Make the root file system and unpack it into the folder `root`. Raises EnvironmentFailure."""
     root.mkdir()
-    if _why_not() is None:
+    if why_not(_WHAT) is None:
         _unpack_made_here(recipe, libraries, root, log, progress)
     else:
         _unpack_made_by_engine(recipe, libraries, root, log, progress)
@@ -98,7 +62,9 @@ def _unpack_made_by_engine(recipe: Recipe, libraries: Path, root: Path, log: Pat
 
 def _unpack_made_here(recipe: Recipe, libraries: Path, root: Path, log: Path, progress: Progress) -> None:
     mirror = apt_mirror()
-    progress(f"vm: {RELEASE} with {len(recipe.packages)} packages from {mirror} (about a minute)")
+    progress(
+        f"vm: {RELEASE} with {len(recipe.packages)} packages from {mirror or 'the package archive'} (about a minute)"
+    )
     with (
         log.open("wb") as errors,
         _started(_bootstrap(recipe, libraries, mirror), stdout=subprocess.PIPE, stderr=errors) as debian,
@@ -114,7 +80,7 @@ def _unpack_made_here(recipe: Recipe, libraries: Path, root: Path, log: Path, pr
                     os.killpg(child.pid, signal.SIGKILL)
             raise
     if failed:
-        raise _failure(failed[-1], mirror, log)
+        raise _failure(failed[-1], mirror or "the package archive", log)
 
 
 def _failure(program: str, source: str, log: Path) -> EnvironmentFailure:
@@ -135,14 +101,20 @@ def _tar(root: Path) -> list[str]:
 
 
 def _started(command: list[str], **streams: object) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PATH": _path(), "INITRD": "No", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    environment = {
+        **os.environ,
+        "PATH": tool_path(),
+        "INITRD": "No",
+        "DEBIAN_FRONTEND": "noninteractive",
+        "LC_ALL": "C",
+    }
     stdin = streams.pop("stdin", subprocess.DEVNULL)
     return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
         command, stdin=stdin, env=environment, start_new_session=True, **streams
     )
 
 
-def _bootstrap(recipe: Recipe, libraries: Path, mirror: str) -> list[str]:
+def _bootstrap(recipe: Recipe, libraries: Path, mirror: str | None) -> list[str]:
     """The command line of mmdebstrap; the archive goes to its standard output."""
     hooks = [
         f"copy-in {shlex.quote(str(libraries))} {shlex.quote(str(Path(LIBRARIES).parent))}",
@@ -152,13 +124,13 @@ def _bootstrap(recipe: Recipe, libraries: Path, mirror: str) -> list[str]:
         hooks += _preparation(kind, words)
     command = [
         "mmdebstrap", "--variant=minbase", "--format=tar", "--components=main",
-        f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
+        f"--mode={mode()}",
         f"--include={','.join(recipe.packages)}",
         '--aptopt=APT::Install-Recommends "false"',
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
         *(f"--essential-hook={line.format(root='$1')}" for line in BEFORE),
         *(f"--customize-hook={hook}" for hook in hooks),
-        RELEASE, "-", mirror,
+        RELEASE, "-", *([mirror] if mirror else []),
     ]  # fmt: skip
     # Bound to our life: whichever way simctl ends, so does this.
     return ["setpriv", "--pdeathsig", "TERM", *command]
@@ -172,7 +144,3 @@ def _preparation(kind: str, command: tuple[str, ...]) -> list[str]:
         f'chroot "$1" {preparation(kind, command)}',
         f'rm -rf "$1{PREPARED}"',
     ]
-
-
-def _path() -> str:
-    return f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
