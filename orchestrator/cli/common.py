@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,11 @@ import typer
 from orchestrator.cli.streams import tell
 from orchestrator.errors import InputError, Interrupted, SimctlError
 from orchestrator.lab.readytimeout import READY_TIMEOUT
+from orchestrator.runtimes.registry import AUTO, help_text
 from orchestrator.text.durations import write_duration
 from orchestrator.text.safe import printable
 
-RuntimeOption = typer.Option(
-    "auto", "--runtime", "-r", help="Where nodes live: auto, netns, docker or vm (virtual time)."
-)
+RuntimeOption = typer.Option(AUTO, "--runtime", "-r", help=help_text())
 SetOption = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="A variable of the Compose file. Repeatable.")
 AllowExecOption = typer.Option(
     False,
@@ -32,9 +32,25 @@ QuietOption = typer.Option(False, "--quiet", "-q", help="No progress on stderr."
 ReadyTimeoutOption = typer.Option(
     write_duration(READY_TIMEOUT), "--ready-timeout", help="How long a node may take to be ready."
 )
+LabOption = typer.Option(None, "--lab", "-l", help="Which lab, when several are up.")
+RunsArgument = typer.Argument(..., metavar="RUN ...", help="Folder of a run.")
 
 
-def verb(function: Callable[..., Any]) -> Callable[..., Any]:
+def add(app: typer.Typer, name: str, function: Callable[..., Any], **settings: Any) -> None:
+    """Add a verb to the command. The list of verbs shows the first sentence of its docstring, whole."""
+    app.command(name, short_help=_first_sentence(function.__doc__ or ""), **settings)(_interruptible(function))
+
+
+def add_group(app: typer.Typer, name: str, group: typer.Typer) -> None:
+    """Add a group of verbs."""
+    app.add_typer(group, name=name, short_help=str(group.info.help))
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=\.)\s", " ".join(text.split("\n\n")[0].split()))[0]
+
+
+def _interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
     """Ctrl-C in a verb is an error of ours with an exit code of its own; typer would print "Aborted!" and exit 1."""
 
     @functools.wraps(function)

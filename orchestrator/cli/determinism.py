@@ -15,10 +15,10 @@ from orchestrator.cli.common import (
     QuietOption,
     ReadyTimeoutOption,
     SetOption,
+    add,
     parse_duration_option,
     parse_variables,
     shown,
-    verb,
 )
 from orchestrator.cli.run import OutputOption
 from orchestrator.errors import InputError, SimctlError
@@ -35,10 +35,9 @@ _BEFORE, _SHOWN = 60, 160
 
 
 def register(app: typer.Typer) -> None:
-    app.command("determinism")(determinism)
+    add(app, "determinism", determinism)
 
 
-@verb
 def determinism(
     scenario: str = typer.Argument(..., metavar="FILE|NAME", help="What to run."),
     set_: list[str] = SetOption,
@@ -57,6 +56,7 @@ def determinism(
     from orchestrator.recording.folder import RunFolder
     from orchestrator.run.batch import Task, run_tasks
     from orchestrator.run.options import Options
+    from orchestrator.runtimes.registry import virtual_time
     from orchestrator.scenario.loader import find_scenario, matrix_of
 
     paths = find_scenario(scenario)
@@ -67,7 +67,7 @@ def determinism(
         hint = f"choose one with --set {next(iter(runs[0]))}=..."
         raise InputError(f"{scenario} is a matrix of {len(runs)} runs, and this takes one at a time", hint=hint)
     options = Options(
-        runtime="vm",
+        runtime=virtual_time().name,
         variables=variables,
         output=output,
         allow_exec=allow_exec,

@@ -6,23 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.common import console_width, verb
+from orchestrator.cli.common import add, console_width
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from orchestrator.doctor.checks import Check
+    from orchestrator.runtimes.check import Check
 
 _WIDTH = 80
 _MARKS = {True: ("ok", "green"), False: ("no", "red"), None: ("?", "yellow")}
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb to the command."""
-    app.command()(doctor)
+    add(app, "doctor", doctor)
 
 
-@verb
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
     """Show what this machine can do, what each missing thing costs, and how to get it."""
     from orchestrator.doctor.checks import checks, runtimes

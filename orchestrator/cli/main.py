@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Sequence
+from importlib import import_module
 
 from orchestrator.cli import app
 from orchestrator.cli.common import print_error
@@ -15,14 +17,23 @@ from orchestrator.errors import SimctlError
 from orchestrator.exitcodes import ExitCode
 from orchestrator.system import interrupts
 
+VERBS = (
+    "run", "determinism", "validate", "schema", "verify", "report", "show", "up", "ps", "ss", "exec", "down", "clean",
+    "measure", "scenarios", "nodes", "images", "vm", "doctor",
+)  # fmt: skip
+"""Each is a file beside this one, with a function `register`; in the order of `simctl --help`."""
+
+
+def _asked_for(arguments: Sequence[str]) -> Sequence[str]:
+    """The one verb that is used, or all of them, to be listed."""
+    return arguments[:1] if arguments and arguments[0] in VERBS else VERBS
+
 
 def main() -> None:
     interrupts.install()
     watch_results()
-    from orchestrator.cli import catalogue, determinism, doctor, images, judging, labs, measure, run, show, validate, vm
-
-    for module in (run, determinism, validate, judging, show, labs, measure, catalogue, images, vm, doctor):
-        module.register(app)
+    for name in _asked_for(sys.argv[1:]):
+        import_module(f"orchestrator.cli.{name}").register(app)
     try:
         try:
             app()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.cli.common import Progress, QuietOption, parse_duration_option, verb
+from orchestrator.cli.common import Progress, QuietOption, add, add_group, parse_duration_option
 from orchestrator.errors import InputError
 from orchestrator.exitcodes import ExitCode
 from orchestrator.text.safe import printable
@@ -23,11 +23,10 @@ _LONGEST = 24 * 3600
 
 
 def register(app: typer.Typer) -> None:
-    measure_app.command("idle")(idle)
-    app.add_typer(measure_app, name="measure")
+    add(measure_app, "idle", idle)
+    add_group(app, "measure", measure_app)
 
 
-@verb
 def idle(
     target: str = typer.Argument(..., metavar="TARGET", help="HOST:PORT, http://HOST:PORT/path, NODE or LAB/NODE."),
     from_: str | None = typer.Option(

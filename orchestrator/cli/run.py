@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,21 +16,23 @@ from orchestrator.cli.common import (
     ReadyTimeoutOption,
     RuntimeOption,
     SetOption,
+    add,
     parse_duration_option,
     parse_variables,
-    verb,
+    print_error,
 )
 from orchestrator.cli.output import FormatOption, Output
-from orchestrator.errors import InputError, Interrupted
+from orchestrator.errors import InputError, Interrupted, SimctlError
 from orchestrator.exitcodes import ExitCode
+from orchestrator.runtimes.registry import AUTO, virtual_time
 
 if TYPE_CHECKING:
-    from orchestrator.run.options import Options
-    from orchestrator.scenario.matrix import Cell
+    from orchestrator.run.batch import Result
+    from orchestrator.run.results import Results
 
 
 def register(app: typer.Typer) -> None:
-    app.command("run")(run)
+    add(app, "run", run)
 
 
 MatrixOption = typer.Option(
@@ -44,7 +45,6 @@ MatrixOption = typer.Option(
 OutputOption = typer.Option(Path("runs"), "--output", "-o", help="Folder in which each run gets a folder of its own.")
 
 
-@verb
 def run(
     scenarios: list[str] = typer.Argument(
         ..., metavar="FILE|FOLDER|NAME ...", help="What to run; `simctl scenarios` lists names."
@@ -74,15 +74,14 @@ def run(
 
     Exit status: 0 all hold, 1 an expectation failed, 2 bad input, 3 the environment failed, 4 unknown, 130 interrupted.
     """
-    from orchestrator.cli.results import Results
-    from orchestrator.run.batch import Task, run_tasks
-    from orchestrator.run.options import Options, check_seed
-    from orchestrator.scenario.loader import find_scenario, matrix_of
+    from orchestrator.run.batch import run_tasks
+    from orchestrator.run.options import Options
+    from orchestrator.run.plan import plan_tasks
+    from orchestrator.run.results import Results
     from orchestrator.scenario.matrix import parse_matrix
 
-    seeded = seed is not None or vary_seed is not None
     options = Options(
-        runtime="vm" if seeded and runtime == "auto" else runtime,
+        runtime=_runtime(runtime, seeded=seed is not None or vary_seed is not None),
         variables=parse_variables(set_),
         output=output,
         allow_exec=allow_exec,
@@ -90,63 +89,56 @@ def run(
         ready_timeout=parse_duration_option("--ready-timeout", ready_timeout),
         seed=seed,
     )
-    out = Output(format_, verbose=verbose)
-    if junit is not None:
-        out.check_writable(junit)
-    check_seed(options.runtime, vary_seed if seed is None else seed)
-    if vary_seed is not None and (format_ == "junit" or junit is not None):
-        raise InputError("--vary-seed has no JUnit report: its runs are all of one name", hint="use --format json")
-    paths = [path for word in scenarios for path in find_scenario(word)]
-    asked = parse_matrix(matrix)
-    cells = {path: matrix_of(path, asked, options.variables.keys()) for path in paths}
-    if vary_seed is not None and any(any(found) for found in cells.values()):
-        raise InputError("--vary-seed goes with one run, not with a matrix", hint="choose one with --set")
-    for path, found in cells.items():
-        _check_cells(path, found, options)
-    first = 1 if seed is None else seed
-    seeds: list[int | None] = [seed] if vary_seed is None else list(range(first, first + vary_seed))
-    tasks = [
-        Task(_label(path, cell, one), path, replace(options, seed=one, cell=cell))
-        for path in paths
-        for cell in cells[path]
-        for one in seeds
-    ]
+    out = _output(format_, junit, verbose=verbose, varied=vary_seed is not None)
+    tasks = plan_tasks(scenarios, options, parse_matrix(matrix), vary_seed)
     results = Results(tasks)
-
-    def tell() -> None:
-        if vary_seed is None:
-            results.tell(out, junit)
-        else:
-            out.print_variations(results.variations())
-
+    show = partial(_show_variations if vary_seed is not None else _show, results, out, junit)
     try:
-        run_tasks(tasks, jobs, Progress(quiet=quiet), results.add)
+        run_tasks(tasks, jobs, Progress(quiet=quiet), partial(_add, results))
     except KeyboardInterrupt:
         if results.reports:
-            tell()
+            show()
         raise Interrupted("interrupted; everything is taken down") from None
-    tell()
-    sys.exit(_worst([out.exit_code(results.reports), *(error.exit_code for _, error in results.errors)]))
+    show()
+    sys.exit(_worst([out.exit_code(results.reports), *(error.exit_code for error in results.errors)]))
 
 
-def _label(path: Path, cell: Cell, seed: int | None) -> str:
-    values = f" [{' '.join(cell.values())}]" if cell else ""
-    return f"{path.stem}{values}" if seed is None else f"{path.stem} seed {seed}"
+def _runtime(asked: str, *, seeded: bool) -> str:
+    """A seed is for virtual time, so that is what `auto` means with one."""
+    return virtual_time().name if seeded and asked == AUTO else asked
 
 
-def _check_cells(path: Path, cells: Sequence[Cell], options: Options) -> None:
-    """Before the first of many runs, not before the last. Raises InputError with each problem once."""
-    from orchestrator.run.prepare import prepare
+def _output(form: str, junit: Path | None, *, verbose: bool, varied: bool) -> Output:
+    out = Output(form, verbose=verbose)
+    if junit is not None:
+        out.check_writable(junit)
+    if varied and (form == "junit" or junit is not None):
+        raise InputError("--vary-seed has no JUnit report: its runs are all of one name", hint="use --format json")
+    return out
 
-    problems: dict[str, InputError] = {}
-    for cell in cells if len(cells) > 1 else ():
-        try:
-            prepare(path, replace(options, cell=cell))
-        except InputError as error:
-            problems |= {str(problem): problem for problem in error.problems}
-    if problems:
-        first = next(iter(problems.values()))
-        raise InputError(first.message, place=first.place, hint=first.hint, problems=list(problems.values()))
+
+def _add(results: Results, place: int, result: Result) -> None:
+    """With several, one that cannot be run is reported now, and again at the end. The only one raises its error."""
+    if isinstance(result, SimctlError):
+        if not results.many:
+            raise result
+        print_error(result)
+    results.add(place, result)
+
+
+def _show(results: Results, out: Output, junit: Path | None) -> None:
+    """Print reports, and matrices as tables; a JUnit report names each run of a matrix."""
+    if out.tabular:
+        reports, not_run = results.alone
+        out.print_results(reports, not_run, results.matrices())
+    else:
+        out.print_reports(results.reports, results.not_run, many=results.many)
+    if junit is not None:
+        out.write_junit(results.reports, results.not_run, junit)
+
+
+def _show_variations(results: Results, out: Output, _: Path | None) -> None:
+    out.print_variations(results.variations())
 
 
 def _worst(codes: list[ExitCode]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.cli.common import console_width, verb
+from orchestrator.cli.common import add, console_width
 from orchestrator.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,10 +24,9 @@ _LISTED = 24
 
 
 def register(app: typer.Typer) -> None:
-    app.command("show")(show)
+    add(app, "show", show)
 
 
-@verb
 def show(
     run: Path = typer.Argument(..., metavar="RUN", help="Folder of a run."),
     conn: str = typer.Option("", "--conn", "-c", metavar="ID", help="c2, or the address:port or node:port of an end."),

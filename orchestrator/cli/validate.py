@@ -1,4 +1,4 @@
-"""`simctl validate` and `simctl schema`: what can be checked and known before anything runs."""
+"""`simctl validate`: what can be checked before anything runs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from dataclasses import replace
 
 import typer
 
-from orchestrator.cli.common import AllowExecOption, SetOption, parse_variables, print_error, verb
+from orchestrator.cli.common import AllowExecOption, SetOption, add, parse_variables, print_error
 from orchestrator.errors import InputError
 from orchestrator.exitcodes import ExitCode
 
 
 def register(app: typer.Typer) -> None:
-    app.command("validate")(validate)
-    app.command("schema")(schema)
+    add(app, "validate", validate)
 
 
-@verb
 def validate(
     scenarios: list[str] = typer.Argument(..., metavar="FILE|FOLDER|NAME ..."),
     set_: list[str] = SetOption,
@@ -48,13 +46,3 @@ def validate(
             print(f"  {note.place}: {note.text}")
     if failed:
         sys.exit(ExitCode.USAGE)
-
-
-@verb
-def schema() -> None:
-    """Print the JSON Schema of scenario files, for editors."""
-    import json
-
-    from orchestrator.scenario.schema import json_schema
-
-    print(json.dumps(json_schema(), indent=2))

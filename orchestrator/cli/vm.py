@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from orchestrator.cli.common import Progress, QuietOption, verb
+from orchestrator.cli.common import Progress, QuietOption, add, add_group
 
 vm_app = typer.Typer(no_args_is_help=True, help="The image and the snapshots of the runtime vm (virtual time).")
 
 
 def register(app: typer.Typer) -> None:
-    vm_app.command("build")(build)
-    vm_app.command("list")(list_)
-    vm_app.command("prune")(prune)
-    app.add_typer(vm_app, name="vm")
+    add(vm_app, "build", build)
+    add(vm_app, "list", list_)
+    add(vm_app, "prune", prune)
+    add_group(app, "vm", vm_app)
 
 
-@verb
 def build(quiet: bool = QuietOption) -> None:
     """Make the guest's image and its snapshot, where they are missing. The first run would do it by itself."""
     from orchestrator.kinds.registry import load_kinds
@@ -27,7 +26,6 @@ def build(quiet: bool = QuietOption) -> None:
     print(f"snapshot  {machine.home}")
 
 
-@verb
 def list_() -> None:
     """Say which images and snapshots there are, and how much of the disk they take."""
     from orchestrator.kinds.registry import load_kinds
@@ -40,7 +38,6 @@ def list_() -> None:
         print(f"{path}  {cache.disk_usage(path) / 1e6:.0f} MB{what}")
 
 
-@verb
 def prune(
     all_: bool = typer.Option(False, "--all", help="Also what is up to date: the next run makes it again."),
 ) -> None:

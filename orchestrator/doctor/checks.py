@@ -11,11 +11,11 @@ import platform
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.errors import SimctlError
 from orchestrator.observe import abilities as kernelprobe
+from orchestrator.runtimes.check import RIGHTS, Check, refusal, tool
+from orchestrator.runtimes.registry import abilities
 from orchestrator.system import usercache
 
 _SYSCTLS = {
@@ -34,22 +34,10 @@ _TOOLS = (
 )
 """Command, Debian package, what its lack costs."""
 
-RIGHTS = "CAP_NET_ADMIN: see root and user namespaces above"
 _OTHER_KERNEL = "a kernel with CONFIG"
 
 _RUNS_BYTES = 200 << 20
 _CACHE_BYTES = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One ability. `ok` is None when it could not be found out; `costs` and `get` are one line each."""
-
-    name: str
-    ok: bool | None
-    found: str
-    costs: str
-    get: str
 
 
 def checks(runs: Path = Path("runs")) -> list[Check]:
@@ -60,23 +48,15 @@ def checks(runs: Path = Path("runs")) -> list[Check]:
     root = os.geteuid() == 0
     users_trial = kernelprobe.try_user_namespaces() if linux() else None
     lab_trial = kernelprobe.try_lab(user_namespace=not root) if linux() else None
-    from orchestrator.runtimes.docker.doctor import docker_checks
-    from orchestrator.vm.doctor import vm_checks
-
-    kinds = _kinds()
     users = users_trial.outcome() if users_trial else {}
     lab = lab_trial.outcome() if lab_trial else {}
-    docker = docker_checks(lab)
     return [
         _linux(),
         _root(root, lab),
         _user_namespaces(users),
         *_kernel(root, lab),
-        *docker,
-        *vm_checks(),
-        _mmdebstrap(),
-        *kinds,
-        *(_tool(*tool) for tool in _TOOLS),
+        *(check for ability in abilities() for check in ability.checks(lab)),
+        *(tool(*each) for each in _TOOLS),
         _disk("disk for runs", runs, _RUNS_BYTES, "runs cannot be recorded", "free space, or choose another --output"),
         _disk(
             "disk for cache",
@@ -91,10 +71,7 @@ def checks(runs: Path = Path("runs")) -> list[Check]:
 def runtimes(found: Sequence[Check]) -> list[str]:
     """The runtimes on which the main job can run here."""
     ok = {check.name: bool(check.ok) for check in found}
-    netns = ok["wiring"] and ok["socket tables"]  # tried in the way in which netns would go about it
-    docker = ok["docker engine"] and ok["docker probe"]
-    vm = all(ok[name] for name in ("qemu", "vm image", "vm memory"))
-    return [name for name, works in (("netns", netns), ("docker", docker), ("vm", vm)) if works]
+    return [ability.name for ability in abilities() if all(ok[name] for name in ability.needs)]
 
 
 def linux() -> bool:
@@ -184,62 +161,6 @@ def _ability(lab: kernelprobe.Outcome, name: str, works: str, costs: str, get: s
     if reason is not None and name not in lab:
         return Check(name, None, f"not tried: {reason}", costs, get)
     return Check(name, reason is None, works if reason is None else reason, costs, get)
-
-
-def refusal(outcome: kernelprobe.Outcome, ability: str) -> str | None:
-    """Why an ability does not work; for one that could not be tried, what went wrong before it."""
-    if ability in outcome:
-        return outcome[ability]
-    return outcome.get("child") or outcome.get("namespaces") or "this is not Linux"
-
-
-def _mmdebstrap() -> Check:
-    where = shutil.which("mmdebstrap", path=_search_path())
-    return Check(
-        "mmdebstrap",
-        where is not None,
-        where or "not found",
-        "where no registry can be reached, images cannot be built; no virtual machine but by an engine",
-        install("mmdebstrap"),
-    )
-
-
-def _kinds() -> list[Check]:
-    """Which node kinds this machine can run as they are: one check for these, and one for each package that lacks."""
-    from orchestrator.kinds.registry import load_kinds, missing
-
-    try:
-        kinds = load_kinds()
-    except SimctlError as error:
-        return [Check("node kinds", False, str(error), "no scenario can run", "restore the folder nodes/")]
-    lacking: dict[str, list[str]] = {}
-    for name, kind in kinds.items():
-        for need in missing(kind):
-            lacking.setdefault(need.package, []).append(name)
-    able = sorted(set(kinds) - {name for names in lacking.values() for name in names})
-    found = f"{len(able)} of {len(kinds)} run under netns: {', '.join(able)}"
-    return [
-        Check("node kinds", bool(able), found, "no scenario runs under netns", "see below"),
-        *(
-            Check(f"{package}", False, "not here", f"no {', '.join(names)} under netns", install(package))
-            for package, names in sorted(lacking.items())
-        ),
-    ]
-
-
-def _tool(command: str, package: str, costs: str) -> Check:
-    where = shutil.which(command, path=_search_path())
-    return Check(command, where is not None, where or "not found", costs, install(package))
-
-
-def _search_path() -> str:
-    """PATH, and where Debian keeps what an ordinary user's PATH lacks."""
-    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
-
-
-def install(*packages: str) -> str:
-    names = " ".join(packages)
-    return f"sudo apt-get install {names}" if shutil.which("apt-get") else f"install what Debian calls {names}"
 
 
 def _disk(name: str, folder: Path, least: int, costs: str, get: str) -> Check:

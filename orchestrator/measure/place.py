@@ -18,8 +18,6 @@ Message = dict[str, Any]
 
 _PROBER = "orchestrator.measure.prober"
 _END_TIMEOUT = 5.0
-_STDERR = 2
-"""The number of the engine's frames with standard error."""
 
 _BOOT = (
     "import json,sys,types\n"
@@ -79,25 +77,20 @@ def _by_process(argv: list[str], task: Mapping[str, Any]) -> Generator[Message]:
 
 def _by_engine(container: str, task: Mapping[str, Any]) -> Generator[Message]:
     """Where simctl may not enter the container, its engine does, and Python has to be in there."""
-    from orchestrator.engine import client as dockerengine
-    from orchestrator.engine.streams import frames
+    from orchestrator.engine.client import connect
+    from orchestrator.engine.execution import STDERR, execute
 
-    client = dockerengine.connect()
-    with dockerengine.engine_errors(f"cannot measure from the container {container[:12]}"):
-        execution = client.exec_create(container, ["python3", "-c", _BOOT], stdin=True)["Id"]
-        wrapped: Any = client.exec_start(execution, socket=True)
-        said, log = b"", b""
-        with wrapped, wrapped._sock.dup() as connection:
-            connection.settimeout(None)
-            connection.sendall(json.dumps(_sources()).encode() + b"\n" + json.dumps(task).encode() + b"\n")
-            with connection.makefile("rb") as stream:
-                for number, payload in frames(stream):
-                    if number == _STDERR:
-                        log += payload
-                        continue
-                    *lines, said = (said + payload).split(b"\n")
-                    yield from map(json.loads, lines)
-        if client.exec_inspect(execution)["ExitCode"] != 0:
+    output, log = b"", b""
+    what = f"cannot measure from the container {container[:12]}"
+    with execute(connect(), container, ["python3", "-c", _BOOT], what=what) as prober:
+        prober.connection.sendall(json.dumps(_sources()).encode() + b"\n" + json.dumps(task).encode() + b"\n")
+        for number, payload in prober.frames():
+            if number == STDERR:
+                log += payload
+                continue
+            *lines, output = (output + payload).split(b"\n")
+            yield from map(json.loads, lines)
+        if prober.status() != 0:
             raise _ended_early(log, hint="it needs python3 in that container")
 
 

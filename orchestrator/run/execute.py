@@ -16,7 +16,6 @@ from orchestrator.run.options import Options, Progress, check_seed
 from orchestrator.run.prepare import Prepared, check_trust, prepare
 from orchestrator.run.record import record
 from orchestrator.runtimes import registry as runtime_registry
-from orchestrator.runtimes.netns.limits import known_kind
 from orchestrator.scenario.model import LONG, Scenario
 from orchestrator.system.storage import storage_errors
 from orchestrator.text.durations import rough_duration
@@ -28,14 +27,16 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
     A KeyboardInterrupt passes through after an orderly teardown."""
     prepared = prepare(path, options)
     choice = runtime_registry.choose(options.runtime, prepared.topology, prepared.kinds)
-    check_trust(prepared, choice.name, options)
+    check_trust(prepared, choice.ability, options)
     check_seed(choice.name, options.seed)
     progress(f"runtime {choice.name}: {choice.why}")
     for note in prepared.topology.notes:
         progress(f"{note.place}: {note.text}")
-    if choice.name != "vm" and prepared.scenario.seconds >= LONG:
-        progress(f"this takes {rough_duration(prepared.scenario.seconds)}; with --runtime vm waiting is free")
-    fill = _virtual(prepared, options, progress) if choice.name == "vm" else _real(prepared, choice, options, progress)
+    virtual = runtime_registry.virtual_time()
+    if choice.ability != virtual and prepared.scenario.seconds >= LONG:
+        takes = rough_duration(prepared.scenario.seconds)
+        progress(f"this takes {takes}; with --runtime {virtual.name} waiting is free")
+    fill = (_virtual if choice.ability == virtual else _real)(prepared, choice, options, progress)
     folder = RunFolder.create(options.output, "-".join(_marks(prepared.scenario, options)))
     with storage_errors(folder.path):
         folder.keep_variables(prepared.variables, options.cell)
@@ -68,12 +69,13 @@ def _real(
     return fill
 
 
-def _virtual(prepared: Prepared, options: Options, progress: Progress) -> Callable[[RunFolder], None]:
+def _virtual(
+    prepared: Prepared, choice: runtime_registry.Choice, options: Options, progress: Progress
+) -> Callable[[RunFolder], None]:
     """The run in a virtual machine, likewise."""
     from orchestrator.run.virtual.execute import VirtualMachine
 
-    for node in prepared.topology.nodes:
-        known_kind(node, prepared.kinds)
+    runtime_registry.check_images(choice, prepared.topology, prepared.kinds)
     machine = VirtualMachine.ready(prepared.kinds, progress)
     return lambda folder: machine.run(prepared.loaded.source.data, prepared.topology, options, folder)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orchestrator.errors import InputError
 from orchestrator.lab.readytimeout import READY_TIMEOUT
+from orchestrator.runtimes.registry import AUTO, virtual_time
 
 Progress = Callable[[str], None]
 """Is told each phase in a few words."""
@@ -17,7 +18,7 @@ Progress = Callable[[str], None]
 class Options:
     """`variables` go above the scenario's `set`."""
 
-    runtime: str = "auto"
+    runtime: str = AUTO
     variables: Mapping[str, str] = field(default_factory=dict)
     output: Path = Path("runs")
     allow_exec: bool = False
@@ -31,8 +32,9 @@ class Options:
 
 def check_seed(runtime: str, seed: int | None) -> None:
     """Raise InputError for a seed with a runtime that has no use for it."""
-    if seed is not None and runtime != "vm":
+    virtual = virtual_time().name
+    if seed is not None and runtime != virtual:
         raise InputError(
             f"a seed changes nothing under {runtime}: there no two runs are the same anyway",
-            hint="use --runtime vm",
+            hint=f"use --runtime {virtual}",
         )

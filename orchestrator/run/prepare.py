@@ -11,6 +11,7 @@ from orchestrator.errors import InputError
 from orchestrator.kinds.registry import Kind, load_kinds
 from orchestrator.run.check import check_scenario
 from orchestrator.run.options import Options
+from orchestrator.runtimes.ability import Ability
 from orchestrator.scenario.loader import LoadedScenario, load_scenario
 from orchestrator.scenario.model import Scenario
 from orchestrator.text.suggest import suggestion
@@ -62,14 +63,14 @@ def _check_cell(loaded: LoadedScenario, cell: Mapping[str, str]) -> None:
             )
 
 
-def check_trust(prepared: Prepared, runtime: str, options: Options) -> None:
+def check_trust(prepared: Prepared, runtime: Ability, options: Options) -> None:
     """Raise InputError for a step that runs commands of the file on this machine, if the user did not allow it."""
-    if runtime != "netns" or options.allow_exec:
+    if options.allow_exec or not runtime.runs_here:
         return
     for index, step in enumerate(prepared.scenario.steps):
         if step.action.runs_commands:
             raise InputError(
-                f"step {step.name}: under netns `{step.verb}` runs a command on this machine",
+                f"step {step.name}: under {runtime.name} `{step.verb}` runs a command on this machine",
                 place=prepared.loaded.source.place(("steps", index, step.verb), of_key=True),
                 hint="use --runtime docker, or allow it with --allow-exec if you trust the file",
             )

@@ -1,1 +1,1 @@
-"""Where nodes live. Every runtime fulfils one small protocol, base.Runtime; select chooses."""
+"""Where nodes live: a folder for each runtime, a line for each in registry.py. docs/dev/runtimes.md adds one."""

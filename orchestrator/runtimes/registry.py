@@ -1,17 +1,74 @@
-"""Which runtime a lab gets: what the user asked for, or what `auto` finds."""
+"""The runtimes that there are, and which of them a lab gets: the one that the user asked for, or what `auto` finds."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from orchestrator.errors import InputError
-from orchestrator.kinds.registry import Kind
-from orchestrator.runtimes.base import Runtime
-from orchestrator.topology.model import Topology
+from orchestrator.errors import EnvironmentFailure, InputError
+from orchestrator.runtimes.ability import Ability, Images, Wanted, known_kind
 
-RUNTIMES = ("auto", "netns", "docker", "vm")
+if TYPE_CHECKING:
+    from orchestrator.kinds.registry import Kind
+    from orchestrator.runtimes.base import Runtime
+    from orchestrator.topology.model import Topology
+
+FOLDERS = (
+    "netns",
+    "docker",
+    "vm",
+)
+"""One line for each runtime: its folder, in which ability.py has its ABILITY. In the order in which users are told of
+them; `auto` takes the last one that is ready, because what needs more can do more."""
+
+AUTO = "auto"
+_IN_GUEST = "netns"
+"""What makes the nodes inside of a virtual machine."""
+
+
+@functools.cache
+def abilities() -> tuple[Ability, ...]:
+    """All runtimes."""
+    return tuple(_ability(folder) for folder in FOLDERS)
+
+
+def _ability(folder: str) -> Ability:
+    found: Ability = import_module(f"orchestrator.runtimes.{folder}.ability").ABILITY
+    return found
+
+
+def names() -> list[str]:
+    """What `--runtime` may be."""
+    return [AUTO, *(ability.name for ability in abilities())]
+
+
+def find(name: str) -> Ability:
+    """The runtime of that name. Raises InputError, which lists them."""
+    for ability in abilities():
+        if ability.name == name:
+            return ability
+    raise InputError(f"unknown runtime {name!r}", hint=f"one of {', '.join(names())}")
+
+
+def help_text() -> str:
+    """Of the option `--runtime`."""
+    each = "; ".join(f"{ability.name}: {ability.help}" for ability in abilities())
+    ready = " or ".join(ability.name for ability in reversed(abilities()) if not ability.virtual_time)
+    return f"Where nodes live. {each}; {AUTO}: {ready}, the first that is ready."
+
+
+def virtual_time() -> Ability:
+    """The runtime in which waiting is free, and a seed decides."""
+    return next(ability for ability in abilities() if ability.virtual_time)
+
+
+def images() -> Images:
+    """Those of the runtime that needs some."""
+    return next(images for ability in abilities() if (images := ability.images()) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,34 +78,31 @@ class Choice:
     name: str
     why: str
 
+    @property
+    def ability(self) -> Ability:
+        return find(self.name)
+
 
 def choose(requested: str, topology: Topology, kinds: Mapping[str, Kind]) -> Choice:
-    """`auto` is docker when an engine answers and all images are there, that of the probe included; otherwise netns."""
-    if requested not in RUNTIMES:
-        raise InputError(f"unknown runtime {requested!r}", hint=f"one of {', '.join(RUNTIMES)}")
-    if requested != "auto":
-        return Choice(requested, "asked for")
-    from orchestrator.engine.client import engine_answers
-
-    answers, reason = engine_answers()
-    if not answers:
-        return Choice("netns", f"{reason}; for containers start an engine and use --runtime docker")
-    from orchestrator.engine.client import connect
-    from orchestrator.runtimes.docker.images import PROBE, missing_images
-    from orchestrator.runtimes.docker.probeplace import probe_place
-
-    with closing(connect()) as client:
-        probe = [PROBE] if probe_place(client).container else []
-        missing = missing_images([*used_kinds(topology, kinds), *probe], client=client)
-    if missing:
-        return Choice("netns", f"image {missing[0]} is not built; for containers: simctl images build")
-    return Choice("docker", "an engine answers and has the images; without containers: --runtime netns")
+    """The one that was asked for; for `auto` the last that is ready for this topology. Raises InputError."""
+    if requested != AUTO:
+        return Choice(find(requested).name, "asked for")
+    refusals: list[str] = []
+    for ability in reversed(abilities()):
+        offer = ability.offer(topology, kinds)
+        if offer.ready:
+            return Choice(ability.name, "; ".join(filter(None, [*refusals, offer.why])))
+        refusals.append(offer.why)
+    raise EnvironmentFailure(
+        "no runtime is ready here", detail=[*filter(None, refusals)], hint="simctl doctor says what is missing"
+    )
 
 
-def used_kinds(topology: Topology, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
-    """The kinds that a topology names."""
-    names = {node.kind for node in topology.nodes if node.kind is not None}
-    return {name: kinds[name] for name in sorted(names)}
+def check_images(choice: Choice, topology: Topology, kinds: Mapping[str, Kind]) -> None:
+    """Raises InputError for an image that the runtime cannot run."""
+    if not choice.ability.foreign_images:
+        for node in topology.nodes:
+            known_kind(node, kinds)
 
 
 def create(
@@ -59,37 +113,18 @@ def create(
     allow_exec: bool,
     progress: Callable[[str], None],
 ) -> Runtime:
-    """The runtime itself, with everything made that it needs first (docker: images).
+    """As Ability.create."""
+    check_images(choice, topology, kinds)
+    return choice.ability.create(Wanted(topology, kinds, allow_exec, progress))
 
-    What it cannot do with this topology is refused here, before anything is started or written: InputError or
-    EnvironmentFailure.
+
+def create_in_guest(kinds: Mapping[str, Kind], progress: Callable[[str], None]) -> Runtime:
+    """What makes the nodes inside of a virtual machine, under the name that the user knows.
+
+    Its topologies come later: the host has checked them, and the guest's image has what node kinds prepare.
     """
-    if choice.name == "netns":
-        from orchestrator.kinds.prepare import prepare
-        from orchestrator.runtimes.netns.runtime import NetnsRuntime
+    from orchestrator.topology.model import Topology
 
-        runtime = NetnsRuntime(kinds, allow_exec=allow_exec)
-        runtime.check(topology.nodes)
-        prepare(used_kinds(topology, kinds).values(), progress)
-        return runtime
-    if choice.name == "vm":
-        raise InputError(
-            "the runtime vm executes whole runs: a standing lab needs real time",
-            hint="use --runtime netns or docker, or `simctl run`",
-        )
-    from orchestrator.engine.client import connect
-    from orchestrator.runtimes.docker.containers import check, clean
-    from orchestrator.runtimes.docker.images import PROBE, ensure_images
-    from orchestrator.runtimes.docker.probeplace import probe_place
-    from orchestrator.runtimes.docker.runtime import DockerRuntime
-
-    client = connect()
-    place = probe_place(client)
-    check(client, topology.nodes)
-    for leftover in clean(client):
-        progress(f"removed {leftover}, left by a simctl that was killed")
-    wanted = [*used_kinds(topology, kinds), *([PROBE] if place.container else [])]
-    images = ensure_images(wanted, progress=progress, client=client)
-    if place.container:
-        progress(f"the probe is a container: {place.why}")
-    return DockerRuntime(client, images, probe_image=images.get(PROBE))
+    runtime = find(_IN_GUEST).create(Wanted(Topology(Path("guest"), (), ()), kinds, True, progress))
+    runtime.name = virtual_time().name
+    return runtime

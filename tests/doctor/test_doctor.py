@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from orchestrator.doctor import checks as doctor
-from orchestrator.doctor.checks import Check
+from orchestrator.runtimes.check import Check
 from orchestrator.system import linux
 
 Found = dict[str, Check]

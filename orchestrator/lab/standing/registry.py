@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import EnvironmentFailure, InputError
+from orchestrator.runtimes.ability import StandingNode
 from orchestrator.system.linux import process_start_time
 from orchestrator.text.suggest import did_you_mean
 
@@ -172,6 +173,12 @@ def node_of(record: LabRecord, node: str) -> Mapping[str, Any]:
             hint=f"did you mean {guess}?" if guess else f"its nodes: {', '.join(record.nodes)}",
         )
     return record.nodes[node]
+
+
+def standing_node(record: LabRecord, node: str) -> StandingNode:
+    """One node as its runtime wants it. Raises InputError."""
+    facts = node_of(record, node)
+    return StandingNode(int(facts["pid"]), facts.get("container"), record.rootless, record.reachable)
 
 
 def ask(record: LabRecord, do: str, **fields: Any) -> dict[str, Any]:

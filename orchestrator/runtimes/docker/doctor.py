@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from orchestrator.doctor.checks import RIGHTS, Check, install, refusal
 from orchestrator.engine.client import connect, engine_answers
 from orchestrator.errors import SimctlError
 from orchestrator.kinds.registry import kind_names
 from orchestrator.observe.abilities import Outcome
+from orchestrator.runtimes.check import RIGHTS, Check, install, refusal, tool
 from orchestrator.runtimes.docker.askprobe import ask_probe
 from orchestrator.runtimes.docker.images import PROBE, any_probe_image, missing_images
 from orchestrator.runtimes.docker.probeplace import VARIABLE, probe_place
 
 
-def docker_checks(lab: Outcome) -> list[Check]:
-    """Engine, images, probe. `lab`: what this process itself may do."""
+def checks(machine: Outcome) -> list[Check]:
+    """Engine, images, probe, and what images are made with. `machine`: what this process itself may do."""
     answers, said = engine_answers()
     engine = Check(
         "docker engine",
@@ -32,20 +32,26 @@ def docker_checks(lab: Outcome) -> list[Check]:
         "the first run on docker takes a minute longer",
         "simctl images build",
     )
-    return [engine, images, _docker_probe(lab) if answers else _probe_check(None, "not known without an engine")]
+    probe = _docker_probe(machine) if answers else _probe_check(None, "not known without an engine")
+    bootstrap = tool(
+        "mmdebstrap",
+        "mmdebstrap",
+        "where no registry can be reached, images cannot be built; no virtual machine but by an engine",
+    )
+    return [engine, images, probe, bootstrap]
 
 
 def _probe_check(ok: bool | None, found: str, get: str = "see the docker engine above") -> Check:
     return Check("docker probe", ok, found, "no containers: nothing could wire and watch them", get)
 
 
-def _docker_probe(lab: Outcome) -> Check:
+def _docker_probe(machine: Outcome) -> Check:
     """Where the probe of the docker runtime would live, and whether it could do its work there."""
     try:
         with closing(connect()) as client:
             place = probe_place(client)
             if not place.container:
-                where, outcome = f"a process, because {place.why}", lab
+                where, outcome = f"a process, because {place.why}", machine
             elif (image := any_probe_image(client)) is None:
                 found = f"a container, because {place.why}; not tried: its image is not built"
                 return _probe_check(None, found, "simctl images build")

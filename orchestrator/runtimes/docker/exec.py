@@ -10,43 +10,38 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from orchestrator.engine import client as dockerengine
-from orchestrator.engine.streams import frames
+from orchestrator.engine.client import connect
+from orchestrator.engine.execution import STDERR, execute
+from orchestrator.runtimes.ability import StandingNode
+from orchestrator.runtimes.processes import exec_with_terminal
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-_STDERR = 2
+
+def exec_in_node(node: StandingNode, command: Sequence[str]) -> int:
+    """As Ability.exec: by its namespaces, or, where this user may not enter them, by the engine."""
+    if node.reachable:
+        return exec_with_terminal(node.pid, command, user_namespace=node.rootless)
+    assert node.container is not None
+    return _by_engine(connect(), node.container, command)
 
 
-def exec_with_terminal(client: APIClient, container: str, command: Sequence[str]) -> int:
-    """Returns the command's exit status. Raises EnvironmentFailure."""
+def _by_engine(client: APIClient, container: str, command: Sequence[str]) -> int:
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    with dockerengine.engine_errors(f"cannot run {command[0]} in the container {container}"):
-        execution = client.exec_create(container, list(command), stdin=True, tty=terminal)["Id"]
-        wrapped: Any = client.exec_start(execution, tty=terminal, socket=True)
-        with wrapped, wrapped._sock.dup() as connection:
-            connection.settimeout(None)
-            if terminal:
-                with _raw_terminal(), _same_size(client, execution):
-                    _relay(connection, framed=False)
-            else:
-                _relay(connection, framed=True)
-        return int(client.exec_inspect(execution)["ExitCode"])
-
-
-def _relay(connection: socket.socket, *, framed: bool) -> None:
-    """Our input to the command, its output to ours, until the command ends."""
-    threading.Thread(target=_send_input, args=(connection,), daemon=True).start()
-    if framed:
-        with connection.makefile("rb") as stream:
-            for number, payload in frames(stream):
-                _write(2 if number == _STDERR else 1, payload)
-    else:
-        while chunk := connection.recv(1 << 16):
-            _write(1, chunk)
+    what = f"cannot run {command[0]} in the container {container}"
+    with execute(client, container, command, what=what, tty=terminal) as execution:
+        threading.Thread(target=_send_input, args=(execution.connection,), daemon=True).start()
+        if terminal:
+            with _raw_terminal(), _same_size(client, execution.id):
+                while chunk := execution.connection.recv(1 << 16):
+                    _write(1, chunk)
+        else:
+            for number, payload in execution.frames():
+                _write(2 if number == STDERR else 1, payload)
+        return execution.status()
 
 
 def _send_input(connection: socket.socket) -> None:

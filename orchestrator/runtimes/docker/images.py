@@ -30,6 +30,8 @@ from typing import TYPE_CHECKING
 from orchestrator.engine import debian
 from orchestrator.engine.client import connect, engine_errors
 from orchestrator.errors import EnvironmentFailure
+from orchestrator.kinds.registry import kind as kind_of
+from orchestrator.kinds.registry import kind_names
 from orchestrator.runtimes.docker.probesources import probe_sources
 from orchestrator.system import resources, usercache
 
@@ -48,6 +50,20 @@ _AT_A_TIME = 2
 _LOG_TAIL = 15
 _NOT_CONTENT = ("__pycache__", ".pyc")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+class KindImages:
+    """As ability.Images: those of the node kinds, and of the probe."""
+
+    def names(self) -> list[str]:
+        return [*kind_names(), PROBE]
+
+    def missing(self, names: Iterable[str]) -> set[str]:
+        return {reference.removeprefix("simctl/").partition(":")[0] for reference in missing_images(names)}
+
+    def build(self, names: Iterable[str], progress: Progress, *, force: bool) -> dict[str, str]:
+        chosen = [name if name == PROBE else kind_of(name).kind for name in names]
+        return ensure_images(chosen, progress=progress, client=connect(), force=force)
 
 
 @dataclass(frozen=True, slots=True)

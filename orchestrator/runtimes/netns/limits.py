@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.kinds.registry import Kind, missing
+from orchestrator.runtimes.ability import known_kind
 from orchestrator.topology.model import Node
 
 _HARMLESS = frozenset({"LANG", "LC_ALL", "TZ"})
@@ -28,17 +29,6 @@ def check_nodes(nodes: Iterable[Node], kinds: Mapping[str, Kind], *, allow_exec:
         if not allow_exec:
             _check_trust(node, settable)
         _check_needs(node, kind)
-
-
-def known_kind(node: Node, kinds: Mapping[str, Kind]) -> Kind:
-    """The node's kind. Raises InputError for a foreign image, which takes an engine."""
-    if node.kind is None:
-        raise InputError(
-            f"service {node.service}: the image {node.image} runs under docker only",
-            place=node.place,
-            hint=f"use --runtime docker, or one of the node kinds: {', '.join(sorted(kinds))}",
-        )
-    return kinds[node.kind]
 
 
 def _check_trust(node: Node, settable: frozenset[str]) -> None:

@@ -14,18 +14,12 @@ from orchestrator.run.environment import describe_machine
 from orchestrator.run.record import record
 from orchestrator.run.virtual.inside.rehearsal import rehearse
 from orchestrator.run.virtual.order import from_facts
-from orchestrator.runtimes.netns.runtime import NetnsRuntime
+from orchestrator.runtimes.registry import create_in_guest
 from orchestrator.system import zygote
 from orchestrator.system.resources import NODES
 from orchestrator.vm import seed
 
 Say = Callable[[str], None]
-
-
-class VirtualRuntime(NetnsRuntime):
-    """Nodes as under netns, in virtual time."""
-
-    name = "vm"
 
 
 def preload(kinds: Mapping[str, Kind]) -> dict[str, Kind]:
@@ -44,7 +38,7 @@ def warm_up(say: Say) -> Mapping[str, Kind]:
     kinds = load_kinds()
     often = preload(kinds)
     zygote.enable()
-    if trouble := rehearse(often, VirtualRuntime(kinds, allow_exec=True), Path("/run/rehearsal")):
+    if trouble := rehearse(often, create_in_guest(kinds, say), Path("/run/rehearsal")):
         say(f"vm: the rehearsal failed, runs will be slower: {trouble}")
     return kinds
 
@@ -56,7 +50,7 @@ def carry_out(
     order = from_facts(facts, files)
     if order.options.seed is not None:
         seed.apply(order.options.seed)
-    runtime = VirtualRuntime(kinds, allow_exec=True)
+    runtime = create_in_guest(kinds, say)
     folder = RunFolder(recording)
     for path in (folder.path, folder.ss, folder.logs):
         path.mkdir()

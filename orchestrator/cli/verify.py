@@ -1,4 +1,4 @@
-"""`simctl verify` and `simctl report`: what can be done with a stored run."""
+"""`simctl verify`: judge a stored run again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.cli.common import verb
+from orchestrator.cli.common import RunsArgument, add
 from orchestrator.cli.output import FormatOption, Output
 from orchestrator.cli.streams import tell
 from orchestrator.errors import EnvironmentFailure
@@ -17,17 +17,13 @@ if TYPE_CHECKING:
     from orchestrator.analysis.report import RunReport
     from orchestrator.recording.folder import RunFolder
 
-_RUN = typer.Argument(..., metavar="RUN ...", help="Folder of a run.")
-
 
 def register(app: typer.Typer) -> None:
-    app.command("verify")(verify)
-    app.command("report")(report)
+    add(app, "verify", verify)
 
 
-@verb
 def verify(
-    runs: list[Path] = _RUN,
+    runs: list[Path] = RunsArgument,
     format_: str = FormatOption,
     verbose: bool = typer.Option(False, "--verbose", "-v"),
 ) -> None:
@@ -50,17 +46,3 @@ def _keep_verdicts(folder: RunFolder, judged: RunReport) -> None:
         folder.write_verdicts(judged.verdicts)
     except EnvironmentFailure as error:
         tell(f"simctl: the verdicts are not kept: {error}")
-
-
-@verb
-def report(
-    runs: list[Path] = _RUN,
-    format_: str = FormatOption,
-    verbose: bool = typer.Option(False, "--verbose", "-v"),
-) -> None:
-    """Print stored runs again with the verdicts as they were stored."""
-    from orchestrator.recording.folder import RunFolder
-    from orchestrator.run.judge import stored_report
-
-    out = Output(format_, verbose=verbose)
-    out.print_reports([stored_report(RunFolder.open(path)) for path in runs], many=len(runs) > 1)

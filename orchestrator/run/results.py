@@ -1,63 +1,59 @@
-"""What came of the runs that one command asked for."""
+"""What came of the runs that one command asked for: reports, matrices, seed variations, and what could not be run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from orchestrator.analysis.compare.matrix import Broken, Matrix
 from orchestrator.analysis.compare.seeds import SeedVariation
 from orchestrator.analysis.report import NotRun, RunReport
-from orchestrator.cli.common import print_error
-from orchestrator.cli.output import Output
 from orchestrator.errors import InputError, SimctlError
 from orchestrator.run.batch import Result, Task
 from orchestrator.scenario.loader import load_scenario
 
+Pairs = Sequence[tuple[Task, Result]]
+
 
 class Results:
-    """What came of the tasks so far."""
+    """What came of the tasks so far, in the order in which they were asked for."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._tasks = tasks
         self._found: dict[int, Result] = {}
 
     def add(self, place: int, result: Result) -> None:
-        """With several, one that cannot be run is told now, and again at the end. The only one raises its error."""
-        if isinstance(result, SimctlError):
-            if not self._many:
-                raise result
-            print_error(result)
+        """What came of the task at that place of the list."""
         self._found[place] = result
 
     @property
-    def _many(self) -> bool:
+    def many(self) -> bool:
+        """Whether more than one run was asked for."""
         return len(self._tasks) > 1
 
     @property
-    def _ordered(self) -> list[tuple[Task, Result]]:
-        """In the order in which they were asked for."""
+    def _ordered(self) -> Pairs:
         return [(self._tasks[place], self._found[place]) for place in sorted(self._found)]
+
+    @property
+    def _alone(self) -> Pairs:
+        return [(task, result) for task, result in self._ordered if not task.options.cell]
 
     @property
     def reports(self) -> list[RunReport]:
         return _reports(self._ordered)
 
     @property
-    def errors(self) -> list[tuple[Task, SimctlError]]:
-        return [(task, result) for task, result in self._ordered if isinstance(result, SimctlError)]
+    def not_run(self) -> list[NotRun]:
+        return _not_run(self._ordered)
 
-    def tell(self, out: Output, junit: Path | None) -> None:
-        """Print reports, and matrices as tables; a JUnit report names each run of a matrix."""
-        not_run = [NotRun(task.label, _reason(error)) for task, error in self.errors]
-        if out.tabular:
-            alone = [(task, result) for task, result in self._ordered if not task.options.cell]
-            lost = [NotRun(task.label, _reason(result)) for task, result in alone if isinstance(result, SimctlError)]
-            out.print_results(_reports(alone), lost, self.matrices())
-        else:
-            out.print_reports(self.reports, not_run, many=self._many)
-        if junit is not None:
-            out.write_junit(self.reports, not_run, junit)
+    @property
+    def alone(self) -> tuple[list[RunReport], list[NotRun]]:
+        """The same, less what belongs to a matrix."""
+        return _reports(self._alone), _not_run(self._alone)
+
+    @property
+    def errors(self) -> list[SimctlError]:
+        return [result for _, result in self._ordered if isinstance(result, SimctlError)]
 
     def matrices(self) -> list[Matrix]:
         """Of each scenario that has one."""
@@ -87,8 +83,12 @@ class Results:
         return variations
 
 
-def _reports(results: Sequence[tuple[Task, Result]]) -> list[RunReport]:
+def _reports(results: Pairs) -> list[RunReport]:
     return [result for _, result in results if not isinstance(result, SimctlError)]
+
+
+def _not_run(results: Pairs) -> list[NotRun]:
+    return [NotRun(task.label, _reason(result)) for task, result in results if isinstance(result, SimctlError)]
 
 
 def _reason(error: SimctlError) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 
-from orchestrator.doctor.checks import Check, install
 from orchestrator.errors import EnvironmentFailure, SimctlError
+from orchestrator.runtimes.check import Check, install
 
 _COSTS = "no virtual time (--runtime vm): waiting for a timer takes as long as the timer"
 
 
-def vm_checks() -> list[Check]:
+def checks() -> list[Check]:
     """Never raises. Makes nothing."""
     return [_qemu(), _image(), _memory()]
 
@@ -48,4 +48,4 @@ def _memory() -> Check:
 
     available = available_memory()
     found = f"{available >> 20} MB available, a run takes up to {MEMORY_NEEDED >> 20} MB"
-    return Check("vm memory", available >= MEMORY_NEEDED, found, _COSTS, "end something else")
+    return Check("vm memory", available >= MEMORY_NEEDED, found, _COSTS, "free some memory")

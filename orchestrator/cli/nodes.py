@@ -1,4 +1,4 @@
-"""`simctl scenarios` and `simctl nodes`: what is bundled."""
+"""`simctl nodes`: the node kinds."""
 
 from __future__ import annotations
 
@@ -6,34 +6,13 @@ import textwrap
 
 import typer
 
-from orchestrator.cli.common import verb
+from orchestrator.cli.common import add
 
 
 def register(app: typer.Typer) -> None:
-    app.command("scenarios")(scenarios)
-    app.command("nodes")(nodes)
+    add(app, "nodes", nodes)
 
 
-@verb
-def scenarios() -> None:
-    """List the bundled scenarios, with the time that the long ones take; run one with `simctl run NAME`."""
-    from orchestrator.scenario.loader import find_scenario, load_scenario
-    from orchestrator.scenario.matrix import cells
-    from orchestrator.scenario.model import LONG
-    from orchestrator.system.resources import SCENARIOS
-    from orchestrator.text.durations import rough_duration
-
-    loaded = [load_scenario(path).scenario for path in find_scenario(str(SCENARIOS))]
-    width = max(len(scenario.name) for scenario in loaded)
-    for scenario in loaded:
-        runs = len(cells(scenario.matrix, {}, ()))
-        told = [f"{runs} runs"] if runs > 1 else []
-        told += [rough_duration(scenario.seconds)] if scenario.seconds >= LONG else []
-        notes = f" ({', '.join(told)})" if told else ""
-        print(f"{scenario.name:{width}}  {scenario.title}{notes}")
-
-
-@verb
 def nodes(
     kind: str | None = typer.Argument(None, metavar="[KIND]", help="Say what each knob of this kind means."),
 ) -> None:

@@ -1,0 +1,101 @@
+"""Brings up a lab that stays: starts its daemon, and waits until that says that the lab is up."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import EnvironmentFailure, InputError, Place
+from orchestrator.kinds.registry import kind_names
+from orchestrator.lab.standing import registry
+from orchestrator.system.interpreter import OWN_PYTHON
+from orchestrator.topology.compose.file import load_topology
+
+_LOG_TAIL = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is brought up. `name` None: the file's, with a number where that is taken. `ready_timeout` in seconds."""
+
+    topology: Path
+    variables: Mapping[str, str]
+    runtime: str
+    allow_exec: bool
+    ready_timeout: float
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`nodes` as in LabRecord."""
+
+    name: str
+    nodes: Mapping[str, Mapping[str, Any]]
+
+
+def bring_up(task: Task, progress: Callable[[str], None]) -> Standing:
+    """Raises InputError, EnvironmentFailure; then, and when interrupted, nothing of the lab is left."""
+    # What is wrong with it is said before anything starts.
+    load_topology(task.topology, task.variables, kinds=kind_names(), allow_host_access=task.allow_exec)
+    folder = registry.reserve(_label(task.topology) if task.name is None else task.name, exact=task.name is not None)
+    message = {
+        "name": folder.name,
+        "topology": str(task.topology.resolve()),
+        "variables": dict(task.variables),
+        "runtime": task.runtime,
+        "allow_exec": task.allow_exec,
+        "ready_timeout": task.ready_timeout,
+        "folder": str(folder),
+    }
+    return Standing(folder.name, _start_daemon(message, folder, progress))
+
+
+def _label(path: Path) -> str:
+    """A lab's name from its file's: what a name may not have becomes a dash."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:30] or "lab"
+
+
+def _start_daemon(task: dict[str, Any], folder: Path, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Returns the nodes, once they are up."""
+    with (folder / "daemon.log").open("wb") as log:
+        daemon = subprocess.Popen(
+            [*OWN_PYTHON, "orchestrator.lab.standing.daemon"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
+    assert daemon.stdin is not None
+    assert daemon.stdout is not None
+    try:
+        daemon.stdin.write(json.dumps(task).encode())
+        daemon.stdin.close()
+        for line in daemon.stdout:
+            message = json.loads(line)
+            if "up" in message:
+                nodes: dict[str, Any] = message["up"]
+                return nodes
+            if "error" in message:
+                raise _daemon_error(message)
+            progress(message["progress"])
+        lines = (folder / "daemon.log").read_text(errors="replace").splitlines()[-_LOG_TAIL:]
+        raise EnvironmentFailure("the daemon of the lab ended before it was up", detail=lines)
+    except BaseException:
+        daemon.terminate()
+        daemon.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _daemon_error(message: dict[str, Any]) -> EnvironmentFailure | InputError:
+    kind = InputError if message["usage"] else EnvironmentFailure
+    place = Place(message["place"]) if message["place"] else None
+    return kind(message["error"], place=place, hint=message["hint"], detail=message["detail"])
