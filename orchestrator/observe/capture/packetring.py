@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import select
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,13 +21,13 @@ HANDOVER = 0.04
 BLOCK = 1 << 18
 """Bytes. A block holds whole frames, and a frame of TCP segmentation offload is 64 KiB."""
 
-_SOL_PACKET = 263
-_PACKET_RX_RING, _PACKET_STATISTICS, _PACKET_VERSION, _PACKET_IGNORE_OUTGOING = 5, 6, 10, 23
+SOL_PACKET = 263
+PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION, PACKET_IGNORE_OUTGOING = 5, 6, 10, 23
 _TPACKET_V3 = 2
 _ETH_P_ALL = 3
 _SO_ATTACH_FILTER = 26
 
-_BLOCK_HEAD = struct.Struct("=8xIIII")  # status, frames, offset of the first, length
+_BLOCK_HEAD = struct.Struct("=8xIII")  # status, frames, offset of the first
 _FRAME = struct.Struct("=6IH26xi")  # next, s, ns, kept, length, status, offset of the data, then sockaddr_ll's ifindex
 _STATUS = struct.Struct("=I")
 _STATUS_AT = 8
@@ -39,6 +38,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 Instruction = tuple[int, int, int, int]
 """Of a socket filter (BPF): code, jumps if true and if false, operand. linux/filter.h"""
 
+REFUSE: tuple[Instruction, ...] = ((0x06, 0, 0, 0),)  # ret 0
 _LOAD_IFINDEX: Instruction = (0x20, 0, 0, 0xFFFFF008)  # ld [SKF_AD_OFF + SKF_AD_IFINDEX]
 
 
@@ -66,11 +66,11 @@ class PacketRing:
         # Protocol 0 hears nothing, so no frame comes in before all is set.
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         try:
-            self._socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
-            self._socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-            self._socket.setsockopt(_SOL_PACKET, _PACKET_RX_RING, _ring_request(blocks))
-            self._filter(program)
-            _bind_to_all(self._socket)
+            self._socket.setsockopt(SOL_PACKET, PACKET_VERSION, _TPACKET_V3)
+            self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+            self._socket.setsockopt(SOL_PACKET, PACKET_RX_RING, _ring_request(blocks))
+            set_filter(self._socket, program)
+            bind_to_all(self._socket)
         except BaseException:
             self._socket.close()
             raise
@@ -84,41 +84,27 @@ class PacketRing:
 
     def read(self) -> Iterator[list[Frame]]:
         """Every block that is ready, in order."""
-        for block in self.read_raw():
-            yield list(frames_of(block))
-
-    def read_raw(self) -> Iterator[bytes]:
-        """The same as copies of the blocks, for `frames_of`: a copy per block, whatever is in it."""
         ring = self._map
         assert ring is not None
         while True:
             start = self._next * BLOCK
-            status, count, _, used = _BLOCK_HEAD.unpack_from(ring, start)
+            status, count, first = _BLOCK_HEAD.unpack_from(ring, start)
             if not status & _OWNED_BY_USER:
                 return
-            block = ring[start : start + used]
+            frames = list(_frames(ring, start + first, count))
             self._read += count
             _STATUS.pack_into(ring, start + _STATUS_AT, _OWNED_BY_KERNEL)
             self._next = (self._next + 1) % self._blocks
-            yield block
-
-    def await_block(self) -> None:
-        """Until the kernel hands something over, `HANDOVER` at most."""
-        select.select([self], [], [], HANDOVER)
+            yield frames
 
     def refuse(self) -> None:
         """Take no further frame. What is in the ring stays readable."""
-        self._filter([(0x06, 0, 0, 0)])
+        set_filter(self._socket, REFUSE)
 
     def all_read(self) -> bool:
         """Whether `read` has given every frame that the kernel took."""
         self._count()
         return self._taken == self._read
-
-    def unread(self) -> int:
-        """Frames that the kernel took and `read` has not given."""
-        self._count()
-        return self._taken - self._read
 
     def dropped(self) -> int:
         """Frames that found the ring full, since the beginning."""
@@ -130,16 +116,18 @@ class PacketRing:
 
     def _count(self) -> None:
         """The kernel sets its counters to zero when they are read; its first includes its second."""
-        raw = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12)
+        raw = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12)
         packets, drops, _ = struct.unpack("=III", raw)
         self._taken += packets - drops
         self._dropped += drops
 
-    def _filter(self, program: Sequence[Instruction]) -> None:
-        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in program))
-        self._socket.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code))
-        )
+
+def set_filter(packet_socket: socket.socket, program: Sequence[Instruction]) -> None:
+    """From now on the socket takes only what the program keeps, and of it as many bytes as the program returns."""
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in program))
+    packet_socket.setsockopt(
+        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code))
+    )
 
 
 def only_from(ifindexes: Iterable[int], snap: int) -> list[Instruction]:
@@ -160,7 +148,7 @@ def from_interfaces(ifindexes: Iterable[int], program: Sequence[Instruction]) ->
             (0x25, 1, 0, last),  # jgt last: over the next one
             (0x05, 0, 0, 3 * (len(runs) - position - 1) + 1),  # ja: over the runs that follow, and over the refusal
         ]
-    return [*tests, (0x06, 0, 0, 0), *program]
+    return [*tests, *REFUSE, *program]
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -171,7 +159,7 @@ def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
             start = index + 1
 
 
-def _bind_to_all(packet_socket: socket.socket) -> None:
+def bind_to_all(packet_socket: socket.socket) -> None:
     """Hear every protocol on every interface: bind(2) with interface 0, which Python 3.11 cannot write."""
     address = struct.pack("=HHiHBB8x", socket.AF_PACKET, socket.htons(_ETH_P_ALL), 0, 0, 0, 0)
     if _libc.bind(packet_socket.fileno(), address, len(address)) != 0:
@@ -183,11 +171,9 @@ def _ring_request(blocks: int) -> bytes:
     return struct.pack("=7I", BLOCK, blocks, frame, BLOCK // frame * blocks, int(HANDOVER * 1000), 0, 0)
 
 
-def frames_of(block: bytes) -> Iterator[Frame]:
-    """The frames of one block, in order."""
-    _, count, offset, _ = _BLOCK_HEAD.unpack_from(block)
+def _frames(ring: mmap.mmap, offset: int, count: int) -> Iterator[Frame]:
     for _ in range(count):
-        following, seconds, nanoseconds, kept, length, _status, data, ifindex = _FRAME.unpack_from(block, offset)
+        following, seconds, nanoseconds, kept, length, _status, data, ifindex = _FRAME.unpack_from(ring, offset)
         begin = offset + data
-        yield Frame(ifindex, seconds * 1_000_000_000 + nanoseconds, block[begin : begin + kept], length)
+        yield Frame(ifindex, seconds * 1_000_000_000 + nanoseconds, ring[begin : begin + kept], length)
         offset += following

@@ -3,24 +3,40 @@
 The trace tells what a kernel decided, and when. Whether and when a segment then left the node is another matter: a FIN
 waits behind data that the peer has no room for, a packet filter answers in somebody's name, a NAT changes addresses.
 So these few segments are taken where the fabric gets them from their sender, at the far end of its leg. A socket filter
-picks them in the kernel; while the run goes on only whole blocks are copied, as with the trace, and they are decoded
-when it is over.
+picks them in the kernel; while the run goes on they are only copied, as with the trace, and decoded when it is over.
 
 Only IPv4, no fragments. What a node says to itself is on no network, and not here.
 """
 
 from __future__ import annotations
 
+import mmap
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from orchestrator.observe.capture.packetring import Instruction, PacketRing, frames_of, from_interfaces
+from orchestrator.observe.capture.packetring import (
+    PACKET_IGNORE_OUTGOING,
+    PACKET_RX_RING,
+    PACKET_STATISTICS,
+    PACKET_VERSION,
+    REFUSE,
+    SOL_PACKET,
+    Instruction,
+    bind_to_all,
+    from_interfaces,
+    set_filter,
+)
 from orchestrator.recording.events import Event
 
-_BLOCKS = 16
-"""4 MiB: some 18 000 segments between two ticks."""
+_FRAME = 256
+"""Bytes of the ring for a segment: header and address of 66, and what is kept of it."""
+
+_FRAMES = 16384
+"""4 MiB: what may come between two ticks."""
+
+_BLOCK = 1 << 16
 
 _SNAP = 14 + 60 + 60
 """Bytes: the headers of Ethernet, IPv4 and TCP at their longest."""
@@ -48,6 +64,11 @@ _TCP: tuple[Instruction, ...] = (
 _LETTERS = ((0x02, "S"), (0x01, "F"), (0x04, "R"), (0x08, "P"), (0x10, "."))
 """As tcpdump writes flags."""
 
+_TPACKET_V2 = 1
+_OWNED_BY_USER = 1
+_HEAD = struct.Struct("=III H2x II 12x i")
+"""Of a frame in the ring: status, length, kept, offset of the data, s, ns; then sockaddr_ll, of it the interface."""
+
 _ADDRESSES = struct.Struct("!4s4s")
 _PORTS = struct.Struct("!HHII")
 
@@ -62,42 +83,90 @@ class Segments:
     def __init__(self, ports: Mapping[str, str], zero: float) -> None:
         self._nodes = {socket.if_nametoindex(port): node for port, node in ports.items()}
         self._zero_ns = round(zero * 1e9)
-        self._ring = PacketRing(from_interfaces(self._nodes, _TCP), blocks=_BLOCKS)
-        self._ring.attach()
-        self._blocks: list[tuple[int, bytes]] = []
-
-    def fileno(self) -> int:
-        return self._ring.fileno()
+        self._ring = _Ring(from_interfaces(self._nodes, _TCP))
+        self._taken: list[tuple[int, bytes]] = []
 
     def take(self) -> bool:
-        """Move what the kernel handed over into memory, undecoded. Returns whether there was any."""
-        blocks = list(self._ring.read_raw())
-        if blocks:
+        """Move what the kernel took into memory, undecoded. Returns whether there was any."""
+        taken = self._ring.take()
+        if taken:
             ahead = _wall_clock_ahead()  # asked each time: somebody may set the clock
-            self._blocks += ((ahead, block) for block in blocks)
-        return bool(blocks)
+            self._taken += ((ahead, frames) for frames in taken)
+        return bool(taken)
 
-    def finish(self, patience: float = 1.0) -> list[Event]:
-        """Take no more; all lines in order of time, `segments` last. Gives the last ones `patience` seconds to come."""
+    def finish(self) -> list[Event]:
+        """Take no more; all lines in order of time, `segments` last."""
         self._ring.refuse()
-        deadline = time.monotonic() + patience
-        while not self._ring.all_read() and time.monotonic() < deadline:
-            self._ring.await_block()
-            self.take()
-        lost = self._ring.dropped() + self._ring.unread()
+        self.take()
+        lost = self._ring.dropped()
         self.close()
         events = sorted(self._decoded(), key=lambda event: float(event["t"]))
-        self._blocks = []
+        self._taken = []
         last = events[-1]["t"] if events else 0.0
         return [*events, {"t": last, "ev": "segments", "count": len(events), "lost": lost}]
 
     def close(self) -> None:
+        """Safe to call twice."""
         self._ring.close()
 
     def _decoded(self) -> Iterator[Event]:
-        for ahead, block in self._blocks:
-            for frame in frames_of(block):
-                yield _line(self._nodes[frame.ifindex], (frame.time_ns - ahead - self._zero_ns) / 1e9, frame.data)
+        for ahead, frames in self._taken:
+            for start in range(0, len(frames), _FRAME):
+                _, _, kept, mac, seconds, ns, ifindex = _HEAD.unpack_from(frames, start)
+                t = (seconds * 1_000_000_000 + ns - ahead - self._zero_ns) / 1e9
+                yield _line(self._nodes[ifindex], t, frames[start + mac : start + mac + kept])
+
+
+class _Ring:
+    """Shared memory of small frames: AF_PACKET with a TPACKET_V2 ring, packet(7), linux/if_packet.h.
+
+    Not version 3, as for captures: there the kernel hands over blocks by a timer of its own, which would wake a virtual
+    machine that skips idle time, and keep the last segments back.
+    """
+
+    def __init__(self, program: Sequence[Instruction]) -> None:
+        self._next = 0
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        try:
+            self._socket.setsockopt(SOL_PACKET, PACKET_VERSION, _TPACKET_V2)
+            self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+            request = struct.pack("=4I", _BLOCK, _FRAMES * _FRAME // _BLOCK, _FRAME, _FRAMES)
+            self._socket.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
+            set_filter(self._socket, program)
+            self._map = mmap.mmap(self._socket.fileno(), _FRAMES * _FRAME)
+            bind_to_all(self._socket)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._statuses = memoryview(self._map).cast("I")[:: _FRAME // 4]
+        """The first word of each frame: whose it is."""
+
+    def take(self) -> list[bytes]:
+        """Copies of the frames that are ready, as one or two runs of frames, and room for new ones."""
+        found = []
+        while count := self._ready():
+            first, last = self._next, self._next + count
+            found.append(self._map[first * _FRAME : last * _FRAME])
+            self._statuses[first:last] = memoryview(bytes(4 * count)).cast("I")
+            self._next = last % _FRAMES
+        return found
+
+    def _ready(self) -> int:
+        """How many frames are ready before the end of the memory, from the next one on."""
+        statuses, end = self._statuses, self._next
+        while end < _FRAMES and statuses[end] & _OWNED_BY_USER:
+            end += 1
+        return end - self._next
+
+    def refuse(self) -> None:
+        set_filter(self._socket, REFUSE)
+
+    def dropped(self) -> int:
+        """Segments that found the ring full; asked once, at the end, because the kernel forgets them then."""
+        return int(struct.unpack("=II", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1])
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 def _line(node: str, t: float, data: bytes) -> Event:
