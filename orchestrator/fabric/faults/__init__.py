@@ -30,8 +30,10 @@ class Faults:
         self._by_name = {kind.name: kind(wired) for kind in FAULTS}
 
     def act(self, name: str, action: Action, node: str, settings: Mapping[str, Any]) -> None:
-        """Raises KeyError and TypeError for a fault or settings that are not there, else what the fault raises."""
-        fault = self._by_name[name]
+        """Raises ValueError for a fault that is not listed, TypeError for settings that it has not, else as it does."""
+        fault = self._by_name.get(name)
+        if fault is None:
+            raise ValueError(f"no fault is called {name}: there are {', '.join(self._by_name)}")
         chosen = fault.settings(**settings)
         if action == "apply":
             fault.apply(node, chosen)
