@@ -12,12 +12,15 @@ from orchestrator.text.durations import duration
 
 _S = TcpState
 
-ARRIVES = "arrives"
-
 _TIME_WAIT = 59.9
 """A TIME_WAIT that was shorter than this, in seconds, was cut short."""
 
 _CUT_BY = {MinisocketEnd.REUSED: " by a new connection", MinisocketEnd.RESET: " by a RST"}
+
+
+def is_arrival(change: Change) -> bool:
+    """Whether the change shows that the peer's FIN came."""
+    return change.state in (_S.CLOSE_WAIT, _S.CLOSING, _S.TIME_WAIT)
 
 
 def explain(change: Change, wire: Wire, *, gave_up: bool) -> str:
@@ -41,8 +44,8 @@ def explain(change: Change, wire: Wire, *, gave_up: bool) -> str:
             return "gone, the recording does not show how"
         case _, (_S.FIN_WAIT1 | _S.LAST_ACK) if change.side in wire.waiting:
             return f"{names[change.side]} closes: its FIN waits behind {wire.waiting[change.side]} unacknowledged bytes"
-        case _, _S.CLOSE_WAIT | _S.CLOSING | _S.TIME_WAIT:
-            return f"the FIN of {names[change.side.other]} {ARRIVES}"
+        case _ if is_arrival(change):
+            return f"the FIN of {names[change.side.other]} arrives"
         case _, _S.FIN_WAIT2:
             return f"the ACK of {names[change.side.other]} arrives"
     return ""

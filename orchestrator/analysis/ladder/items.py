@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.analysis.exchanges import Exchange, Said
 from orchestrator.analysis.ladder.ends import SENT_FIN, Change, Life
-from orchestrator.analysis.ladder.explain import explain
-from orchestrator.analysis.ladder.model import Kind
+from orchestrator.analysis.ladder.explain import explain, is_arrival
+from orchestrator.analysis.ladder.model import Flags, Kind
 from orchestrator.analysis.ladder.order import Item, Order
 from orchestrator.analysis.ladder.queues import standing_queues
 from orchestrator.analysis.ladder.resets import CAME_LATE
@@ -96,9 +96,18 @@ class Items:
     def _segment(self, segment: Segment) -> Item:
         kind = Kind.RETRANSMIT if segment.again else Kind.SEGMENT
         text = f"{segment.flags} again" if segment.again else segment.flags
-        item = Item(kind, segment.after, segment.before, text, segment.sender, lost=segment.lost, by=segment.by)
+        item = Item(
+            kind,
+            segment.after,
+            segment.before,
+            text,
+            segment.sender,
+            lost=segment.lost,
+            by=segment.by,
+            flags=segment.flags,
+        )
         item.notes += [segment.note] if segment.note else []
-        if segment.lost and segment.flags == "SYN" and not self.wire.losses.cut(segment.after, segment.before):
+        if segment.lost and segment.flags == Flags.SYN and not self.wire.losses.cut(segment.after, segment.before):
             item.notes.append(f"{self.wire.server.node} did not take it up")
         return self._add(item, segment.changes)
 
@@ -106,7 +115,7 @@ class Items:
         """Both FINs in one row. What they bring about at the far ends comes later, in rows of its own."""
         opened = (_S.SYN_RECV, _S.ESTABLISHED)
         sent = [change for change in (*one.changes, *two.changes) if change.was in opened]
-        item = Item(Kind.CROSSING, min(one.after, two.after), max(one.before, two.before), "FIN")
+        item = Item(Kind.CROSSING, min(one.after, two.after), max(one.before, two.before), Flags.FIN, flags=Flags.FIN)
         self._add(item, sent)
         for change in (*one.changes, *two.changes):
             if change not in sent:
@@ -119,17 +128,17 @@ class Items:
 
     def _state(self, change: Change) -> None:
         text = explain(change, self.wire, gave_up=self._gave_up == self.wire.life(change.side).node)
-        self._add(Item(Kind.STATE, change.after, change.before, text), [change])
+        self._add(Item(Kind.STATE, change.after, change.before, text, arrives=is_arrival(change)), [change])
 
     def _again(self) -> None:
         """Segments sent again, where the trace shows each of them."""
         for segment in self.wire.again:
             item = self._segment(segment)
-            if segment.flags == "SYN" and len(self._handshake) > 1:
+            if segment.flags == Flags.SYN and len(self._handshake) > 1:
                 self._order.then(self._handshake[0], item, self._handshake[1])
-            elif segment.flags == "SYN":
+            elif segment.flags == Flags.SYN:
                 self._order.then(*self._handshake, item)
-            elif segment.flags == "FIN":
+            elif segment.flags == Flags.FIN:
                 self._order.then(self._fin.get(segment.sender), item)
             else:
                 self._order.then(self._unanswered(item), item)
@@ -224,7 +233,7 @@ class Items:
     def _near_fin(self, reset: Segment) -> bool:
         """Whether it may be the server's FIN that a RST answers."""
         sent = [self.wire.fins.get(Side.SERVER), *self.wire.again]
-        fins = [one for one in sent if one and one.sender is Side.SERVER and one.flags.startswith("FIN")]
+        fins = [one for one in sent if one and one.sender is Side.SERVER and one.flags.has_fin]
         return any(not one.lost and one.after <= reset.before <= one.before + UNDER_WAY for one in fins)
 
     # -- queues, nodes, steps --------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
+from orchestrator.analysis.ladder.model import Flags
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
 from orchestrator.history.index import queue_at
 from orchestrator.history.lifetimes import birth, death
@@ -23,7 +24,7 @@ from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 
-_HANDSHAKE = {_S.SYN_SENT: "SYN", _S.SYN_RECV: "SYN+ACK"}
+_HANDSHAKE = {_S.SYN_SENT: Flags.SYN, _S.SYN_RECV: Flags.SYN_ACK}
 
 
 def sent_again(life: Life, history: History, until: float) -> Iterator[Segment]:
@@ -38,13 +39,13 @@ def sent_again(life: Life, history: History, until: float) -> Iterator[Segment]:
             yield Segment(_flags(socket, _S(event["state"]), t), life.side, t, t, again=True)
 
 
-def _flags(socket: Socket, state: TcpState, t: float) -> str:
+def _flags(socket: Socket, state: TcpState, t: float) -> Flags:
     """What goes first of all that is not acknowledged: data that was written before the end closed goes before its FIN,
     which counts as one byte of the queue."""
     reading = queue_at(socket, t)
     if state not in SENT_FIN:
-        return _HANDSHAKE.get(state, "data")
-    return "data" if reading is not None and reading.send_q > 1 else "FIN"
+        return _HANDSHAKE.get(state, Flags.DATA)
+    return Flags.DATA if reading is not None and reading.send_q > 1 else Flags.FIN
 
 
 def unacknowledged(life: Life, history: History) -> int:
@@ -82,7 +83,7 @@ class Losses:
         heard += [reset.before for reset in resets if reset.sender is server.side]
         traced = self._history.exact and server.node in self._history.nodes and server.socket is None
         arrived = min(heard, default=math.inf if traced else None)
-        self._mark([syn, *(one for one in again if one.flags == "SYN")], arrived)
+        self._mark([syn, *(one for one in again if one.flags == Flags.SYN)], arrived)
 
     def fins(self, side: Side, sent: Sequence[Segment]) -> None:
         """All FINs of one end, in order of time."""
