@@ -86,6 +86,7 @@ def _list(known: list[Entry], chosen: Entry, console: Console, *, ascii_only: bo
     """The table of connections; the chosen one is always in it. A server that is the same for all is said once."""
     from rich.text import Text
 
+    from orchestrator.report import words
     from orchestrator.report.text.terminal import listing, put, text
 
     first = known[:_LISTED]
@@ -96,10 +97,10 @@ def _list(known: list[Entry], chosen: Entry, console: Console, *, ascii_only: bo
         "id": [entry.name for entry in first],
         "client": [entry.client for entry in first],
         "server": [entry.server for entry in first],
-        "opened": [entry.opened for entry in first],
-        "requests": [entry.requests for entry in first],
-        "first closer": [entry.first_closer for entry in first],
-        "how it ended": [entry.ended for entry in first],
+        "opened": [words.opened(entry) for entry in first],
+        "requests": [words.requests_on(entry) for entry in first],
+        "first closer": [words.first_closer(entry) for entry in first],
+        "how it ended": [words.ended(entry) for entry in first],
     }
     if len(servers) == 1:
         del columns["server"]

@@ -18,6 +18,12 @@ _TIME_WAIT = 59.9
 _CUT_BY = {MinisocketEnd.REUSED: " by a new connection", MinisocketEnd.RESET: " by a RST"}
 
 
+def own_account(node: str | None, reason: str) -> str:
+    """What the program of a server says of its closing: `closed by server: idle`."""
+    # By itself the reason `peer` would read as if the peer had closed it, or the server first.
+    return f"{node} closed after its peer had" if reason == "peer" else f"closed by {node}: {reason}"
+
+
 def is_arrival(change: Change) -> bool:
     """Whether the change shows that the peer's FIN came."""
     return change.state in (_S.CLOSE_WAIT, _S.CLOSING, _S.TIME_WAIT)

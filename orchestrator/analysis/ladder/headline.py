@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.analysis.exchanges import Said
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
+from orchestrator.analysis.ladder.explain import own_account
 from orchestrator.analysis.ladder.items import Items
 from orchestrator.analysis.ladder.model import Flags, Kind
 from orchestrator.analysis.ladder.order import Item
@@ -117,7 +118,7 @@ def _how(first: Item, found: Items, said: Said) -> str:
     closer = found.wire.life(first.sender).node
     ended = next((item for item in found.items if item.kind is Kind.NODE and _ends_it(item, first, closer)), None)
     if said.closed is not None and first.sender is Side.SERVER and first.by is None:
-        how += f" (closed by {closer}: {said.closed['reason']})"
+        how += f" ({own_account(closer, said.closed['reason'])})"
     elif ended is not None:
         how += f" ({ended.text})"
     return how

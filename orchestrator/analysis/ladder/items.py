@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.analysis.exchanges import Exchange, Said
 from orchestrator.analysis.ladder.ends import SENT_FIN, Change, Life
-from orchestrator.analysis.ladder.explain import explain, is_arrival
+from orchestrator.analysis.ladder.explain import explain, is_arrival, own_account
 from orchestrator.analysis.ladder.model import Flags, Kind
 from orchestrator.analysis.ladder.order import Item, Order
 from orchestrator.analysis.ladder.queues import standing_queues
@@ -94,8 +94,8 @@ class Items:
                 self._order.then(victim, item)
 
     def _segment(self, segment: Segment) -> Item:
-        kind = Kind.RETRANSMIT if segment.again else Kind.SEGMENT
-        text = f"{segment.flags} again" if segment.again else segment.flags
+        kind = Kind.RETRANSMIT if segment.retransmission else Kind.SEGMENT
+        text = f"{segment.flags} retransmission" if segment.retransmission else segment.flags
         item = Item(
             kind,
             segment.after,
@@ -132,7 +132,7 @@ class Items:
 
     def _again(self) -> None:
         """Segments sent again, where the trace shows each of them."""
-        for segment in self.wire.again:
+        for segment in self.wire.retransmissions:
             item = self._segment(segment)
             if segment.flags == Flags.SYN and len(self._handshake) > 1:
                 self._order.then(self._handshake[0], item, self._handshake[1])
@@ -208,7 +208,7 @@ class Items:
         if said.closed is None or float(said.closed["t"]) > self.until:
             return
         t = float(said.closed["t"])
-        text = f"closed by {self.wire.server.node}: {said.closed['reason']}"
+        text = own_account(self.wire.server.node, said.closed["reason"])
         fin = self._fin.get(Side.SERVER)
         if fin is not None and fin.after - _NEAR <= t <= fin.before + _NEAR:
             fin.notes.append(text)
@@ -232,7 +232,7 @@ class Items:
 
     def _near_fin(self, reset: Segment) -> bool:
         """Whether it may be the server's FIN that a RST answers."""
-        sent = [self.wire.fins.get(Side.SERVER), *self.wire.again]
+        sent = [self.wire.fins.get(Side.SERVER), *self.wire.retransmissions]
         fins = [one for one in sent if one and one.sender is Side.SERVER and one.flags.has_fin]
         return any(not one.lost and one.after <= reset.before <= one.before + UNDER_WAY for one in fins)
 

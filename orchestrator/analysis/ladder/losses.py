@@ -1,4 +1,4 @@
-"""Segments that were sent again, and segments that got lost.
+"""Retransmissions, and segments that got lost.
 
 A segment is lost for sure when simctl had cut one of the two nodes off, or when the other end lived on and its states
 show that it never noticed. Of a segment that was sent several times it is the last one before the other end noticed
@@ -27,8 +27,8 @@ _S = TcpState
 _HANDSHAKE = {_S.SYN_SENT: Flags.SYN, _S.SYN_RECV: Flags.SYN_ACK}
 
 
-def sent_again(life: Life, history: History, until: float) -> Iterator[Segment]:
-    """What an end sent again, where the trace shows each of them: SYN, SYN+ACK, FIN or `data`."""
+def retransmissions(life: Life, history: History, until: float) -> Iterator[Segment]:
+    """The retransmissions of an end, where the trace shows each of them: SYN, SYN+ACK, FIN or `data`."""
     socket = life.socket
     if socket is None or life.node is None:
         return
@@ -36,7 +36,7 @@ def sent_again(life: Life, history: History, until: float) -> Iterator[Segment]:
     for event in history.retransmits.get(life.node, ()):
         t = float(event["t"])
         if (event["local"], event["peer"]) == (socket.local, socket.peer) and begun <= t <= ended:
-            yield Segment(_flags(socket, _S(event["state"]), t), life.side, t, t, again=True)
+            yield Segment(_flags(socket, _S(event["state"]), t), life.side, t, t, retransmission=True)
 
 
 def _flags(socket: Socket, state: TcpState, t: float) -> Flags:
@@ -109,7 +109,7 @@ class Losses:
         reset.lost = self.cut(reset.after, reset.before) or survives
 
     def data(self, again: Sequence[Segment], exchanges: Iterable[Exchange]) -> None:
-        """Data of one end that was sent again, such as a request, of which the server tells when it had read it."""
+        """Data of one end that was retransmitted, such as a request, of which the server tells when it had read it."""
         read = [(one.asked, one.served) for one in exchanges if one.served is not None and one.served > one.asked]
         for one, following in pairwise([*again, None]):
             assert one is not None

@@ -42,7 +42,7 @@ class Kind(StrEnum):
     CROSSING = "crossing"
     """Two FINs under way at the same time, one from each end."""
     RETRANSMIT = "retransmit"
-    """A segment that `sender` sent again; many in one row: the interval is the stretch of time that they took."""
+    """A segment that `sender` retransmitted; many in one row: the interval is the stretch of time that they took."""
     REQUEST = "request"
     """A request on its way to the server, which took it up, as far as the recording can tell."""
     UNSERVED = "unserved"

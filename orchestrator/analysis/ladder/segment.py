@@ -21,8 +21,7 @@ class Segment:
     after: float
     before: float
     note: str = ""
-    again: bool = False
-    """Sent before, and now sent again."""
+    retransmission: bool = False
     lost: bool = False
     """The other end surely did not notice it."""
     reason: str = ""

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder import resets as ladderresets
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Change, Life, lives
-from orchestrator.analysis.ladder.losses import Losses, sent_again, unacknowledged
+from orchestrator.analysis.ladder.losses import Losses, retransmissions, unacknowledged
 from orchestrator.analysis.ladder.model import Flags
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
 from orchestrator.history.closing import FIN_ERRORS
@@ -45,7 +45,9 @@ class Wire:
         self.closing = connection.closed_by(until)
         self._history = history
         self._said = said
-        self.again = [one for life in (self.client, self.server) for one in sent_again(life, history, until)]
+        self.retransmissions = [
+            one for life in (self.client, self.server) for one in retransmissions(life, history, until)
+        ]
         """What was sent more than once, each time but the first."""
         self.waiting: dict[Side, int] = {}
         """Ends that closed with so many bytes before their FIN that were not acknowledged, when nothing shows that
@@ -76,11 +78,11 @@ class Wire:
 
     def _mark_losses(self, exchanges: Sequence[Exchange]) -> None:
         for syn in self.handshake[:1]:
-            self.losses.handshake(syn, self.again, self.resets)
+            self.losses.handshake(syn, self.retransmissions, self.resets)
         for side in Side:
-            again = [one for one in self.again if one.flags == Flags.FIN and one.sender is side]
+            again = [one for one in self.retransmissions if one.flags == Flags.FIN and one.sender is side]
             self.losses.fins(side, [*([self.fins[side]] if side in self.fins else []), *again])
-            data = [one for one in self.again if one.flags == Flags.DATA and one.sender is side]
+            data = [one for one in self.retransmissions if one.flags == Flags.DATA and one.sender is side]
             self.losses.data(data, exchanges if side is Side.CLIENT else ())
         for reset in self.resets:
             self.losses.reset(reset)
@@ -259,7 +261,7 @@ class Wire:
         """Of a segment that was sent several times, the one that brought a change about."""
         if first is None or not first.lost:
             return first
-        again = [one for one in self.again if one.sender is first.sender and one.flags is first.flags]
+        again = [one for one in self.retransmissions if one.sender is first.sender and one.flags is first.flags]
         came = [one for one in again if not one.lost and one.after <= change.before]
         return came[-1] if came else first
 
