@@ -55,19 +55,17 @@ def is_text(node: ast.expr) -> bool:
 def parsed(tree: ast.Module) -> Iterator[str]:
     """Every expression that takes a text of a model apart, as it is written."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            owner = node.func.value
-            if node.func.attr in PARSERS and is_text(owner):
-                yield ast.unparse(node.func)
-            regex = isinstance(owner, ast.Name) and (owner.id == "re" or owner.id.isupper())
-            if regex and node.func.attr in REGEXES and any(map(is_text, node.args)):
-                yield ast.unparse(node)
-        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
-            if isinstance(node.left, ast.Constant | ast.JoinedStr) and is_text(node.comparators[0]):
-                yield ast.unparse(node).replace("'", '"')
-        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice) and is_text(node.value):
-            if not ast.unparse(node.value).endswith(LISTS):
-                yield ast.unparse(node)
+        match node:
+            case ast.Call(func=ast.Attribute(value=owner, attr=name)):
+                regex = isinstance(owner, ast.Name) and (owner.id == "re" or owner.id.isupper())
+                if (name in PARSERS and is_text(owner)) or (regex and name in REGEXES and any(map(is_text, node.args))):
+                    yield ast.unparse(node.func if is_text(owner) else node)
+            case ast.Compare(left=ast.Constant() | ast.JoinedStr(), ops=[ast.In() | ast.NotIn()], comparators=[text]):
+                if is_text(text):
+                    yield ast.unparse(node)
+            case ast.Subscript(value=text, slice=ast.Slice()):
+                if is_text(text) and not ast.unparse(text).endswith(LISTS):
+                    yield ast.unparse(node)
 
 
 def phrases(tree: ast.Module) -> Iterator[str]:

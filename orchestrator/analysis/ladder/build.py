@@ -11,7 +11,7 @@ from itertools import groupby, pairwise
 from orchestrator.analysis.exchanges import Exchange, Said, addresses
 from orchestrator.analysis.ladder.ends import Life
 from orchestrator.analysis.ladder.headline import headline
-from orchestrator.analysis.ladder.items import Items
+from orchestrator.analysis.ladder.items import Items, gather
 from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.queues import close_wait_queue
@@ -38,7 +38,7 @@ _FAILURES = 3
 
 def ladder(name: str, connection: Connection, history: History, said: Said) -> Ladder:
     """The ladder of one connection of the history. `said` is what programs told of it."""
-    found = Items(connection, history, said)
+    found = gather(connection, history, said)
     folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items))), found)))
     end = list(_end(folded, found))
     while not end and folded and folded[-1].kind is Kind.STEP:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import Change
 from orchestrator.analysis.ladder.wire import Wire
 from orchestrator.history.model import MinisocketEnd, Side
@@ -22,6 +23,14 @@ def own_account(node: str | None, reason: str) -> str:
     """What the program of a server says of its closing: `closed by server: idle`."""
     # By itself the reason `peer` would read as if the peer had closed it, or the server first.
     return f"{node} closed after its peer had" if reason == "peer" else f"closed by {node}: {reason}"
+
+
+def answer_text(exchange: Exchange) -> str:
+    """`200 after 3.2 ms`, `RemoteDisconnected after 1.1 ms`; only the status when just the server reports it."""
+    after = f"after {duration(exchange.done - exchange.asked)}"
+    if exchange.error:
+        return f"{exchange.status}, then {exchange.error} {after}" if exchange.status else f"{exchange.error} {after}"
+    return f"{exchange.status} {after}" if exchange.told else exchange.status
 
 
 def is_arrival(change: Change) -> bool:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from orchestrator.analysis.exchanges import Exchange, Said
-from orchestrator.analysis.ladder.ends import SENT_FIN, Change, Life
-from orchestrator.analysis.ladder.explain import explain, is_arrival, own_account
+from orchestrator.analysis.ladder.ends import Change, Life
+from orchestrator.analysis.ladder.explain import answer_text, explain, is_arrival, own_account
 from orchestrator.analysis.ladder.model import Flags, Kind
 from orchestrator.analysis.ladder.order import Item, Order
-from orchestrator.analysis.ladder.queues import standing_queues
+from orchestrator.analysis.ladder.queues import beside_change, standing_queues
 from orchestrator.analysis.ladder.resets import CAME_LATE
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
 from orchestrator.analysis.ladder.surroundings import forgotten_items, node_items, step_items
-from orchestrator.analysis.ladder.wire import Wire
+from orchestrator.analysis.ladder.wire import Wire, wire_of
 from orchestrator.history.closing import FIN_ERRORS, RST_ERRORS
 from orchestrator.history.model import Connection, History, Side
 from orchestrator.tcp.states import TcpState
-from orchestrator.text.durations import duration
 
 _S = TcpState
 
@@ -27,27 +26,39 @@ _QUEUES = 6
 _NEAR = 0.5
 """Seconds between what the server says about closing and the FIN that it means."""
 
-_SOON = 0.2
-"""Seconds from when an end closes to the sample that shows its queue, at most."""
+
+def gather(connection: Connection, history: History, said: Said) -> Items:
+    """What happened to the connection, in order. `said`: what programs reported of it."""
+    until = history.until
+    exchanges = [one for one in said.exchanges if min(one.asked, one.served or one.asked) <= until]
+    found = Items(connection, history, wire_of(connection, history, exchanges, said.closed, until))
+    found.collect(exchanges, said)
+    return found
 
 
 class Items:
-    """Collects the items of one connection. `items` has them in order when it is made."""
+    """The items of one connection; `items` has them in order once they are collected."""
 
-    def __init__(self, connection: Connection, history: History, said: Said) -> None:
+    def __init__(self, connection: Connection, history: History, wire: Wire) -> None:
         self.until = history.until
         self.history = history
+        self.wire = wire
+        self.items: list[Item] = []
         self._gave_up = connection.closing.gave_up
         self._via = connection.via
-        exchanges = [one for one in said.exchanges if min(one.asked, one.served or one.asked) <= self.until]
-        self.wire = Wire(connection, history, exchanges, said.closed, self.until)
         self._order = Order()
         self._found: list[Item] = []
         self._of_change: dict[int, Item] = {}
+        self._fin: dict[Side, Item] = {}
+        self._handshake: list[Item] = []
+        self._resets: list[Item] = []
+
+    def collect(self, exchanges: Sequence[Exchange], said: Said) -> None:
+        """From every source; those that stand for the same, or follow each other for a reason, are joined."""
         self._begin()
         self._segments()
         self._exchanges(exchanges)
-        self._again()
+        self._retransmissions()
         self._late_answer(exchanges)
         self._unexplained()
         self._closed(said)
@@ -130,8 +141,8 @@ class Items:
         text = explain(change, self.wire, gave_up=self._gave_up == self.wire.life(change.side).node)
         self._add(Item(Kind.STATE, change.after, change.before, text, arrives=is_arrival(change)), [change])
 
-    def _again(self) -> None:
-        """Segments sent again, where the trace shows each of them."""
+    def _retransmissions(self) -> None:
+        """Retransmissions, where the trace shows each of them."""
         for segment in self.wire.retransmissions:
             item = self._segment(segment)
             if segment.flags == Flags.SYN and len(self._handshake) > 1:
@@ -144,7 +155,7 @@ class Items:
                 self._order.then(self._unanswered(item), item)
 
     def _unanswered(self, again: Item) -> Item | None:
-        """The request that this is, sent again."""
+        """The request of which this is a retransmission."""
         if again.sender is not Side.CLIENT:
             return None
         asked = [one for one in self._found if one.kind is Kind.UNSERVED and one.earliest <= again.before <= one.before]
@@ -188,17 +199,10 @@ class Items:
         return self._add(item)
 
     def _answer(self, exchange: Exchange) -> Item | None:
-        after = f"after {duration(exchange.done - exchange.asked)}"
-        floor = exchange.served if exchange.served is not None and exchange.served <= exchange.done else exchange.asked
-        kind, text = Kind.RESPONSE, f"{exchange.status} {after}"
-        if exchange.error:
-            kind, text = Kind.ERROR, f"{exchange.error} {after}"
-            if exchange.status:
-                text = f"{exchange.status}, then {text}"
-        elif not exchange.status:
+        if not (exchange.error or exchange.status):
             return None
-        elif not exchange.told:
-            text = exchange.status
+        floor = exchange.served if exchange.served is not None and exchange.served <= exchange.done else exchange.asked
+        kind, text = Kind.ERROR if exchange.error else Kind.RESPONSE, answer_text(exchange)
         sender = Side.SERVER if kind is Kind.RESPONSE else None
         item = Item(kind, exchange.done, exchange.done, text, sender, exchange=exchange, floor=floor)
         return self._add(item)
@@ -241,23 +245,9 @@ class Items:
     def _queues(self) -> None:
         for life in (self.wire.client, self.wire.server):
             for number, item in enumerate(standing_queues(life, self.history, self.until)):
-                if number < _QUEUES and not self._beside_change(life, item):
+                if number < _QUEUES and not beside_change(life, item, self._of_change):
                     self._add(item)
                     self._order.then(self._waits(item), item)
-
-    def _beside_change(self, life: Life, item: Item) -> bool:
-        """Whether what waits is the SYN or the FIN of a row that is there: then the queue stands beside its state."""
-        assert item.queue is not None
-        entered = [change for change in life.changes if change.before <= item.before]
-        if item.queue[1][0] != "Send-Q" or not entered or entered[-1].state not in (_S.SYN_SENT, *SENT_FIN):
-            return False
-        row = self._of_change[id(entered[-1])]
-        if row.lost:
-            return True
-        if row.queue is not None or item.before > entered[-1].before + _SOON:
-            return False
-        row.queue = item.queue
-        return True
 
     def _waits(self, item: Item) -> Item | None:
         """The request that waits in a queue: the client's, or the server's when its program does not read."""

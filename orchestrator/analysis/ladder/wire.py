@@ -31,52 +31,75 @@ from orchestrator.tcp.states import TcpState
 _S = TcpState
 
 
+def wire_of(
+    connection: Connection, history: History, exchanges: Sequence[Exchange], said: Event | None, until: float
+) -> Wire:
+    """What went over the wire until `until`. `said`: the event `closed`, which the server's program
+    reports just before it closes."""
+    wire = Wire(connection, history, said, until)
+    wire.find_segments(exchanges)
+    wire.mark_losses(exchanges)
+    wire.join_acks()
+    wire.explain_changes()
+    return wire
+
+
 class Wire:
-    """The segments of one connection, in the order in which they were sent, with the changes that each explains.
+    """The segments of one connection, in the order in which they were sent, with the changes that each explains."""
 
-    `unexplained` are the changes that no segment stands for.
-    """
-
-    def __init__(
-        self, connection: Connection, history: History, exchanges: Sequence[Exchange], said: Event | None, until: float
-    ) -> None:
-        """`said`: the event `closed` of the server's program, told just before it closes."""
+    def __init__(self, connection: Connection, history: History, said: Event | None, until: float) -> None:
         self.client, self.server = lives(connection, until)
         self.closing = connection.closed_by(until)
+        self.losses = Losses(connection, history, self.client, self.server, until)
+        self._via = connection.via
         self._history = history
         self._said = said
-        self.retransmissions = [
-            one for life in (self.client, self.server) for one in retransmissions(life, history, until)
-        ]
-        """What was sent more than once, each time but the first."""
+        self._until = until
+        self.handshake: list[Segment] = []
+        self.fins: dict[Side, Segment] = {}
+        self.acks: dict[Side, Segment] = {}
+        """Side whose FIN was acknowledged -> the ACK, which the other side sent; it may be the other side's FIN."""
+        self.resets: list[Segment] = []
+        self.retransmissions: list[Segment] = []
         self.waiting: dict[Side, int] = {}
         """Ends that closed with so many bytes before their FIN that were not acknowledged, when nothing shows that
         the FIN came through soon."""
-        self.resets = list(ladderresets.traced(history, self.client, self.server, until, connection.via))
+        self.crossing = False
+        """Whether both FINs were under way at the same time."""
+        self.unexplained: list[Change] = []
+        """Changes that no segment stands for."""
+
+    def find_segments(self, exchanges: Sequence[Exchange]) -> None:
+        """All but the ACKs of FINs."""
+        history, ends = self._history, (self.client, self.server)
+        self.retransmissions = [one for life in ends for one in retransmissions(life, history, self._until)]
+        self.resets = list(ladderresets.traced(history, *ends, self._until, self._via))
         if not history.exact:
-            self.resets += ladderresets.met(exchanges, self.client, self.server, history, connection.via)
+            self.resets += ladderresets.met(exchanges, *ends, history, self._via)
         self.handshake = list(self._handshake())
-        self.fins: dict[Side, Segment] = {}
-        for one, other in ((self.client, self.server), (self.server, self.client)):
+        for one, other in (ends, ends[::-1]):
             fin = self._fin(one, other)
             if fin is not None:
                 self.fins[one.side] = fin
         if Side.SERVER not in self.fins and not history.exact:
             self.fins |= {fin.sender: fin for fin in self._end_of_file(exchanges)}
-        self.losses = Losses(connection, history, self.client, self.server, until)
-        self._mark_losses(exchanges)
+
+    def join_acks(self) -> None:
+        """The ACKs of FINs, each of which may be one segment with the other side's FIN."""
         self.crossing = self._crossed()
         self.acks = {side: ack for side in self.fins if (ack := self._ack(side)) is not None}
-        """Side whose FIN was acknowledged -> the ACK, which the other side sent; it may be the other side's FIN."""
         for side in Side:
             self._join(side)
-        self.unexplained = [
-            change for change in (*self.client.changes, *self.server.changes) if not self._attach(change)
-        ]
-        if not history.exact:
+
+    def explain_changes(self) -> None:
+        """Give each change of a state to the segment that brought it about."""
+        changes = (*self.client.changes, *self.server.changes)
+        self.unexplained = [change for change in changes if not self._attach(change)]
+        if not self._history.exact:
             self._count_resets()
 
-    def _mark_losses(self, exchanges: Sequence[Exchange]) -> None:
+    def mark_losses(self, exchanges: Sequence[Exchange]) -> None:
+        """What got lost on its way."""
         for syn in self.handshake[:1]:
             self.losses.handshake(syn, self.retransmissions, self.resets)
         for side in Side:
