@@ -37,7 +37,7 @@ def show(
 
     Without --conn: the only connection, or a list of all and the one that tells most.
     """
-    from orchestrator.analysis.exchanges import said_of_each
+    from orchestrator.analysis.exchanges import reports_of_each
     from orchestrator.analysis.ladder.build import ladder
     from orchestrator.analysis.ladder.list import entries, find, most_telling
     from orchestrator.history.build import history_of
@@ -47,11 +47,11 @@ def show(
         raise InputError(f"unknown format {format_!r}", hint=f"one of {', '.join(_FORMATS)}")
     folder = RunFolder.open(run)
     history = history_of(folder)
-    known = entries(history, said_of_each(history))
+    known = entries(history, reports_of_each(history))
     chosen, why = find(conn, known) if conn else None, ""
     if chosen is None and known:
         chosen, why = most_telling(known, _verdicts(folder))
-    drawn = ladder(chosen.name, chosen.connection, history, chosen.said) if chosen else None
+    drawn = ladder(chosen.name, chosen.connection, history, chosen.reports) if chosen else None
     if format_ == "json":
         from orchestrator.report.json.ladder import render
 

@@ -109,7 +109,7 @@ def opened(entry: Entry) -> str:
 
 def requests_on(entry: Entry) -> str:
     """`6`; `6, 1 failed`."""
-    count = len(entry.said.exchanges)
+    count = len(entry.reports.exchanges)
     return f"{count}, {entry.failed} failed" if entry.failed else str(count)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 
-from orchestrator.analysis.exchanges import Exchange, Said, addresses
+from orchestrator.analysis.exchanges import Exchange, Reports, addresses
 from orchestrator.analysis.ladder.ends import Life
 from orchestrator.analysis.ladder.headline import headline
 from orchestrator.analysis.ladder.items import Items, gather
@@ -30,15 +30,15 @@ STRETCHES = (Kind.REQUESTS, Kind.RETRANSMIT)
 
 _PAUSES = 4
 _LONGER = 3.0
-"""Alike requests are told in one row, cut at this many pauses at most, each so many times longer than is usual."""
+"""Alike requests share one row, cut at this many pauses at most, each so many times longer than is usual."""
 
 _FAILURES = 3
 """Failed requests that are shown one by one."""
 
 
-def ladder(name: str, connection: Connection, history: History, said: Said) -> Ladder:
-    """The ladder of one connection of the history. `said` is what programs told of it."""
-    found = gather(connection, history, said)
+def ladder(name: str, connection: Connection, history: History, reports: Reports) -> Ladder:
+    """The ladder of one connection of the history. `reports`: what its programs reported."""
+    found = gather(connection, history, reports)
     folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items))), found)))
     end = list(_end(folded, found))
     while not end and folded and folded[-1].kind is Kind.STEP:
@@ -47,7 +47,7 @@ def ladder(name: str, connection: Connection, history: History, said: Said) -> L
     client, server = addresses(connection)
     return Ladder(
         name=name,
-        headline=headline(connection, found, said),
+        headline=headline(connection, found, reports),
         client=_head(found.wire.client, client, history),
         server=_head(found.wire.server, server, history),
         rows=rows,

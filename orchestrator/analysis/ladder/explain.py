@@ -27,10 +27,10 @@ def own_account(node: str | None, reason: str) -> str:
 
 def answer_text(exchange: Exchange) -> str:
     """`200 after 3.2 ms`, `RemoteDisconnected after 1.1 ms`; only the status when just the server reports it."""
-    after = f"after {duration(exchange.done - exchange.asked)}"
+    after = f"after {duration(exchange.done - exchange.began)}"
     if exchange.error:
         return f"{exchange.status}, then {exchange.error} {after}" if exchange.status else f"{exchange.error} {after}"
-    return f"{exchange.status} {after}" if exchange.told else exchange.status
+    return f"{exchange.status} {after}" if exchange.reported else exchange.status
 
 
 def is_arrival(change: Change) -> bool:

@@ -1,10 +1,10 @@
-"""The sentence above a ladder: who closed first, how, and why when the server said so; where TIME_WAIT landed."""
+"""The sentence above a ladder: who closed first, how, and why when the server reports it; where TIME_WAIT landed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.analysis.exchanges import Said
+from orchestrator.analysis.exchanges import Reports
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
 from orchestrator.analysis.ladder.explain import own_account
 from orchestrator.analysis.ladder.items import Items
@@ -24,15 +24,15 @@ _IDLE = 0.3
 """Seconds after which a closing is called one after idleness."""
 
 
-def headline(connection: Connection, found: Items, said: Said) -> str:
+def headline(connection: Connection, found: Items, reports: Reports) -> str:
     """`server closed first, with a FIN after 5.0 s idle (closed by server: idle); TIME_WAIT landed on server`."""
-    parts = [_closing(connection, found, said), *_errors(said), *_left(found)]
+    parts = [_closing(connection, found, reports), *_errors(reports), *_left(found)]
     names = [flow.node + (", which forgot it" if expired(flow, connection) else "") for flow in connection.via]
     through = f"through {' and '.join(names)}: " if names else ""
     return through + "; ".join(part for part in parts if part)
 
 
-def _closing(connection: Connection, found: Items, said: Said) -> str:
+def _closing(connection: Connection, found: Items, reports: Reports) -> str:
     wire = found.wire
     if not (wire.client.up or wire.server.up):
         return f"never established: {_unanswered(connection, found)}"
@@ -53,8 +53,8 @@ def _closing(connection: Connection, found: Items, said: Said) -> str:
         closer = closing.first_closer
         return waited or (f"{closer} closed first" if closer else "the recording does not show who closed first")
     if first.flags is Flags.RST:
-        return f"{waited}; then {_reset(first, found, said)}" if waited else _reset(first, found, said)
-    return f"{_name(wire.life(sender))} closed first, with a {_how(first, found, said)}{_second(found, sender)}"
+        return f"{waited}; then {_reset(first, found, reports)}" if waited else _reset(first, found, reports)
+    return f"{_name(wire.life(sender))} closed first, with a {_how(first, found, reports)}{_second(found, sender)}"
 
 
 def _unanswered(connection: Connection, found: Items) -> str:
@@ -72,13 +72,13 @@ def _waited(found: Items, first: Item | None) -> Iterator[str]:
             yield f"{_name(found.wire.life(side))} closed first; its FIN waited behind {size} unacknowledged bytes"
 
 
-def _reset(first: Item, found: Items, said: Said) -> str:
+def _reset(first: Item, found: Items, reports: Reports) -> str:
     wire, sender = found.wire, first.sender
     assert sender is not None
-    told = f"{first.by or _name(wire.life(sender))} reset the connection with a {_how(first, found, said)}"
+    text = f"{first.by or _name(wire.life(sender))} reset the connection with a {_how(first, found, reports)}"
     if any(reset.reason == KEEPALIVE and reset.sender is sender for reset in wire.resets):
-        told += f": {_name(wire.life(sender.other))} did not answer its keep-alive probes"
-    return told
+        text += f": {_name(wire.life(sender.other))} did not answer its keep-alive probes"
+    return text
 
 
 def _lost(first: Item, found: Items) -> str:
@@ -106,7 +106,7 @@ def _name(life: Life) -> str:
     return life.node or f"the {life.side}"
 
 
-def _how(first: Item, found: Items, said: Said) -> str:
+def _how(first: Item, found: Items, reports: Reports) -> str:
     lost = _lost(first, found)
     how = ("RST" if first.flags is Flags.RST else "FIN") + lost
     before = [item.before for item in found.items if item.exchange is not None and item.before <= first.before]
@@ -117,8 +117,8 @@ def _how(first: Item, found: Items, said: Said) -> str:
     assert first.sender is not None
     closer = found.wire.life(first.sender).node
     ended = next((item for item in found.items if item.kind is Kind.NODE and _ends_it(item, first, closer)), None)
-    if said.closed is not None and first.sender is Side.SERVER and first.by is None:
-        how += f" ({own_account(closer, said.closed['reason'])})"
+    if reports.closed is not None and first.sender is Side.SERVER and first.by is None:
+        how += f" ({own_account(closer, reports.closed['reason'])})"
     elif ended is not None:
         how += f" ({ended.text})"
     return how
@@ -130,8 +130,8 @@ def _ends_it(item: Item, first: Item, closer: str | None) -> bool:
     return ends and abs(first.before - item.before) < _IDLE
 
 
-def _errors(said: Said) -> Iterator[str]:
-    names = [exchange.error for exchange in said.exchanges if exchange.error]
+def _errors(reports: Reports) -> Iterator[str]:
+    names = [exchange.error for exchange in reports.exchanges if exchange.error]
     if len(names) == 1:
         yield f"a request failed with {names[0]}"
     elif names:

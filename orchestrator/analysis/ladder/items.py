@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from orchestrator.analysis.exchanges import Exchange, Said
+from orchestrator.analysis.exchanges import Exchange, Reports
 from orchestrator.analysis.ladder.ends import Change, Life
 from orchestrator.analysis.ladder.explain import answer_text, explain, is_arrival, own_account
 from orchestrator.analysis.ladder.model import Flags, Kind
@@ -27,12 +27,12 @@ _NEAR = 0.5
 """Seconds between what the server says about closing and the FIN that it means."""
 
 
-def gather(connection: Connection, history: History, said: Said) -> Items:
-    """What happened to the connection, in order. `said`: what programs reported of it."""
+def gather(connection: Connection, history: History, reports: Reports) -> Items:
+    """What happened to the connection, in order. `reports`: what programs reported of it."""
     until = history.until
-    exchanges = [one for one in said.exchanges if min(one.asked, one.served or one.asked) <= until]
-    found = Items(connection, history, wire_of(connection, history, exchanges, said.closed, until))
-    found.collect(exchanges, said)
+    exchanges = [one for one in reports.exchanges if min(one.began, one.served or one.began) <= until]
+    found = Items(connection, history, wire_of(connection, history, exchanges, reports.closed, until))
+    found.collect(exchanges, reports)
     return found
 
 
@@ -53,7 +53,7 @@ class Items:
         self._handshake: list[Item] = []
         self._resets: list[Item] = []
 
-    def collect(self, exchanges: Sequence[Exchange], said: Said) -> None:
+    def collect(self, exchanges: Sequence[Exchange], reports: Reports) -> None:
         """From every source; those that stand for the same, or follow each other for a reason, are joined."""
         self._begin()
         self._segments()
@@ -61,7 +61,7 @@ class Items:
         self._retransmissions()
         self._late_answer(exchanges)
         self._unexplained()
-        self._closed(said)
+        self._closed(reports)
         self._queues()
         for side in Side:
             self._order.then(*(self._of_change[id(change)] for change in self.wire.life(side).changes))
@@ -170,9 +170,9 @@ class Items:
             request, answer = self._request(exchange), self._answer(exchange)
             self._order.then(last, request, answer)
             for reset in self._resets:
-                if reset.sender is Side.SERVER and exchange.error and exchange.asked <= reset.before <= exchange.done:
+                if reset.sender is Side.SERVER and exchange.error and exchange.began <= reset.before <= exchange.done:
                     self._order.then(request, reset)
-            if answer is not None and exchange.told:
+            if answer is not None and exchange.reported:
                 last = answer
                 if exchange.met & FIN_ERRORS:
                     self._order.then(server, answer)
@@ -184,12 +184,12 @@ class Items:
 
     def _request(self, exchange: Exchange) -> Item:
         served, kind = exchange.served, Kind.REQUEST
-        after, before = exchange.asked, exchange.done
+        after, before = exchange.began, exchange.done
         if served is not None and served <= exchange.done:
             after = before = served
-        elif exchange.told and not exchange.status and self.wire.server.node in self.history.speaking:
+        elif exchange.reported and not exchange.status and self.wire.server.node in self.history.speaking:
             kind = Kind.UNSERVED
-        item = Item(kind, after, before, exchange.request, Side.CLIENT, exchange=exchange, floor=exchange.asked)
+        item = Item(kind, after, before, exchange.request, Side.CLIENT, exchange=exchange, floor=exchange.began)
         if served is not None and served > exchange.done:
             late = Item(Kind.PROGRAM, served, served, f"too late: {self.wire.server.node} serves {exchange.request}")
             self._add(late)
@@ -201,18 +201,18 @@ class Items:
     def _answer(self, exchange: Exchange) -> Item | None:
         if not (exchange.error or exchange.status):
             return None
-        floor = exchange.served if exchange.served is not None and exchange.served <= exchange.done else exchange.asked
+        floor = exchange.served if exchange.served is not None and exchange.served <= exchange.done else exchange.began
         kind, text = Kind.ERROR if exchange.error else Kind.RESPONSE, answer_text(exchange)
         sender = Side.SERVER if kind is Kind.RESPONSE else None
         item = Item(kind, exchange.done, exchange.done, text, sender, exchange=exchange, floor=floor)
         return self._add(item)
 
-    def _closed(self, said: Said) -> None:
+    def _closed(self, reports: Reports) -> None:
         """The server's own reason: at its FIN where that is known, else in a row of its own."""
-        if said.closed is None or float(said.closed["t"]) > self.until:
+        if reports.closed is None or float(reports.closed["t"]) > self.until:
             return
-        t = float(said.closed["t"])
-        text = own_account(self.wire.server.node, said.closed["reason"])
+        t = float(reports.closed["t"])
+        text = own_account(self.wire.server.node, reports.closed["reason"])
         fin = self._fin.get(Side.SERVER)
         if fin is not None and fin.after - _NEAR <= t <= fin.before + _NEAR:
             fin.notes.append(text)
@@ -221,7 +221,7 @@ class Items:
 
     def _late_answer(self, exchanges: Sequence[Exchange]) -> None:
         """An answer that came when the client had closed: the RST with which the client's kernel met it proves it."""
-        waited = [one for one in exchanges if one.told and one.error and not one.status]
+        waited = [one for one in exchanges if one.reported and one.error and not one.status]
         for segment, reset in zip(self.wire.resets, self._resets, strict=True):
             given_up = [one for one in waited if one.done <= segment.before]
             if segment.sender is Side.SERVER or segment.reason not in CAME_LATE or not given_up:

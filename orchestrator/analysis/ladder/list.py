@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.analysis.exchanges import Said, addresses
+from orchestrator.analysis.exchanges import Reports, addresses
 from orchestrator.errors import InputError
 from orchestrator.history.model import Closing, ClosingKind, Connection, History, Side, StateInterval
 from orchestrator.recording.verdict import Outcome, Verdict
@@ -21,7 +21,7 @@ class Entry:
 
     name: str
     connection: Connection
-    said: Said
+    reports: Reports
     until: float
     """Until when the story goes, seconds of the run."""
 
@@ -39,7 +39,7 @@ class Entry:
     @property
     def failed(self) -> int:
         """How many requests on it failed."""
-        return sum(bool(exchange.error) for exchange in self.said.exchanges)
+        return sum(bool(exchange.error) for exchange in self.reports.exchanges)
 
     @property
     def closing(self) -> Closing:
@@ -68,7 +68,7 @@ class Entry:
     @property
     def reason(self) -> str:
         """The server's own reason for closing; empty when it says none."""
-        return str(self.said.closed["reason"]) if self.said.closed else ""
+        return str(self.reports.closed["reason"]) if self.reports.closed else ""
 
     @property
     def _intervals(self) -> list[tuple[str, StateInterval]]:
@@ -80,11 +80,11 @@ class Entry:
         ]
 
 
-def entries(history: History, said: Sequence[Said]) -> list[Entry]:
+def entries(history: History, reports: Sequence[Reports]) -> list[Entry]:
     until = history.until
     return [
-        Entry(f"c{number}", connection, told, until)
-        for number, (connection, told) in enumerate(zip(history.connections, said, strict=True), 1)
+        Entry(f"c{number}", connection, of_it, until)
+        for number, (connection, of_it) in enumerate(zip(history.connections, reports, strict=True), 1)
     ]
 
 

@@ -110,7 +110,7 @@ class Losses:
 
     def data(self, again: Sequence[Segment], exchanges: Iterable[Exchange]) -> None:
         """Data of one end that was retransmitted, such as a request, of which the server tells when it had read it."""
-        read = [(one.asked, one.served) for one in exchanges if one.served is not None and one.served > one.asked]
+        read = [(one.began, one.served) for one in exchanges if one.served is not None and one.served > one.began]
         for one, following in pairwise([*again, None]):
             assert one is not None
             arrived = next((served for asked, served in read if asked <= one.before <= served), -math.inf)

@@ -81,10 +81,10 @@ def met(
     for exchange in exchanges:
         if exchange.met & RST_ERRORS:
             gone = client.into({_S.CLOSED})
-            after = exchange.asked if gone is None else max(exchange.asked, gone.after)
+            after = exchange.began if gone is None else max(exchange.began, gone.after)
             before = exchange.done if gone is None else min(exchange.done, gone.before)
             if after > before:
-                after, before = exchange.asked, exchange.done
+                after, before = exchange.began, exchange.done
             between = [flow.node for flow in via]
             forgot = [flow.node for flow in via if flow.ended is not None and flow.ended[0] <= before]
             rose = [node for node in (*between, server.node or "") if _rose(history, node, after, before)]

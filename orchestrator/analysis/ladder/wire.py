@@ -32,11 +32,11 @@ _S = TcpState
 
 
 def wire_of(
-    connection: Connection, history: History, exchanges: Sequence[Exchange], said: Event | None, until: float
+    connection: Connection, history: History, exchanges: Sequence[Exchange], closed: Event | None, until: float
 ) -> Wire:
-    """What went over the wire until `until`. `said`: the event `closed`, which the server's program
+    """What went over the wire until `until`. `closed`: the event `closed`, which the server's program
     reports just before it closes."""
-    wire = Wire(connection, history, said, until)
+    wire = Wire(connection, history, closed, until)
     wire.find_segments(exchanges)
     wire.mark_losses(exchanges)
     wire.join_acks()
@@ -47,13 +47,13 @@ def wire_of(
 class Wire:
     """The segments of one connection, in the order in which they were sent, with the changes that each explains."""
 
-    def __init__(self, connection: Connection, history: History, said: Event | None, until: float) -> None:
+    def __init__(self, connection: Connection, history: History, closed: Event | None, until: float) -> None:
         self.client, self.server = lives(connection, until)
         self.closing = connection.closed_by(until)
         self.losses = Losses(connection, history, self.client, self.server, until)
         self._via = connection.via
         self._history = history
-        self._said = said
+        self._closed = closed
         self._until = until
         self.handshake: list[Segment] = []
         self.fins: dict[Side, Segment] = {}
@@ -169,21 +169,21 @@ class Wire:
         if own is not None and far is not None:
             # Two nodes are sampled one after the other, so the receiver may seem to be first.
             after, before = (after, min(before, far.before)) if far.before > after else (far.after, before)
-        said = float(self._said["t"]) if self._said else -math.inf
-        if after <= said <= before:
+        reported = float(self._closed["t"]) if self._closed else -math.inf
+        if after <= reported <= before:
             if sender.side is Side.SERVER:
-                after = said
-            elif self._said and self._said["reason"] == "peer":  # it has read this FIN
-                before = said
+                after = reported
+            elif self._closed and self._closed["reason"] == "peer":  # it has read this FIN
+                before = reported
         return Segment(Flags.FIN, sender.side, after, before)
 
     def _end_of_file(self, exchanges: Sequence[Exchange]) -> Iterator[Segment]:
         """The server's FIN, when a client read the end of file, and no RST can have looked like one."""
-        said = float(self._said["t"]) if self._said else -math.inf
+        reported = float(self._closed["t"]) if self._closed else -math.inf
         for exchange in exchanges:
             if exchange.error in FIN_ERRORS and exchange.met <= FIN_ERRORS:
-                after = said if said <= exchange.done else exchange.asked
-                yield Segment(Flags.FIN, Side.SERVER, max(after, self._open_until(exchange.asked)), exchange.done)
+                after = reported if reported <= exchange.done else exchange.began
+                yield Segment(Flags.FIN, Side.SERVER, max(after, self._open_until(exchange.began)), exchange.done)
                 return
 
     def _open_until(self, t: float) -> float:

@@ -95,11 +95,11 @@ def _explain(alike: list[FactVerdict], console: Console, *, verbose: bool) -> No
     named = len(alike) == 1 and {first.node, *first.fact.split()} <= words
     put(console, text(first.reason if named else f"{about}: {first.reason}".rstrip(": ")), indent=_BODY)
     shown = first.evidence if verbose or len(first.evidence) <= _EVIDENCE + 1 else first.evidence[:_EVIDENCE]
-    told = [text(f"nearest: it would have held at {first.nearest}")] if first.nearest else []
-    told += [text(line) for line in shown]
+    details = [text(f"nearest: it would have held at {first.nearest}")] if first.nearest else []
+    details += [text(line) for line in shown]
     if len(shown) < len(first.evidence):
-        told.append(Text(f"... and {len(first.evidence) - len(shown)} more lines (--verbose)"))
-    lines(console, told, indent=_BODY + 2)
+        details.append(Text(f"... and {len(first.evidence) - len(shown)} more lines (--verbose)"))
+    lines(console, details, indent=_BODY + 2)
 
 
 def _to_see(report: RunReport, verdict: Verdict, node: str) -> list[tuple[str, str]]:
