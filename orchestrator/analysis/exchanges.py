@@ -19,22 +19,22 @@ _WITHOUT_PATH = ("postgresql", "redis")
 class Exchange:
     """One request and what became of it. Times in seconds of the run.
 
-    `asked` is when the client's program called its library, before the connection was there if it needed a new one;
+    `began` is when the client's program called its library, before the connection was there if it needed a new one;
     `served` when the server's program had read the request; `done` when the client's program had its answer or error.
-    Without a client that speaks, `asked` and `done` are `served`.
+    Without a client that speaks, `began` and `done` are `served`.
     """
 
     method: str
     path: str
-    asked: float
+    began: float
     done: float
     status: str = ""
     error: str = ""
     served: float | None = None
     met: frozenset[str] = frozenset()
     """Names of the errors that the client met, those that its library swallowed included."""
-    told: bool = True
-    """Whether the client told of it; else only the server did."""
+    reported: bool = True
+    """Whether the client reports it; else only the server does."""
     answer: str = ""
     """The status with which the server says that it answered; the client may not have got it."""
 
@@ -44,8 +44,8 @@ class Exchange:
 
 
 @dataclass(slots=True)
-class Said:
-    """What programs said of one connection."""
+class Reports:
+    """What programs report of one connection."""
 
     exchanges: list[Exchange] = field(default_factory=list)
     closed: Event | None = None
@@ -57,25 +57,25 @@ def addresses(connection: Connection) -> tuple[str, str]:
     return connection.client_pair[0], connection.server_pair[0]
 
 
-def said_of_each(history: History) -> list[Said]:
+def reports_of_each(history: History) -> list[Reports]:
     """One for each connection of the history, in its order."""
     finder = Finder(history.connections)
-    asked = finder.sort(history.requests, by_client=True)
+    requests = finder.sort(history.requests, by_client=True)
     served = finder.sort(history.served, by_client=False)
     closed = finder.sort(history.closed, by_client=False)
     return [
-        Said(_exchanges(asked[number], served[number]), closed[number][-1] if closed[number] else None)
+        Reports(_exchanges(requests[number], served[number]), closed[number][-1] if closed[number] else None)
         for number in range(len(history.connections))
     ]
 
 
-def _exchanges(asked: list[Event], served: list[Event]) -> list[Exchange]:
+def _exchanges(requests: list[Event], served: list[Event]) -> list[Exchange]:
     by_number: dict[object, list[Event]] = defaultdict(list)
     for event in reversed(served):
         by_number[event.get("nth")].append(event)
-    found = [_told_by_client(event, _last(by_number[event.get("nth")])) for event in asked]
-    found += [_told_by_server(event) for left in by_number.values() for event in left]
-    return sorted(found, key=lambda exchange: (exchange.done, exchange.asked))
+    found = [_reported_by_client(event, _last(by_number[event.get("nth")])) for event in requests]
+    found += [_reported_by_server(event) for left in by_number.values() for event in left]
+    return sorted(found, key=lambda exchange: (exchange.done, exchange.began))
 
 
 _T = TypeVar("_T")
@@ -85,14 +85,14 @@ def _last(items: list[_T]) -> _T | None:
     return items.pop() if items else None
 
 
-def _told_by_client(event: Event, served: Event | None) -> Exchange:
+def _reported_by_client(event: Event, served: Event | None) -> Exchange:
     done = float(event["t"])
-    asked = event.get("t0")
+    called = event.get("t0")
     names = errors_met(event)
     return Exchange(
         method=str(event.get("method") or ""),
         path=_path(str(event.get("url") or "")),
-        asked=done if asked is None else min(float(asked), done),
+        began=done if called is None else min(float(called), done),
         done=done,
         status=answered(event),
         error=names[0] if event.get("error") else "",
@@ -102,10 +102,10 @@ def _told_by_client(event: Event, served: Event | None) -> Exchange:
     )
 
 
-def _told_by_server(event: Event) -> Exchange:
+def _reported_by_server(event: Event) -> Exchange:
     t = float(event["t"])
     status, method, path = answered(event), str(event.get("method") or ""), str(event.get("path") or "")
-    return Exchange(method, path, t, t, status, served=t, told=False, answer=status)
+    return Exchange(method, path, t, t, status, served=t, reported=False, answer=status)
 
 
 def _path(url: str) -> str:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from orchestrator.analysis.exchanges import Said, said_of_each
+from orchestrator.analysis.exchanges import Reports, reports_of_each
 from orchestrator.analysis.requests import error_name
 from orchestrator.analysis.services import services
 from orchestrator.analysis.summary import ConnectionSummary, summaries
@@ -32,7 +32,7 @@ class Hop:
     by: Counter[ClosingKind] = field(default_factory=Counter)
     """FIN or RST -> connections, of those that were closed, where a trace tells."""
     idle: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """First closer -> seconds from a connection's last exchange to its FIN or RST, where a client told of exchanges."""
+    """First closer -> seconds from a connection's last exchange to its FIN or RST, where a client reports exchanges."""
     time_wait: Counter[str] = field(default_factory=Counter)
     """Service, or NOWHERE -> connections, of those that were closed."""
     advertised: Counter[str] = field(default_factory=Counter)
@@ -41,7 +41,7 @@ class Hop:
     """HTTP status, or what a data store answered -> requests."""
     errors: Counter[str] = field(default_factory=Counter)
 
-    def count(self, summary: ConnectionSummary, connection: Connection, said: Said) -> None:
+    def count(self, summary: ConnectionSummary, connection: Connection, reports: Reports) -> None:
         """Add one connection that was established."""
         self.connections += 1
         if summary.open:
@@ -53,18 +53,18 @@ class Hop:
         if summary.traced:
             self.by[summary.kind] += 1
         self.time_wait.update(dict.fromkeys(summary.time_wait, 1) or {NOWHERE: 1})
-        if said.exchanges and connection.closed is not None:
-            self.idle[summary.first_closer].append(max(0.0, connection.closed[1] - said.exchanges[-1].done))
+        if reports.exchanges and connection.closed is not None:
+            self.idle[summary.first_closer].append(max(0.0, connection.closed[1] - reports.exchanges[-1].done))
 
 
 def hops(history: History) -> list[Hop]:
     """Every hop that had a connection or a request, in the order of the first one."""
     found: dict[tuple[str, str], Hop] = {}
-    told = zip(summaries(history), history.connections, said_of_each(history), strict=True)
-    for summary, connection, said in sorted(told, key=lambda each: each[1].opened):
+    found_in = zip(summaries(history), history.connections, reports_of_each(history), strict=True)
+    for summary, connection, reports in sorted(found_in, key=lambda each: each[1].opened):
         if summary.established:
             found.setdefault((summary.client, summary.server), Hop(summary.client, summary.server)).count(
-                summary, connection, said
+                summary, connection, reports
             )
     for client, event in _requests(history):
         # Clients speak to one hop; which one it was when there are several is known only from its address.

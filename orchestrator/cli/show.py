@@ -37,7 +37,7 @@ def show(
 
     Without --conn: the only connection, or a list of all and the one that tells most.
     """
-    from orchestrator.analysis.exchanges import said_of_each
+    from orchestrator.analysis.exchanges import reports_of_each
     from orchestrator.analysis.ladder.build import ladder
     from orchestrator.analysis.ladder.list import entries, find, most_telling
     from orchestrator.history.build import history_of
@@ -47,11 +47,11 @@ def show(
         raise InputError(f"unknown format {format_!r}", hint=f"one of {', '.join(_FORMATS)}")
     folder = RunFolder.open(run)
     history = history_of(folder)
-    known = entries(history, said_of_each(history))
+    known = entries(history, reports_of_each(history))
     chosen, why = find(conn, known) if conn else None, ""
     if chosen is None and known:
         chosen, why = most_telling(known, _verdicts(folder))
-    drawn = ladder(chosen.name, chosen.connection, history, chosen.said) if chosen else None
+    drawn = ladder(chosen.name, chosen.connection, history, chosen.reports) if chosen else None
     if format_ == "json":
         from orchestrator.report.json.ladder import render
 
@@ -86,6 +86,7 @@ def _list(known: list[Entry], chosen: Entry, console: Console, *, ascii_only: bo
     """The table of connections; the chosen one is always in it. A server that is the same for all is said once."""
     from rich.text import Text
 
+    from orchestrator.report import words
     from orchestrator.report.text.terminal import listing, put, text
 
     first = known[:_LISTED]
@@ -96,10 +97,10 @@ def _list(known: list[Entry], chosen: Entry, console: Console, *, ascii_only: bo
         "id": [entry.name for entry in first],
         "client": [entry.client for entry in first],
         "server": [entry.server for entry in first],
-        "opened": [entry.opened for entry in first],
-        "requests": [entry.requests for entry in first],
-        "first closer": [entry.first_closer for entry in first],
-        "how it ended": [entry.ended for entry in first],
+        "opened": [words.opened(entry) for entry in first],
+        "requests": [words.requests_on(entry) for entry in first],
+        "first closer": [words.first_closer(entry) for entry in first],
+        "how it ended": [words.ended(entry) for entry in first],
     }
     if len(servers) == 1:
         del columns["server"]

@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import math
+
+from orchestrator.analysis.ladder.list import Entry
 from orchestrator.analysis.requests import Requests, requests_by_client
 from orchestrator.analysis.summary import ConnectionSummary, Group, connection_groups, unobserved_by_node
-from orchestrator.history.model import ClosingKind, History, MinisocketEnd
+from orchestrator.history.model import ClosingKind, History, MinisocketEnd, Side
+from orchestrator.text.durations import time_between
 from orchestrator.text.numbers import plural
 
 _CUT_SHORT = {
@@ -92,3 +96,54 @@ def requests(got: Requests) -> str:
     if len(parts) == 1 < got.count:
         return f"all {parts[0][1]}"
     return ", ".join(f"{count} {what}" for count, what in parts)
+
+
+# -- a connection of a list ---------------------------------------------------------------------------------------
+
+
+def opened(entry: Entry) -> str:
+    """When it was opened, seconds of the run; `before` for one that was there when the recording began."""
+    after, until = entry.connection.opened
+    return "before" if math.isinf(after) else time_between(after, until)
+
+
+def requests_on(entry: Entry) -> str:
+    """`6`; `6, 1 failed`."""
+    count = len(entry.reports.exchanges)
+    return f"{count}, {entry.failed} failed" if entry.failed else str(count)
+
+
+def first_closer(entry: Entry) -> str:
+    """The node; `-` while it is open, `?` when the recording does not show it, `both` when both ends closed at the same
+    time, `nobody` when an end gave up."""
+    closing = entry.closing
+    match closing.kind:
+        case ClosingKind.OPEN:
+            return "-"
+        case ClosingKind.SIMULTANEOUS:
+            return "both"
+        case ClosingKind.TIMEOUT:
+            return "nobody"
+        case ClosingKind.UNKNOWN:
+            return "?"
+    # An end that belongs to no node is named by its address.
+    return closing.by or (entry.client if closing.side is Side.CLIENT else entry.server)
+
+
+def ended(entry: Entry) -> str:
+    """How it ended, and what was left: `RST; no TIME_WAIT`, `idle; TIME_WAIT on server`, `open`."""
+    if not entry.established:
+        return "never established"
+    closing = entry.closing
+    parts = []
+    match closing.kind:
+        case ClosingKind.OPEN:
+            return "open"
+        case ClosingKind.TIMEOUT:
+            parts.append(f"timeout on {closing.by}")
+        case ClosingKind.RST:
+            parts.append("RST")
+    if entry.reason not in ("", "peer") and closing.kind is not ClosingKind.TIMEOUT:
+        parts.append(entry.reason)
+    left = ", ".join(f"{state} on {node}" for state, node in entry.left) or "no TIME_WAIT"
+    return "; ".join([*parts, f"TIME_WAIT on {' and '.join(entry.time_wait)}" if entry.time_wait else left])

@@ -30,7 +30,7 @@ def test_a_syn_that_nobody_took_up() -> None:
     """The trace has no end of the server: neither SYN led to anything. Samples alone would not prove that."""
     table = "ticks 0 1 2 3\nserver:8080 | L L L L\nclient:41000 > server:8080 | - SS SS -"
     found = ladder_of(traced(table, client=(1.5,)))
-    assert lost(found) == ["client > SYN", "client > SYN again"]
+    assert lost(found) == ["client > SYN", "client > SYN retransmission"]
     assert [row.notes for row in found.rows if row.lost] == [("server did not take it up",)] * 2
     assert not lost(ladder_of(history(table)))
     cut = ladder_of(history(table, *off(0.0, 2.5)))
@@ -48,8 +48,8 @@ def test_the_last_syn_before_the_answer_came_through() -> None:
     found = ladder_of(traced(table, client=(1.2, 2.0005)))
     assert sent(found)[:5] == [
         "client > SYN | SYN_SENT .",
-        "client > SYN again | . .",
-        "client > SYN again | . .",
+        "client > SYN retransmission | . .",
+        "client > SYN retransmission | . .",
         "server > SYN+ACK | ESTABLISHED .",
         "client > ACK | . ESTABLISHED",
     ]
@@ -79,7 +79,7 @@ LOST_FIN = f"""
 
 def test_a_fin_that_is_never_noticed() -> None:
     found = ladder_of(traced(LOST_FIN, server=(2.2, 3.5)))
-    assert lost(found) == ["server > FIN", "server > FIN again, 2 times in 1.3 s"]
+    assert lost(found) == ["server > FIN", "server > FIN retransmission, 2 times in 1.3 s"]
     assert found.headline.startswith("server closed first, with a FIN that never arrived")
     assert not lost(ladder_of(history(LOST_FIN))), "a sample late, and the client may have noticed"
 
@@ -94,11 +94,11 @@ def test_the_fin_that_comes_through_brings_the_change() -> None:
     found = ladder_of(traced(table, server=(2.2, 2.9905)))
     assert sent(found)[3:] == [
         "server > FIN | . FIN_WAIT1",
-        "server > FIN again | . .",
-        "server > FIN again | CLOSE_WAIT/0 .",
+        "server > FIN retransmission | . .",
+        "server > FIN retransmission | CLOSE_WAIT/0 .",
         "client > ACK | . FIN_WAIT2",
     ]
-    assert lost(found) == ["server > FIN", "server > FIN again"]
+    assert lost(found) == ["server > FIN", "server > FIN retransmission"]
     assert found.headline.startswith("server closed first, with a FIN that was lost at first")
 
 
@@ -113,10 +113,10 @@ def test_both_close_and_neither_fin_comes_through() -> None:
     found = ladder_of(traced(table, *off(1.5, 5.0), server=(2.2, 2.6, 3.4), client=(3.6,)))
     assert sent(found)[3:] == [
         "server > FIN | . FIN_WAIT1",
-        "server > FIN again, 2 times in 400 ms | . .",
+        "server > FIN retransmission, 2 times in 400 ms | . .",
         "client > FIN | FIN_WAIT1 .",
-        "server > FIN again | . .",
-        "client > FIN again | . .",
+        "server > FIN retransmission | . .",
+        "client > FIN retransmission | . .",
     ]
     assert len(lost(found)) == 5
     assert "; client closed 1.0 s later without having seen it" in found.headline
@@ -151,7 +151,7 @@ def test_a_fin_behind_data_that_is_not_acknowledged_was_not_seen_to_be_sent() ->
     assert closing.text == "client closes: its FIN waits behind 142 unacknowledged bytes"
     assert closing.client.queue == ("Send-Q", 143)
     again = [(row.text, row.lost) for row in found.rows if row.kind is Kind.RETRANSMIT]
-    assert again == [("data again", True), ("data again", True), ("data again", False)]
+    assert again == [("data retransmission", True), ("data retransmission", True), ("data retransmission", False)]
     assert found.headline.startswith(
         "client closed first; its FIN waited behind 142 unacknowledged bytes; then client reset the connection"
     )
@@ -161,7 +161,7 @@ def test_a_fin_that_waited_is_drawn_when_it_comes() -> None:
     found = ladder_of(traced(WAITS.replace("{}", "F2 F2", 1).replace("{}", "CW CW"), client=(2.5, 3.5)))
     assert told(found, Kind.STATE, Kind.SEGMENT, Kind.RETRANSMIT)[4:] == [
         "client closes: its FIN waits behind 142 unacknowledged bytes | FIN_WAIT1/143 .",
-        "client > data again | . .",
+        "client > data retransmission | . .",
         "client > FIN | . CLOSE_WAIT/0",
         "server > ACK | FIN_WAIT2 .",
     ]
@@ -175,7 +175,7 @@ def test_a_fin_that_waited_is_drawn_when_it_comes() -> None:
 
 def test_requests_to_a_node_that_is_cut_off() -> None:
     run = traced(OPEN, *off(1.5, 5.0), {**request(3.9, error="ReadTimeout"), "t0": 2.0}, client=(2.2, 2.4))
-    assert lost(ladder_of(run)) == ["client > GET /", "client > data again, 2 times in 200 ms"]
+    assert lost(ladder_of(run)) == ["client > GET /", "client > data retransmission, 2 times in 200 ms"]
     for nodes in (off(1.5, 5.0, node="proxy"), off(4.5, 5.0)):
         other = traced(OPEN, *nodes, {**request(3.9, error="ReadTimeout"), "t0": 2.0}, client=(2.2, 2.4))
         assert not lost(ladder_of(other))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from orchestrator.analysis.exchanges import said_of_each
+from orchestrator.analysis.exchanges import reports_of_each
 from orchestrator.analysis.ladder.build import ladder
 from orchestrator.analysis.ladder.list import entries, most_telling
 from orchestrator.history.connections import join
@@ -118,10 +118,10 @@ def histories(draw: st.DrawFn) -> History:
 @settings(max_examples=120)
 @given(histories(), st.integers(64, 130), st.booleans())
 def test_any_history_makes_a_ladder_that_can_be_true_and_fits(run: History, width: int, ascii_only: bool) -> None:
-    known = entries(run, said_of_each(run))
+    known = entries(run, reports_of_each(run))
     assert len(known) == len(run.connections)
     for entry in known:
-        found = ladder(entry.name, entry.connection, run, entry.said)
+        found = ladder(entry.name, entry.connection, run, entry.reports)
         latest_beginning = -math.inf
         for row in found.rows:
             assert row.after <= row.before
@@ -141,8 +141,8 @@ def test_any_history_makes_a_ladder_that_can_be_true_and_fits(run: History, widt
 def test_every_state_is_shown(run: History) -> None:
     """Nothing that the samples or the trace saw of an end is lost, but for a FIN_WAIT2 that one segment begins and
     ends."""
-    for entry in entries(run, said_of_each(run)):
-        found = ladder(entry.name, entry.connection, run, entry.said)
+    for entry in entries(run, reports_of_each(run)):
+        found = ladder(entry.name, entry.connection, run, entry.reports)
         for socket, ends in (
             (entry.connection.client, [row.client for row in found.rows if row.kind != "end"]),
             (entry.connection.server, [row.server for row in found.rows if row.kind != "end"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from orchestrator.analysis.ladder.explain import own_account
 from orchestrator.analysis.ladder.model import Kind
 from orchestrator.history.model import Side
 from orchestrator.tcp.states import TcpState as S
@@ -268,3 +269,8 @@ def test_a_segment_that_takes_its_time_arrives_in_a_row_of_its_own() -> None:
     found = ladder_of(history(table))
     assert segments(found)[3] == "client > FIN | FIN_WAIT1 ."
     assert "the FIN of client arrives | . CLOSE_WAIT/0" in told(found)
+
+
+def test_a_server_that_closes_after_its_peer_is_not_told_as_the_first() -> None:
+    assert own_account("server", "idle") == "closed by server: idle"
+    assert own_account("server", "peer") == "server closed after its peer had"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.exchanges import said_of_each
+from orchestrator.analysis.exchanges import reports_of_each
 from orchestrator.analysis.ladder.build import ladder
 from orchestrator.analysis.ladder.model import Kind, Row
 from orchestrator.errors import InputError
@@ -81,9 +81,9 @@ def test_an_end_that_was_not_seen_is_known_by_the_flow(row: str, missing: str) -
 
 def test_what_the_server_says_belongs_to_the_connection_of_the_client() -> None:
     run = history(OPEN, flow(1), through_nat(1.5), served(1.4, f"{NAT}:41000"))
-    (said,) = said_of_each(run)
+    (said,) = reports_of_each(run)
     (exchange,) = said.exchanges
-    assert (exchange.told, exchange.served) == (True, 1.4)
+    assert (exchange.reported, exchange.served) == (True, 1.4)
 
 
 def test_two_nats_are_a_chain() -> None:
@@ -265,7 +265,7 @@ def through_nat(t: float, **more: object) -> Event:
 
 
 def rows_of(run: History) -> tuple[str, list[Row]]:
-    shown = ladder("c1", run.connections[0], run, said_of_each(run)[0])
+    shown = ladder("c1", run.connections[0], run, reports_of_each(run)[0])
     return shown.headline, list(shown.rows)
 
 

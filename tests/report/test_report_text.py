@@ -78,10 +78,10 @@ def test_long_evidence_is_for_verbose() -> None:
 
 def test_the_ss_file_of_the_moment_is_named_when_it_is_there(tmp_path: Path) -> None:
     file = tmp_path / SS / "idle.end" / "server.ss.txt"
-    assert "less " not in printed(report(FAILED, folder=tmp_path))
+    assert "cat " not in printed(report(FAILED, folder=tmp_path))
     file.parent.mkdir(parents=True)
     file.write_text("State  Recv-Q\n")
-    assert f"less {file}" in printed(report(FAILED, folder=tmp_path))
+    assert f"cat {file}" in printed(report(FAILED, folder=tmp_path))
 
 
 def test_without_a_folder_the_live_command_is_named() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.analysis.exchanges import said_of_each
+from orchestrator.analysis.exchanges import reports_of_each
 from orchestrator.analysis.ladder.build import ladder
 from orchestrator.analysis.ladder.model import Kind, Ladder, Row
 from orchestrator.history.model import History, Side
@@ -25,7 +25,7 @@ TICKS = "ticks 0 0.99 1 1.001 1.99 2 2.99 3 3.001 3.99 4 8 9"
 
 def ladder_of(history: History, number: int = 1) -> Ladder:
     """The ladder of the history's connection c<number>."""
-    said = said_of_each(history)[number - 1]
+    said = reports_of_each(history)[number - 1]
     return ladder(f"c{number}", history.connections[number - 1], history, said)
 
 

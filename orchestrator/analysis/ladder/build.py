@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 
-from orchestrator.analysis.exchanges import Exchange, Said, addresses
+from orchestrator.analysis.exchanges import Exchange, Reports, addresses
 from orchestrator.analysis.ladder.ends import Life
-from orchestrator.analysis.ladder.explain import ARRIVES
 from orchestrator.analysis.ladder.headline import headline
-from orchestrator.analysis.ladder.items import Items
+from orchestrator.analysis.ladder.items import Items, gather
 from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.queues import close_wait_queue
@@ -31,15 +30,15 @@ STRETCHES = (Kind.REQUESTS, Kind.RETRANSMIT)
 
 _PAUSES = 4
 _LONGER = 3.0
-"""Alike requests are told in one row, cut at this many pauses at most, each so many times longer than is usual."""
+"""Alike requests share one row, cut at this many pauses at most, each so many times longer than is usual."""
 
 _FAILURES = 3
 """Failed requests that are shown one by one."""
 
 
-def ladder(name: str, connection: Connection, history: History, said: Said) -> Ladder:
-    """The ladder of one connection of the history. `said` is what programs told of it."""
-    found = Items(connection, history, said)
+def ladder(name: str, connection: Connection, history: History, reports: Reports) -> Ladder:
+    """The ladder of one connection of the history. `reports`: what its programs reported."""
+    found = gather(connection, history, reports)
     folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items))), found)))
     end = list(_end(folded, found))
     while not end and folded and folded[-1].kind is Kind.STEP:
@@ -48,7 +47,7 @@ def ladder(name: str, connection: Connection, history: History, said: Said) -> L
     client, server = addresses(connection)
     return Ladder(
         name=name,
-        headline=headline(connection, found, said),
+        headline=headline(connection, found, reports),
         client=_head(found.wire.client, client, history),
         server=_head(found.wire.server, server, history),
         rows=rows,
@@ -86,7 +85,9 @@ def _collapse_again(items: Iterable[Item]) -> Iterator[Item]:
         if again and len(found) > 1:
             first, last = found[0], found[-1]
             text = f"{first.text}, {len(found)} times in {duration(last.before - first.after)}"
-            yield Item(Kind.RETRANSMIT, first.after, last.before, text, first.sender, lost=first.lost)
+            yield Item(
+                Kind.RETRANSMIT, first.after, last.before, text, first.sender, lost=first.lost, flags=first.flags
+            )
         else:
             yield from found
 
@@ -175,7 +176,7 @@ def _fold(items: Iterable[Item], found: Items) -> Iterator[Row]:
         now = ends
         row = Row(
             item.after, item.before, item.kind, item.text, ends[Side.CLIENT], ends[Side.SERVER], item.sender,
-            tuple(item.notes), lost=item.lost, by=item.by,
+            item.flags, tuple(item.notes), lost=item.lost, by=item.by, arrives=item.arrives,
         )  # fmt: skip
         if rows and (merged := _merge(rows[-1], row)):
             rows[-1] = merged
@@ -191,8 +192,8 @@ def _merge(one: Row, two: Row) -> Row | None:
     if any(one.end(side).changed and two.end(side).changed for side in Side):
         return None
     texts = [text for text in dict.fromkeys((one.text, two.text)) if text]
-    both = len(texts) == 2 and all(text.endswith(ARRIVES) for text in texts)
-    text = f"each FIN {ARRIVES}" if both else ", ".join(texts)
+    both = len(texts) == 2 and one.arrives and two.arrives
+    text = "each FIN arrives" if both else ", ".join(texts)
     ends = {side: one.end(side) if one.end(side).changed else two.end(side) for side in Side}
     return replace(two, after=min(one.after, two.after), text=text, client=ends[Side.CLIENT], server=ends[Side.SERVER])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import Change
 from orchestrator.analysis.ladder.wire import Wire
 from orchestrator.history.model import MinisocketEnd, Side
@@ -12,12 +13,29 @@ from orchestrator.text.durations import duration
 
 _S = TcpState
 
-ARRIVES = "arrives"
-
 _TIME_WAIT = 59.9
 """A TIME_WAIT that was shorter than this, in seconds, was cut short."""
 
 _CUT_BY = {MinisocketEnd.REUSED: " by a new connection", MinisocketEnd.RESET: " by a RST"}
+
+
+def own_account(node: str | None, reason: str) -> str:
+    """What the program of a server says of its closing: `closed by server: idle`."""
+    # By itself the reason `peer` would read as if the peer had closed it, or the server first.
+    return f"{node} closed after its peer had" if reason == "peer" else f"closed by {node}: {reason}"
+
+
+def answer_text(exchange: Exchange) -> str:
+    """`200 after 3.2 ms`, `RemoteDisconnected after 1.1 ms`; only the status when just the server reports it."""
+    after = f"after {duration(exchange.done - exchange.began)}"
+    if exchange.error:
+        return f"{exchange.status}, then {exchange.error} {after}" if exchange.status else f"{exchange.error} {after}"
+    return f"{exchange.status} {after}" if exchange.reported else exchange.status
+
+
+def is_arrival(change: Change) -> bool:
+    """Whether the change shows that the peer's FIN came."""
+    return change.state in (_S.CLOSE_WAIT, _S.CLOSING, _S.TIME_WAIT)
 
 
 def explain(change: Change, wire: Wire, *, gave_up: bool) -> str:
@@ -41,8 +59,8 @@ def explain(change: Change, wire: Wire, *, gave_up: bool) -> str:
             return "gone, the recording does not show how"
         case _, (_S.FIN_WAIT1 | _S.LAST_ACK) if change.side in wire.waiting:
             return f"{names[change.side]} closes: its FIN waits behind {wire.waiting[change.side]} unacknowledged bytes"
-        case _, _S.CLOSE_WAIT | _S.CLOSING | _S.TIME_WAIT:
-            return f"the FIN of {names[change.side.other]} {ARRIVES}"
+        case _ if is_arrival(change):
+            return f"the FIN of {names[change.side.other]} arrives"
         case _, _S.FIN_WAIT2:
             return f"the ACK of {names[change.side.other]} arrives"
     return ""

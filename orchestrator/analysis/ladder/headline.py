@@ -1,13 +1,14 @@
-"""The sentence above a ladder: who closed first, how, and why when the server said so; where TIME_WAIT landed."""
+"""The sentence above a ladder: who closed first, how, and why when the server reports it; where TIME_WAIT landed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.analysis.exchanges import Said
+from orchestrator.analysis.exchanges import Reports
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
+from orchestrator.analysis.ladder.explain import own_account
 from orchestrator.analysis.ladder.items import Items
-from orchestrator.analysis.ladder.model import Kind
+from orchestrator.analysis.ladder.model import Flags, Kind
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.resets import KEEPALIVE
 from orchestrator.history.model import ClosingKind, Connection, Side
@@ -17,43 +18,43 @@ from orchestrator.text.durations import duration
 
 _S = TcpState
 
-_CLOSING = ("FIN", "FIN+ACK", "RST")
+_CLOSING = (Flags.FIN, Flags.FIN_ACK, Flags.RST)
 
 _IDLE = 0.3
 """Seconds after which a closing is called one after idleness."""
 
 
-def headline(connection: Connection, found: Items, said: Said) -> str:
+def headline(connection: Connection, found: Items, reports: Reports) -> str:
     """`server closed first, with a FIN after 5.0 s idle (closed by server: idle); TIME_WAIT landed on server`."""
-    parts = [_closing(connection, found, said), *_errors(said), *_left(found)]
+    parts = [_closing(connection, found, reports), *_errors(reports), *_left(found)]
     names = [flow.node + (", which forgot it" if expired(flow, connection) else "") for flow in connection.via]
     through = f"through {' and '.join(names)}: " if names else ""
     return through + "; ".join(part for part in parts if part)
 
 
-def _closing(connection: Connection, found: Items, said: Said) -> str:
+def _closing(connection: Connection, found: Items, reports: Reports) -> str:
     wire = found.wire
     if not (wire.client.up or wire.server.up):
         return f"never established: {_unanswered(connection, found)}"
     if wire.closing.kind is ClosingKind.SIMULTANEOUS:
         return "both ends closed at the same time" + (": their FINs crossed" if wire.crossing else "")
-    first = next((item for item in found.items if item.text in _CLOSING and item.kind is Kind.SEGMENT), None)
+    first = next((item for item in found.items if item.flags in _CLOSING and item.kind is Kind.SEGMENT), None)
     closing = wire.closing
     ends = [life for life in (wire.client, wire.server) if life.socket]
     if first is None and closing.kind is ClosingKind.OPEN:
         if all(life.states <= {_S.SYN_SENT, _S.SYN_RECV, _S.ESTABLISHED} for life in ends):
             return "open at the end of the recording: nobody closed"
         return "it was closed before the recording began" if any(life.initial for life in ends) else "it was closed"
-    sender = first.sender if first is not None and first.text == "RST" else wire.first
+    sender = first.sender if first is not None and first.flags is Flags.RST else wire.first
     waited = "; ".join(_waited(found, first))
     if first is None or sender is None or first.sender is not sender:
         if closing.gave_up:
             return f"{closing.gave_up} gave up: no answer came, so neither FIN nor RST ended it"
         closer = closing.first_closer
         return waited or (f"{closer} closed first" if closer else "the recording does not show who closed first")
-    if first.text == "RST":
-        return f"{waited}; then {_reset(first, found, said)}" if waited else _reset(first, found, said)
-    return f"{_name(wire.life(sender))} closed first, with a {_how(first, found, said)}{_second(found, sender)}"
+    if first.flags is Flags.RST:
+        return f"{waited}; then {_reset(first, found, reports)}" if waited else _reset(first, found, reports)
+    return f"{_name(wire.life(sender))} closed first, with a {_how(first, found, reports)}{_second(found, sender)}"
 
 
 def _unanswered(connection: Connection, found: Items) -> str:
@@ -71,24 +72,24 @@ def _waited(found: Items, first: Item | None) -> Iterator[str]:
             yield f"{_name(found.wire.life(side))} closed first; its FIN waited behind {size} unacknowledged bytes"
 
 
-def _reset(first: Item, found: Items, said: Said) -> str:
+def _reset(first: Item, found: Items, reports: Reports) -> str:
     wire, sender = found.wire, first.sender
     assert sender is not None
-    told = f"{first.by or _name(wire.life(sender))} reset the connection with a {_how(first, found, said)}"
+    text = f"{first.by or _name(wire.life(sender))} reset the connection with a {_how(first, found, reports)}"
     if any(reset.reason == KEEPALIVE and reset.sender is sender for reset in wire.resets):
-        told += f": {_name(wire.life(sender.other))} did not answer its keep-alive probes"
-    return told
+        text += f": {_name(wire.life(sender.other))} did not answer its keep-alive probes"
+    return text
 
 
 def _lost(first: Item, found: Items) -> str:
     """What became of the segment that closed the connection, when it did not simply arrive."""
     assert first.sender is not None
-    if first.text != "RST" and first.sender in found.wire.waiting:
+    if first.flags is not Flags.RST and first.sender in found.wire.waiting:
         return f" that waited behind {found.wire.waiting[first.sender]} unacknowledged bytes"
     if not first.lost:
         return ""
     noticed = first.sender in found.wire.acks or found.wire.life(first.sender.other).into(GOT_FIN) is not None
-    return " that was lost at first" if noticed and first.text != "RST" else " that never arrived"
+    return " that was lost at first" if noticed and first.flags is not Flags.RST else " that never arrived"
 
 
 def _second(found: Items, sender: Side) -> str:
@@ -105,9 +106,9 @@ def _name(life: Life) -> str:
     return life.node or f"the {life.side}"
 
 
-def _how(first: Item, found: Items, said: Said) -> str:
+def _how(first: Item, found: Items, reports: Reports) -> str:
     lost = _lost(first, found)
-    how = first.text[:3] + lost
+    how = ("RST" if first.flags is Flags.RST else "FIN") + lost
     before = [item.before for item in found.items if item.exchange is not None and item.before <= first.before]
     quiet = (first.after - max(before), first.before - max(before)) if before else (0.0, 0.0)
     answered = all(item.kind is not Kind.ERROR for item in found.items if item.before <= first.before)
@@ -116,8 +117,8 @@ def _how(first: Item, found: Items, said: Said) -> str:
     assert first.sender is not None
     closer = found.wire.life(first.sender).node
     ended = next((item for item in found.items if item.kind is Kind.NODE and _ends_it(item, first, closer)), None)
-    if said.closed is not None and first.sender is Side.SERVER and first.by is None:
-        how += f" (closed by {closer}: {said.closed['reason']})"
+    if reports.closed is not None and first.sender is Side.SERVER and first.by is None:
+        how += f" ({own_account(closer, reports.closed['reason'])})"
     elif ended is not None:
         how += f" ({ended.text})"
     return how
@@ -125,11 +126,12 @@ def _how(first: Item, found: Items, said: Said) -> str:
 
 def _ends_it(item: Item, first: Item, closer: str | None) -> bool:
     """Whether the end of the closer's program explains its FIN."""
-    return item.text in (f"{closer} is killed", f"{closer} is stopped") and abs(first.before - item.before) < _IDLE
+    ends = item.node == closer and item.effect is not None and item.effect.ends_program
+    return ends and abs(first.before - item.before) < _IDLE
 
 
-def _errors(said: Said) -> Iterator[str]:
-    names = [exchange.error for exchange in said.exchanges if exchange.error]
+def _errors(reports: Reports) -> Iterator[str]:
+    names = [exchange.error for exchange in reports.exchanges if exchange.error]
     if len(names) == 1:
         yield f"a request failed with {names[0]}"
     elif names:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from orchestrator.analysis.exchanges import Exchange, Said
-from orchestrator.analysis.ladder.ends import SENT_FIN, Change, Life
-from orchestrator.analysis.ladder.explain import explain
-from orchestrator.analysis.ladder.model import Kind
+from orchestrator.analysis.exchanges import Exchange, Reports
+from orchestrator.analysis.ladder.ends import Change, Life
+from orchestrator.analysis.ladder.explain import answer_text, explain, is_arrival, own_account
+from orchestrator.analysis.ladder.model import Flags, Kind
 from orchestrator.analysis.ladder.order import Item, Order
-from orchestrator.analysis.ladder.queues import standing_queues
+from orchestrator.analysis.ladder.queues import beside_change, standing_queues
 from orchestrator.analysis.ladder.resets import CAME_LATE
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
 from orchestrator.analysis.ladder.surroundings import forgotten_items, node_items, step_items
-from orchestrator.analysis.ladder.wire import Wire
+from orchestrator.analysis.ladder.wire import Wire, wire_of
 from orchestrator.history.closing import FIN_ERRORS, RST_ERRORS
 from orchestrator.history.model import Connection, History, Side
 from orchestrator.tcp.states import TcpState
-from orchestrator.text.durations import duration
 
 _S = TcpState
 
@@ -27,30 +26,42 @@ _QUEUES = 6
 _NEAR = 0.5
 """Seconds between what the server says about closing and the FIN that it means."""
 
-_SOON = 0.2
-"""Seconds from when an end closes to the sample that shows its queue, at most."""
+
+def gather(connection: Connection, history: History, reports: Reports) -> Items:
+    """What happened to the connection, in order. `reports`: what programs reported of it."""
+    until = history.until
+    exchanges = [one for one in reports.exchanges if min(one.began, one.served or one.began) <= until]
+    found = Items(connection, history, wire_of(connection, history, exchanges, reports.closed, until))
+    found.collect(exchanges, reports)
+    return found
 
 
 class Items:
-    """Collects the items of one connection. `items` has them in order when it is made."""
+    """The items of one connection; `items` has them in order once they are collected."""
 
-    def __init__(self, connection: Connection, history: History, said: Said) -> None:
+    def __init__(self, connection: Connection, history: History, wire: Wire) -> None:
         self.until = history.until
         self.history = history
+        self.wire = wire
+        self.items: list[Item] = []
         self._gave_up = connection.closing.gave_up
         self._via = connection.via
-        exchanges = [one for one in said.exchanges if min(one.asked, one.served or one.asked) <= self.until]
-        self.wire = Wire(connection, history, exchanges, said.closed, self.until)
         self._order = Order()
         self._found: list[Item] = []
         self._of_change: dict[int, Item] = {}
+        self._fin: dict[Side, Item] = {}
+        self._handshake: list[Item] = []
+        self._resets: list[Item] = []
+
+    def collect(self, exchanges: Sequence[Exchange], reports: Reports) -> None:
+        """From every source; those that stand for the same, or follow each other for a reason, are joined."""
         self._begin()
         self._segments()
         self._exchanges(exchanges)
-        self._again()
+        self._retransmissions()
         self._late_answer(exchanges)
         self._unexplained()
-        self._closed(said)
+        self._closed(reports)
         self._queues()
         for side in Side:
             self._order.then(*(self._of_change[id(change)] for change in self.wire.life(side).changes))
@@ -94,11 +105,20 @@ class Items:
                 self._order.then(victim, item)
 
     def _segment(self, segment: Segment) -> Item:
-        kind = Kind.RETRANSMIT if segment.again else Kind.SEGMENT
-        text = f"{segment.flags} again" if segment.again else segment.flags
-        item = Item(kind, segment.after, segment.before, text, segment.sender, lost=segment.lost, by=segment.by)
+        kind = Kind.RETRANSMIT if segment.retransmission else Kind.SEGMENT
+        text = f"{segment.flags} retransmission" if segment.retransmission else segment.flags
+        item = Item(
+            kind,
+            segment.after,
+            segment.before,
+            text,
+            segment.sender,
+            lost=segment.lost,
+            by=segment.by,
+            flags=segment.flags,
+        )
         item.notes += [segment.note] if segment.note else []
-        if segment.lost and segment.flags == "SYN" and not self.wire.losses.cut(segment.after, segment.before):
+        if segment.lost and segment.flags == Flags.SYN and not self.wire.losses.cut(segment.after, segment.before):
             item.notes.append(f"{self.wire.server.node} did not take it up")
         return self._add(item, segment.changes)
 
@@ -106,7 +126,7 @@ class Items:
         """Both FINs in one row. What they bring about at the far ends comes later, in rows of its own."""
         opened = (_S.SYN_RECV, _S.ESTABLISHED)
         sent = [change for change in (*one.changes, *two.changes) if change.was in opened]
-        item = Item(Kind.CROSSING, min(one.after, two.after), max(one.before, two.before), "FIN")
+        item = Item(Kind.CROSSING, min(one.after, two.after), max(one.before, two.before), Flags.FIN, flags=Flags.FIN)
         self._add(item, sent)
         for change in (*one.changes, *two.changes):
             if change not in sent:
@@ -119,23 +139,23 @@ class Items:
 
     def _state(self, change: Change) -> None:
         text = explain(change, self.wire, gave_up=self._gave_up == self.wire.life(change.side).node)
-        self._add(Item(Kind.STATE, change.after, change.before, text), [change])
+        self._add(Item(Kind.STATE, change.after, change.before, text, arrives=is_arrival(change)), [change])
 
-    def _again(self) -> None:
-        """Segments sent again, where the trace shows each of them."""
-        for segment in self.wire.again:
+    def _retransmissions(self) -> None:
+        """Retransmissions, where the trace shows each of them."""
+        for segment in self.wire.retransmissions:
             item = self._segment(segment)
-            if segment.flags == "SYN" and len(self._handshake) > 1:
+            if segment.flags == Flags.SYN and len(self._handshake) > 1:
                 self._order.then(self._handshake[0], item, self._handshake[1])
-            elif segment.flags == "SYN":
+            elif segment.flags == Flags.SYN:
                 self._order.then(*self._handshake, item)
-            elif segment.flags == "FIN":
+            elif segment.flags == Flags.FIN:
                 self._order.then(self._fin.get(segment.sender), item)
             else:
                 self._order.then(self._unanswered(item), item)
 
     def _unanswered(self, again: Item) -> Item | None:
-        """The request that this is, sent again."""
+        """The request of which this is a retransmission."""
         if again.sender is not Side.CLIENT:
             return None
         asked = [one for one in self._found if one.kind is Kind.UNSERVED and one.earliest <= again.before <= one.before]
@@ -150,9 +170,9 @@ class Items:
             request, answer = self._request(exchange), self._answer(exchange)
             self._order.then(last, request, answer)
             for reset in self._resets:
-                if reset.sender is Side.SERVER and exchange.error and exchange.asked <= reset.before <= exchange.done:
+                if reset.sender is Side.SERVER and exchange.error and exchange.began <= reset.before <= exchange.done:
                     self._order.then(request, reset)
-            if answer is not None and exchange.told:
+            if answer is not None and exchange.reported:
                 last = answer
                 if exchange.met & FIN_ERRORS:
                     self._order.then(server, answer)
@@ -164,12 +184,12 @@ class Items:
 
     def _request(self, exchange: Exchange) -> Item:
         served, kind = exchange.served, Kind.REQUEST
-        after, before = exchange.asked, exchange.done
+        after, before = exchange.began, exchange.done
         if served is not None and served <= exchange.done:
             after = before = served
-        elif exchange.told and not exchange.status and self.wire.server.node in self.history.speaking:
+        elif exchange.reported and not exchange.status and self.wire.server.node in self.history.speaking:
             kind = Kind.UNSERVED
-        item = Item(kind, after, before, exchange.request, Side.CLIENT, exchange=exchange, floor=exchange.asked)
+        item = Item(kind, after, before, exchange.request, Side.CLIENT, exchange=exchange, floor=exchange.began)
         if served is not None and served > exchange.done:
             late = Item(Kind.PROGRAM, served, served, f"too late: {self.wire.server.node} serves {exchange.request}")
             self._add(late)
@@ -179,27 +199,20 @@ class Items:
         return self._add(item)
 
     def _answer(self, exchange: Exchange) -> Item | None:
-        after = f"after {duration(exchange.done - exchange.asked)}"
-        floor = exchange.served if exchange.served is not None and exchange.served <= exchange.done else exchange.asked
-        kind, text = Kind.RESPONSE, f"{exchange.status} {after}"
-        if exchange.error:
-            kind, text = Kind.ERROR, f"{exchange.error} {after}"
-            if exchange.status:
-                text = f"{exchange.status}, then {text}"
-        elif not exchange.status:
+        if not (exchange.error or exchange.status):
             return None
-        elif not exchange.told:
-            text = exchange.status
+        floor = exchange.served if exchange.served is not None and exchange.served <= exchange.done else exchange.began
+        kind, text = Kind.ERROR if exchange.error else Kind.RESPONSE, answer_text(exchange)
         sender = Side.SERVER if kind is Kind.RESPONSE else None
         item = Item(kind, exchange.done, exchange.done, text, sender, exchange=exchange, floor=floor)
         return self._add(item)
 
-    def _closed(self, said: Said) -> None:
+    def _closed(self, reports: Reports) -> None:
         """The server's own reason: at its FIN where that is known, else in a row of its own."""
-        if said.closed is None or float(said.closed["t"]) > self.until:
+        if reports.closed is None or float(reports.closed["t"]) > self.until:
             return
-        t = float(said.closed["t"])
-        text = f"closed by {self.wire.server.node}: {said.closed['reason']}"
+        t = float(reports.closed["t"])
+        text = own_account(self.wire.server.node, reports.closed["reason"])
         fin = self._fin.get(Side.SERVER)
         if fin is not None and fin.after - _NEAR <= t <= fin.before + _NEAR:
             fin.notes.append(text)
@@ -208,7 +221,7 @@ class Items:
 
     def _late_answer(self, exchanges: Sequence[Exchange]) -> None:
         """An answer that came when the client had closed: the RST with which the client's kernel met it proves it."""
-        waited = [one for one in exchanges if one.told and one.error and not one.status]
+        waited = [one for one in exchanges if one.reported and one.error and not one.status]
         for segment, reset in zip(self.wire.resets, self._resets, strict=True):
             given_up = [one for one in waited if one.done <= segment.before]
             if segment.sender is Side.SERVER or segment.reason not in CAME_LATE or not given_up:
@@ -223,8 +236,8 @@ class Items:
 
     def _near_fin(self, reset: Segment) -> bool:
         """Whether it may be the server's FIN that a RST answers."""
-        sent = [self.wire.fins.get(Side.SERVER), *self.wire.again]
-        fins = [one for one in sent if one and one.sender is Side.SERVER and one.flags.startswith("FIN")]
+        sent = [self.wire.fins.get(Side.SERVER), *self.wire.retransmissions]
+        fins = [one for one in sent if one and one.sender is Side.SERVER and one.flags.has_fin]
         return any(not one.lost and one.after <= reset.before <= one.before + UNDER_WAY for one in fins)
 
     # -- queues, nodes, steps --------------------------------------------------------------------------------------
@@ -232,23 +245,9 @@ class Items:
     def _queues(self) -> None:
         for life in (self.wire.client, self.wire.server):
             for number, item in enumerate(standing_queues(life, self.history, self.until)):
-                if number < _QUEUES and not self._beside_change(life, item):
+                if number < _QUEUES and not beside_change(life, item, self._of_change):
                     self._add(item)
                     self._order.then(self._waits(item), item)
-
-    def _beside_change(self, life: Life, item: Item) -> bool:
-        """Whether what waits is the SYN or the FIN of a row that is there: then the queue stands beside its state."""
-        assert item.queue is not None
-        entered = [change for change in life.changes if change.before <= item.before]
-        if item.queue[1][0] != "Send-Q" or not entered or entered[-1].state not in (_S.SYN_SENT, *SENT_FIN):
-            return False
-        row = self._of_change[id(entered[-1])]
-        if row.lost:
-            return True
-        if row.queue is not None or item.before > entered[-1].before + _SOON:
-            return False
-        row.queue = item.queue
-        return True
 
     def _waits(self, item: Item) -> Item | None:
         """The request that waits in a queue: the client's, or the server's when its program does not read."""

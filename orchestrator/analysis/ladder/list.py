@@ -1,22 +1,18 @@
-"""The connections of a run: short names for them, a table, and which of them tells most."""
+"""The connections of a run: short names for them, what a table shows of each, and which of them tells most."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.analysis.exchanges import Said, addresses
+from orchestrator.analysis.exchanges import Reports, addresses
 from orchestrator.errors import InputError
-from orchestrator.history.model import Closing, ClosingKind, Connection, History, Side
+from orchestrator.history.model import Closing, ClosingKind, Connection, History, Side, StateInterval
 from orchestrator.recording.verdict import Outcome, Verdict
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
-from orchestrator.text.durations import time_between
-
-_S = TcpState
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +21,7 @@ class Entry:
 
     name: str
     connection: Connection
-    said: Said
+    reports: Reports
     until: float
     """Until when the story goes, seconds of the run."""
 
@@ -41,15 +37,9 @@ class Entry:
         return _named(self.connection.server_node, address)
 
     @property
-    def opened(self) -> str:
-        after, before = self.connection.opened
-        return "before" if math.isinf(after) else time_between(after, before)
-
-    @property
-    def requests(self) -> str:
-        count = len(self.said.exchanges)
-        failed = sum(bool(exchange.error) for exchange in self.said.exchanges)
-        return f"{count}, {failed} failed" if failed else str(count)
+    def failed(self) -> int:
+        """How many requests on it failed."""
+        return sum(bool(exchange.error) for exchange in self.reports.exchanges)
 
     @property
     def closing(self) -> Closing:
@@ -60,61 +50,41 @@ class Entry:
         return self.closing.kind is not ClosingKind.OPEN
 
     @property
-    def first_closer(self) -> str:
-        """The node; `-` while it is open, `?` when the recording does not show it, `both` when FINs crossed, `nobody`
-        when an end gave up."""
-        closing = self.closing
-        match closing.kind:
-            case ClosingKind.OPEN:
-                return "-"
-            case ClosingKind.SIMULTANEOUS:
-                return "both"
-            case ClosingKind.TIMEOUT:
-                return "nobody"
-            case ClosingKind.UNKNOWN:
-                return "?"
-        # An end that belongs to no node is named by its address.
-        return closing.by or (self.client if closing.side is Side.CLIENT else self.server)
+    def established(self) -> bool:
+        """Whether an end was seen with its handshake finished, by the end of the run."""
+        return any(interval.state not in EMBRYONIC for _, interval in self._intervals)
 
     @property
-    def ended(self) -> str:
-        """What is left when the recording ends, or where TIME_WAIT was."""
-        sockets = [socket for socket in (self.connection.client, self.connection.server) if socket is not None]
-        intervals = [
-            (socket.node, interval)
-            for socket in sockets
-            for interval in socket.intervals
+    def time_wait(self) -> list[str]:
+        """The nodes on which TIME_WAIT was seen, client first."""
+        return [node for node, interval in self._intervals if interval.state is TcpState.TIME_WAIT]
+
+    @property
+    def left(self) -> list[tuple[TcpState, str]]:
+        """States of the ends that are there when the run ends, with their nodes, client first."""
+        lasts = [(end.intervals[-1], end.node) for end in self.connection.ends]
+        return [(interval.state, node) for interval, node in lasts if interval.last >= self.until]
+
+    @property
+    def reason(self) -> str:
+        """The server's own reason for closing; empty when it says none."""
+        return str(self.reports.closed["reason"]) if self.reports.closed else ""
+
+    @property
+    def _intervals(self) -> list[tuple[str, StateInterval]]:
+        return [
+            (end.node, interval)
+            for end in self.connection.ends
+            for interval in end.intervals
             if interval.first <= self.until
         ]
-        if all(interval.state in EMBRYONIC for _, interval in intervals):
-            return "never established"
-        if not self.closed:
-            return "open"
-        landed = [node for node, interval in intervals if interval.state is _S.TIME_WAIT]
-        left = [
-            f"{socket.intervals[-1].state} on {socket.node}"
-            for socket in sockets
-            if self._left(socket.intervals[-1].last)
-        ]
-        reason = str(self.said.closed["reason"]) if self.said.closed else "peer"
-        reason = "" if reason == "peer" else f"{reason}; "
-        if self.connection.closing.kind is ClosingKind.RST:
-            reason = f"RST; {reason}"
-        if self.connection.closing.gave_up:
-            reason = f"timeout on {self.connection.closing.gave_up}; "
-        if landed:
-            return f"{reason}TIME_WAIT on {' and '.join(landed)}"
-        return reason + (", ".join(left) or "no TIME_WAIT")
-
-    def _left(self, last: float) -> bool:
-        return last >= self.until
 
 
-def entries(history: History, said: Sequence[Said]) -> list[Entry]:
+def entries(history: History, reports: Sequence[Reports]) -> list[Entry]:
     until = history.until
     return [
-        Entry(f"c{number}", connection, told, until)
-        for number, (connection, told) in enumerate(zip(history.connections, said, strict=True), 1)
+        Entry(f"c{number}", connection, of_it, until)
+        for number, (connection, of_it) in enumerate(zip(history.connections, reports, strict=True), 1)
     ]
 
 
@@ -153,8 +123,11 @@ def most_telling(known: Sequence[Entry], verdicts: Iterable[Verdict]) -> tuple[E
     accused = _evidence(verdicts)
     questions: tuple[tuple[str, Callable[[Entry], bool]], ...] = (
         ("it is evidence of a failed expectation", lambda entry: not accused.isdisjoint(_client_of(entry.connection))),
-        ("a request on it failed", lambda entry: any(exchange.error for exchange in entry.said.exchanges)),
-        ("an end of it is left in CLOSE_WAIT", lambda entry: "CLOSE_WAIT" in entry.ended),
+        ("a request on it failed", lambda entry: entry.failed > 0),
+        (
+            "an end of it is left in CLOSE_WAIT",
+            lambda entry: any(state is TcpState.CLOSE_WAIT for state, _ in entry.left),
+        ),
         ("the server closed it first", lambda entry: entry.closed and _by_server(entry.connection)),
         ("it is the first that was closed", lambda entry: entry.closed),
     )

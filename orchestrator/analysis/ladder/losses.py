@@ -1,4 +1,4 @@
-"""Segments that were sent again, and segments that got lost.
+"""Retransmissions, and segments that got lost.
 
 A segment is lost for sure when simctl had cut one of the two nodes off, or when the other end lived on and its states
 show that it never noticed. Of a segment that was sent several times it is the last one before the other end noticed
@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
+from orchestrator.analysis.ladder.model import Flags
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
 from orchestrator.history.index import queue_at
 from orchestrator.history.lifetimes import birth, death
@@ -23,11 +24,11 @@ from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 
-_HANDSHAKE = {_S.SYN_SENT: "SYN", _S.SYN_RECV: "SYN+ACK"}
+_HANDSHAKE = {_S.SYN_SENT: Flags.SYN, _S.SYN_RECV: Flags.SYN_ACK}
 
 
-def sent_again(life: Life, history: History, until: float) -> Iterator[Segment]:
-    """What an end sent again, where the trace shows each of them: SYN, SYN+ACK, FIN or `data`."""
+def retransmissions(life: Life, history: History, until: float) -> Iterator[Segment]:
+    """The retransmissions of an end, where the trace shows each of them: SYN, SYN+ACK, FIN or `data`."""
     socket = life.socket
     if socket is None or life.node is None:
         return
@@ -35,16 +36,16 @@ def sent_again(life: Life, history: History, until: float) -> Iterator[Segment]:
     for event in history.retransmits.get(life.node, ()):
         t = float(event["t"])
         if (event["local"], event["peer"]) == (socket.local, socket.peer) and begun <= t <= ended:
-            yield Segment(_flags(socket, _S(event["state"]), t), life.side, t, t, again=True)
+            yield Segment(_flags(socket, _S(event["state"]), t), life.side, t, t, retransmission=True)
 
 
-def _flags(socket: Socket, state: TcpState, t: float) -> str:
+def _flags(socket: Socket, state: TcpState, t: float) -> Flags:
     """What goes first of all that is not acknowledged: data that was written before the end closed goes before its FIN,
     which counts as one byte of the queue."""
     reading = queue_at(socket, t)
     if state not in SENT_FIN:
-        return _HANDSHAKE.get(state, "data")
-    return "data" if reading is not None and reading.send_q > 1 else "FIN"
+        return _HANDSHAKE.get(state, Flags.DATA)
+    return Flags.DATA if reading is not None and reading.send_q > 1 else Flags.FIN
 
 
 def unacknowledged(life: Life, history: History) -> int:
@@ -82,7 +83,7 @@ class Losses:
         heard += [reset.before for reset in resets if reset.sender is server.side]
         traced = self._history.exact and server.node in self._history.nodes and server.socket is None
         arrived = min(heard, default=math.inf if traced else None)
-        self._mark([syn, *(one for one in again if one.flags == "SYN")], arrived)
+        self._mark([syn, *(one for one in again if one.flags == Flags.SYN)], arrived)
 
     def fins(self, side: Side, sent: Sequence[Segment]) -> None:
         """All FINs of one end, in order of time."""
@@ -108,8 +109,8 @@ class Losses:
         reset.lost = self.cut(reset.after, reset.before) or survives
 
     def data(self, again: Sequence[Segment], exchanges: Iterable[Exchange]) -> None:
-        """Data of one end that was sent again, such as a request, of which the server tells when it had read it."""
-        read = [(one.asked, one.served) for one in exchanges if one.served is not None and one.served > one.asked]
+        """Data of one end that was retransmitted, such as a request, of which the server tells when it had read it."""
+        read = [(one.began, one.served) for one in exchanges if one.served is not None and one.served > one.began]
         for one, following in pairwise([*again, None]):
             assert one is not None
             arrived = next((served for asked, served in read if asked <= one.before <= served), -math.inf)

@@ -14,6 +14,26 @@ from orchestrator.history.model import Side
 from orchestrator.tcp.states import TcpState
 
 
+class Flags(StrEnum):
+    """What a segment is, by the flags of its TCP header that matter to a ladder."""
+
+    SYN = "SYN"
+    SYN_ACK = "SYN+ACK"
+    ACK = "ACK"
+    FIN = "FIN"
+    FIN_ACK = "FIN+ACK"
+    RST = "RST"
+    DATA = "data"
+
+    @property
+    def opens(self) -> bool:
+        return self in (Flags.SYN, Flags.SYN_ACK)
+
+    @property
+    def has_fin(self) -> bool:
+        return self in (Flags.FIN, Flags.FIN_ACK)
+
+
 class Kind(StrEnum):
     BEGIN = "begin"
     """The connection was there already when the recording began."""
@@ -22,7 +42,7 @@ class Kind(StrEnum):
     CROSSING = "crossing"
     """Two FINs under way at the same time, one from each end."""
     RETRANSMIT = "retransmit"
-    """A segment that `sender` sent again; many in one row: the interval is the stretch of time that they took."""
+    """A segment that `sender` retransmitted; many in one row: the interval is the stretch of time that they took."""
     REQUEST = "request"
     """A request on its way to the server, which took it up, as far as the recording can tell."""
     UNSERVED = "unserved"
@@ -75,11 +95,15 @@ class Row:
     server: End = End()
     sender: Side | None = None
     """From which end the arrow goes; None for rows without one."""
+    flags: Flags | None = None
+    """Of a segment."""
     notes: tuple[str, ...] = ()
     lasted: tuple[float, float] | None = None
     """Shortest and longest possible duration of a silence, seconds."""
     lost: bool = False
     """What `sender` sent got lost on the way: the other end surely did not notice it."""
+    arrives: bool = False
+    """The change of state shows that a FIN came."""
     by: str | None = None
     """A node between the two ends that sent it, as if it were `sender`, which knows nothing of it."""
 

@@ -13,8 +13,9 @@ from itertools import pairwise
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import Change
-from orchestrator.analysis.ladder.model import Kind, Queue
+from orchestrator.analysis.ladder.model import Flags, Kind, Queue
 from orchestrator.history.model import Side
+from orchestrator.scenario.steps.base import Effect
 
 _PASSES = 20
 """More are only needed where the recording contradicts itself; then any order will do."""
@@ -41,6 +42,13 @@ class Item:
     """What a queue tells, and at which end."""
     lost: bool = False
     """The other end surely did not notice it."""
+    flags: Flags | None = None
+    """Of a segment."""
+    effect: Effect | None = None
+    """What a step did to `node`."""
+    node: str | None = None
+    arrives: bool = False
+    """A change of state that shows that a FIN came."""
     by: str | None = None
     """The node between the two ends that sent it, as if it were `sender`."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from orchestrator.analysis.ladder.ends import GOT_FIN, Life
+from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
 from orchestrator.analysis.ladder.model import Kind, Queue
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.history.index import queue_at
@@ -18,6 +18,9 @@ _S = TcpState
 
 _STANDS = 0.5
 """Seconds that a queue must stand to be told of, but for Recv-Q in CLOSE_WAIT."""
+
+_SOON = 0.2
+"""Seconds from when an end closes to the sample that shows its queue, at most."""
 
 
 def close_wait_queue(life: Life, history: History, before: float) -> Queue | None:
@@ -64,3 +67,19 @@ def standing_queues(life: Life, history: History, until: float) -> Iterator[Item
             elif reading.send_q:
                 text = "not acknowledged"
                 yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, ("Send-Q", reading.send_q)))
+
+
+def beside_change(life: Life, item: Item, of_change: Mapping[int, Item]) -> bool:
+    """Whether what waits in a queue is the SYN or the FIN of a row that is there: then it stands beside that state.
+    `of_change`: id of a change -> its row."""
+    assert item.queue is not None
+    entered = [change for change in life.changes if change.before <= item.before]
+    if item.queue[1][0] != "Send-Q" or not entered or entered[-1].state not in (_S.SYN_SENT, *SENT_FIN):
+        return False
+    row = of_change[id(entered[-1])]
+    if row.lost:
+        return True
+    if row.queue is not None or item.before > entered[-1].before + _SOON:
+        return False
+    row.queue = item.queue
+    return True

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import Change, Life
+from orchestrator.analysis.ladder.model import Flags
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
 from orchestrator.history.closing import RST_ERRORS
 from orchestrator.history.counters import Counters
@@ -69,7 +70,7 @@ def traced(history: History, client: Life, server: Life, until: float, via: Sequ
         sender = one.side if sends else one.side.other
         by = event["node"] if event["node"] in {flow.node for flow in via} else None
         note = "by a rule of its packet filter" if event.get("rule") else in_words(reason, sender)
-        yield Segment("RST", sender, t, t, note, reason=reason, by=by)
+        yield Segment(Flags.RST, sender, t, t, note, reason=reason, by=by)
 
 
 def met(
@@ -80,15 +81,15 @@ def met(
     for exchange in exchanges:
         if exchange.met & RST_ERRORS:
             gone = client.into({_S.CLOSED})
-            after = exchange.asked if gone is None else max(exchange.asked, gone.after)
+            after = exchange.began if gone is None else max(exchange.began, gone.after)
             before = exchange.done if gone is None else min(exchange.done, gone.before)
             if after > before:
-                after, before = exchange.asked, exchange.done
+                after, before = exchange.began, exchange.done
             between = [flow.node for flow in via]
             forgot = [flow.node for flow in via if flow.ended is not None and flow.ended[0] <= before]
             rose = [node for node in (*between, server.node or "") if _rose(history, node, after, before)]
             by = next(iter(forgot), rose[0] if len(rose) == 1 and rose[0] in between else None)
-            yield Segment("RST", Side.SERVER, after, before, by=by)
+            yield Segment(Flags.RST, Side.SERVER, after, before, by=by)
             return
 
 
@@ -101,7 +102,7 @@ def counted(history: History, change: Change, ends: Sequence[Life], known: Seque
         return None
     note = f"the counter OutRsts of {rose[0].node} rose"
     found = next((one for one in known if one.sender is rose[0].side and near(one, change)), None)
-    return found or Segment("RST", rose[0].side, change.after, change.before, note)
+    return found or Segment(Flags.RST, rose[0].side, change.after, change.before, note)
 
 
 def _rose(history: History, node: str, after: float, before: float) -> bool:

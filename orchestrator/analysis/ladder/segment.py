@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from orchestrator.analysis.ladder.ends import Change
+from orchestrator.analysis.ladder.model import Flags
 from orchestrator.history.model import Side
 
 UNDER_WAY = 0.25
@@ -15,13 +16,12 @@ UNDER_WAY = 0.25
 class Segment:
     """A segment that one end sent inside [after, before], and the changes at either end that it stands for."""
 
-    flags: str
+    flags: Flags
     sender: Side
     after: float
     before: float
     note: str = ""
-    again: bool = False
-    """Sent before, and now sent again."""
+    retransmission: bool = False
     lost: bool = False
     """The other end surely did not notice it."""
     reason: str = ""

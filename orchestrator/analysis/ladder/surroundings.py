@@ -22,7 +22,8 @@ def node_items(history: History, nodes: Set[str | None], first: float, last: flo
         if effect is not None and effect.words and event["node"] in nodes and first <= t <= last:
             network = event.get("detail", {}).get("network")
             where = f" ({network})" if network else ""
-            yield Item(Kind.NODE, t, t, f"{event['node']} is {effect.words}{where}")
+            text = f"{event['node']} is {effect.words}{where}"
+            yield Item(Kind.NODE, t, t, text, effect=effect, node=event["node"])
 
 
 def forgotten_items(via: Iterable[Flow], first: float, last: float) -> Iterator[Item]:

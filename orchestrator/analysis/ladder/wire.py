@@ -19,7 +19,8 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder import resets as ladderresets
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Change, Life, lives
-from orchestrator.analysis.ladder.losses import Losses, sent_again, unacknowledged
+from orchestrator.analysis.ladder.losses import Losses, retransmissions, unacknowledged
+from orchestrator.analysis.ladder.model import Flags
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
 from orchestrator.history.closing import FIN_ERRORS
 from orchestrator.history.model import ClosingKind, Connection, History, Side
@@ -30,56 +31,81 @@ from orchestrator.tcp.states import TcpState
 _S = TcpState
 
 
+def wire_of(
+    connection: Connection, history: History, exchanges: Sequence[Exchange], closed: Event | None, until: float
+) -> Wire:
+    """What went over the wire until `until`. `closed`: the event `closed`, which the server's program
+    reports just before it closes."""
+    wire = Wire(connection, history, closed, until)
+    wire.find_segments(exchanges)
+    wire.mark_losses(exchanges)
+    wire.join_acks()
+    wire.explain_changes()
+    return wire
+
+
 class Wire:
-    """The segments of one connection, in the order in which they were sent, with the changes that each explains.
+    """The segments of one connection, in the order in which they were sent, with the changes that each explains."""
 
-    `unexplained` are the changes that no segment stands for.
-    """
-
-    def __init__(
-        self, connection: Connection, history: History, exchanges: Sequence[Exchange], said: Event | None, until: float
-    ) -> None:
-        """`said`: the event `closed` of the server's program, told just before it closes."""
+    def __init__(self, connection: Connection, history: History, closed: Event | None, until: float) -> None:
         self.client, self.server = lives(connection, until)
         self.closing = connection.closed_by(until)
+        self.losses = Losses(connection, history, self.client, self.server, until)
+        self._via = connection.via
         self._history = history
-        self._said = said
-        self.again = [one for life in (self.client, self.server) for one in sent_again(life, history, until)]
-        """What was sent more than once, each time but the first."""
+        self._closed = closed
+        self._until = until
+        self.handshake: list[Segment] = []
+        self.fins: dict[Side, Segment] = {}
+        self.acks: dict[Side, Segment] = {}
+        """Side whose FIN was acknowledged -> the ACK, which the other side sent; it may be the other side's FIN."""
+        self.resets: list[Segment] = []
+        self.retransmissions: list[Segment] = []
         self.waiting: dict[Side, int] = {}
         """Ends that closed with so many bytes before their FIN that were not acknowledged, when nothing shows that
         the FIN came through soon."""
-        self.resets = list(ladderresets.traced(history, self.client, self.server, until, connection.via))
+        self.crossing = False
+        """Whether both FINs were under way at the same time."""
+        self.unexplained: list[Change] = []
+        """Changes that no segment stands for."""
+
+    def find_segments(self, exchanges: Sequence[Exchange]) -> None:
+        """All but the ACKs of FINs."""
+        history, ends = self._history, (self.client, self.server)
+        self.retransmissions = [one for life in ends for one in retransmissions(life, history, self._until)]
+        self.resets = list(ladderresets.traced(history, *ends, self._until, self._via))
         if not history.exact:
-            self.resets += ladderresets.met(exchanges, self.client, self.server, history, connection.via)
+            self.resets += ladderresets.met(exchanges, *ends, history, self._via)
         self.handshake = list(self._handshake())
-        self.fins: dict[Side, Segment] = {}
-        for one, other in ((self.client, self.server), (self.server, self.client)):
+        for one, other in (ends, ends[::-1]):
             fin = self._fin(one, other)
             if fin is not None:
                 self.fins[one.side] = fin
         if Side.SERVER not in self.fins and not history.exact:
             self.fins |= {fin.sender: fin for fin in self._end_of_file(exchanges)}
-        self.losses = Losses(connection, history, self.client, self.server, until)
-        self._mark_losses(exchanges)
+
+    def join_acks(self) -> None:
+        """The ACKs of FINs, each of which may be one segment with the other side's FIN."""
         self.crossing = self._crossed()
         self.acks = {side: ack for side in self.fins if (ack := self._ack(side)) is not None}
-        """Side whose FIN was acknowledged -> the ACK, which the other side sent; it may be the other side's FIN."""
         for side in Side:
             self._join(side)
-        self.unexplained = [
-            change for change in (*self.client.changes, *self.server.changes) if not self._attach(change)
-        ]
-        if not history.exact:
+
+    def explain_changes(self) -> None:
+        """Give each change of a state to the segment that brought it about."""
+        changes = (*self.client.changes, *self.server.changes)
+        self.unexplained = [change for change in changes if not self._attach(change)]
+        if not self._history.exact:
             self._count_resets()
 
-    def _mark_losses(self, exchanges: Sequence[Exchange]) -> None:
+    def mark_losses(self, exchanges: Sequence[Exchange]) -> None:
+        """What got lost on its way."""
         for syn in self.handshake[:1]:
-            self.losses.handshake(syn, self.again, self.resets)
+            self.losses.handshake(syn, self.retransmissions, self.resets)
         for side in Side:
-            again = [one for one in self.again if one.flags == "FIN" and one.sender is side]
+            again = [one for one in self.retransmissions if one.flags == Flags.FIN and one.sender is side]
             self.losses.fins(side, [*([self.fins[side]] if side in self.fins else []), *again])
-            data = [one for one in self.again if one.flags == "data" and one.sender is side]
+            data = [one for one in self.retransmissions if one.flags == Flags.DATA and one.sender is side]
             self.losses.data(data, exchanges if side is Side.CLIENT else ())
         for reset in self.resets:
             self.losses.reset(reset)
@@ -109,18 +135,18 @@ class Wire:
         if not births or self.client.initial or self.server.initial:
             return
         begun = self.client.changes[0] if self.client.changes else births[0]
-        yield Segment("SYN", Side.CLIENT, begun.after, min(change.before for change in births))
+        yield Segment(Flags.SYN, Side.CLIENT, begun.after, min(change.before for change in births))
         answered = [life for life in (self.client, self.server) if life.up]
         heard = self.client.into(frozenset(TcpState) - EMBRYONIC - {_S.CLOSED})
         joined = self.server.into(frozenset(TcpState) - EMBRYONIC - {_S.CLOSED})
         if answered or _S.SYN_RECV in self.server.states:
             answer = heard or births[-1]
             before = min(change.before for change in (answer, joined) if change)
-            yield Segment("SYN+ACK", Side.SERVER, min(answer.after, before), before)
+            yield Segment(Flags.SYN_ACK, Side.SERVER, min(answer.after, before), before)
         if answered:
             after = heard.after if heard else begun.after
             before = joined.before if joined else heard.before if heard else begun.before
-            yield Segment("ACK", Side.CLIENT, min(after, before), before)
+            yield Segment(Flags.ACK, Side.CLIENT, min(after, before), before)
 
     # -- closing ---------------------------------------------------------------------------------------------------
 
@@ -138,26 +164,26 @@ class Wire:
             if waiting:
                 self.waiting[sender.side] = waiting
                 after = came.after if came is not None and self._history.exact else own.after
-                return Segment("FIN", sender.side, after, came.before) if came is not None else None
+                return Segment(Flags.FIN, sender.side, after, came.before) if came is not None else None
         after, before = known.after, known.before
         if own is not None and far is not None:
             # Two nodes are sampled one after the other, so the receiver may seem to be first.
             after, before = (after, min(before, far.before)) if far.before > after else (far.after, before)
-        said = float(self._said["t"]) if self._said else -math.inf
-        if after <= said <= before:
+        reported = float(self._closed["t"]) if self._closed else -math.inf
+        if after <= reported <= before:
             if sender.side is Side.SERVER:
-                after = said
-            elif self._said and self._said["reason"] == "peer":  # it has read this FIN
-                before = said
-        return Segment("FIN", sender.side, after, before)
+                after = reported
+            elif self._closed and self._closed["reason"] == "peer":  # it has read this FIN
+                before = reported
+        return Segment(Flags.FIN, sender.side, after, before)
 
     def _end_of_file(self, exchanges: Sequence[Exchange]) -> Iterator[Segment]:
         """The server's FIN, when a client read the end of file, and no RST can have looked like one."""
-        said = float(self._said["t"]) if self._said else -math.inf
+        reported = float(self._closed["t"]) if self._closed else -math.inf
         for exchange in exchanges:
             if exchange.error in FIN_ERRORS and exchange.met <= FIN_ERRORS:
-                after = said if said <= exchange.done else exchange.asked
-                yield Segment("FIN", Side.SERVER, max(after, self._open_until(exchange.asked)), exchange.done)
+                after = reported if reported <= exchange.done else exchange.began
+                yield Segment(Flags.FIN, Side.SERVER, max(after, self._open_until(exchange.began)), exchange.done)
                 return
 
     def _open_until(self, t: float) -> float:
@@ -185,7 +211,7 @@ class Wire:
             got = next((one for one in life.changes if one.state is _S.CLOSED and one.was is not _S.TIME_WAIT), None)
         if got is None:
             return None
-        return Segment("ACK", side.other, max(got.after, min(self.fins[side].after, got.before)), got.before)
+        return Segment(Flags.ACK, side.other, max(got.after, min(self.fins[side].after, got.before)), got.before)
 
     def _join(self, side: Side) -> None:
         """One segment, when the ACK of this side's FIN did not come before the other side had sent its own FIN."""
@@ -200,7 +226,7 @@ class Wire:
             and ack.after >= fin.after
             and ack.before > fin.before
         ):
-            fin.flags = "FIN+ACK"
+            fin.flags = Flags.FIN_ACK
             self.acks[side] = fin
 
     # -- resets ----------------------------------------------------------------------------------------------------
@@ -217,7 +243,7 @@ class Wire:
             self.unexplained.remove(change)
             if change.was is _S.CLOSE_WAIT and change.side is not reset.sender and change.side not in self.fins:
                 # It closed, and its FIN met nobody: a RST answers only what was sent.
-                self.fins[change.side] = Segment("FIN", change.side, change.after, change.before)
+                self.fins[change.side] = Segment(Flags.FIN, change.side, change.after, change.before)
 
     # -- what explains a change ------------------------------------------------------------------------------------
 
@@ -233,11 +259,11 @@ class Wire:
         side, state = change.side, change.state
         match state:
             case _S.SYN_SENT if change.was is _S.CLOSED:
-                return self._opening("SYN")
+                return self._opening(Flags.SYN)
             case _S.SYN_RECV if change.was is _S.CLOSED:
-                return self._that_came(self._opening("SYN"), change)
+                return self._that_came(self._opening(Flags.SYN), change)
             case _S.ESTABLISHED:
-                return self._opening("SYN+ACK" if side is Side.CLIENT else "ACK")
+                return self._opening(Flags.SYN_ACK if side is Side.CLIENT else Flags.ACK)
             case _S.FIN_WAIT1 | _S.LAST_ACK:
                 return self.fins.get(side)
             case _S.FIN_WAIT2:
@@ -258,7 +284,7 @@ class Wire:
         """Of a segment that was sent several times, the one that brought a change about."""
         if first is None or not first.lost:
             return first
-        again = [one for one in self.again if one.sender is first.sender and one.flags == first.flags[:3]]
+        again = [one for one in self.retransmissions if one.sender is first.sender and one.flags is first.flags]
         came = [one for one in again if not one.lost and one.after <= change.before]
         return came[-1] if came else first
 
@@ -267,5 +293,5 @@ class Wire:
         """Whether a RST got lost on its way to this end."""
         return reset.lost and change.side is not reset.sender
 
-    def _opening(self, flags: str) -> Segment | None:
+    def _opening(self, flags: Flags) -> Segment | None:
         return next((segment for segment in self.handshake if segment.flags == flags), None)

@@ -74,8 +74,8 @@ def _problem(case: ElementTree.Element, element: str, message: str, lines: Seque
 def _summary(verdict: Verdict) -> str:
     """What is wrong, in one line."""
     wrong = (fact for fact in verdict.facts if fact.outcome is verdict.outcome)
-    told = "; ".join(f"{fact.node} {fact.fact}: expected {fact.expected}, actual {fact.actual}" for fact in wrong)
-    return f"{verdict.when}: {told}" if told else verdict.when
+    facts = "; ".join(f"{fact.node} {fact.fact}: expected {fact.expected}, actual {fact.actual}" for fact in wrong)
+    return f"{verdict.when}: {facts}" if facts else verdict.when
 
 
 def _lines(verdict: Verdict) -> list[str]:

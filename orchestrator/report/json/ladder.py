@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.analysis.exchanges import addresses
 from orchestrator.analysis.ladder.list import Entry
 from orchestrator.analysis.ladder.model import End, Head, Ladder, Row
+from orchestrator.report.words import ended
 
 SCHEMA = 1
 """Raised when a key changes its meaning or goes away."""
@@ -40,10 +41,10 @@ def _entry(entry: Entry) -> Json:
         "server": {"node": entry.connection.server_node, "address": server},
         "via": [flow.node for flow in entry.connection.via],
         "opened": _times(*entry.connection.opened),
-        "requests": len(entry.said.exchanges),
-        "failed": sum(bool(exchange.error) for exchange in entry.said.exchanges),
+        "requests": len(entry.reports.exchanges),
+        "failed": entry.failed,
         "first_closer": entry.closing.first_closer,
-        "ended": entry.ended,
+        "ended": ended(entry),
     }
 
 

@@ -9,7 +9,7 @@ import json
 import math
 from typing import Any
 
-from orchestrator.analysis.exchanges import Said, said_of_each
+from orchestrator.analysis.exchanges import Reports, reports_of_each
 from orchestrator.analysis.report import EXIT_CODES, RunReport
 from orchestrator.analysis.requests import requests_by_node
 from orchestrator.analysis.states import Count, count_states, moments_by_instant, recv_q
@@ -66,7 +66,7 @@ def _document(report: RunReport) -> Json:
         },
         "verdicts": [verdict.to_json() for verdict in report.verdicts],
         "story": sentences(history),
-        "connections": list(map(_connection, history.connections, said_of_each(history))),
+        "connections": list(map(_connection, history.connections, reports_of_each(history))),
         "unseen": [_unseen(entry) for entry in history.unobserved],
         "moments": _moments(history),
         "requests": {
@@ -81,7 +81,7 @@ def _document(report: RunReport) -> Json:
     }
 
 
-def _connection(connection: Connection, said: Said) -> Json:
+def _connection(connection: Connection, reports: Reports) -> Json:
     return {
         "opened": list(connection.opened),
         "closed": None if connection.closed is None else list(connection.closed),
@@ -90,8 +90,8 @@ def _connection(connection: Connection, said: Said) -> Json:
         "client_node": connection.client_node,
         "server_node": connection.server_node,
         "via": [flow.node for flow in connection.via],
-        "requests": len(said.exchanges),
-        "close_reason": None if said.closed is None or connection.closed is None else said.closed["reason"],
+        "requests": len(reports.exchanges),
+        "close_reason": None if reports.closed is None or connection.closed is None else reports.closed["reason"],
         "client": _end(connection.client),
         "server": _end(connection.server),
     }

@@ -36,8 +36,8 @@ def print_expectation(report: RunReport, verdict: Verdict, console: Console, wid
     for alike in _alike(facts):
         _explain(alike, console, verbose=verbose)
         for node in dict.fromkeys(fact.node for fact in alike):
-            for line in _to_see(report, verdict, node) if node not in seen else ():
-                command(console, line, indent=_BODY + 2)
+            for line, note in _to_see(report, verdict, node) if node not in seen else ():
+                command(console, line, note, indent=_BODY + 2)
             seen.add(node)
 
 
@@ -95,20 +95,25 @@ def _explain(alike: list[FactVerdict], console: Console, *, verbose: bool) -> No
     named = len(alike) == 1 and {first.node, *first.fact.split()} <= words
     put(console, text(first.reason if named else f"{about}: {first.reason}".rstrip(": ")), indent=_BODY)
     shown = first.evidence if verbose or len(first.evidence) <= _EVIDENCE + 1 else first.evidence[:_EVIDENCE]
-    told = [text(f"nearest: it would have held at {first.nearest}")] if first.nearest else []
-    told += [text(line) for line in shown]
+    details = [text(f"nearest: it would have held at {first.nearest}")] if first.nearest else []
+    details += [text(line) for line in shown]
     if len(shown) < len(first.evidence):
-        told.append(Text(f"... and {len(first.evidence) - len(shown)} more lines (--verbose)"))
-    lines(console, told, indent=_BODY + 2)
+        details.append(Text(f"... and {len(first.evidence) - len(shown)} more lines (--verbose)"))
+    lines(console, details, indent=_BODY + 2)
 
 
-def _to_see(report: RunReport, verdict: Verdict, node: str) -> list[str]:
-    """Command lines that show the node's sockets as the real tools printed them at the moment in question."""
+def _to_see(report: RunReport, verdict: Verdict, node: str) -> list[tuple[str, str]]:
+    """Command lines that show the node's sockets as the real tools printed them at the moment in question, each with
+    a note of what it shows."""
     if report.folder is None:
-        return [f"simctl ss {shlex.quote(node)}"]
+        return [(f"simctl ss {shlex.quote(node)}", "its sockets now")]
     moment = _moment(verdict, report.history)
-    files = [report.folder / SS / moment / f"{node}.{tool}.txt" for tool in ("ss", "netstat")] if moment else []
-    return [f"less {shell_path(file)}" for file in files if _inside(file, report.folder) and file.is_file()][:1]
+    files = {tool: report.folder / SS / moment / f"{node}.{tool}.txt" for tool in ("ss", "netstat")} if moment else {}
+    return [
+        (f"cat {shell_path(file)}", f"what {tool} printed there")
+        for tool, file in files.items()
+        if _inside(file, report.folder) and file.is_file()
+    ][:1]
 
 
 def _moment(verdict: Verdict, history: History) -> str | None:

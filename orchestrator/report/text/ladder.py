@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row
+from orchestrator.analysis.ladder.model import End, Flags, Head, Kind, Ladder, Row
 from orchestrator.history.model import Side
 from orchestrator.report.text.lettering import PLAIN, Lettering, centred, filled
 from orchestrator.tcp.states import TcpState
@@ -265,9 +265,9 @@ class _Picture:
         gap = " " * short
         before, after = (gap, "") if row.by else ("", gap)
         arrow = Text(before + body + head + after if to_right else after + head + body + before)
-        if row.kind is Kind.SEGMENT and row.text in ("FIN", "FIN+ACK", "RST"):
+        if row.kind is Kind.SEGMENT and row.flags in (Flags.FIN, Flags.FIN_ACK, Flags.RST):
             at = arrow.plain.index(label)
-            arrow.stylize("bold red" if row.text == "RST" else "bold", at, at + len(label))
+            arrow.stylize("bold red" if row.flags is Flags.RST else "bold", at, at + len(label))
         return arrow
 
     def _crossed(self, text: str) -> Text:

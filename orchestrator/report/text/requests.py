@@ -1,4 +1,4 @@
-"""The requests of a run, one line per kind: what went over which connection, and what both ends said about it."""
+"""The requests of a run, one line per kind: what went over which connection, and what both ends say about it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class _Kind:
     answer: str
     socket: str
     """Whether a connection was opened for it: `new` or `reused`."""
-    asked: str
+    request_connection: str
     """The request's Connection header."""
-    said: str
+    response_connection: str
     """The response's Connection header."""
     error: str
 
@@ -42,7 +42,17 @@ def print_requests(history: History, console: Console) -> None:
     rows = [
         [
             Text(f"{count} x"),
-            *map(text, (kind.step, kind.client, kind.request, kind.answer, kind.socket, f"{kind.asked} / {kind.said}")),
+            *map(
+                text,
+                (
+                    kind.step,
+                    kind.client,
+                    kind.request,
+                    kind.answer,
+                    kind.socket,
+                    f"{kind.request_connection} / {kind.response_connection}",
+                ),
+            ),
         ]
         for kind, count in list(kinds.items())[:_KINDS]
     ]
@@ -64,8 +74,8 @@ def _kind(event: Event) -> _Kind:
         request=f"{event.get('method', '')} {event.get('url', '')}",
         answer=error_name(error) if error else answered(event),
         socket="reused" if event.get("reused") else "new",
-        asked=_header(event.get("request_headers")),
-        said=_header(event.get("response_headers")),
+        request_connection=_header(event.get("request_headers")),
+        response_connection=_header(event.get("response_headers")),
         error=str(error.get("text") or "") if isinstance(error, Mapping) else str(error or ""),
     )
 

@@ -33,7 +33,7 @@ from orchestrator.report.text.terminal import (
 from orchestrator.text.numbers import plural
 
 _GROUPS = 12
-"""Kinds of connections that are told of; more do not make a story."""
+"""Kinds of connections that are listed; more are not read."""
 
 
 def render(report: RunReport, console: Console, *, verbose: bool = False) -> None:
@@ -72,8 +72,10 @@ def render_summary(reports: Sequence[RunReport], console: Console, not_run: Sequ
     put(console, table)
     console.print()
     counts = [(outcome, sum(report.outcome is outcome for report in reports)) for outcome in ORDER]
-    told = {Outcome.FAIL: "failed", Outcome.UNKNOWN: "unknown", Outcome.PASS: "passed"}
-    parts = [Text(f"{count} {told[outcome]}", style=f"bold {STYLES[outcome]}") for outcome, count in counts if count]
+    words_of = {Outcome.FAIL: "failed", Outcome.UNKNOWN: "unknown", Outcome.PASS: "passed"}
+    parts = [
+        Text(f"{count} {words_of[outcome]}", style=f"bold {STYLES[outcome]}") for outcome, count in counts if count
+    ]
     if not_run:
         parts.insert(0, Text(f"{len(not_run)} not run", style="bold red"))
     line = Text(f"{plural(len(reports) + len(not_run), 'scenario')}: ")
@@ -117,21 +119,23 @@ def _label_width(report: RunReport) -> int:
 def _print_story(report: RunReport, console: Console, *, verbose: bool) -> None:
     groups = connection_groups(report.history)
     shown = groups if verbose else groups[:_GROUPS]
-    told: list[Text] = []
+    shown_lines: list[Text] = []
     for group in shown:
-        told.append(text(words.group(group), "bold"))
+        shown_lines.append(text(words.group(group), "bold"))
         if verbose:
-            told += [text(f"  {how} ({count})", "dim") for how, count in _shown_by(group)]
+            shown_lines += [text(f"  {how} ({count})", "dim") for how, count in _shown_by(group)]
     if len(groups) > len(shown):
         rest = sum(group.count for group in groups[_GROUPS:])
-        told.append(Text(f"... and {plural(rest, 'connection')} of {len(groups) - len(shown)} more kinds (--verbose)"))
+        shown_lines.append(
+            Text(f"... and {plural(rest, 'connection')} of {len(groups) - len(shown)} more kinds (--verbose)")
+        )
     if not groups:
-        told.append(Text("No connection was seen."))
-    told += [
+        shown_lines.append(Text("No connection was seen."))
+    shown_lines += [
         text(line) for line in (*words.unobserved_sentences(report.history), *words.request_sentences(report.history))
     ]
     console.print()
-    lines(console, told)
+    lines(console, shown_lines)
 
 
 def _shown_by(group: Group) -> list[tuple[str, int]]:

@@ -24,6 +24,8 @@ class Effect:
     """Ends the sentence "server is ..." in a ladder; without, none is written."""
     reachable: bool | None = None
     """False: from now on nothing arrives at the node or comes from it. True: it does again."""
+    ends_program: bool = False
+    """Whether the node's program ends, and its kernel closes what it had open."""
 
 
 @dataclass(slots=True)

@@ -22,6 +22,6 @@ steps:
     kill: server
 """
     number = signal.SIGKILL
-    effect = Effect("killed", "killed")
+    effect = Effect("killed", "killed", ends_program=True)
     effects = (effect,)
     awake = False

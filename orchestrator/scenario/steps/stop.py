@@ -23,6 +23,6 @@ steps:
     stop: client
 """
     number = signal.SIGTERM
-    effect = Effect("stopped", "stopped")
+    effect = Effect("stopped", "stopped", ends_program=True)
     effects = (effect,)
     awake = True

@@ -1,0 +1,119 @@
+"""No sentence that simctl made is ever taken apart, and the rooms that reason make none for certain fields.
+
+A reworded sentence must change what is shown, never what is decided. So the texts of models are only ever shown whole:
+nothing looks at their beginning, splits them, or searches them. And what history, judge and analysis store in a field
+such as `how` or `by` is a value of an enum or a name, never a phrase put together there.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2] / "orchestrator"
+
+PARSED_NOWHERE = ("analysis", "report", "history", "recording", "lab", "run", "cli", "scenario", "judge")
+"""Rooms in which no text of a model is parsed."""
+
+DATA_ONLY = ("history", "recording")
+"""Rooms that store no phrase in a field of a model. analysis and judge join when their words are in report."""
+
+TEXTS = frozenset(
+    {"how", "by", "evidence", "when", "actual", "reason", "text", "headline", "ended", "outcome", "margin"}
+)
+"""Attributes of our models that hold, or once held, what people read."""
+
+LISTS = ("evidence",)
+"""Of these, texts in a row: to take the first few is not to parse one."""
+
+PARSERS = frozenset(
+    {"startswith", "endswith", "partition", "rpartition", "split", "rsplit", "removeprefix", "find", "index"}
+)
+
+REGEXES = frozenset({"match", "search", "fullmatch", "split", "findall", "finditer", "sub"})
+
+NOT_YET = {
+    "report/text/failures.py: verdict.when.partition",
+    "report/text/failures.py: first.reason.split",
+}
+"""Waiting for verdicts that carry their window and their sockets as values. Only ever gets shorter."""
+
+
+def modules(rooms: tuple[str, ...]) -> Iterator[tuple[str, ast.Module]]:
+    for room in rooms:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in TEXTS
+
+
+def parsed(tree: ast.Module) -> Iterator[str]:
+    """Every expression that takes a text of a model apart, as it is written."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=owner, attr=name)):
+                regex = isinstance(owner, ast.Name) and (owner.id == "re" or owner.id.isupper())
+                if (name in PARSERS and is_text(owner)) or (regex and name in REGEXES and any(map(is_text, node.args))):
+                    yield ast.unparse(node.func if is_text(owner) else node)
+            case ast.Compare(left=ast.Constant() | ast.JoinedStr(), ops=[ast.In() | ast.NotIn()], comparators=[text]):
+                if is_text(text):
+                    yield ast.unparse(node)
+            case ast.Subscript(value=text, slice=ast.Slice()):
+                if is_text(text) and not ast.unparse(text).endswith(LISTS):
+                    yield ast.unparse(node)
+
+
+def phrases(tree: ast.Module) -> Iterator[str]:
+    """Every text with a space that is put together and stored in a field of TEXTS: `how=f"RST by {node}"`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg in TEXTS - {"text", "reason"} and _is_phrase(node.value):
+            yield ast.unparse(node)
+
+
+def _is_phrase(value: ast.expr) -> bool:
+    if not isinstance(value, ast.JoinedStr):
+        return False
+    return any(isinstance(part, ast.Constant) and " " in str(part.value).strip() for part in value.values)
+
+
+def test_no_text_of_a_model_is_parsed() -> None:
+    found = {f"{path}: {what}" for path, tree in modules(PARSED_NOWHERE) for what in parsed(tree)}
+    assert found == NOT_YET
+
+
+def test_rooms_that_reason_store_no_phrase() -> None:
+    found = [f"{path}: {what}" for path, tree in modules(DATA_ONLY) for what in phrases(tree)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'connection.how.startswith("RST")',
+        'fate.by.partition(",")[0]',
+        're.split(r"\\s", verdict.when)',
+        "_SPAN.fullmatch(fact.actual)",
+        '"CLOSE_WAIT" in entry.ended',
+        "item.text[:3]",
+        "line.reason.split()",
+    ],
+)
+def test_the_test_sees_what_it_forbids(line: str) -> None:
+    assert list(parsed(ast.parse(line)))
+
+
+@pytest.mark.parametrize(
+    "line", ['item.kind == "fin"', "host.split(':')", "connection.how in known", "re.match(x, name)"]
+)
+def test_what_is_no_prose_is_allowed(line: str) -> None:
+    assert not list(parsed(ast.parse(line)))
+
+
+def test_a_phrase_is_seen() -> None:
+    assert list(phrases(ast.parse('replace(connection, how=f"timeout on {node}")')))
+    assert not list(phrases(ast.parse('replace(connection, how=kind, by=f"{node}")')))
