@@ -104,7 +104,9 @@ class Decoder:
                 if event is None and after_start:
                     event = self._other(layout, payload)
                 if event is not None:
-                    yield {"t": round((ns - self._zero_ns) / 1e9, 9), "cpu": cpu} | event
+                    event["t"] = round((ns - self._zero_ns) / 1e9, 9)
+                    event["cpu"] = cpu
+                    yield event
                 after_start = layout.name == "timer/timer_start"
 
     # -- one reader per kind of event ------------------------------------------------------------------------------
@@ -120,7 +122,8 @@ class Decoder:
         change = _change(layout, payload)
         event = self._of_socket("state", layout, payload)
         if event is not None:
-            return event | change
+            event |= change
+            return event
         at = layout.fields["saddr"]
         if change["new"] == TcpState.SYN_RECV and not any(payload[at : at + 4]):
             # Older kernels report so what a listening socket accepts: whose it is shows with its next change.
