@@ -65,11 +65,8 @@ def test_a_damaged_line(simctl: Simctl, run: Path, line: bytes, place: str, mess
         ("state", {"new": "CLOSE_WAITT"}, "no TCP state is called CLOSE_WAITT"),
         ("state", {"old": "FOO"}, "no TCP state is called FOO"),
         ("state", {"local": "198.18.0.2:938618"}, "`local` must be an address with a port"),
-        (
-            "minisocket",
-            {"what": "resurrected"},
-            "minisocket: `what` must be one of born, rearmed, expired, not resurrected",
-        ),
+        ("timer", {"what": "resurrected"}, "timer: `what` must be one of start, expire, not resurrected"),
+        ("destroy", {"cpu": None}, "destroy: `cpu` must be a whole number, not nothing"),
         ("traced", {"lost": -1}, "`lost` must be 0 or more, not -1"),
         (
             "traced",

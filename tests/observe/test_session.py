@@ -111,17 +111,18 @@ def test_a_plain_process_with_a_server_in_it_is_watched_recorded_and_judged(sess
         session.mark("start")
         one.do(f"connect 127.0.0.1 {one.port}")
         one.do("accept")
-        session.mark("open")
+        session.mark("open.end")
         one.do("close")
-        session.mark("half-closed")
+        session.mark("half.end")
         one.do("leave")
         session.mark("end")
         session.finish("done")
+        session.check_written()
     told = history(tmp_path)
     for expectation in (
         "{at: start, web: {LISTEN: 1, ESTABLISHED: 0}}",
-        "{at: open, web: {ESTABLISHED: 2}}",
-        "{at: half-closed, web: {FIN_WAIT2: 1, CLOSE_WAIT: 1}}",
+        "{at: open.end, web: {ESTABLISHED: 2}}",
+        "{at: half.end, web: {FIN_WAIT2: 1, CLOSE_WAIT: 1}}",
         "{at: end, web: {TIME_WAIT: 1, CLOSE_WAIT: 0}}",
         "{over: start .. end, web: {connections: 1}}",
     ):
@@ -131,7 +132,7 @@ def test_a_plain_process_with_a_server_in_it_is_watched_recorded_and_judged(sess
     (connection,) = told.connections
     assert connection.server is not None
     assert connection.server.comm is not None and connection.server.comm.startswith("python")
-    assert f"127.0.0.1:{one.port}" in (tmp_path / "ss" / "open" / "web.ss.txt").read_text()
+    assert f"127.0.0.1:{one.port}" in (tmp_path / "ss" / "open.end" / "web.ss.txt").read_text()
 
 
 def test_what_shares_its_namespace_with_others_is_never_exact(session: Session, tmp_path: Path) -> None:
@@ -145,6 +146,7 @@ def test_what_shares_its_namespace_with_others_is_never_exact(session: Session, 
         stranger.do(f"connect 127.0.0.1 {stranger.port}")
         session.mark("end", texts=False)
         session.finish("done")
+        session.check_written()
     told = history(tmp_path)
     assert told.shared == {"web"}
     assert not told.exact
@@ -200,6 +202,7 @@ def test_two_namespaces_that_nobody_else_uses_are_known_exactly(
     other.do("leave")
     session.mark("end", texts=False)
     session.finish("done")
+    session.check_written()
 
     told = history(tmp_path)
     assert told.exact, told.notes

@@ -86,9 +86,9 @@ class Decoder:
     def decode(self, cpus: Sequence[Sequence[bytes]]) -> list[Event]:
         """All events of the lab in order of time. `cpus`: the pages of each CPU, oldest first."""
         by_cpu = [list(self._one_cpu(cpu, pages)) for cpu, pages in enumerate(cpus)]
-        timers = {address: number for number, address in enumerate(_timers(by_cpu))}
-        known = {event["a"] for events in by_cpu for event in events if _whose(event)}
-        found = [event for events in by_cpu for event in _kept(events, timers, known)]
+        timers = {address: number for number, address in enumerate(timers_of(by_cpu))}
+        known = {event["a"] for events in by_cpu for event in events if of_the_lab(event)}
+        found = [event for events in by_cpu for event in kept(events, timers, known)]
         found.sort(key=lambda event: float(event["t"]))
         return found
 
@@ -104,7 +104,9 @@ class Decoder:
                 if event is None and after_start:
                     event = self._other(layout, payload)
                 if event is not None:
-                    yield {"t": round((ns - self._zero_ns) / 1e9, 9), "cpu": cpu} | event
+                    event["t"] = round((ns - self._zero_ns) / 1e9, 9)
+                    event["cpu"] = cpu
+                    yield event
                 after_start = layout.name == "timer/timer_start"
 
     # -- one reader per kind of event ------------------------------------------------------------------------------
@@ -120,7 +122,8 @@ class Decoder:
         change = _change(layout, payload)
         event = self._of_socket("state", layout, payload)
         if event is not None:
-            return event | change
+            event |= change
+            return event
         at = layout.fields["saddr"]
         if change["new"] == TcpState.SYN_RECV and not any(payload[at : at + 4]):
             # Older kernels report so what a listening socket accepts: whose it is shows with its next change.
@@ -197,23 +200,23 @@ def _change(layout: Layout, payload: memoryview) -> Event:
     return {"old": old.value, "new": new.value}
 
 
-def _whose(event: Event) -> bool:
+def of_the_lab(event: Event) -> bool:
     """Whether the event says itself that it is of the lab."""
     return event["ev"] not in ("timer", "other") and event["local"].rpartition(":")[0] not in ANY
 
 
-def _timers(by_cpu: Iterable[Sequence[Event]]) -> dict[int, None]:
+def timers_of(by_cpu: Iterable[Sequence[Event]]) -> dict[int, None]:
     """Addresses of the timers that were started just before an event of the lab, which may be its minisockets', in
     order."""
     return {
         start["timer"]: None
         for events in by_cpu
         for start, following in pairwise(events)
-        if start["ev"] == "timer" and start["what"] == "start" and _whose(following)
+        if start["ev"] == "timer" and start["what"] == "start" and of_the_lab(following)
     }
 
 
-def _kept(events: Iterable[Event], timers: Mapping[int, int], known: Container[int]) -> Iterator[Event]:
+def kept(events: Iterable[Event], timers: Mapping[int, int], known: Container[int]) -> Iterator[Event]:
     """The events of one CPU without those of nobody in the lab. What follows upon a start stays, though nameless."""
     after_start = False
     for event in events:
@@ -221,7 +224,7 @@ def _kept(events: Iterable[Event], timers: Mapping[int, int], known: Container[i
         if event["ev"] == "timer" and event["timer"] in timers:
             starts = event["what"] == "start"
             yield event | {"timer": timers[event["timer"]]}
-        elif event["ev"] == "state" and not _whose(event) and event["a"] not in known:
+        elif event["ev"] == "state" and not of_the_lab(event) and event["a"] not in known:
             if after_start:
                 yield {key: event[key] for key in ("t", "cpu", "old", "new")} | {"ev": "other"}
         elif event["ev"] not in ("timer", "other"):
