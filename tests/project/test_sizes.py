@@ -14,8 +14,8 @@ pytestmark = pytest.mark.pure
 
 MOST_LINES = 300
 MOST_LINES_OF_A_FUNCTION = 60
-MOST_LINES_OF_TESTS = 350
-"""Of a file of tests: one subject each. Their functions may be as long as the story that they tell."""
+MOST_LINES_OF_TESTS = 450
+"""Of a file of tests. Their functions may be as long as the story that they tell."""
 
 SHIPPED = ("orchestrator", "nodes", "bench", "tools")
 
