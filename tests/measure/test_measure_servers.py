@@ -123,8 +123,7 @@ def free_port() -> int:
 @pytest.mark.kinds("nginx")
 def test_nginx(tmp_path: Path) -> None:
     nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if nginx is None:
-        pytest.skip("nginx is not installed")
+    assert nginx is not None
     port = free_port()
     (tmp_path / "n.conf").write_text(NGINX.format(folder=tmp_path, port=port))
     with real([nginx, "-p", str(tmp_path), "-e", str(tmp_path / "error.log"), "-c", str(tmp_path / "n.conf")], port):
@@ -139,8 +138,7 @@ def test_nginx(tmp_path: Path) -> None:
 @pytest.mark.kinds("node")
 def test_node() -> None:
     node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is not installed")
+    assert node is not None
     port = free_port()
     with real([node, "-e", NODE.format(port=port)], port):
         told = measured(port, timeout=3.0)
