@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,19 @@ def register(app: typer.Typer) -> None:
     add(app, "determinism", determinism)
 
 
+def _the_only_run(scenario: str, variables: Mapping[str, str]) -> Path:
+    """The file of a scenario that is one run. Raises InputError for several, and for a matrix."""
+    from orchestrator.scenario.loader import find_scenario, matrix_of
+
+    paths = find_scenario(scenario)
+    if len(paths) > 1:
+        raise InputError(f"{scenario} means {len(paths)} scenarios, and this takes one at a time")
+    if len(runs := matrix_of(paths[0], {}, variables)) > 1:
+        hint = f"choose one with --set {next(iter(runs[0]))}=..."
+        raise InputError(f"{scenario} is a matrix of {len(runs)} runs, and this takes one at a time", hint=hint)
+    return paths[0]
+
+
 def determinism(
     scenario: str = typer.Argument(..., metavar="FILE|NAME", help="What to run."),
     set_: list[str] = SetOption,
@@ -57,15 +71,9 @@ def determinism(
     from orchestrator.run.batch import Task, run_tasks
     from orchestrator.run.options import Options
     from orchestrator.runtimes.registry import virtual_time
-    from orchestrator.scenario.loader import find_scenario, matrix_of
 
-    paths = find_scenario(scenario)
-    if len(paths) > 1:
-        raise InputError(f"{scenario} means {len(paths)} scenarios, and this takes one at a time")
     variables = parse_variables(set_)
-    if len(runs := matrix_of(paths[0], {}, variables)) > 1:
-        hint = f"choose one with --set {next(iter(runs[0]))}=..."
-        raise InputError(f"{scenario} is a matrix of {len(runs)} runs, and this takes one at a time", hint=hint)
+    path = _the_only_run(scenario, variables)
     options = Options(
         runtime=virtual_time().name,
         variables=variables,
@@ -82,16 +90,16 @@ def determinism(
         assert result.folder is not None  # it was recorded just now
         folders[place] = RunFolder.open(result.folder)
 
-    tasks = [Task(f"{name} run", paths[0], options) for name in ("first", "second")]
+    tasks = [Task(f"{name} run", path, options) for name in ("first", "second")]
     run_tasks(tasks, jobs, Progress(quiet=quiet), done)
     first, second = folders[0], folders[1]
     recordings = [folder.events.read_bytes() for folder in (first, second)]
     found = compare(*recordings, same_snapshot=_snapshot(first) == _snapshot(second))
     if found is None:
-        print(f"{paths[0].stem}: two runs, {len(recordings[0].splitlines())} events, byte-identical")
+        print(f"{path.stem}: two runs, {len(recordings[0].splitlines())} events, byte-identical")
         print(f"  {shown(first.events)}\n  {shown(second.events)}")
         sys.exit(ExitCode.PASS)
-    print(f"{paths[0].stem}: the recordings part in line {found.line}; lines that differ: {found.lines}")
+    print(f"{path.stem}: the recordings part in line {found.line}; lines that differ: {found.lines}")
     column = _column(found)
     for folder, line in ((first, found.first), (second, found.second)):
         print(f"  {shown(folder.events)}:{found.line}\n    {excerpt(line, column)}")

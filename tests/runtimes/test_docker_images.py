@@ -111,7 +111,7 @@ def test_every_bundled_kind_has_an_image() -> None:
         ("# deb http://commented.example/debian bookworm main\n", None),
         ("deb https://secure.example/debian bookworm main\n", None),
         ("deb http://security.example/debian-security bookworm-security main\n", None),
-        ("deb http://archive.ubuntu.com/ubuntu noble main\n", None),
+        ("deb http://archive.ubuntu.example/ubuntu noble main\n", None),
         ("deb cdrom:[Debian 12]/ bookworm main\ndeb-src http://src.example/debian x\n", None),
         ("deb http://user:secret@private.example/debian bookworm main\n", None),
         ("", None),
