@@ -28,6 +28,7 @@ def test_a_folder_is_all_there_is_to_it(copy: Copy) -> None:
     assert kind("http10", copy.folder / "nodes").role == "server"
 
 
+@pytest.mark.processes
 def test_the_command_knows_it(copy: Copy) -> None:
     assert "HTTP_PORT=8080" in copy.simctl(*PAGE.command("simctl nodes")).stdout
 
