@@ -19,7 +19,7 @@ from orchestrator.runtimes.registry import AUTO, help_text
 from orchestrator.text.durations import write_duration
 from orchestrator.text.safe import printable
 
-RuntimeOption = typer.Option(AUTO, "--runtime", "-r", help=help_text())
+RuntimeOption = typer.Option(AUTO, "--runtime", "-r", metavar="NAME", help=help_text())
 SetOption = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="A variable of the Compose file. Repeatable.")
 AllowExecOption = typer.Option(
     False,
@@ -30,9 +30,9 @@ QuietOption = typer.Option(False, "--quiet", "-q", help="No progress on stderr."
 
 
 ReadyTimeoutOption = typer.Option(
-    write_duration(READY_TIMEOUT), "--ready-timeout", help="How long a node may take to be ready."
+    write_duration(READY_TIMEOUT), "--ready-timeout", metavar="DURATION", help="How long a node may take to be ready."
 )
-LabOption = typer.Option(None, "--lab", "-l", help="Which lab, when several are up.")
+LabOption = typer.Option(None, "--lab", "-l", metavar="NAME", help="Which lab, when several are up.")
 RunsArgument = typer.Argument(..., metavar="RUN ...", help="Folder of a run.")
 
 

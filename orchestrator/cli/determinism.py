@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.analysis.compare.determinism import Difference
     from orchestrator.recording.folder import RunFolder
     from orchestrator.run.batch import Result
+    from orchestrator.run.options import Options
 
 _BEFORE, _SHOWN = 60, 160
 """Characters of a long line: before the first that differs, and in all."""
@@ -39,27 +40,14 @@ def register(app: typer.Typer) -> None:
     add(app, "determinism", determinism)
 
 
-def _the_only_run(scenario: str, variables: Mapping[str, str]) -> Path:
-    """The file of a scenario that is one run. Raises InputError for several, and for a matrix."""
-    from orchestrator.scenario.loader import find_scenario, matrix_of
-
-    paths = find_scenario(scenario)
-    if len(paths) > 1:
-        raise InputError(f"{scenario} means {len(paths)} scenarios, and this takes one at a time")
-    if len(runs := matrix_of(paths[0], {}, variables)) > 1:
-        hint = f"choose one with --set {next(iter(runs[0]))}=..."
-        raise InputError(f"{scenario} is a matrix of {len(runs)} runs, and this takes one at a time", hint=hint)
-    return paths[0]
-
-
 def determinism(
     scenario: str = typer.Argument(..., metavar="FILE|NAME", help="What to run."),
     set_: list[str] = SetOption,
     output: Path = OutputOption,
     allow_exec: bool = AllowExecOption,
     ready_timeout: str = ReadyTimeoutOption,
-    seed: int | None = typer.Option(None, "--seed", min=0, help="Of both runs; as with `simctl run`."),
-    jobs: int = typer.Option(2, "--jobs", "-j", min=1, max=2, help="How many run at the same time."),
+    seed: int | None = typer.Option(None, "--seed", metavar="N", min=0, help="Of both runs; as with `simctl run`."),
+    jobs: int = typer.Option(2, "--jobs", "-j", metavar="N", min=1, max=2, help="How many run at the same time."),
     quiet: bool = QuietOption,
 ) -> None:
     """Run a scenario twice in virtual time, and compare what was recorded, byte by byte.
@@ -67,13 +55,11 @@ def determinism(
     Exit status: 0 the same, 1 not the same, 2 bad input, 3 the environment failed, 130 interrupted.
     """
     from orchestrator.analysis.compare.determinism import compare
-    from orchestrator.recording.folder import RunFolder
-    from orchestrator.run.batch import Task, run_tasks
     from orchestrator.run.options import Options
     from orchestrator.runtimes.registry import virtual_time
 
     variables = parse_variables(set_)
-    path = _the_only_run(scenario, variables)
+    path = _one_scenario(scenario, variables)
     options = Options(
         runtime=virtual_time().name,
         variables=variables,
@@ -82,6 +68,34 @@ def determinism(
         ready_timeout=parse_duration_option("--ready-timeout", ready_timeout),
         seed=seed,
     )
+    first, second = _run_twice(path, options, jobs, Progress(quiet=quiet))
+    recordings = [folder.events.read_bytes() for folder in (first, second)]
+    found = compare(*recordings, same_snapshot=_snapshot(first) == _snapshot(second))
+    if found is None:
+        print(f"{path.stem}: two runs, {len(recordings[0].splitlines())} events, byte-identical")
+        print(f"  {shown(first.events)}\n  {shown(second.events)}")
+        sys.exit(ExitCode.PASS)
+    print(f"{path.stem}: the recordings part in line {found.line}; lines that differ: {found.lines}")
+    _print_difference(found, first, second)
+    sys.exit(ExitCode.FAIL)
+
+
+def _one_scenario(word: str, variables: Mapping[str, str]) -> Path:
+    from orchestrator.scenario.loader import find_scenario, matrix_of
+
+    paths = find_scenario(word)
+    if len(paths) > 1:
+        raise InputError(f"{word} means {len(paths)} scenarios, and this takes one at a time")
+    if len(runs := matrix_of(paths[0], {}, variables)) > 1:
+        hint = f"choose one with --set {next(iter(runs[0]))}=..."
+        raise InputError(f"{word} is a matrix of {len(runs)} runs, and this takes one at a time", hint=hint)
+    return paths[0]
+
+
+def _run_twice(path: Path, options: Options, jobs: int, progress: Progress) -> tuple[RunFolder, RunFolder]:
+    from orchestrator.recording.folder import RunFolder
+    from orchestrator.run.batch import Task, run_tasks
+
     folders: dict[int, RunFolder] = {}
 
     def done(place: int, result: Result) -> None:
@@ -90,23 +104,17 @@ def determinism(
         assert result.folder is not None  # it was recorded just now
         folders[place] = RunFolder.open(result.folder)
 
-    tasks = [Task(f"{name} run", path, options) for name in ("first", "second")]
-    run_tasks(tasks, jobs, Progress(quiet=quiet), done)
-    first, second = folders[0], folders[1]
-    recordings = [folder.events.read_bytes() for folder in (first, second)]
-    found = compare(*recordings, same_snapshot=_snapshot(first) == _snapshot(second))
-    if found is None:
-        print(f"{path.stem}: two runs, {len(recordings[0].splitlines())} events, byte-identical")
-        print(f"  {shown(first.events)}\n  {shown(second.events)}")
-        sys.exit(ExitCode.PASS)
-    print(f"{path.stem}: the recordings part in line {found.line}; lines that differ: {found.lines}")
+    run_tasks([Task(f"{name} run", path, options) for name in ("first", "second")], jobs, progress, done)
+    return folders[0], folders[1]
+
+
+def _print_difference(found: Difference, first: RunFolder, second: RunFolder) -> None:
     column = _column(found)
     for folder, line in ((first, found.first), (second, found.second)):
         print(f"  {shown(folder.events)}:{found.line}\n    {excerpt(line, column)}")
     if found.fields:
         print(f"  what differs: {', '.join(found.fields)}")
     print(f"  what may cause it: {found.cause}")
-    sys.exit(ExitCode.FAIL)
 
 
 def _snapshot(folder: RunFolder) -> object:

@@ -33,10 +33,14 @@ def idle(
         None, "--from", metavar="[LAB/]NODE", help="The node of a standing lab that measures; a client without."
     ),
     samples: int = typer.Option(
-        3, "--samples", "-n", min=1, max=100, help="Connections that fall silent side by side."
+        3, "--samples", "-n", metavar="N", min=1, max=100, help="Connections that fall silent side by side."
     ),
-    requests: int = typer.Option(1100, "--requests", min=2, max=1_000_000, help="On one connection, at most."),
-    timeout: str = typer.Option("120s", "--timeout", "-t", help="How long to wait for a silent connection's end."),
+    requests: int = typer.Option(
+        1100, "--requests", metavar="N", min=2, max=1_000_000, help="On one connection, at most."
+    ),
+    timeout: str = typer.Option(
+        "120s", "--timeout", "-t", metavar="DURATION", help="How long to wait for a silent connection's end."
+    ),
     configured: str | None = typer.Option(
         None, "--configured", metavar="DURATION", help="The idle timeout that the server is meant to have."
     ),

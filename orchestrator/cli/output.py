@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.report.forms.form import Page
 
 _NAMES = f"{', '.join(FORMS[:-1])} or {FORMS[-1]}"
-FormatOption = typer.Option(FORMS[0], "--format", "-f", help=f"{_NAMES}; on stdout.")
+FormatOption = typer.Option(FORMS[0], "--format", "-f", metavar="FORM", help=f"{_NAMES}; on stdout.")
 
 
 class Output:

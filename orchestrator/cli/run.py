@@ -42,7 +42,9 @@ MatrixOption = typer.Option(
     metavar="NAME=VALUE,VALUE",
     help="Run with each of these values of a variable, and print one table. Repeatable: every combination.",
 )
-OutputOption = typer.Option(Path("runs"), "--output", "-o", help="Folder in which each run gets a folder of its own.")
+OutputOption = typer.Option(
+    Path("runs"), "--output", "-o", metavar="FOLDER", help="Folder in which each run gets a folder of its own."
+)
 
 
 def run(
@@ -54,19 +56,23 @@ def run(
     matrix: list[str] = MatrixOption,
     output: Path = OutputOption,
     format_: str = FormatOption,
-    junit: Path | None = typer.Option(None, "--junit", help="Also write a JUnit report to this file."),
+    junit: Path | None = typer.Option(None, "--junit", metavar="FILE", help="Also write a JUnit report to this file."),
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Say more about expectations that hold."),
     allow_exec: bool = AllowExecOption,
     capture: bool = typer.Option(
         False, "--capture", help="Also write each network's traffic to captures/NETWORK.pcapng, for Wireshark."
     ),
     ready_timeout: str = ReadyTimeoutOption,
-    jobs: int = typer.Option(1, "--jobs", "-j", min=1, help="How many run at the same time."),
+    jobs: int = typer.Option(1, "--jobs", "-j", metavar="N", min=1, help="How many run at the same time."),
     seed: int | None = typer.Option(
-        None, "--seed", min=0, help="Other ports, timer phases and processor speed; only in virtual time."
+        None, "--seed", metavar="N", min=0, help="Other ports, timer phases and processor speed; only in virtual time."
     ),
     vary_seed: int | None = typer.Option(
-        None, "--vary-seed", min=2, help="Run N times, each with another seed, and tell which expectations are flaky."
+        None,
+        "--vary-seed",
+        metavar="N",
+        min=2,
+        help="Run N times, each with another seed, and tell which expectations are flaky.",
     ),
     quiet: bool = QuietOption,
 ) -> None:

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def show(
     run: Path = typer.Argument(..., metavar="RUN", help="Folder of a run."),
     conn: str = typer.Option("", "--conn", "-c", metavar="ID", help="c2, or the address:port or node:port of an end."),
-    format_: str = typer.Option("text", "--format", "-f", help="text or json; on stdout."),
+    format_: str = typer.Option("text", "--format", "-f", metavar="FORM", help="text or json; on stdout."),
     ascii_: bool = typer.Option(False, "--ascii", help="Draw with ASCII characters only."),
 ) -> None:
     """Draw one connection of a stored run: both ends, what went between them, their states, who closed first.

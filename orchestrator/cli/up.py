@@ -26,7 +26,9 @@ def register(app: typer.Typer) -> None:
 
 def up(
     topology: str = typer.Argument(..., metavar="FILE|NAME", help="A Compose file, or the name of a bundled one."),
-    name: str | None = typer.Option(None, "--name", "-n", help="What to call the lab; the file's name without."),
+    name: str | None = typer.Option(
+        None, "--name", "-n", metavar="NAME", help="What to call the lab; the file's name without."
+    ),
     runtime: str = RuntimeOption,
     set_: list[str] = SetOption,
     allow_exec: bool = AllowExecOption,

@@ -1,7 +1,7 @@
 """The virtual machine: QEMU's command line, in one place. A guest can only go on in the machine that it was frozen in.
 
 -icount shift=0,sleep=off   time is counted in instructions, 1 ns each; idle time is skipped, not slept through
-rr=record                   QEMU's threads take turns, so that runs are the same; see counter.py
+rr=record                   QEMU's threads take turns, so that runs are the same; see icount.py
 -M pc, one processor        a second one hangs, and so does the machine `microvm`
 -cpu qemu64                 has no RDRAND: every random number comes from what is in the snapshot
 root on an NVDIMM           reading it is a copy in memory. Waiting for a disk would be idle time, and time would jump

@@ -27,12 +27,14 @@ def test_one_line_is_all_that_is_not_in_its_folder() -> None:
     assert [(name, len(change.added)) for name, change in PAGE.changes.items()] == [(REGISTRY, 1)]
 
 
+@pytest.mark.processes
 def test_it_is_well_typed_and_keeps_the_house_in_order(copy: Copy) -> None:
     copy.check("mypy", "--strict", "orchestrator/runtimes/unshare")
     copy.check("ruff", "check", "orchestrator/runtimes/unshare")
     copy.check("ruff", "format", "--check", "orchestrator/runtimes/unshare")
 
 
+@pytest.mark.processes
 def test_the_command_knows_it(copy: Copy) -> None:
     assert "unshare: nodes are processes that unshare(1) starts" in " ".join(
         copy.simctl("run", "--help").stdout.split()
