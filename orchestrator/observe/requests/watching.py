@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.observe.pace import REAL, Schedule
@@ -18,6 +19,7 @@ from orchestrator.recording.events import Event
 from orchestrator.system.linux import CLONE_NEWNET, CLONE_NEWUSER, inside_netns, setns, unshare
 
 if TYPE_CHECKING:
+    from orchestrator.observe.sources.segments import Segments
     from orchestrator.observe.trace.tracer import Tracer
 
 
@@ -31,6 +33,7 @@ class Watching:
         self._schedule = Schedule(REAL.period, REAL.quiet)
         self._sampler: Sampler | None = None
         self._tracer: Tracer | None = None
+        self._segments: Segments | None = None
         self._texts: SocketTexts | None = None
         self._sampling = False
         self.handlers: Handlers = {
@@ -80,6 +83,8 @@ class Watching:
         news = moment or self._tracer is None
         if self._tracer is not None and self._tracer.take():
             news = True
+        if self._segments is not None:
+            self._segments.take()
         cpu = time.process_time() - before
         self._schedule.ticked(begun, took, cpu, nodes=len(self.sampler.nodes), traced=traced, news=news)
         return t
@@ -90,6 +95,16 @@ class Watching:
             self._texts.close()
         if self._tracer is not None:
             self._tracer.close()
+        if self._segments is not None:
+            self._segments.close()
+
+    def take_segments(self, ports: Mapping[str, str]) -> None:
+        """Record what opens and closes connections where it enters the network: interface of ours -> the node at its
+        other end. Where the kernel allows no packet socket the recording has no such lines."""
+        from orchestrator.observe.sources.segments import Segments
+
+        with contextlib.suppress(PermissionError):
+            self._segments = Segments(ports, self.zero)
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -140,6 +155,9 @@ class Watching:
         if self._tracer is not None:
             tracer, self._tracer = self._tracer, None
             self._emit(tracer.finish())
+        if self._segments is not None:
+            segments, self._segments = self._segments, None
+            self._emit(segments.finish())
         return {}
 
     def _sample(self, message: Message) -> Message:

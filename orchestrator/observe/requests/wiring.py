@@ -44,6 +44,7 @@ class Wiring:
         legs = [Leg(**leg) for leg in message["legs"]]
         namespaces = self._watching.sampler.namespaces()
         self._fabric.add_legs(legs, namespaces, message["sysctls"], message.get("routes", {}))
+        self._watching.take_segments({port: leg.node for port, leg in self._fabric.ports.items()})
         return {}
 
     def _fault(self, message: Message) -> Message:
