@@ -19,7 +19,7 @@ from orchestrator.system import resources
 
 _BLOCK = re.compile(r"`([\w./-]+)`:\n\n```(\w+)\n(.*?)```", re.DOTALL)
 _SHELL = re.compile(r"```\n(simctl .*?)```", re.DOTALL)
-_COPIED = ("orchestrator", "nodes", "compose", "scenarios", "pyproject.toml")
+_COPIED = ("orchestrator", "nodes", "compose", "scenarios", "tools", "pyproject.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,9 @@ class Copy:
     def simctl(self, *arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
         return self._run([sys.executable, "-m", "orchestrator", *map(str, arguments)], status)
 
-    def check(self, module: str, *arguments: str) -> None:
+    def check(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a tool of the development environment in the copy."""
-        self._run([sys.executable, "-m", module, *arguments], 0)
+        return self._run([sys.executable, "-m", module, *arguments], 0)
 
     def _run(self, command: list[str], status: int) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

@@ -1,21 +1,36 @@
-"""docs/dev/steps.md: who follows it has a verb that everything knows."""
+"""docs/dev/steps.md: its verb is taken from the page into a copy of simctl, and everything knows it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.scenario.steps import STEPS
-from tests.support.devpages import Copy, follow
-from tests.support.vanishing import passed
+from orchestrator.system import resources
+from tests.support.devpage import Copy, DevPage
+
+PAGE = DevPage(resources.ROOT / "docs" / "dev" / "steps.md")
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
-    yield follow("steps.md", tmp_path_factory.mktemp("steps"))
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    made = Copy(tmp_path_factory.mktemp("simctl"))
+    made.take(PAGE)
+    return made
+
+
+def test_one_file_and_one_line_are_all_there_is_to_it() -> None:
+    assert [name for name in PAGE.files if name.endswith(".py")] == ["orchestrator/scenario/steps/freeze.py"]
+    assert [len(change.added) for change in PAGE.changes.values()] == [1]
+
+
+@pytest.mark.processes
+def test_the_code_of_the_page_is_as_clean_as_ours(copy: Copy) -> None:
+    code = [name for name in (*PAGE.files, *PAGE.changes) if name.endswith(".py")]
+    copy.check("ruff", "check", *code)
+    copy.check("ruff", "format", "--check", *code)
 
 
 @pytest.mark.processes
@@ -23,13 +38,12 @@ def test_the_language_has_it(copy: Copy) -> None:
     schema = json.loads(copy.simctl("schema").stdout)
     assert schema["$defs"]["Step"]["properties"]["freeze"]["$ref"] == "#/$defs/Freeze"
     assert {"required": ["freeze"]} in schema["$defs"]["Step"]["oneOf"]
-    done = copy.simctl("validate", "freeze.yaml")
-    assert done.returncode == 0, done.stderr
+    copy.simctl("validate", "freeze.yaml")
 
 
 @pytest.mark.processes
 def test_the_reference_page_has_it(copy: Copy) -> None:
-    page = copy.python("-m", "tools.reference").stdout
+    page = copy.check("tools.reference").stdout
     assert "| `freeze` | mapping | SIGSTOP to the node's program, and SIGCONT after some time |" in page
     assert "### freeze\n\nStop a node's program, and let it go on after some time." in page
     assert "| `time` | duration | 1s | how long its program hangs |" in page
@@ -50,8 +64,7 @@ def test_what_is_wrong_is_said_with_its_place(copy: Copy, tmp_path: Path, value:
     text = (copy.folder / "freeze.yaml").read_text().replace("{node: server, time: 300ms}", value)
     scenario = tmp_path / "wrong.yaml"
     scenario.write_text(text.replace("compose/", f"{copy.folder}/compose/"))
-    done = copy.simctl("validate", scenario)
-    assert done.returncode == 2
+    done = copy.simctl("validate", scenario, status=2)
     assert f"{scenario}:8:" in done.stderr
     assert says in done.stderr
     assert hint in done.stderr
@@ -59,8 +72,8 @@ def test_what_is_wrong_is_said_with_its_place(copy: Copy, tmp_path: Path, value:
 
 @pytest.mark.netns
 def test_it_runs_and_the_ladder_tells_it(copy: Copy) -> None:
-    done = copy.simctl("run", "freeze.yaml", "--runtime", "netns", "-o", "runs", "--format", "json")
-    passed(done)
+    done = copy.simctl(*PAGE.command("simctl run"), "-o", "runs", "--format", "json")
+    assert json.loads(done.stdout)["outcome"] == "pass"
     assert "hang: freeze server for 0.3 s" in done.stderr
     (run,) = (copy.folder / "runs").iterdir()
     happened = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
@@ -68,7 +81,7 @@ def test_it_runs_and_the_ladder_tells_it(copy: Copy) -> None:
         "frozen",
         "thawed",
     ]
-    ladder = copy.simctl("show", run).stdout
+    ladder = copy.simctl("show", run, "--conn", "c1").stdout
     assert ladder.index("server is frozen") < ladder.index("server is thawed")
 
 
