@@ -1,0 +1,158 @@
+"""What each verb does, in which order, by a context that only notes what it is asked for."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import EnvironmentFailure
+from orchestrator.runtimes.base import ExecResult
+from orchestrator.scenario.step import Step
+from orchestrator.scenario.steps import STEPS
+from orchestrator.scenario.steps.base import Effect
+
+
+@dataclass
+class Noting:
+    """A lab in which the service `server` has two replicas, and each command ends with `status`."""
+
+    step: str = "now"
+    status: int = 0
+    done: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def nodes(self, name: str) -> Sequence[str]:
+        return ["server-1", "server-2"] if name == "server" else [name]
+
+    def command(self, nodes: Sequence[str], do: str, **fields: Any) -> None:
+        self.done.append(("command", *nodes, do, fields))
+
+    def wait(self, seconds: float) -> None:
+        self.done.append(("wait", seconds))
+
+    def signal(self, node: str, number: int) -> None:
+        self.done.append(("signal", node, number))
+
+    def expect_end(self, node: str) -> None:
+        self.done.append(("expect_end", node))
+
+    def await_end(self, node: str, seconds: float, after: str) -> None:
+        self.done.append(("await_end", node, after))
+
+    def run_command(self, node: str, command: Sequence[str], seconds: float) -> ExecResult:
+        self.done.append(("run_command", node, *command, seconds))
+        return ExecResult(self.status, "said\n")
+
+    def keep(self, name: str, text: str) -> None:
+        self.done.append(("keep", name, text))
+
+    def fault(self, name: str, action: str, node: str, **settings: Any) -> None:
+        self.done.append(("fault", name, action, node, settings))
+
+    def record(self, node: str, effect: Effect, **detail: Any) -> None:
+        self.done.append(("record", node, effect.recorded, detail))
+
+
+def perform(step: dict[str, Any], context: Noting | None = None) -> list[tuple[Any, ...]]:
+    context = context or Noting()
+    Step.model_validate(step).action.perform(context)
+    return context.done
+
+
+def test_between_its_two_lines_a_node_is_surely_off() -> None:
+    down = perform({"link": {"node": "client", "up": False, "network": "lab"}})
+    assert [what[0] for what in down] == ["fault", "record"]
+    assert down[0] == ("fault", "partition", "apply", "client", {"network": "lab"})
+    up = perform({"link": {"node": "client", "up": True}})
+    assert [what[0] for what in up] == ["record", "fault"]
+    assert up[1] == ("fault", "partition", "heal", "client", {"network": None})
+
+
+@pytest.mark.parametrize(
+    ("verb", "number", "word"), [("stop", signal.SIGTERM, "stopped"), ("kill", signal.SIGKILL, "killed")]
+)
+def test_an_end_is_expected_before_it_is_caused(verb: str, number: int, word: str) -> None:
+    """And all replicas are told before one is waited for."""
+    nodes = ("server-1", "server-2")
+    expected: list[tuple[Any, ...]] = []
+    for node in nodes:
+        expected += [("expect_end", node), ("record", node, word, {}), ("signal", node, number)]
+    assert perform({verb: "server"}) == [*expected, *(("await_end", node, f"being {word}") for node in nodes)]
+
+
+@pytest.mark.parametrize(
+    ("verb", "number", "word"), [("pause", signal.SIGSTOP, "paused"), ("resume", signal.SIGCONT, "resumed")]
+)
+def test_a_program_that_hangs_or_goes_on(verb: str, number: int, word: str) -> None:
+    assert perform({verb: "client"}) == [("signal", "client", number), ("record", "client", word, {})]
+
+
+def test_a_client_gets_what_the_file_says() -> None:
+    ((_, node, do, fields),) = perform({"request": {"from": "client", "url": "http://server/", "interval": "50ms"}})
+    assert (node, do, fields["url"], fields["interval"], fields["count"]) == (
+        "client",
+        "request",
+        "http://server/",
+        0.05,
+        1,
+    )
+    assert "from" not in fields
+    assert "from_" not in fields
+    assert perform({"close": {"from": "client", "session": "pool"}}) == [
+        ("command", "client", "close", {"session": "pool"})
+    ]
+
+
+def test_time_passes() -> None:
+    step = Step.model_validate({"wait": "1m30s"})
+    assert step.action.seconds == 90.0
+    assert perform({"wait": "1m30s"}) == [("wait", 90.0)]
+
+
+def test_output_is_kept_even_of_a_command_that_fails() -> None:
+    context = Noting(status=3)
+    with pytest.raises(EnvironmentFailure, match="step now: ls in server-1 ended with status 3") as caught:
+        perform({"exec": {"node": "server", "command": ["ls", 1]}}, context)
+    assert caught.value.detail == ["said"]
+    assert context.done == [
+        ("run_command", "server-1", "ls", "1", 30.0),
+        ("keep", "exec-now-server-1.txt", "said\n"),
+        ("record", "server-1", "exec", {"step": "now", "status": 3}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ({"request": {"from": "client", "url": "http://server/"}}, "1 request from client"),
+        ({"request": {"from": "client", "url": "http://server/", "count": 2}}, "2 requests from client"),
+        ({"wait": "2s"}, "wait 2s"),
+        ({"close": {"from": "client", "session": "pool"}}, "close session pool of client"),
+        ({"stop": "server"}, "stop server"),
+        ({"kill": "server"}, "kill server"),
+        ({"pause": "server"}, "pause server"),
+        ({"resume": "server"}, "resume server"),
+        ({"link": {"node": "server", "up": False, "network": "lab"}}, "link of server in lab down"),
+        ({"exec": {"node": "server", "command": ["ss", "-tan"]}}, "exec in server: ss -tan"),
+    ],
+)
+def test_progress_says_it_in_a_few_words(step: dict[str, Any], said: str) -> None:
+    assert Step.model_validate({"name": "now", **step}).describe() == f"now: {said}"
+
+
+def test_what_a_verb_records_is_what_it_says_that_it_may() -> None:
+    """EFFECTS, by which reports understand a recording, is made of what verbs say."""
+    steps: dict[str, list[dict[str, Any]]] = {
+        "link": [{"node": "a", "up": up} for up in (True, False)],
+        "request": [{"from": "a", "url": "http://b/"}],
+        "close": [{"from": "a", "session": "s"}],
+        "exec": [{"node": "a", "command": ["true"]}],
+    }
+    for kind in STEPS:
+        values: list[Any] = steps.get(kind.verb, ["1s" if kind.verb == "wait" else "a"])
+        done = [what for value in values for what in perform({kind.verb: value})]
+        recorded = {what[2] for what in done if what[0] == "record"}
+        assert recorded == {effect.recorded for effect in kind.effects}, kind.verb
