@@ -76,8 +76,10 @@ def show(
 
 def _verdicts(folder: RunFolder) -> list[Verdict]:
     """None for a run that was not judged: it was interrupted, say."""
+    from orchestrator.run.judge import stored_report
+
     try:
-        return folder.read_verdicts()
+        return stored_report(folder).verdicts
     except InputError:
         return []
 
@@ -86,8 +88,8 @@ def _list(known: list[Entry], chosen: Entry, console: Console, *, ascii_only: bo
     """The table of connections; the chosen one is always in it. A server that is the same for all is said once."""
     from rich.text import Text
 
-    from orchestrator.report import words
     from orchestrator.report.text.terminal import listing, put, text
+    from orchestrator.report.words import summaries as words
 
     first = known[:_LISTED]
     if chosen not in first:

@@ -42,7 +42,9 @@ def verify(
 
 def _keep_verdicts(folder: RunFolder, judged: RunReport) -> None:
     """A folder that cannot be written (a colleague's, an archive's) can be judged all the same."""
+    from orchestrator.run.judge import keep_verdicts
+
     try:
-        folder.write_verdicts(judged.verdicts)
+        keep_verdicts(folder, judged.verdicts)
     except EnvironmentFailure as error:
         tell(f"simctl: the verdicts are not kept: {error}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from orchestrator.history.counters import Counters
 from orchestrator.history.lifetimes import birth, death
@@ -23,48 +22,11 @@ from orchestrator.history.model import (
 )
 from orchestrator.history.sampled import NodeTicks
 from orchestrator.history.unobservedends import unobserved_ends
-from orchestrator.scenario.model import Where
-from orchestrator.tcp.addresses import split_address
-from orchestrator.tcp.lifecycle import EMBRYONIC
+from orchestrator.tcp.lifecycle import CLOSING_STATES, EMBRYONIC
 from orchestrator.tcp.states import TcpState
 
 _Stays = defaultdict[tuple[str, TcpState], list[tuple[Socket, StateInterval]]]
 _Gaps = defaultdict[str, defaultdict[frozenset[TcpState], list[tuple[Socket, UnknownInterval]]]]
-
-
-class Filter:
-    """What `where` asks. All of a filter's parts must match."""
-
-    def __init__(self, where: Where | None, hosts: frozenset[str] = frozenset()) -> None:
-        self._where = where
-        self._hosts = hosts
-
-    @property
-    def everything(self) -> bool:
-        return self._where is None
-
-    @property
-    def by_owner(self) -> bool:
-        return self._where is not None and self._where.owner is not None
-
-    def match(self, local: str | None, peer: str | None, owner: str | None) -> bool | None:
-        """Whether a socket counts; None when an address or owner that decides it is not known."""
-        if self._where is None:
-            return True
-        known: list[bool | None] = []
-        if self._where.port is not None:
-            ports = [split_address(address)[1] for address in (local, peer) if address]
-            known.append(self._where.port in ports or (None if len(ports) < 2 else False))
-        if self._where.peer is not None:
-            known.append(split_address(peer)[0] in self._hosts if peer else None)
-        if self._where.owner is not None:
-            known.append(None if owner is None else owner == self._where.owner)
-        if False in known:
-            return False
-        return None if None in known else True
-
-    def socket(self, socket: Socket) -> bool | None:
-        return True if self._where is None else self.match(socket.local, socket.peer, socket.comm)
 
 
 class Index:
@@ -188,19 +150,6 @@ class Index:
         """The nodes that a name stands for; empty when there is none."""
         return (name,) if name in self.history.nodes else tuple(self.history.groups.get(name, ()))
 
-    def filter(self, where: Where | None) -> Filter | str:
-        """The filter for a `where`, or why there can be none."""
-        if where is None or where.peer is None:
-            return Filter(where)
-        nodes = self.resolve(where.peer)
-        if nodes:
-            hosts = frozenset(address for address, node in self.history.addresses.items() if node in nodes)
-            return Filter(where, hosts)
-        try:
-            return Filter(where, frozenset({str(ipaddress.ip_address(where.peer))}))
-        except ValueError:
-            return f"the recording has no node and no address {where.peer}"
-
     def ticks(self, node: str) -> NodeTicks:
         """The ticks that sampled the node."""
         if node not in self._ticks:
@@ -246,3 +195,18 @@ def queue_at(socket: Socket, t: float) -> QueueReading | None:
     """The last reading of the queues at or before `t`."""
     position = bisect_right(socket.queues, t, key=attrgetter("t"))
     return socket.queues[position - 1] if position else None
+
+
+def orphaned_at(socket: Socket, t: float) -> bool | None:
+    """Of a socket that is closing at `t`: whether no process had it open any more at the last reading in its state.
+
+    None where that does not apply, or no sample tells. A half-closed connection (`shutdown`) is in FIN_WAIT2 with its
+    owner; one that was closed outright is an orphan there.
+    """
+    known = situation(socket, t)
+    if not isinstance(known, StateInterval) or known.state not in CLOSING_STATES:
+        return None
+    position = bisect_right(socket.owned, t, key=itemgetter(0))
+    if not position or socket.owned[position - 1][0] < known.first:
+        return None
+    return not socket.owned[position - 1][1]

@@ -65,6 +65,7 @@ class Life:
     uid: int | None = None
     pid: int | None = None
     comm: str | None = None
+    owned: list[tuple[float, bool]] = field(default_factory=list)
 
     @property
     def state(self) -> TcpState:
@@ -78,6 +79,9 @@ class Life:
         last = self.queues[-1] if self.queues else None
         if last is None or (last.recv_q, last.send_q) != (reading.recv_q, reading.send_q):
             self.queues.append(reading)
+        # An inode is there as long as a descriptor is. Each state's first reading is kept: a later one may differ.
+        if not self.owned or self.owned[-1][1] != bool(line.get("inode")) or self.sightings[-1][0] == t:
+            self.owned.append((t, bool(line.get("inode"))))
         # A minisocket has no owner: what was known of it before stays true.
         self.uid = line["uid"] if line.get("uid") is not None else self.uid
         if line.get("pid") is not None:
@@ -162,7 +166,7 @@ def _to_socket(life: Life, ticks: NodeTicks, rule: GapRule) -> Socket:
         )
     return Socket(
         life.node, life.sk, life.local, life.peer, tuple(intervals), tuple(gaps), tuple(life.queues),
-        life.uid, life.pid, life.comm,
+        life.uid, life.pid, life.comm, owned=tuple(life.owned),
     )  # fmt: skip
 
 

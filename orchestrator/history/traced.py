@@ -272,4 +272,5 @@ def _socket(life: TracedLife, seen: Sequence[Life], until: float, fallback: str)
         pid=owner.pid if owner else None,
         comm=owner.comm if owner else None,
         ended_by=life.ended_by,
+        owned=tuple(reading for one in seen for reading in one.owned),
     )

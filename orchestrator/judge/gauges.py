@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
-from orchestrator.history.index import Filter, Index
+from orchestrator.history.index import Index
 from orchestrator.history.model import Socket, StateInterval, UnknownInterval
-from orchestrator.judge.evidence import LIMIT, socket_lines, unobserved_line
+from orchestrator.judge.evidence import LIMIT, Shown, sockets_seen, unobserved
+from orchestrator.judge.filter import Filter
+from orchestrator.judge.question import Question
+from orchestrator.judge.tally import margin
 from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
-from orchestrator.scenario.values import Range
+from orchestrator.recording.causes import BetweenSamples, OutOfRange, OwnerUnknown, Reason
+from orchestrator.recording.quantities import Bounds, Instant
+from orchestrator.recording.verdict import Margin
 from orchestrator.tcp.states import GAUGE_STATES, TcpState
-from orchestrator.text.durations import at
-from orchestrator.text.numbers import number, plural
 
 
 def other_states(named: Iterable[str]) -> frozenset[TcpState]:
@@ -23,19 +25,11 @@ def other_states(named: Iterable[str]) -> frozenset[TcpState]:
 class Gauge:
     """One gauge of a node, or the sum over the nodes of a service."""
 
-    def __init__(
-        self,
-        index: Index,
-        node: str,
-        fact: str,
-        states: frozenset[TcpState],
-        expected: Range,
-        matching: Filter,
-    ) -> None:
-        self.node, self.fact, self.expected = node, fact, str(expected)
-        self.nodes = index.resolve(node)
+    def __init__(self, index: Index, question: Question, states: frozenset[TcpState], matching: Filter) -> None:
+        self.question = question
+        self.nodes = index.resolve(question.node)
         self.by_samples = not index.history.exact or matching.by_owner
-        self._index, self._states, self._range, self._filter = index, states, expected, matching
+        self._index, self._states, self._range, self._filter = index, states, question.expected, matching
         self._spans = list(self._find_spans())
         self._grid = Grid(())
         self._least: list[int] = []
@@ -73,36 +67,30 @@ class Gauge:
             for entry, after, before in self._index.hidden(node, self._states):
                 yield Span(after, before, False, 0, entry.count)
 
-    def actual(self, pieces: Sequence[int]) -> str:
+    def actual(self, pieces: Sequence[int]) -> Bounds:
         """The value over the pieces."""
-        return number(min(self._least[piece] for piece in pieces), max(self._most[piece] for piece in pieces))
+        return Bounds(*self._extremes(pieces), self.question.unit)
 
-    def why(self, piece: int) -> str:
+    def _extremes(self, pieces: Sequence[int]) -> tuple[int, int]:
+        return min(self._least[piece] for piece in pieces), max(self._most[piece] for piece in pieces)
+
+    def why(self, piece: int, at: Instant) -> Reason:
         """Why the fact does not hold at the piece."""
         least, most = self._least[piece], self._most[piece]
-        what = f"{plural(number(least, most), 'socket')} {self._what()} on {self.node}, expected {self.expected}"
         if least == most or most < self._range.low or least > self._range.high:
-            return what
+            return OutOfRange(at=at)
         t = self._grid.instant(piece)
         for node in self.nodes:
             before, after = self._index.ticks(node).before(t), self._index.ticks(node).from_(t)
             if before is not None and after is not None and t < after:
-                return f"{what}: the samples at {at(before)} and {at(after)} do not tell"
-        return f"{what}: the owner of some sockets is not known"
+                return BetweenSamples(at=at, after=before, before=after)
+        return OwnerUnknown(at=at)
 
-    def _what(self) -> str:
-        return "in other states" if self.fact == "others" else f"in {self.fact}"
-
-    def slack(self, pieces: Sequence[int]) -> str:
+    def margin(self, pieces: Sequence[int]) -> Margin | None:
         """How many sockets more or fewer would make the fact false somewhere in the pieces."""
-        nearest = math.inf
-        if self._range.low > 0:
-            nearest = min(self._least[piece] for piece in pieces) - self._range.low + 1
-        if self._range.high < math.inf:
-            nearest = min(nearest, self._range.high - max(self._most[piece] for piece in pieces) + 1)
-        return "" if nearest == math.inf else plural(f"{nearest:.0f}", "socket")
+        return margin(self.question, *self._extremes(pieces))
 
-    def evidence(self, piece: int) -> tuple[str, ...]:
+    def evidence(self, piece: int) -> Shown:
         """The sockets that count or may count at the piece; where too few do, the others that are there."""
         t = self._grid.instant(piece)
         counting: list[Socket] = []
@@ -116,14 +104,15 @@ class Gauge:
                 elif not isinstance(known, StateInterval) or known.state is not TcpState.LISTEN:
                     others.append(socket)
         too_few = self._least[piece] < self._range.low
-        lines = socket_lines(self._index, counting + others if too_few else counting, t)
-        unobserved = [
-            unobserved_line(entry)
+        shown = sockets_seen(self._index, counting + others if too_few else counting, t)
+        hidden = [
+            unobserved(entry)
             for node in self.nodes
             for entry, after, before in self._index.hidden(node, self._states)
             if after < t < before
         ]
-        return lines + tuple(unobserved[: max(0, LIMIT - len(lines))])
+        room = LIMIT - len(shown.items)
+        return Shown((*shown.items, *hidden[:room]), shown.more + len(hidden[room:]))
 
     def _counts(self, known: StateInterval | UnknownInterval) -> bool:
         return known.state in self._states if isinstance(known, StateInterval) else bool(known.states & self._states)

@@ -1,4 +1,4 @@
-"""When an expectation is asked: named moments as times, and times as words."""
+"""When an expectation is asked: named moments as times, and times by the named moment before them."""
 
 from __future__ import annotations
 
@@ -7,57 +7,63 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.history.model import History
+from orchestrator.recording.causes import EmptyWindow, NeverReached
+from orchestrator.recording.quantities import Instant
+from orchestrator.recording.verdict import When, WhenKind
 from orchestrator.scenario.model import Expectation
 from orchestrator.scenario.values import Moment, Window
-from orchestrator.text.durations import at, format_duration
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The *when* of an expectation in seconds. `name` is empty when none was given; then facts have defaults.
+    """The *when* of an expectation in seconds. `given`: the scenario says when; else facts have defaults.
 
     `instant` is where gauges and queues are read, [start, end] what counters and durations cover and what `always`
     and `eventually` quantify over. `problem` says why the times could not be told.
     """
 
-    name: str
-    text: str
+    when: When
+    given: bool
     instant: float = 0.0
     start: float = 0.0
     end: float = 0.0
-    problem: str = ""
+    problem: NeverReached | EmptyWindow | None = None
+
+    @property
+    def whole_run(self) -> When:
+        """What counters are asked of where the scenario says nothing."""
+        return When(WhenKind.OVER, self.when.end, Instant("start", 0, self.start if self.problem is None else None))
 
 
 def asked(expectation: Expectation, history: History) -> Asked:
     """Resolve the *when*. Without one: the moment `end`, and the run from `start` to `end`."""
-    when = expectation.when
-    name = when[0] if when else ""
-    value = when[1] if when else Moment(None, "end")
-    if isinstance(value, Window):
-        first, last, text = value.start, value.end, f"{name} {value}"
-        if expectation.for_ is not None:
-            text += f" for {format_duration(expectation.for_)}"
-    else:
-        first, last, text = Moment(None, "start"), value, f"at {value}"
-    missing = [str(moment) for moment in (first, last) if moment.name not in history.moments]
-    if missing:
-        return Asked(name, text, problem=f"the run never reached {missing[0]}{_how_it_ended(history)}")
-    start, end = _time(first, history.moments), _time(last, history.moments)
-    if start > end:
-        return Asked(name, text, problem=f"the window is empty: {first} ({at(start)}) is after {last} ({at(end)})")
-    return Asked(name, text, end, start, end)
+    name, value = expectation.when or ("at", Moment(None, "end"))
+    window = value if isinstance(value, Window) else None
+    first, last = (window.start, window.end) if window else (Moment(None, "start"), value)
+    assert isinstance(last, Moment)
+    start, end = resolve(first, history.moments), resolve(last, history.moments)
+    when = When(WhenKind(name), end, start if window else None, expectation.for_)
+    given = expectation.when is not None
+    missing = next((moment for moment in (start, end) if moment.t is None), None)
+    if missing is not None:
+        return Asked(when, given, problem=_never_reached(missing, history))
+    assert start.t is not None and end.t is not None
+    if start.t > end.t:
+        return Asked(when, given, problem=EmptyWindow(start=start, end=end))
+    return Asked(when, given, end.t, start.t, end.t)
 
 
-def _time(moment: Moment, moments: Mapping[str, float]) -> float:
-    t = moments[moment.name]
-    return round(t + moment.offset, 9) if moment.offset else t
+def resolve(moment: Moment, moments: Mapping[str, float]) -> Instant:
+    """The moment as an instant of the run."""
+    t = moments.get(moment.name)
+    if t is not None and moment.offset:
+        t = round(t + moment.offset, 9)
+    return Instant(moment.name, moment.offset, t)
 
 
-def _how_it_ended(history: History) -> str:
-    outcome = history.end.get("outcome", "interrupted")
-    detail = history.end.get("detail") or ""
-    how = {"interrupted": ": it was interrupted", "failed": ": it failed"}.get(outcome, "")
-    return f"{how} ({detail})" if how and detail else how
+def _never_reached(moment: Instant, history: History) -> NeverReached:
+    outcome = str(history.end.get("outcome", "interrupted"))
+    return NeverReached(moment=moment, run=outcome, detail=str(history.end.get("detail") or ""))
 
 
 class Landmarks:
@@ -69,10 +75,9 @@ class Landmarks:
         self._times = [t for _, t in ordered]
         self._names = [name for name, _ in ordered]
 
-    def name(self, t: float) -> str:
+    def instant(self, t: float) -> Instant:
+        """The instant by its moment; without a name when it lies before the first."""
         position = bisect_right(self._times, t)
         if not position:
-            return at(t)
-        rest = round(t - self._times[position - 1], 3)
-        name = self._names[position - 1]
-        return f"{name} + {format_duration(rest)}" if rest > 0 else name
+            return Instant("", t, t)
+        return Instant(self._names[position - 1], round(t - self._times[position - 1], 9), t)

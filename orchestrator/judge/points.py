@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from orchestrator.history.index import Index
+from orchestrator.judge.evidence import Shown
 from orchestrator.judge.moments import Asked, Landmarks
+from orchestrator.judge.question import Question
 from orchestrator.judge.timeline import (
     FAIL,
     OUTCOMES,
@@ -20,26 +22,32 @@ from orchestrator.judge.timeline import (
     stretches,
     worst,
 )
-from orchestrator.recording.verdict import FactVerdict
-from orchestrator.text.durations import at, format_duration
+from orchestrator.recording.causes import (
+    HeldTooShort,
+    HoldingUnknown,
+    NeverSampled,
+    OutsideSamples,
+    Reason,
+    SampledTooCoarsely,
+)
+from orchestrator.recording.quantities import Bounds, Instant
+from orchestrator.recording.verdict import FactVerdict, Margin, WhenKind
 
 
 class PointFact(Protocol):
     """A fact with a truth value at every instant. `lay` first; the others speak of pieces of its grid."""
 
-    node: str
-    fact: str
-    expected: str
+    question: Question
     nodes: tuple[str, ...]
     by_samples: bool
     """Whether samples decide it; else the kernel's trace tells it at every instant, however far apart samples are."""
 
     def times(self) -> Iterable[float]: ...
     def lay(self, grid: Grid) -> Track: ...
-    def actual(self, pieces: Sequence[int]) -> str: ...
-    def why(self, piece: int) -> str: ...
-    def slack(self, pieces: Sequence[int]) -> str: ...
-    def evidence(self, piece: int) -> tuple[str, ...]: ...
+    def actual(self, pieces: Sequence[int]) -> Bounds | None: ...
+    def why(self, piece: int, at: Instant) -> Reason: ...
+    def margin(self, pieces: Sequence[int]) -> Margin | None: ...
+    def evidence(self, piece: int) -> Shown: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,7 @@ class Decision:
 
     truth: int
     piece: int
-    note: str = ""
+    note: Reason | None = None
 
 
 class PointJudge:
@@ -73,10 +81,10 @@ class PointJudge:
 
     def judge(self, length: float | None) -> tuple[list[FactVerdict], float | None]:
         """A verdict per fact, and the instant that decided. `length`: how long it must hold, with `eventually`."""
-        match self._when.name:
-            case "always" | "never":
+        match self._when.when.kind:
+            case WhenKind.ALWAYS | WhenKind.NEVER:
                 return self._always()
-            case "eventually":
+            case WhenKind.EVENTUALLY:
                 return self._eventually(length or 0.0)
             case _:
                 piece = self.grid.at(self._when.instant)
@@ -114,7 +122,6 @@ class PointJudge:
     def _decide(self, track: Track, length: float) -> Decision:
         start, end = self._when.start, self._when.end
         window = self.grid.pieces(start, end)
-        lasting = format_duration(length)
 
         def long_enough(at_worst: int, endless: bool) -> Stretch | None:
             found = stretches(track, at_worst)
@@ -126,14 +133,16 @@ class PointJudge:
             first = max(possible.first, window.start)
             unclear = track.find(UNKNOWN, first, possible.last + 1)
             if unclear >= 0:
-                return Decision(UNKNOWN, unclear, f"it is not known to have held for {lasting}" if length else "")
-            return Decision(UNKNOWN, possible.last, f"the recording ends too early to tell that it held for {lasting}")
+                unsure = HoldingUnknown(wanted=length, recording_ends=False) if length else None
+                return Decision(UNKNOWN, unclear, unsure)
+            return Decision(UNKNOWN, possible.last, HoldingUnknown(wanted=length, recording_ends=True))
         touching = [s for s in stretches(track, UNKNOWN) if holds_for(self.grid, s, start, end, 0.0, endless=False)]
         if touching:
             longest = max(touching, key=lambda s: self._length(s, start))
             since = max(self.grid.bounds(longest.first)[0], start)
-            held = f"{format_duration(round(self._length(longest, start), 3))} from {self._landmarks.name(since)}"
-            return Decision(FAIL, longest.last + 1, f"it held for at most {held}, not for {lasting}")
+            held = self._length(longest, start)
+            note = HeldTooShort(held=held, since=self._landmarks.instant(since), wanted=length)
+            return Decision(FAIL, longest.last + 1, note)
         return Decision(FAIL, min(window, key=self._badness))
 
     def _badness(self, piece: int) -> tuple[int, int]:
@@ -146,56 +155,56 @@ class PointJudge:
 
     def _verdict(self, number: int, decision: Decision, pieces: Sequence[int]) -> FactVerdict:
         fact, piece, passed = self._facts[number], decision.piece, decision.truth == PASS
-        return FactVerdict(
-            node=fact.node,
-            fact=fact.fact,
-            expected=fact.expected,
+        return fact.question.verdict(
+            OUTCOMES[decision.truth],
             actual=fact.actual(pieces),
-            outcome=OUTCOMES[decision.truth],
-            reason="" if passed else self._reason(number, decision),
-            nearest="" if passed else self._nearest(number, piece),
-            margin=self._margin(number, pieces) if passed else "",
+            reasons=() if passed else tuple(self._reasons(number, decision)),
+            nearest=None if passed else self._nearest(number, piece),
+            margin=self._margin(number, pieces) if passed else None,
             evidence=fact.evidence(piece),
         )
 
-    def _reason(self, number: int, decision: Decision) -> str:
+    def _reasons(self, number: int, decision: Decision) -> Iterator[Reason]:
         fact, piece = self._facts[number], decision.piece
         t = self.grid.instant(piece)
         if self._observed is None:
-            return f"{' and '.join(fact.nodes)} was never sampled"
+            yield NeverSampled(nodes=fact.nodes)
+            return
+        at = self._landmarks.instant(t)
         first, last = self._observed
         if not first <= t <= last:
-            edge = f"{at(t - last)} after the last sample" if t > last else f"{at(first - t)} before the first sample"
-            return f"{self._landmarks.name(t)} is {edge}"
-        parts = [decision.note] if decision.note else []
+            yield OutsideSamples(at=at, first=first, last=last)
+            return
         if self._tracks[number][piece] != PASS:
-            parts.insert(0, f"{fact.why(piece)} ({self._landmarks.name(t)})")
+            yield fact.why(piece, at)
+        if decision.note is not None:
+            yield decision.note
         if decision.truth == UNKNOWN and (coarse := self._coarse(fact)):
-            parts.append(coarse)
-        return "; ".join(parts)
+            yield coarse
 
-    def _coarse(self, fact: PointFact) -> str:
+    def _coarse(self, fact: PointFact) -> SampledTooCoarsely | None:
         if not fact.by_samples:
-            return ""
-        since = self._when.instant if self._when.name in ("", "at") else self._when.start
+            return None
+        since = self._when.instant if self._when.when.kind is WhenKind.AT else self._when.start
         widest = self._index.coarsest(fact.nodes, since, self._when.end)
         if widest is None:
-            return ""
-        meant = f"one every {format_duration(self._index.period)} was meant"
-        if self._index.rests:
-            meant += ", fewer while the trace shows nothing"
-        return f"sampled too coarsely: no sample between {at(widest[0])} and {at(widest[1])}, {meant}"
+            return None
+        return SampledTooCoarsely(
+            after=widest[0], before=widest[1], period=self._index.period, follows_trace=self._index.rests
+        )
 
-    def _nearest(self, number: int, piece: int) -> str:
+    def _nearest(self, number: int, piece: int) -> Instant | None:
         """The instant nearest to the one that decided at which the fact holds, by the named moment before it."""
         found = self._closest(number, piece, piece, lambda truth: truth == PASS)
-        return "" if found is None else self._landmarks.name(self.grid.instant(found[0]))
+        return None if found is None else self._landmarks.instant(self.grid.instant(found[0]))
 
-    def _margin(self, number: int, pieces: Sequence[int]) -> str:
-        slack = self._facts[number].slack(pieces)
+    def _margin(self, number: int, pieces: Sequence[int]) -> Margin | None:
+        fact = self._facts[number]
+        margin = fact.margin(pieces)
         found = self._closest(number, pieces[0], pieces[-1], lambda truth: truth != PASS)
-        time = "" if found is None else f"{format_duration(round(found[1], 3))} to the next change"
-        return "; ".join(part for part in (slack, time) if part)
+        if found is None:
+            return margin
+        return replace(margin or Margin(None, fact.question.unit), change=found[1])
 
     def _closest(self, number: int, first: int, last: int, wanted: Callable[[int], bool]) -> tuple[int, float] | None:
         """The piece outside first..last that is wanted and nearest in time, and how far away it is, seconds."""

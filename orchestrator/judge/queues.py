@@ -7,18 +7,20 @@ trace may tell, until a tick sees it there nothing is known of its queues.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 
-from orchestrator.history.index import Filter, Index, queue_at, situation
+from orchestrator.history.index import Index, queue_at, situation
 from orchestrator.history.model import QueueReading, Socket, StateInterval, UnknownInterval
-from orchestrator.judge.evidence import socket_lines
+from orchestrator.judge.evidence import Shown, sockets_seen
+from orchestrator.judge.filter import Filter
+from orchestrator.judge.question import Question
+from orchestrator.judge.tally import margin
 from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
-from orchestrator.scenario.values import Range
-from orchestrator.tcp.states import TcpState
-from orchestrator.text.numbers import number, plural
+from orchestrator.recording.causes import MatchedNothing, QueueOutOfRange, QueueUnknown, Reason
+from orchestrator.recording.quantities import Bounds, Instant
+from orchestrator.recording.verdict import Margin
 
 
 class Queue:
@@ -26,12 +28,13 @@ class Queue:
 
     by_samples = True
 
-    def __init__(self, index: Index, node: str, queue: str, state: TcpState, expected: Range, matching: Filter) -> None:
-        self.node, self.fact, self.expected = node, f"{queue} {state}", str(expected)
-        self.nodes = index.resolve(node)
-        self._index, self._state, self._range, self._filter = index, state, expected, matching
-        self._name = "Recv-Q" if queue == "recv_q" else "Send-Q"
-        self._value = attrgetter(queue)
+    def __init__(
+        self, index: Index, question: Question, matching: Filter, value: Callable[[QueueReading], int]
+    ) -> None:
+        self.question = question
+        self.nodes = index.resolve(question.node)
+        self._index, self._state, self._range, self._filter = index, question.state, question.expected, matching
+        self._value = value
         self._spans: dict[int, list[Span]] = {PASS: [], UNKNOWN: [], FAIL: []}
         for truth, span in self._find_spans():
             self._spans[truth].append(span)
@@ -120,39 +123,27 @@ class Queue:
         tick = self._index.ticks(socket.node).from_(known.first)
         return tick is not None and tick <= t
 
-    def actual(self, pieces: Sequence[int]) -> str:
-        """The values at the first of the pieces, `none` when no socket is in the state."""
+    def actual(self, pieces: Sequence[int]) -> Bounds | None:
+        """The values at the first of the pieces; None when no socket is known to be in the state."""
         values = self._values(self._grid.instant(pieces[0]))
-        return number(min(values), max(values)) if values else "none"
+        return Bounds(min(values), max(values), self.question.unit) if values else None
 
-    def why(self, piece: int) -> str:
+    def why(self, piece: int, at: Instant) -> Reason:
         """Why the fact does not hold at the piece."""
         t = self._grid.instant(piece)
-        values = self._values(t)
-        wrong = [value for value in values if value not in self._range]
+        wrong = [value for value in self._values(t) if value not in self._range]
         if wrong and piece % 2 == 0:
-            sockets = plural(len(wrong), "socket")
-            return (
-                f"{sockets} in {self._state} on {self.node} with {self._name} {number(min(wrong), max(wrong))}, "
-                f"expected {self.expected}"
-            )
-        if any(self._at(t)):
-            return f"the samples do not tell the {self._name} of every socket in {self._state} on {self.node}"
-        return f"no socket was in {self._state} on {self.node}: the fact matched nothing"
+            return QueueOutOfRange(at=at, sockets=len(wrong), least=min(wrong), most=max(wrong))
+        return QueueUnknown(at=at) if any(self._at(t)) else MatchedNothing(of="socket", at=at)
 
-    def slack(self, pieces: Sequence[int]) -> str:
+    def margin(self, pieces: Sequence[int]) -> Margin | None:
         """How many bytes more or fewer in one queue would make the fact false at the first of the pieces."""
-        distances = [math.inf]
-        for value in self._values(self._grid.instant(pieces[0])):
-            if self._range.low > 0:
-                distances.append(value - self._range.low + 1)
-            distances.append(self._range.high - value + 1)
-        nearest = min(distances)
-        return "" if nearest == math.inf else plural(f"{nearest:.0f}", "byte")
+        values = self._values(self._grid.instant(pieces[0]))
+        return margin(self.question, min(values), max(values)) if values else None
 
-    def evidence(self, piece: int) -> tuple[str, ...]:
+    def evidence(self, piece: int) -> Shown:
         """The sockets in the state, those with a wrong queue first."""
         t = self._grid.instant(piece)
         sure, perhaps = self._at(t)
         sure.sort(key=lambda socket: (reading := queue_at(socket, t)) is None or self._truth(reading) == PASS)
-        return socket_lines(self._index, sure + perhaps, t)
+        return sockets_seen(self._index, sure + perhaps, t)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -27,7 +27,12 @@ VARIABLES = "variables.json"
 VERDICT = "verdict.json"
 ENV = "env.json"
 
-VERDICT_FORMAT = 1
+VERDICT_FORMAT = 2
+"""1: verdicts were words alone. Nothing reads words back: such a run is judged again."""
+
+
+class OldVerdicts(InputError):
+    """The verdicts of a run are stored in an older format than this simctl reads; its recording can be judged again."""
 
 
 class RunFolder:
@@ -142,12 +147,16 @@ class RunFolder:
             return None
         return float(seconds) if isinstance(seconds, int | float) else None
 
-    def write_verdicts(self, verdicts: Sequence[Verdict]) -> None:
-        """Write `verdict.json`, whole or not at all. Raises EnvironmentFailure."""
+    def write_verdicts(
+        self, verdicts: Sequence[Verdict], document: Callable[[Verdict], Mapping[str, object]] = Verdict.to_json
+    ) -> None:
+        """Write `verdict.json`, whole or not at all. `document` may put words beside the values of each verdict.
+
+        Raises EnvironmentFailure."""
         data = {
             "format": VERDICT_FORMAT,
             "outcome": overall(verdicts).value,
-            "verdicts": [verdict.to_json() for verdict in verdicts],
+            "verdicts": [document(verdict) for verdict in verdicts],
         }
         partial = self.verdict.with_suffix(".partial")
         try:
@@ -159,7 +168,9 @@ class RunFolder:
             raise EnvironmentFailure(f"cannot write {self.verdict}: {error.strerror}") from None
 
     def read_verdicts(self) -> list[Verdict]:
-        """What `verdict.json` says. Raises InputError when it is not there or not one of ours."""
+        """What `verdict.json` says.
+
+        Raises InputError when it is not there or not one of ours, OldVerdicts when it is of an older format."""
         place = Place(self.verdict)
         hint = "`simctl verify` writes it again"
         try:
@@ -170,6 +181,8 @@ class RunFolder:
             raise InputError(f"cannot be read: {error.strerror}", place=place) from None
         except ValueError as error:
             raise InputError(f"not JSON: {error}", place=place, hint=hint) from None
+        if isinstance(data, dict) and data.get("format") == 1 and isinstance(data.get("verdicts"), list):
+            raise OldVerdicts(f"verdicts of format 1, not {VERDICT_FORMAT}", place=place, hint=hint)
         if not isinstance(data, dict) or data.get("format") != VERDICT_FORMAT:
             raise InputError(f"expected verdicts of format {VERDICT_FORMAT}", place=place, hint=hint)
         try:

@@ -1,11 +1,16 @@
-"""Verdicts: the outcome of one expectation, with its facts, margins and evidence. Plain data, JSON both ways."""
+"""Verdicts: the outcome of one expectation, with its facts, margins, reasons and evidence. Values, not words: words
+are made of them in the report. Plain data, JSON both ways."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+
+from orchestrator.recording.causes import MatchedNothing, Reason
+from orchestrator.recording.evidence import Evidence
+from orchestrator.recording.quantities import Bounds, Instant
+from orchestrator.text.jsondata import Data, Json, parse, plain
 
 
 class Outcome(StrEnum):
@@ -21,80 +26,108 @@ class Outcome(StrEnum):
         return max(outcomes, key=order.index, default=Outcome.PASS)
 
 
+class WhenKind(StrEnum):
+    """How an expectation is asked of time."""
+
+    AT = "at"
+    ALWAYS = "always"
+    NEVER = "never"
+    EVENTUALLY = "eventually"
+    OVER = "over"
+
+
 @dataclass(frozen=True, slots=True)
-class FactVerdict:
-    """One fact of one node."""
+class When(Data):
+    """When an expectation was asked: the moment of `at`, or the window of the others."""
+
+    kind: WhenKind
+    """How it was asked."""
+    end: Instant
+    """The moment of `at`; of a window, its end."""
+    start: Instant | None = None
+    """Where the window starts; null with `at`."""
+    lasting: float | None = None
+    """With `eventually`: how long it had to hold, seconds; null where any instant was enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Margin(Data):
+    """How far a fact that holds is from not holding."""
+
+    amount: int | float | None
+    """So much more, or less, and it would not hold; null where no amount would change it."""
+    unit: str
+    """Of the amount: `socket`, `byte`, `second`."""
+    change: float | None = None
+    """Seconds to the nearest instant at which it does not hold, or is not known to; null where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactVerdict(Data):
+    """One fact of one node or service."""
 
     node: str
+    """The node or service, as the scenario names it."""
     fact: str
-    """`CLOSE_WAIT`, `recv_q CLOSE_WAIT`, `errors RemoteDisconnected`, `lasts TIME_WAIT`."""
-    expected: str
-    actual: str
-    """The value, or `2..3` when the recording cannot tell which."""
+    """Name of the fact: `CLOSE_WAIT`, `recv_q`, `errors`, `lasts`."""
+    part: str | None = None
+    """Which of several of that name: a state, the name of an error, a status; null where there is one only."""
+    expected: Bounds
+    """The range that the scenario gives."""
+    actual: Bounds | None
+    """What the recording shows, between two bounds where it cannot tell; null when nothing is known, or nothing was
+    there that the fact speaks of."""
     outcome: Outcome
-    reason: str = ""
-    """Why not pass, in one plain sentence; empty on pass."""
-    nearest: str = ""
-    """The nearest moment at which it would have held: `idle.end + 1.2s`; empty when there is none or on pass."""
-    margin: str = ""
-    """How far from flipping, in words: `1 socket`, `0.8s`, `1 socket; 2.4s to the next change`."""
-    evidence: tuple[str, ...] = ()
-    """Lines of evidence: sockets with addresses, states and times; at most ten, then `... and N more`."""
+    """Whether it holds."""
+    reasons: tuple[Reason, ...] = ()
+    """Why it does not hold, the most important first; empty when it does."""
+    nearest: Instant | None = None
+    """The instant nearest to the one that decided at which it would have held; null where there is none."""
+    margin: Margin | None = None
+    """How far from not holding; null when it does not hold, or nothing could change it."""
+    evidence: tuple[Evidence, ...] = ()
+    """What shows it: at most ten items, those that decided first."""
+    more_evidence: int = 0
+    """How many items were left off."""
+
+    @property
+    def label(self) -> str:
+        """`CLOSE_WAIT`, `recv_q CLOSE_WAIT`, `errors RemoteDisconnected`."""
+        return self.fact if self.part is None else f"{self.fact} {self.part}"
+
+    @property
+    def matched_nothing(self) -> bool:
+        """Whether there was nothing that the fact speaks of."""
+        return any(isinstance(reason, MatchedNothing) for reason in self.reasons)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One expectation. `when` prints as the scenario wrote it: `at idle.end`, `over load.start .. load.end`."""
+class Verdict(Data):
+    """One expectation of a scenario, judged."""
 
     that: str
-    when: str
+    """The expectation's sentence."""
+    when: When
+    """When it was asked."""
     outcome: Outcome
-    facts: tuple[FactVerdict, ...] = field(default=())
+    """The worst of its facts."""
+    facts: tuple[FactVerdict, ...] = ()
+    """One per fact and node, in the order of the scenario."""
     at: float | None = None
-    """The instant that decided, in seconds of the run, where one did."""
+    """The instant that decided, seconds of the run; null where none did."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Plain JSON data with every field; `from_json` reads it back."""
-        facts = [asdict(fact) | {"outcome": fact.outcome.value, "evidence": list(fact.evidence)} for fact in self.facts]
-        return {
-            "that": self.that,
-            "when": self.when,
-            "outcome": self.outcome.value,
-            "at": self.at,
-            "facts": facts,
-        }
+        made: Json = plain(self)
+        return made
 
-    @classmethod
-    def from_json(cls, data: object) -> Verdict:
-        """The verdict that `to_json` wrote. Raises ValueError with what was expected."""
-        fields = _fields(data, "a verdict", {"that": str, "when": str, "outcome": str, "facts": list})
-        at = fields.get("at")
-        if at is not None and (isinstance(at, bool) or not isinstance(at, int | float)):
-            raise ValueError(f"`at` of a verdict must be a number, not {at!r}")
-        facts = tuple(_fact(item) for item in fields["facts"])
-        return cls(fields["that"], fields["when"], Outcome(fields["outcome"]), facts, at)
+    @staticmethod
+    def from_json(data: object) -> Verdict:
+        """The verdict that `to_json` wrote; words beside the values are passed over. Raises ValueError with what was
+        expected."""
+        return parse(Verdict, data)
 
 
 def overall(verdicts: Sequence[Verdict]) -> Outcome:
     """The worst outcome of all; pass when nothing was expected."""
     return Outcome.worst([verdict.outcome for verdict in verdicts])
-
-
-_FACT_TEXTS = ("node", "fact", "expected", "actual", "outcome", "reason", "nearest", "margin")
-
-
-def _fact(data: object) -> FactVerdict:
-    fields = _fields(data, "a fact", dict.fromkeys(_FACT_TEXTS, str) | {"evidence": list})
-    if not all(isinstance(line, str) for line in fields["evidence"]):
-        raise ValueError("`evidence` of a fact must be texts")
-    texts = {name: fields[name] for name in _FACT_TEXTS}
-    return FactVerdict(**texts | {"outcome": Outcome(fields["outcome"]), "evidence": tuple(fields["evidence"])})
-
-
-def _fields(data: object, what: str, kinds: Mapping[str, type]) -> dict[str, Any]:
-    if not isinstance(data, dict):
-        raise ValueError(f"{what} must be a mapping, not {type(data).__name__}")
-    for name, kind in kinds.items():
-        if not isinstance(data.get(name), kind):
-            raise ValueError(f"`{name}` of {what} is missing or of the wrong kind")
-    return data

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import InputError, raise_problems
-from orchestrator.scenario.facts import FACT_ROLES
+from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.loader import LoadedScenario
 from orchestrator.scenario.model import WHENS, Expectation
 from orchestrator.scenario.steps.base import Earlier
@@ -97,7 +97,7 @@ class _Checker:
             self.add(keys, f"the window {window} ends before it starts", f"write {window.end} .. {window.start}")
 
     def _check_fact_role(self, keys: Keys, fact: str, node: Node) -> None:
-        wanted = FACT_ROLES.get(fact)
+        wanted = FACTS[fact].roles
         if wanted and self.role(node) not in wanted:
             message = f"{fact} is known of a {' or '.join(wanted)} only; {node.name} is {self.what(node)}"
             self.add(keys, message, None, of_key=True)

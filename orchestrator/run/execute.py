@@ -11,7 +11,7 @@ from orchestrator.analysis.report import RunReport
 from orchestrator.errors import SimctlError
 from orchestrator.recording.folder import RunFolder
 from orchestrator.run.environment import describe_machine
-from orchestrator.run.judge import judge_folder
+from orchestrator.run.judge import judge_folder, keep_verdicts
 from orchestrator.run.options import Options, Progress, check_seed
 from orchestrator.run.prepare import Prepared, check_trust, prepare
 from orchestrator.run.record import record
@@ -45,7 +45,7 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
             fill(folder)
         progress("judge")
         report = judge_folder(folder)
-        folder.write_verdicts(report.verdicts)
+        keep_verdicts(folder, report.verdicts)
     return report
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from orchestrator.analysis.report import RunReport
 from orchestrator.history.build import history_of
 from orchestrator.history.model import History
 from orchestrator.judge.judge import judge
-from orchestrator.recording.folder import RunFolder
+from orchestrator.recording.folder import OldVerdicts, RunFolder
 from orchestrator.recording.verdict import Verdict, overall
+from orchestrator.report.json.verdicts import to_json as verdict_json
 from orchestrator.scenario.loader import parse_scenario
 from orchestrator.scenario.model import Scenario
 from orchestrator.text.yamlsource import load_yaml
@@ -23,8 +27,21 @@ def judge_folder(folder: RunFolder) -> RunReport:
 
 
 def stored_report(folder: RunFolder) -> RunReport:
-    """The report of a run as it was judged then. Raises InputError when it never was."""
-    return _report(folder, parse_scenario(load_yaml(folder.scenario)), history_of(folder), folder.read_verdicts())
+    """The report of a run as it was judged then; one that an older simctl judged is judged again.
+
+    Raises InputError when it never was."""
+    try:
+        verdicts = folder.read_verdicts()
+    except OldVerdicts:
+        again = judge_folder(folder)
+        note = "judged again just now: its verdicts are stored in the format of an older simctl"
+        return replace(again, notes=(*again.notes, note))
+    return _report(folder, parse_scenario(load_yaml(folder.scenario)), history_of(folder), verdicts)
+
+
+def keep_verdicts(folder: RunFolder, verdicts: Sequence[Verdict]) -> None:
+    """Write them into the folder, with their words. Raises EnvironmentFailure."""
+    folder.write_verdicts(verdicts, verdict_json)
 
 
 def _report(folder: RunFolder, scenario: Scenario, history: History, verdicts: list[Verdict]) -> RunReport:

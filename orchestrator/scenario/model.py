@@ -7,81 +7,38 @@ prints the JSON Schema that they generate, and `docs/scenario-reference.md` is m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, create_model, field_validator, model_validator
 
 from orchestrator.scenario.facts import FACTS, LEGAL_WHENS
 from orchestrator.scenario.fields import Model, Text, Whole
 from orchestrator.scenario.matrix import cells
 from orchestrator.scenario.problems import Problem, Problems
 from orchestrator.scenario.step import Step
-from orchestrator.scenario.values import Duration, DurationRange, Moment, Range, Window
+from orchestrator.scenario.values import Duration, Moment, Range, Window
 from orchestrator.text.suggest import describe, suggestion
 
-State = Literal[
-    "SYN_SENT",
-    "SYN_RECV",
-    "ESTABLISHED",
-    "FIN_WAIT1",
-    "FIN_WAIT2",
-    "CLOSE_WAIT",
-    "LAST_ACK",
-    "CLOSING",
-    "TIME_WAIT",
-    "LISTEN",
-]
 
-
-_ByName = Annotated[dict[str, Range], Field(min_length=1)]
-_ByStatus = Annotated[dict[Annotated[Text, Field(pattern=r"^[1-5][0-9][0-9]$")], Range], Field(min_length=1)]
-_ByState = Annotated[dict[State, Range], Field(min_length=1)]
-
-
-def _errors_form(value: object) -> str:
-    return "errors by name" if isinstance(value, dict) else "all errors"
-
-
-_Errors = Annotated[
-    Annotated[Range, Tag("all errors")] | Annotated[_ByName, Tag("errors by name")], Discriminator(_errors_form)
-]
-
-
-def _fact(name: str) -> Any:
-    return Field(None, description=FACTS[name][1])
-
-
-class NodeFacts(Model):
+class _NodeFacts(Model):
     """What is expected of one node. What is not named is not asserted."""
-
-    SYN_SENT: Range | None = _fact("SYN_SENT")
-    SYN_RECV: Range | None = _fact("SYN_RECV")
-    ESTABLISHED: Range | None = _fact("ESTABLISHED")
-    FIN_WAIT1: Range | None = _fact("FIN_WAIT1")
-    FIN_WAIT2: Range | None = _fact("FIN_WAIT2")
-    CLOSE_WAIT: Range | None = _fact("CLOSE_WAIT")
-    LAST_ACK: Range | None = _fact("LAST_ACK")
-    CLOSING: Range | None = _fact("CLOSING")
-    TIME_WAIT: Range | None = _fact("TIME_WAIT")
-    LISTEN: Range | None = _fact("LISTEN")
-    others: Range | None = _fact("others")
-    recv_q: _ByState | None = _fact("recv_q")
-    send_q: _ByState | None = _fact("send_q")
-    connections: Range | None = _fact("connections")
-    requests: Range | None = _fact("requests")
-    errors: _Errors | None = _fact("errors")
-    statuses: _ByStatus | None = _fact("statuses")
-    served: Range | None = _fact("served")
-    closed_by: _ByName | None = _fact("closed_by")
-    first_fin: Range | None = _fact("first_fin")
-    resets: Range | None = _fact("resets")
-    retransmits: Range | None = _fact("retransmits")
-    requests_per_connection: Range | None = _fact("requests_per_connection")
-    lasts: Annotated[dict[State, DurationRange], Field(min_length=1)] | None = _fact("lasts")
 
     def named(self) -> dict[str, Any]:
         """The facts that were given: name -> Range, or mapping of ranges."""
         return {name: value for name in FACTS if (value := getattr(self, name)) is not None}
+
+
+if TYPE_CHECKING:
+    NodeFacts = _NodeFacts
+else:
+    NodeFacts = create_model(
+        "NodeFacts",
+        __base__=_NodeFacts,
+        __module__=__name__,
+        __doc__=_NodeFacts.__doc__,
+        **{fact.name: (fact.value | None, Field(None, description=fact.meaning)) for fact in FACTS.values()},
+    )
+    """The same with a field for each fact, in the order of the table."""
 
 
 class Where(Model):
@@ -177,7 +134,7 @@ class Expectation(Model):
 
 def _misfits(node: str, fact: str, value: object, when: str) -> list[Problem]:
     """What the fact's kind has against this *when*."""
-    kind = FACTS[fact][0]
+    kind = FACTS[fact].kind
     if when not in LEGAL_WHENS[kind]:
         use = " or ".join(f"`{name}`" for name in LEGAL_WHENS[kind])
         return [Problem((node, fact), f"{fact} is a {kind.value}, so `{when}` does not fit it", f"use {use}")]

@@ -39,6 +39,10 @@ ACTIVE_CLOSE = frozenset({_S.FIN_WAIT1, _S.FIN_WAIT2, _S.CLOSING, _S.TIME_WAIT})
 PASSIVE_CLOSE = frozenset({_S.CLOSE_WAIT, _S.LAST_ACK})
 """The peer's FIN came before this end sent one."""
 
+CLOSING_STATES = frozenset({_S.FIN_WAIT1, _S.FIN_WAIT2, _S.CLOSING, _S.LAST_ACK})
+"""This end sent its FIN and its socket is not yet a TIME_WAIT: a process may still have it open (`shutdown`), or not
+(an orphan, tcp_orphan_retries and tcp_fin_timeout are for those)."""
+
 MINISOCKETS = frozenset({_S.FIN_WAIT2, _S.TIME_WAIT})
 """States that Linux keeps in a small structure of its own once the descriptor is closed (net/ipv4/tcp_minisocks.c)."""
 

@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.compare.matrix import HEADERS, Broken, Matrix, hop_to_json, to_json
+from orchestrator.analysis.compare.matrix import HEADERS, Broken, Matrix
 from orchestrator.analysis.hops import Hop
 from orchestrator.analysis.report import RunReport
 from orchestrator.errors import InputError
 from orchestrator.recording.verdict import Outcome
+from orchestrator.report.json.matrix import hop_document, to_json
 from orchestrator.scenario.loader import bundled_scenarios
 from orchestrator.scenario.matrix import cells, label, parse_matrix
 from orchestrator.system import resources
+from orchestrator.text.jsondata import plain
 from orchestrator.topology.compose.interpolate import mentioned
 from tests.conftest import Simctl
 from tests.support.builders import history
@@ -256,7 +258,7 @@ def test_the_page_names_every_key_and_every_column() -> None:
     report = RunReport(None, "s", "", "netns", "real", 1.0, history(LISTENS), [], Outcome.PASS, cell={"A": "1"})
     document = to_json(Matrix("s", "", ("A",), (report, Broken({"A": "2"}, "because"))))
     (cell,), (broken,) = document["cells"], document["not_run"]
-    keys = {*document, *cell, *broken, *hop_to_json(hop)}
+    keys = {*document, *cell, *broken, *plain(hop_document(hop))}
     assert keys - set(re.findall(r"`([a-z_]+)`", PAGE)) == set()
     rows = re.findall(r"^\| ([^|]+) \|", PAGE, re.MULTILINE)
     columns = {name.strip() for row in rows for name in row.split(",")}

@@ -14,8 +14,8 @@ from orchestrator.analysis.states import Count, count_states, moments_by_instant
 from orchestrator.analysis.summary import connection_groups
 from orchestrator.history.index import Index
 from orchestrator.history.model import Closing, Connection, History, Socket, StateInterval, UnknownInterval, Unobserved
-from orchestrator.report.words import group as words_of
-from orchestrator.report.words import sentences
+from orchestrator.report.words.summaries import group as words_of
+from orchestrator.report.words.summaries import sentences
 from orchestrator.tcp.states import TcpState
 from tests.support.closings import STILL_OPEN, UNKNOWN, crossed, fin, seen
 from tests.support.report_samples import CLIENT, END, SERVER, idle_history, request, socket

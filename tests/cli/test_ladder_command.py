@@ -23,6 +23,16 @@ TWO = """
 """
 
 
+EXPECTING_NONE = """\
+name: test
+topology: none.yaml
+steps: [{wait: 1s}]
+expect:
+  - that: it is closed
+    client: {ESTABLISHED: 0}
+"""
+
+
 def store(folder: Path, lines: Sequence[Event]) -> Path:
     """A run folder as an interrupted run leaves it: not judged."""
     folder.mkdir()
@@ -65,12 +75,22 @@ def test_what_cannot_be_chosen(simctl: Simctl, tmp_path: Path) -> None:
 
 def test_evidence_of_a_failed_expectation_goes_first(simctl: Simctl, tmp_path: Path) -> None:
     run = store(tmp_path / "run", events(TWO))
-    line = f"client {HOSTS['client']}:41000 -> server {HOSTS['server']}:8080 ESTABLISHED since 1s"
-    fact = {"node": "client", "fact": "ESTABLISHED", "expected": "0", "actual": "1", "outcome": "fail", "reason": "",
-            "nearest": "", "margin": "", "evidence": [line]}  # fmt: skip
-    verdict = {"that": "it is closed", "when": "at end", "outcome": "fail", "at": 5.0, "facts": [fact]}
-    (run / "verdict.json").write_text(json.dumps({"format": 1, "outcome": "fail", "verdicts": [verdict]}))
+    (run / "scenario.yaml").write_text(EXPECTING_NONE)
+    done = simctl("verify", run)
+    assert done.returncode == 1, done.stderr
     assert "c1 is drawn because it is evidence of a failed expectation" in simctl("show", run).stdout
+
+
+def test_verdicts_of_an_older_simctl_are_judged_again(simctl: Simctl, tmp_path: Path) -> None:
+    """They were words alone, which nothing reads back."""
+    run = store(tmp_path / "run", events(TWO))
+    (run / "scenario.yaml").write_text(EXPECTING_NONE)
+    (run / "verdict.json").write_text(json.dumps({"format": 1, "outcome": "pass", "verdicts": []}))
+    assert "c1 is drawn because it is evidence of a failed expectation" in simctl("show", run).stdout
+    done = simctl("report", run)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 socket in ESTABLISHED on client, expected 0 (end)" in done.stdout
+    assert "note: judged again just now" in done.stdout
 
 
 def test_ascii_when_asked_and_when_the_terminal_has_no_more(simctl: Simctl, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.history.connections import join
 from orchestrator.history.model import Connection, History, Socket, Witness
 from orchestrator.history.unobservedends import unobserved_ends
-from orchestrator.judge.evidence import shown_by
+from orchestrator.report.words.evidence import shown_by
 from orchestrator.tcp.states import TcpState
 from tests.support.builders import history, request
 

@@ -8,9 +8,9 @@ from orchestrator.history.build import build_history
 from orchestrator.history.model import History, MinisocketEnd, Socket
 from orchestrator.history.resets import complete_resets
 from orchestrator.recording.events import Event
-from orchestrator.report.words import sentences
+from orchestrator.report.words.summaries import sentences
 from orchestrator.tcp.states import TcpState as S
-from tests.support.builders import HOSTS, events, fact
+from tests.support.builders import HOSTS, events, worded
 
 CLIENT, SERVER = f"{HOSTS['client']}:41000", f"{HOSTS['server']}:8080"
 ENDS = {"client": (CLIENT, SERVER), "server": (SERVER, CLIENT)}
@@ -139,7 +139,7 @@ def test_an_end_that_gave_up_is_told() -> None:
     assert sentences(history) == [
         "1 connection client -> server:8080: client gave up, after a timeout; at the end still ESTABLISHED on server"
     ]
-    again = fact(history, "{over: start .. end, client: {retransmits: 2}}")
+    again = worded(history, "{over: start .. end, client: {retransmits: 2}}")
     assert again.outcome == "pass"
     assert "sent again in ESTABLISHED at 0.9s" in again.evidence[0]
 
@@ -150,14 +150,14 @@ def test_retransmissions_that_the_trace_does_not_account_for_are_counted_by_the_
         f"{BRIEF}\ncount client RetransSegs 0 3 3", *SHORT, line(0.55, "retransmit", "client", 1, state=S.ESTABLISHED)
     )
     assert "client" not in history.retransmits
-    assert fact(history, "{over: start .. end, client: {retransmits: 3}}").outcome == "pass"
+    assert worded(history, "{over: start .. end, client: {retransmits: 3}}").outcome == "pass"
 
 
 def test_resets_of_one_port() -> None:
     history = told(f"client:41000 > server:8080 | - T T - -\n{COUNTED}", *SHORT, RST)
     for port, count in ((41000, 1), (9, 0)):
         text = f"{{over: start .. end, where: {{port: {port}}}, server: {{resets: {count}}}}}"
-        assert fact(history, text).outcome == "pass"
+        assert worded(history, text).outcome == "pass"
 
 
 # -- RSTs of which the kernel does not say everything ------------------------------------------------------------------

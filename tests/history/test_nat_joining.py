@@ -19,7 +19,7 @@ from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.resets import complete_resets
 from orchestrator.recording.checker import LineChecker
 from orchestrator.recording.events import Event
-from orchestrator.report.words import sentences
+from orchestrator.report.words.summaries import sentences
 from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import HOSTS, begin, events, fact, history, request
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.recording.verdict import Outcome
-from tests.support.builders import fact, history, verdict
+from tests.support.builders import history, in_words, verdict, worded
 
 PASS, UNKNOWN, FAIL = Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL
 
@@ -52,14 +52,14 @@ def test_a_gauge_at_a_moment(expectation: str, expected: Outcome) -> None:
 def test_a_gap_of_which_every_state_is_asked_for_counts() -> None:
     """Between ESTABLISHED and CLOSE_WAIT the socket was in one of the two."""
     run = history(IDLE)
-    assert fact(run, "{at: load.end + 500ms, client: {others: 1}}").outcome is PASS
+    assert worded(run, "{at: load.end + 500ms, client: {others: 1}}").outcome is PASS
     both = verdict(run, "{at: load.end + 500ms, client: {FIN_WAIT1: 0, others: 1}}")
     assert both.outcome is PASS
 
 
 def test_a_service_is_the_sum_of_its_nodes() -> None:
     run = history("app-1:80 > client:5 | E E\napp-2:80 > client:6 | E CW\n")
-    assert fact(run, "{app: {ESTABLISHED: 1, }}").actual == "1"
+    assert worded(run, "{app: {ESTABLISHED: 1, }}").actual == "1"
     assert verdict(run, "{at: start, app: {ESTABLISHED: 2}, app-1: {ESTABLISHED: 1}}").outcome is PASS
 
 
@@ -99,7 +99,7 @@ def test_where_chooses_sockets(where: str, established: int, expected: Outcome) 
 
 
 def test_a_socket_without_a_known_owner_may_be_anybodys() -> None:
-    found = fact(history(TWO), "{where: {owner: curl}, client: {TIME_WAIT: 0}}")
+    found = worded(history(TWO), "{where: {owner: curl}, client: {TIME_WAIT: 0}}")
     assert (found.outcome, found.actual) == (UNKNOWN, "0..1")
     assert "the owner of some sockets is not known" in found.reason
 
@@ -148,7 +148,7 @@ def test_two_facts_must_hold_at_the_same_instant() -> None:
 def test_a_stretch_that_is_too_short_fails_with_its_length() -> None:
     found = verdict(history(IDLE), "{eventually: start .. end, for: 4s, client: {CLOSE_WAIT: 1}}")
     assert found.outcome is FAIL
-    assert "it held for at most 3s from load.end, not for 4s" in found.facts[0].reason
+    assert "it held for at most 3s from load.end, not for 4s" in in_words(found.facts[0]).reason
 
 
 def test_facts_that_never_hold_together_are_shown_where_most_of_them_do() -> None:
@@ -162,7 +162,7 @@ def test_facts_that_never_hold_together_are_shown_where_most_of_them_do() -> Non
 
 @pytest.mark.parametrize("when", ["at: end + 1s", "always: start .. end + 1s", "eventually: end + 1s .. end + 2s"])
 def test_beyond_the_recording_nothing_is_known(when: str) -> None:
-    found = fact(history(IDLE), f"{{{when}, server: {{LISTEN: 1}}}}")
+    found = worded(history(IDLE), f"{{{when}, server: {{LISTEN: 1}}}}")
     assert found.outcome is UNKNOWN
     assert "after the last sample" in found.reason
 
@@ -176,24 +176,24 @@ def test_a_part_that_was_observed_can_still_fail_or_pass() -> None:
 @pytest.mark.parametrize("when", ["at: reuse.end", "always: start .. reuse.end", "eventually: reuse.end .. end"])
 def test_a_moment_that_was_never_reached_is_unknown(when: str) -> None:
     run = replace(history(IDLE), end={"outcome": "interrupted", "detail": "Ctrl-C"})
-    found = fact(run, f"{{{when}, server: {{LISTEN: 1}}}}")
+    found = worded(run, f"{{{when}, server: {{LISTEN: 1}}}}")
     assert found.outcome is UNKNOWN
     assert found.reason == "the run never reached reuse.end: it was interrupted (Ctrl-C)"
 
 
 def test_an_empty_window_is_said() -> None:
-    found = fact(history(IDLE), "{always: end .. start, server: {LISTEN: 1}}")
+    found = worded(history(IDLE), "{always: end .. start, server: {LISTEN: 1}}")
     assert (found.outcome, found.reason) == (UNKNOWN, "the window is empty: end (6s) is after start (0s)")
 
 
 def test_a_node_that_the_recording_does_not_have() -> None:
-    found = fact(history(IDLE), "{cache: {LISTEN: 1}}")
+    found = worded(history(IDLE), "{cache: {LISTEN: 1}}")
     assert found.outcome is UNKNOWN
     assert "the recording has no node cache; it has client, server" in found.reason
 
 
 def test_a_node_that_was_never_sampled() -> None:
-    found = fact(history("client:5 > server:80 | ? ? ?\nserver:80 | L L L"), "{client: {ESTABLISHED: 0}}")
+    found = worded(history("client:5 > server:80 | ? ? ?\nserver:80 | L L L"), "{client: {ESTABLISHED: 0}}")
     assert (found.outcome, found.reason) == (UNKNOWN, "client was never sampled")
 
 
@@ -206,11 +206,11 @@ def test_a_missed_tick_leaves_only_what_did_not_change() -> None:
 
 def test_coarse_sampling_is_named() -> None:
     run = "ticks 0 0.05 2.05 2.1\nclient:41000 > server:8080 | E E CW CW"
-    found = fact(history(run), "{always: start .. end, client: {ESTABLISHED: 0..1, }}")
+    found = worded(history(run), "{always: start .. end, client: {ESTABLISHED: 0..1, }}")
     assert found.outcome is PASS
-    found = fact(history(run), "{at: start + 1s, client: {ESTABLISHED: 1}}")
+    found = worded(history(run), "{at: start + 1s, client: {ESTABLISHED: 1}}")
     assert "sampled too coarsely: no sample between 0.05s and 2.05s, one every 50ms was meant" in found.reason
-    found = fact(history(run, period=1.0), "{at: start + 1s, client: {ESTABLISHED: 1}}")
+    found = worded(history(run, period=1.0), "{at: start + 1s, client: {ESTABLISHED: 1}}")
     assert "coarsely" not in found.reason
 
 
@@ -256,7 +256,7 @@ def test_a_queue_that_changed_between_two_samples_is_unknown_though_others_are_r
 
 def test_one_wrong_queue_is_enough_and_is_shown_first() -> None:
     run = history("client:1 > server:80 | E/1\nclient:2 > server:80 | E/0\nclient:3 > server:80 | E/1")
-    found = fact(run, "{client: {recv_q: {ESTABLISHED: 1}}}")
+    found = worded(run, "{client: {recv_q: {ESTABLISHED: 1}}}")
     assert (found.outcome, found.actual) == (FAIL, "0..1")
     assert found.reason == "1 socket in ESTABLISHED on client with Recv-Q 0, expected 1 (end)"
     assert ":2 ->" in found.evidence[0]

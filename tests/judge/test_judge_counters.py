@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.recording.verdict import Outcome
-from tests.support.builders import fact, history, request, verdict
+from tests.support.builders import history, in_words, request, verdict, worded
 
 PASS, UNKNOWN, FAIL = Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL
 
@@ -42,14 +42,14 @@ def outcome(run: str, expectation: str) -> Outcome:
     ],
 )
 def test_connections_by_birth(when: str, node: str, actual: str) -> None:
-    found = fact(history(THREE), f"{{{when}, {node}: {{connections: 1}}}}")
+    found = worded(history(THREE), f"{{{when}, {node}: {{connections: 1}}}}")
     assert found.actual == actual
     assert found.outcome is {"1": PASS, "0": FAIL}.get(actual, UNKNOWN)
 
 
 def test_a_handshake_that_may_have_been_finished_is_unknown() -> None:
     run = "client:41000 > server:8080 | - SS - -"
-    found = fact(history(run), "{client: {connections: 0}}")
+    found = worded(history(run), "{client: {connections: 0}}")
     assert (found.outcome, found.actual) == (UNKNOWN, "0..1")
     assert found.reason == "1 connection may or may not count: the samples do not tell"
 
@@ -65,7 +65,7 @@ def test_a_handshake_that_may_have_been_finished_is_unknown() -> None:
 )
 def test_a_handshake_is_finished_when_the_other_end_shows_it(server: str, connections: str) -> None:
     run = history("client:1 > server:80 | - SS - -\n" + server)
-    assert fact(run, "{client: {connections: 1}}").actual == connections
+    assert worded(run, "{client: {connections: 1}}").actual == connections
 
 
 def test_unseen_connections_count() -> None:
@@ -84,19 +84,19 @@ def test_refused_attempts_are_no_connections() -> None:
 def test_an_end_that_was_seen_in_its_handshake_only_is_counted_once() -> None:
     """The server's end was shown in SYN_RECV; the client's shows that the handshake was finished."""
     run = "client:1 > server:80 | - E T T\nserver:80 > client:1 | - SR - -\nserver:80 | L L L L\nunseen server 0 0 1 0"
-    assert fact(history(run), "{server: {connections: 1}}").outcome is PASS
-    assert fact(history(run), "{server: {first_fin: 0}}").outcome is PASS
-    assert fact(history(run), "{where: {port: 9}, server: {connections: 0}}").outcome is PASS
+    assert worded(history(run), "{server: {connections: 1}}").outcome is PASS
+    assert worded(history(run), "{server: {first_fin: 0}}").outcome is PASS
+    assert worded(history(run), "{where: {port: 9}, server: {connections: 0}}").outcome is PASS
 
 
 def test_a_first_fin_of_an_end_that_is_no_node_is_not_this_node_s() -> None:
     run = history("client:41000 > 203.0.113.9:443 | - E CW CW")
-    assert fact(run, "{over: start .. end, client: {first_fin: 0}}").outcome == "pass"
+    assert worded(run, "{over: start .. end, client: {first_fin: 0}}").outcome == "pass"
 
 
 def test_a_connection_of_a_node_with_itself_is_counted_once_per_end() -> None:
     run = "server:5 > server:80 | - - T T\nserver:80 | L L L L\nunseen server 0 0 1 0"
-    assert fact(history(run), "{server: {connections: 2}}").outcome is PASS
+    assert worded(history(run), "{server: {connections: 2}}").outcome is PASS
 
 
 def test_an_unseen_end_is_chosen_by_the_address_of_the_other() -> None:
@@ -127,20 +127,22 @@ CLOSES = """
 
 def test_first_fin_counts_closed_connections() -> None:
     run = history(CLOSES)
-    assert [each.actual for each in verdict(run, "{client: {first_fin: 1}, server: {first_fin: 1}}").facts] == [
+    assert [
+        in_words(each).actual for each in verdict(run, "{client: {first_fin: 1}, server: {first_fin: 1}}").facts
+    ] == [
         "1",
         "1",
     ]
-    assert fact(run, "{over: start .. start + 2s, client: {first_fin: 0}}").outcome is PASS
-    assert fact(run, "{at: start + 2500ms, client: {first_fin: 1}}").actual == "0..1"
-    (line,) = fact(run, "{server: {first_fin: 1}}").evidence
+    assert worded(run, "{over: start .. start + 2s, client: {first_fin: 0}}").outcome is PASS
+    assert worded(run, "{at: start + 2500ms, client: {first_fin: 1}}").actual == "0..1"
+    (line,) = worded(run, "{server: {first_fin: 1}}").evidence
     assert line == "client 198.18.0.2:2 -> server 198.18.0.3:80 first FIN by server: CLOSE_WAIT seen on client"
 
 
 def test_a_close_that_no_tick_saw_may_be_anybodys() -> None:
     run = "client:1 > server:80 | - E - -\nserver:80 > client:1 | - E - -"
-    assert fact(history(run), "{client: {first_fin: 1}}").actual == "0..1"
-    assert fact(history(run), "{client: {first_fin: 2..}}").outcome is FAIL
+    assert worded(history(run), "{client: {first_fin: 1}}").actual == "0..1"
+    assert worded(history(run), "{client: {first_fin: 2..}}").outcome is FAIL
 
 
 def test_a_short_connection_is_decided_by_the_end_that_stays() -> None:
@@ -152,7 +154,7 @@ def test_a_short_connection_is_decided_by_the_end_that_stays() -> None:
 
 def test_a_connection_of_which_both_ends_were_unseen_may_have_been_closed_by_either() -> None:
     run = "server:80 | L L L\nunseen server 0 1 0\nunseen client 0 1 0"
-    assert fact(history(run), "{server: {first_fin: 0}}").actual == "0..1"
+    assert worded(history(run), "{server: {first_fin: 0}}").actual == "0..1"
 
 
 # -- what programs report ----------------------------------------------------------------------------------------
@@ -187,7 +189,7 @@ def test_requests_and_errors(expectation: str, expected: Outcome) -> None:
 
 
 def test_requests_are_shown() -> None:
-    evidence = fact(history(TALK, *REQUESTS), "{client: {errors: 2}}").evidence
+    evidence = worded(history(TALK, *REQUESTS), "{client: {errors: 2}}").evidence
     assert evidence == (
         "client GET http://server:8080/ RemoteDisconnected: text at 1.5s, request 3 on 198.18.0.2:41000",
         "client GET http://server:8080/ ConnectionRefusedError: text at 2.5s",
@@ -218,7 +220,7 @@ def test_what_servers_say(expectation: str, expected: Outcome) -> None:
 
 
 def test_a_node_that_does_not_report_is_named() -> None:
-    found = fact(history(TALK), "{app-2: {served: 0}}")
+    found = worded(history(TALK), "{app-2: {served: 0}}")
     assert found.reason == "app-2 does not report what it served and closed"
 
 
@@ -268,7 +270,7 @@ def test_requests_per_connection(
     requests: list[tuple[float, int, int]], expectation: str, expected: Outcome, actual: str
 ) -> None:
     run = history(TALK, *(request(t, port, nth=nth) for t, port, nth in requests))
-    found = fact(run, f"{{client: {{requests_per_connection: {expectation}}}}}")
+    found = worded(run, f"{{client: {{requests_per_connection: {expectation}}}}}")
     assert (found.outcome, found.actual) == (expected, actual)
 
 
@@ -277,14 +279,14 @@ def test_either_sign_of_a_first_request_cuts_the_connection(unsaid: str) -> None
     requests = [request(t) for t in (1, 2)]
     for event in requests:
         del event[unsaid]
-    assert fact(history(TALK, *requests), "{client: {requests_per_connection: 1}}").outcome is PASS
+    assert worded(history(TALK, *requests), "{client: {requests_per_connection: 1}}").outcome is PASS
 
 
 def test_requests_per_connection_counts_those_of_the_window() -> None:
     run = history(TALK, request(0.5), request(1.5, nth=2), request(2.5, nth=3))
-    assert fact(run, "{over: start + 1s .. end, client: {requests_per_connection: 2}}").outcome is PASS
-    assert fact(run, "{server: {requests_per_connection: 2}}").reason == "server does not report its requests"
-    assert fact(run, "{over: start .. end + 1s, client: {requests_per_connection: 3}}").outcome is UNKNOWN
+    assert worded(run, "{over: start + 1s .. end, client: {requests_per_connection: 2}}").outcome is PASS
+    assert worded(run, "{server: {requests_per_connection: 2}}").reason == "server does not report its requests"
+    assert worded(run, "{over: start .. end + 1s, client: {requests_per_connection: 3}}").outcome is UNKNOWN
 
 
 WAITS = "ticks 0 1 2 61 62 63\nclient:1 > server:80 | E T T T - -"
@@ -327,6 +329,6 @@ def test_a_stay_counts_where_it_ended() -> None:
 
 def test_margins_of_counts_and_durations() -> None:
     run = history(TALK, *REQUESTS)
-    assert fact(run, "{client: {requests: 4..9}}").margin == "2 requests"
-    assert fact(run, "{client: {requests: 0..}}").margin == ""
-    assert fact(history(WAITS), "{client: {lasts: {TIME_WAIT: 57s..65s}}}").margin == "3s"
+    assert worded(run, "{client: {requests: 4..9}}").margin == "2 requests"
+    assert worded(run, "{client: {requests: 0..}}").margin == ""
+    assert worded(history(WAITS), "{client: {lasts: {TIME_WAIT: 57s..65s}}}").margin == "3s"

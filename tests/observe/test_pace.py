@@ -9,7 +9,7 @@ from orchestrator.observe.pace import VIRTUAL, Schedule
 from orchestrator.recording.verdict import Outcome
 from orchestrator.tcp.states import TcpState as S
 from tests.history.test_exact import connection, states, told
-from tests.support.builders import fact, history, verdict
+from tests.support.builders import history, verdict, worded
 
 QUIET = 3600.0
 
@@ -95,7 +95,7 @@ def test_a_queue_is_known_from_the_first_sample_in_its_state() -> None:
 def test_the_queue_of_a_socket_that_no_sample_saw_is_unknown() -> None:
     brief = "client:9 > server:9 | - -\nunseen server 0 1\nunseen client 0 1\ncount client TW 0 1"
     run = told(brief, *connection(1, 0.5, 0.6))
-    found = fact(run, "{at: start + 550ms, client: {recv_q: {ESTABLISHED: 0}}}")
+    found = worded(run, "{at: start + 550ms, client: {recv_q: {ESTABLISHED: 0}}}")
     assert found.outcome is Outcome.UNKNOWN
     assert "the samples do not tell the Recv-Q" in found.reason
 
@@ -108,9 +108,9 @@ def test_samples_alone_prove_nothing_between_two_that_differ() -> None:
 
 def test_only_what_samples_decide_is_called_sampled_too_coarsely() -> None:
     run = told(FAR, *LONG)
-    instant = fact(run, "{always: start + 2s .. start + 20s, client: {recv_q: {CLOSE_WAIT: 1}}}")
+    instant = worded(run, "{always: start + 2s .. start + 20s, client: {recv_q: {CLOSE_WAIT: 1}}}")
     assert "sampled too coarsely" in instant.reason
-    of_state = fact(run, "{eventually: start + 20s .. end, for: 2h, client: {CLOSE_WAIT: 1}}")
+    of_state = worded(run, "{eventually: start + 20s .. end, for: 2h, client: {CLOSE_WAIT: 1}}")
     assert of_state.outcome is Outcome.UNKNOWN
     assert "the recording ends too early" in of_state.reason
     assert "coarsely" not in of_state.reason

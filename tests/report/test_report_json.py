@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -16,11 +17,19 @@ from hypothesis import strategies as st
 
 from orchestrator.analysis.report import NotRun
 from orchestrator.history.model import Unobserved
+from orchestrator.recording.causes import Reason
+from orchestrator.recording.evidence import Evidence
+from orchestrator.recording.verdict import Verdict
 from orchestrator.report.forms import junit
 from orchestrator.report.json import run as report_json
+from orchestrator.report.json.schema import json_schema
+from orchestrator.report.json.verdicts import VerdictDocument
+from orchestrator.report.json.verdicts import to_json as verdict_json
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.jsondata import schema
 from tests.report.test_report_text import HOSTILE, hostile_report
-from tests.support.report_samples import FAILED, PASSED, UNKNOWN, idle_history, report, request
+from tests.support.report_samples import FAILED, FIN_WAIT2, PASSED, UNKNOWN, idle_history, report, request
+from tests.support.schemas import strictly
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "report-json.md"
 FREE = {"requests", "answered", "errors", "nodes", "states"}
@@ -31,8 +40,14 @@ def refuse(name: str) -> Any:
     raise AssertionError(f"{name} is not JSON")
 
 
+SCHEMA = strictly(json_schema())
+VERDICT = strictly(schema(VerdictDocument))
+
+
 def document(text: str) -> dict[str, Any]:
+    """What is printed is JSON, and as the schema says."""
     made: dict[str, Any] = json.loads(text, parse_constant=refuse)
+    SCHEMA.validate(made)
     return made
 
 
@@ -63,9 +78,13 @@ def keys_of(value: Any, *, names: bool = False) -> Iterator[str]:
 
 def test_the_document_tells_the_run() -> None:
     made = document(report_json.render(report(PASSED, FAILED, UNKNOWN, history=full_history(), folder=Path("runs/1"))))
-    assert (made["schema"], made["outcome"], made["exit_code"]["code"]) == (1, "fail", 1)
+    assert (made["schema"], made["outcome"], made["exit_code"]["code"]) == (2, "fail", 1)
     assert made["expectations"] == {"total": 3, "pass": 1, "unknown": 1, "fail": 1}
-    assert made["verdicts"] == [verdict.to_json() for verdict in (PASSED, FAILED, UNKNOWN)]
+    assert [Verdict.from_json(each) for each in made["verdicts"]] == [PASSED, FAILED, UNKNOWN]
+    (_, fact, _) = made["verdicts"][1]["facts"]
+    assert (fact["actual"], fact["words"]["actual"]) == ({"least": 0, "most": 0, "unit": "socket"}, "0")
+    assert fact["evidence"][0]["sk"] == FIN_WAIT2.sk
+    assert "FIN_WAIT2 since 5.45s" in fact["words"]["evidence"][0]
     assert made["folder"] == "runs/1"
     first, second = made["connections"]
     assert first["opened"] == [None, 0.35]
@@ -83,19 +102,56 @@ def test_the_document_tells_the_run() -> None:
     assert made["counters"] == {"client": {"ActiveOpens": 9}, "server": {"TW": 1}}
 
 
+def table_rows(*, kinds: bool) -> list[str]:
+    """The rows of the page's tables: of those that list kinds, or of the others, which list keys."""
+    sections = re.split(r"^#+ ", REFERENCE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    chosen = (section for section in sections if section.startswith("Kinds of") is kinds)
+    return [line for section in chosen for line in section.splitlines() if line.startswith("| `")]
+
+
+def words_in(rows: list[str], cell: int | None = None) -> set[str]:
+    """What stands between backticks in the rows, or in one cell of each."""
+    texts = rows if cell is None else [row.split(" | ")[cell] for row in rows]
+    return {word for text in texts for word in text.split("`")[1::2]}
+
+
 def test_every_key_is_documented() -> None:
     made = document(report_json.render(report(PASSED, FAILED, history=full_history())))
-    rows = (line for line in REFERENCE.read_text(encoding="utf-8").splitlines() if line.startswith("| `"))
-    documented = {word for row in rows for word in row.split("`")[1::2]}
-    missing = set(keys_of(made)) - documented
+    missing = set(keys_of(made)) - words_in(table_rows(kinds=True)) - words_in(table_rows(kinds=False))
     assert not missing
 
 
 def test_every_member_of_the_reference_exists() -> None:
     made = document(report_json.render(report(PASSED, FAILED, history=full_history())))
-    rows = (line for line in REFERENCE.read_text(encoding="utf-8").splitlines() if line.startswith("| `"))
-    first_cells = {word for row in rows for word in row.split("|")[1].split("`")[1::2]}
-    assert first_cells <= set(keys_of(made))
+    assert words_in(table_rows(kinds=False), 0) <= set(keys_of(made))
+
+
+def test_every_kind_of_reason_and_evidence_is_documented_with_its_keys() -> None:
+    """And no kind that there is not."""
+    listed = {row.split("`")[1]: words_in([row], 1) for row in table_rows(kinds=True)}
+    known = {
+        kind.__dataclass_fields__["kind"].default: {field.name for field in fields(kind)} - {"kind"}
+        for union in (Reason, Evidence)
+        for kind in get_args(get_args(union)[0])
+    }
+    assert listed.keys() == known.keys()
+    for kind, keys in known.items():
+        assert keys <= listed[kind], kind
+
+
+st.register_type_strategy(float, st.floats(-1e6, 1e6))  # of `from_type` alone: no time is infinite
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.from_type(Verdict))
+def test_every_verdict_has_words_fits_the_schema_and_is_read_back(verdict: Verdict) -> None:
+    """Whatever kinds of reasons and evidence it has."""
+    data = json.loads(json.dumps(verdict_json(verdict), allow_nan=False))
+    VERDICT.validate(data)
+    assert Verdict.from_json(data).to_json() == verdict.to_json()
+    for fact, told in zip(verdict.facts, data["facts"], strict=True):
+        assert bool(fact.reasons) is bool(told["words"]["reason"])
+        assert len(told["words"]["evidence"]) == len(fact.evidence) + (fact.more_evidence != 0)
 
 
 @settings(max_examples=25, deadline=None)

@@ -13,12 +13,27 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from orchestrator.analysis.report import RunReport
+from orchestrator.recording.causes import NeverReached, NoSuchNode, NoSuchPeer, OutOfRange
+from orchestrator.recording.evidence import ConnectionCarried, RequestSeen
 from orchestrator.recording.folder import SS
-from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
+from orchestrator.recording.quantities import Bounds, Instant
+from orchestrator.recording.verdict import FactVerdict, Margin, Outcome, Verdict, When, WhenKind
 from orchestrator.report.text import run as text
 from orchestrator.text.safe import LONGEST, visible
 from tests.support.closings import rst
-from tests.support.report_samples import FAILED, PASSED, UNKNOWN, idle_history, printed, report, request
+from tests.support.report_samples import (
+    FAILED,
+    FIN_WAIT2,
+    PASSED,
+    UNKNOWN,
+    at,
+    idle_history,
+    moment,
+    printed,
+    report,
+    request,
+    sock,
+)
 
 HOSTILE = "\x1b[31mred\x1b[0m [bold]not bold[/bold] :smile: \x07\r\nnext \u202eright-to-left \ud800 \x9b2J"
 
@@ -59,21 +74,23 @@ def test_an_unknown_names_its_window_in_seconds() -> None:
 
 def test_facts_with_one_explanation_are_explained_once() -> None:
     reason = "the run never reached idle.end: it was interrupted"
+    reached = NeverReached(moment=moment("idle.end", None), run="interrupted", detail="")
     facts = tuple(
-        FactVerdict("client", fact, "1", "?", Outcome.UNKNOWN, reason=reason) for fact in ("CLOSE_WAIT", "TIME_WAIT")
+        sock("client", fact, 1, None, Outcome.UNKNOWN, reasons=(reached,)) for fact in ("CLOSE_WAIT", "TIME_WAIT")
     )
-    output = printed(report(Verdict("that", "at idle.end", Outcome.UNKNOWN, facts)), width=120)
+    output = printed(report(Verdict("that", at("idle.end", None), Outcome.UNKNOWN, facts)), width=120)
     assert f"client CLOSE_WAIT, client TIME_WAIT: {reason}" in output
     assert output.count(reason) == 1
 
 
 def test_long_evidence_is_for_verbose() -> None:
-    evidence = tuple(f"socket number {n}." for n in range(10))
-    fact = FactVerdict("client", "TIME_WAIT", "1", "10", Outcome.FAIL, reason="why", evidence=evidence)
-    made = report(Verdict("that", "at end", Outcome.FAIL, (fact,)))
-    assert all(line in printed(made, verbose=True) for line in evidence)
+    evidence = tuple(ConnectionCarried(node="n", local=f"{n}:1", peer=None, requests=1) for n in range(10))
+    lines = [f"n {n}:1: 1 request" for n in range(10)]
+    fact = sock("client", "TIME_WAIT", 1, 10, Outcome.FAIL, reasons=(OutOfRange(),), evidence=evidence)
+    made = report(Verdict("that", at("end", 8.6), Outcome.FAIL, (fact,)))
+    assert all(line in printed(made, verbose=True) for line in lines)
     brief = printed(made)
-    assert evidence[3] in brief and evidence[4] not in brief and "... and 6 more lines (--verbose)" in brief
+    assert lines[3] in brief and lines[4] not in brief and "... and 6 more lines (--verbose)" in brief
 
 
 def test_the_ss_file_of_the_moment_is_named_when_it_is_there(tmp_path: Path) -> None:
@@ -92,7 +109,7 @@ def test_a_node_name_cannot_lead_out_of_the_run_folder(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     (folder / SS / "idle.end").mkdir(parents=True)
     (tmp_path / "secret.ss.txt").write_text("no")
-    bad = replace(FAILED, facts=(FactVerdict("../../../secret", "TIME_WAIT", "1", "0", Outcome.FAIL),))
+    bad = replace(FAILED, facts=(sock("../../../secret", "TIME_WAIT", 1, 0, Outcome.FAIL),))
     assert "less" not in printed(report(bad, folder=folder))
 
 
@@ -157,7 +174,7 @@ def test_nothing_seen_and_nothing_expected() -> None:
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
 @pytest.mark.parametrize("verbose", [False, True])
 def test_no_line_is_longer_than_the_terminal(width: int, verbose: bool) -> None:
-    long = replace(FAILED, that="a sentence of many words " * 12, when="at idle.end")
+    long = replace(FAILED, that="a sentence of many words " * 12)
     output = printed(report(PASSED, UNKNOWN, long), width=width, verbose=verbose)
     assert max(map(len, output.splitlines())) <= width
     assert not any(line != line.rstrip() for line in output.splitlines())
@@ -221,8 +238,17 @@ def test_long_text_is_cut_and_says_so() -> None:
 
 def hostile_report(data: str) -> RunReport:
     """A report in which everything that a node can choose, and more, is `data`."""
-    fact = FactVerdict(data, data, data, data, Outcome.FAIL, data, data, data, (data, data))
-    verdict = Verdict(data, data, Outcome.FAIL, (fact, replace(fact, outcome=Outcome.UNKNOWN)), 1.0)
+    seen = RequestSeen(
+        node=data, t=1.0, step=data, method=data, url=data, result=data, error=data, error_text=data,
+        local=data, peer=data, nth=1,
+    )  # fmt: skip
+    fact = FactVerdict(
+        node=data, fact=data, part=data, expected=Bounds(0, None, data), actual=Bounds(0, 1, data),
+        outcome=Outcome.FAIL, reasons=(OutOfRange(), NoSuchNode(node=data, nodes=(data,)), NoSuchPeer(peer=data)),
+        nearest=Instant(data, 0.5, 1.0), margin=Margin(1, data), evidence=(seen, replace(FIN_WAIT2, program=data)),
+    )  # fmt: skip
+    asked = When(WhenKind.ALWAYS, moment(data, 8.0), moment(data, 1.0))
+    verdict = Verdict(data, asked, Outcome.FAIL, (fact, replace(fact, outcome=Outcome.UNKNOWN)), 1.0)
     headers = {"Connection": data, data: data}
     history = idle_history(
         notes=(data,),

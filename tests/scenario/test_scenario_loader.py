@@ -180,7 +180,7 @@ def test_never_fits_every_gauge_and_zero_only() -> None:
 @pytest.mark.parametrize("when", ["at: end", "always: start .. end", "eventually: start .. end", "over: start .. end"])
 @pytest.mark.parametrize("fact", FACTS)
 def test_the_kind_decides_which_when_is_legal(fact: str, when: str) -> None:
-    kind, _ = FACTS[fact]
+    kind = FACTS[fact].kind
     value = {
         "recv_q": "{LISTEN: 0}",
         "send_q": "{LISTEN: 0}",

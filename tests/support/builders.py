@@ -15,6 +15,7 @@ and 2; `count server TW 0 0 1` gives a counter's absolute values.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, fields
 from itertools import accumulate
 from typing import Any
 
@@ -24,7 +25,8 @@ from orchestrator.history.build import build_history
 from orchestrator.history.model import History
 from orchestrator.judge.judge import judge
 from orchestrator.recording.events import Event
-from orchestrator.recording.verdict import FactVerdict, Verdict
+from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
+from orchestrator.report.words.verdicts import FactWords, of_fact
 from orchestrator.scenario.model import Expectation
 from orchestrator.tcp.states import TcpState
 
@@ -123,7 +125,7 @@ def _row(
                 "send_q": int(send_q),
             }
             if comm and code != "T":
-                line |= {"comm": comm, "pid": int(pid), "uid": 0}
+                line |= {"inode": int(pid), "comm": comm, "pid": int(pid), "uid": 0}
             sockets[column].append(line)
         was = before.split("/")[0]
         born = was == "-" and code not in ("-", "L", "SR") and last_seen is not None
@@ -158,3 +160,21 @@ def fact(run: History, text: str) -> FactVerdict:
     """The verdict on an expectation that has one fact."""
     (found,) = verdict(run, text).facts
     return found
+
+
+@dataclass(frozen=True)
+class Worded(FactWords):
+    """What a fact's verdict says in words, and its outcome."""
+
+    outcome: Outcome
+
+
+def in_words(found: FactVerdict) -> Worded:
+    """A fact's verdict in words."""
+    told = of_fact(found)
+    return Worded(**{field.name: getattr(told, field.name) for field in fields(told)}, outcome=found.outcome)
+
+
+def worded(run: History, text: str) -> Worded:
+    """The verdict on an expectation that has one fact, in words."""
+    return in_words(fact(run, text))

@@ -21,7 +21,10 @@ from orchestrator.history.model import (
     StateInterval,
     UnknownInterval,
 )
-from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict, overall
+from orchestrator.recording.causes import BetweenSamples, OutOfRange
+from orchestrator.recording.evidence import SocketSeen
+from orchestrator.recording.quantities import Bounds, Instant
+from orchestrator.recording.verdict import FactVerdict, Margin, Outcome, Verdict, When, WhenKind, overall
 from orchestrator.report.text import run as text
 from orchestrator.tcp.states import TcpState
 from tests.support.closings import STILL_OPEN, fin, seen
@@ -121,39 +124,80 @@ def request(**fields: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def moment(name: str, t: float | None) -> Instant:
+    """A named moment, seconds."""
+    return Instant(name, 0, t)
+
+
+def count(number: int, unit: str = "socket") -> Bounds:
+    """Exactly so many."""
+    return Bounds(number, number, unit)
+
+
+def sock(node: str, fact: str, expected: int, actual: int | None, outcome: Outcome, **more: Any) -> FactVerdict:
+    """The verdict on a number of sockets."""
+    return FactVerdict(
+        node=node,
+        fact=fact,
+        expected=count(expected),
+        actual=None if actual is None else count(actual),
+        outcome=outcome,
+        **more,
+    )
+
+
+def at(name: str, t: float | None) -> When:
+    """Asked at a moment."""
+    return When(WhenKind.AT, moment(name, t))
+
+
+FIN_WAIT2 = SocketSeen(
+    node="server", sk="2", local=f"{SERVER}:8080", peer=f"{CLIENT}:40000", peer_node="client",
+    state=TcpState.FIN_WAIT2, since=5.45, gap=None, recv_q=0, send_q=0, orphaned=False, pid=None, program=None,
+)  # fmt: skip
+
 PASSED = Verdict(
     "five requests share one connection",
-    "over load.start .. load.end",
+    When(WhenKind.OVER, moment("load.end", 0.4), moment("load.start", 0.3)),
     Outcome.PASS,
     (
-        FactVerdict("client", "connections", "1", "1", Outcome.PASS, margin="1 connection"),
-        FactVerdict("client", "requests", "5", "5", Outcome.PASS),
+        FactVerdict(
+            node="client", fact="connections", expected=count(1, "connection"), actual=count(1, "connection"),
+            outcome=Outcome.PASS, margin=Margin(1, "connection"),
+        ),
+        FactVerdict(
+            node="client", fact="requests", expected=count(5, "request"), actual=count(5, "request"),
+            outcome=Outcome.PASS,
+        ),
     ),
-)
+)  # fmt: skip
 FAILED = Verdict(
     "the idle server closes first; the client does not look",
-    "at idle.end",
+    at("idle.end", 8.4),
     Outcome.FAIL,
     (
-        FactVerdict("client", "CLOSE_WAIT", "1", "1", Outcome.PASS, margin="1 socket"),
-        FactVerdict(
-            "server", "TIME_WAIT", "1", "0", Outcome.FAIL,
-            reason="0 sockets in TIME_WAIT on server, expected 1",
-            nearest="reuse.start + 100ms", margin="1 socket",
-            evidence=(f"server {SERVER}:8080 -> client {CLIENT}:40000 FIN_WAIT2 since 5.45s",),
+        sock("client", "CLOSE_WAIT", 1, 1, Outcome.PASS, margin=Margin(1, "socket")),
+        sock(
+            "server", "TIME_WAIT", 1, 0, Outcome.FAIL,
+            reasons=(OutOfRange(),), nearest=Instant("reuse.start", 0.1, 8.5), margin=Margin(1, "socket"),
+            evidence=(FIN_WAIT2,),
         ),
-        FactVerdict("server", "first_fin", "1", "1", Outcome.PASS),
+        FactVerdict(
+            node="server", fact="first_fin", expected=count(1, "connection"), actual=count(1, "connection"),
+            outcome=Outcome.PASS,
+        ),
     ),
     8.4,
 )  # fmt: skip
 UNKNOWN = Verdict(
     "the close is quick",
-    "always idle.start .. idle.end",
+    When(WhenKind.ALWAYS, moment("idle.end", 8.4), moment("idle.start", 0.4)),
     Outcome.UNKNOWN,
     (
         FactVerdict(
-            "server", "FIN_WAIT1", "0", "0..1", Outcome.UNKNOWN,
-            reason="0..1 sockets in FIN_WAIT1 on server, expected 0: the samples at 5.4s and 5.45s do not tell",
+            node="server", fact="FIN_WAIT1", expected=count(0), actual=Bounds(0, 1, "socket"),
+            outcome=Outcome.UNKNOWN,
+            reasons=(BetweenSamples(at=Instant("idle.start", 5.025, 5.425), after=5.4, before=5.45),),
         ),
     ),
     5.425,

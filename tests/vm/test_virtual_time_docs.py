@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench.virtual import GOALS
-from orchestrator.analysis.compare.seeds import to_json
+from orchestrator.report.json.seeds import to_json
 from orchestrator.system import resources
 from orchestrator.vm.seed import variation
 from tests.analysis.test_seed_variation import FLAKY

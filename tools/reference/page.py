@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
-from orchestrator.scenario.facts import FACT_ROLES, FACTS, LEGAL_WHENS, FactKind
+from orchestrator.scenario.facts import FACTS, LEGAL_WHENS, FactKind
 from orchestrator.scenario.model import WHENS, Expectation, Scenario, Where
 from orchestrator.scenario.step import Step
 from orchestrator.scenario.steps import STEPS
@@ -106,8 +106,8 @@ def _facts_table() -> str:
     return _table(
         ("fact", "kind", "meaning", "nodes"),
         [
-            (f"`{fact}`", kind.value, meaning, ", ".join(FACT_ROLES.get(fact, ("all",))))
-            for fact, (kind, meaning) in FACTS.items()
+            (f"`{fact.name}`", fact.kind.value, fact.meaning, ", ".join(fact.roles or ("all",)))
+            for fact in FACTS.values()
         ],
     )
 

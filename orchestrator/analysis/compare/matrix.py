@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from orchestrator.analysis.hops import NOBODY, Hop, hops
+from orchestrator.analysis.hops import NOBODY, Hop
 from orchestrator.analysis.report import RunReport
-from orchestrator.recording.verdict import Outcome
-
-SCHEMA = 1
-
-Json = dict[str, Any]
 
 HEADERS = ("idle for", "closed by", "with", "Keep-Alive", "TIME_WAIT", "answers")
 
@@ -54,46 +48,6 @@ def columns(hop: Hop) -> list[str]:
         _counted(hop.time_wait),
         _requests(hop),
     ]
-
-
-def to_json(matrix: Matrix) -> Json:
-    """The document that docs/matrix.md describes."""
-    return {
-        "schema": SCHEMA,
-        "scenario": matrix.scenario,
-        "title": matrix.title,
-        "variables": list(matrix.variables),
-        "outcomes": {outcome.value: sum(report.outcome is outcome for report in matrix.reports) for outcome in Outcome},
-        "cells": [_cell(report) for report in matrix.reports],
-        "not_run": [{"set": dict(broken.cell), "reason": broken.reason} for broken in matrix.broken],
-    }
-
-
-def _cell(report: RunReport) -> Json:
-    return {
-        "set": dict(report.cell),
-        "outcome": report.outcome.value,
-        "expectations": {outcome.value: report.count(outcome) for outcome in Outcome},
-        "hops": [hop_to_json(hop) for hop in hops(report.history)],
-        "verdicts": [verdict.to_json() for verdict in report.verdicts],
-        "trouble": report.trouble,
-        "folder": None if report.folder is None else str(report.folder),
-    }
-
-
-def hop_to_json(hop: Hop) -> Json:
-    return {
-        "client": hop.client,
-        "server": hop.server,
-        "connections": hop.connections,
-        "first_closer": dict(hop.first_closer),
-        "by": {kind.upper(): count for kind, count in hop.by.items()},
-        "idle_before_close": {closer: [round(seconds, 6) for seconds in idle] for closer, idle in hop.idle.items()},
-        "keep_alive": dict(hop.advertised),
-        "time_wait": dict(hop.time_wait),
-        "answered": dict(hop.answered),
-        "errors": dict(hop.errors),
-    }
 
 
 def _closers(hop: Hop) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.exchanges import Reports, addresses
 from orchestrator.errors import InputError
 from orchestrator.history.model import Closing, ClosingKind, Connection, History, Side, StateInterval
+from orchestrator.recording.evidence import addresses_of, sockets_of
 from orchestrator.recording.verdict import Outcome, Verdict
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
@@ -120,9 +120,9 @@ def find(wanted: str, known: Sequence[Entry]) -> Entry:
 def most_telling(known: Sequence[Entry], verdicts: Iterable[Verdict]) -> tuple[Entry, str]:
     """The connection to show when none was chosen, and why it: evidence of what failed, failed requests, an end that
     is left half closed, one that the server closed, one that was closed at all."""
-    accused = _evidence(verdicts)
+    accused = _accused(verdicts)
     questions: tuple[tuple[str, Callable[[Entry], bool]], ...] = (
-        ("it is evidence of a failed expectation", lambda entry: not accused.isdisjoint(_client_of(entry.connection))),
+        ("it is evidence of a failed expectation", lambda entry: not accused.isdisjoint(_names_of(entry.connection))),
         ("a request on it failed", lambda entry: entry.failed > 0),
         (
             "an end of it is left in CLOSE_WAIT",
@@ -138,23 +138,31 @@ def most_telling(known: Sequence[Entry], verdicts: Iterable[Verdict]) -> tuple[E
     return known[0], "it is the first"
 
 
-def _client_of(connection: Connection) -> tuple[str, str]:
-    """The client's address, as either end has it."""
-    return connection.client_pair[0], connection.server_pair[1]
+def _names_of(connection: Connection) -> frozenset[_Name]:
+    """What evidence can name it by: its sockets, or the client's address, as either end has it."""
+    sockets = {(end.node, end.sk) for end in connection.ends}
+    return frozenset(sockets | {connection.client_pair[0], connection.server_pair[1]})
 
 
 def _by_server(connection: Connection) -> bool:
     return connection.closing.first_closer is not None and connection.closing.side is Side.SERVER
 
 
-def _evidence(verdicts: Iterable[Verdict]) -> frozenset[str]:
-    """Every word of the evidence of what failed that looks like an address."""
-    lines = (
-        line
+_Name = str | tuple[str, str]
+"""An address, or the node and `sk` of a socket."""
+
+
+def _accused(verdicts: Iterable[Verdict]) -> frozenset[_Name]:
+    """The sockets and addresses in the evidence of what failed."""
+    items = [
+        item
         for verdict in verdicts
         if verdict.outcome is Outcome.FAIL
         for fact in verdict.facts
         if fact.outcome is Outcome.FAIL
-        for line in fact.evidence
-    )
-    return frozenset(word.strip(",;") for line in lines for word in re.split(r"\s+", line) if ":" in word)
+        for item in fact.evidence
+    ]
+    names: set[_Name] = set()
+    for item in items:
+        names |= sockets_of(item) | addresses_of(item)
+    return frozenset(names)

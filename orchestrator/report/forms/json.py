@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from orchestrator.analysis.compare import matrix, seeds
 from orchestrator.analysis.compare.seeds import SeedVariation
 from orchestrator.report.forms.form import Form, Page, Results
-from orchestrator.report.json import run
+from orchestrator.report.json import matrix, run, seeds
 
 
 class Json(Form):

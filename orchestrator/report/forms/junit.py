@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from orchestrator.analysis.report import NotRun, RunReport
-from orchestrator.recording.verdict import Outcome, Verdict
+from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
 from orchestrator.report.forms.form import Form, Page, Results
-from orchestrator.report.words import sentences
+from orchestrator.report.words.quantities import when
+from orchestrator.report.words.summaries import sentences
+from orchestrator.report.words.verdicts import of_fact
 from orchestrator.text.safe import visible
 
 _ELEMENTS = {Outcome.FAIL: "failure", Outcome.UNKNOWN: "error"}
@@ -73,23 +75,28 @@ def _problem(case: ElementTree.Element, element: str, message: str, lines: Seque
 
 def _summary(verdict: Verdict) -> str:
     """What is wrong, in one line."""
-    wrong = (fact for fact in verdict.facts if fact.outcome is verdict.outcome)
-    facts = "; ".join(f"{fact.node} {fact.fact}: expected {fact.expected}, actual {fact.actual}" for fact in wrong)
-    return f"{verdict.when}: {facts}" if facts else verdict.when
+    told = "; ".join(_compared(fact) for fact in verdict.facts if fact.outcome is verdict.outcome)
+    return f"{when(verdict.when)}: {told}" if told else when(verdict.when)
+
+
+def _compared(fact: FactVerdict) -> str:
+    told = of_fact(fact)
+    return f"{fact.node} {told.fact}: expected {told.expected}, actual {told.actual}"
 
 
 def _lines(verdict: Verdict) -> list[str]:
     """Everything that is known of the facts that do not hold."""
-    when = verdict.when if verdict.at is None else f"{verdict.when} ({verdict.at:.3f} s)"
-    lines = [when]
+    asked = when(verdict.when)
+    lines = [asked if verdict.at is None else f"{asked} ({verdict.at:.3f} s)"]
     for fact in verdict.facts:
         if fact.outcome is Outcome.PASS:
             continue
-        lines += [f"{fact.node} {fact.fact}: expected {fact.expected}, actual {fact.actual} ({fact.outcome})"]
-        lines += [f"  {fact.reason}"] if fact.reason else []
-        lines += [f"  nearest: it would have held at {fact.nearest}"] if fact.nearest else []
-        lines += [f"  margin: {fact.margin}"] if fact.margin else []
-        lines += [f"  evidence: {line}" for line in fact.evidence]
+        told = of_fact(fact)
+        lines += [f"{_compared(fact)} ({fact.outcome})"]
+        lines += [f"  {told.reason}"] if told.reason else []
+        lines += [f"  nearest: it would have held at {told.nearest}"] if told.nearest else []
+        lines += [f"  margin: {told.margin}"] if told.margin else []
+        lines += [f"  evidence: {line}" for line in told.evidence]
     return lines
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.analysis.exchanges import addresses
 from orchestrator.analysis.ladder.list import Entry
 from orchestrator.analysis.ladder.model import End, Head, Ladder, Row
-from orchestrator.report.words import ended
+from orchestrator.report.words.summaries import ended
 
 SCHEMA = 1
 """Raised when a key changes its meaning or goes away."""

@@ -13,18 +13,34 @@ from orchestrator.analysis.exchanges import Reports, reports_of_each
 from orchestrator.analysis.report import EXIT_CODES, RunReport
 from orchestrator.analysis.requests import requests_by_node
 from orchestrator.analysis.states import Count, count_states, moments_by_instant, recv_q
-from orchestrator.history.index import Index
+from orchestrator.history.index import Index, orphaned_at
 from orchestrator.history.lifetimes import lasted
 from orchestrator.history.model import Connection, History, Socket, StateInterval, Unobserved
-from orchestrator.judge.evidence import shown_by
 from orchestrator.recording.verdict import Outcome
-from orchestrator.report.words import sentences
+from orchestrator.report.json.document import (
+    Between,
+    ConnectionDocument,
+    ExitStatus,
+    MomentDocument,
+    NodeAtMoment,
+    ReportDocument,
+    RequestCounts,
+    SocketEnd,
+    StateGap,
+    Stay,
+    UnobservedSockets,
+)
+from orchestrator.report.json.verdicts import document as verdict_document
+from orchestrator.report.words.evidence import shown_by
+from orchestrator.report.words.summaries import sentences
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.jsondata import plain
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when a key changes its meaning or goes away."""
 
-Json = dict[str, Any]
+DIGITS = 6
+"""Microseconds."""
 
 _MEANINGS = {
     Outcome.PASS: "every expectation holds",
@@ -35,7 +51,8 @@ _MEANINGS = {
 
 def render(report: RunReport) -> str:
     """The document, ASCII only, without a newline at its end; each connection on a line of its own."""
-    members = (f"{json.dumps(key)}: {_value(value)}" for key, value in _clean(_document(report)).items())
+    data = plain(document(report), digits=DIGITS)
+    members = (f"{json.dumps(key)}: {_value(value)}" for key, value in data.items())
     return "{\n  " + ",\n  ".join(members) + "\n}"
 
 
@@ -45,125 +62,117 @@ def _value(value: Any) -> str:
     return json.dumps(value, allow_nan=False)
 
 
-def _document(report: RunReport) -> Json:
+def document(report: RunReport) -> ReportDocument:
+    """The same as data."""
     history = report.history
-    return {
-        "schema": SCHEMA,
-        "scenario": report.scenario,
-        "matrix": dict(report.cell),
-        "title": report.title,
-        "runtime": report.runtime,
-        "clock": report.clock,
-        "folder": None if report.folder is None else str(report.folder),
-        "outcome": report.outcome.value,
-        "exit_code": {"code": int(EXIT_CODES[report.outcome]), "meaning": _MEANINGS[report.outcome]},
-        "duration": report.duration,
-        "wall": report.wall,
-        "trouble": report.trouble,
-        "expectations": {
+    return ReportDocument(
+        schema=SCHEMA,
+        scenario=report.scenario,
+        matrix=report.cell,
+        title=report.title,
+        runtime=report.runtime,
+        clock=report.clock,
+        folder=None if report.folder is None else str(report.folder),
+        outcome=report.outcome,
+        exit_code=ExitStatus(int(EXIT_CODES[report.outcome]), _MEANINGS[report.outcome]),
+        duration=report.duration,
+        wall=report.wall,
+        trouble=report.trouble,
+        expectations={
             "total": len(report.verdicts),
-            **{outcome.value: report.count(outcome) for outcome in Outcome},
+            "pass": report.count(Outcome.PASS),
+            "unknown": report.count(Outcome.UNKNOWN),
+            "fail": report.count(Outcome.FAIL),
         },
-        "verdicts": [verdict.to_json() for verdict in report.verdicts],
-        "story": sentences(history),
-        "connections": list(map(_connection, history.connections, reports_of_each(history))),
-        "unseen": [_unseen(entry) for entry in history.unobserved],
-        "moments": _moments(history),
-        "requests": {
-            node: {"count": got.count, "answered": dict(got.answered), "errors": dict(got.errors)}
-            for node, got in requests_by_node(history).items()
+        verdicts=tuple(map(verdict_document, report.verdicts)),
+        story=tuple(sentences(history)),
+        connections=tuple(map(_connection, history.connections, reports_of_each(history))),
+        unseen=tuple(map(_unseen, history.unobserved)),
+        moments=tuple(_moments(history)),
+        requests={
+            node: RequestCounts(got.count, got.answered, got.errors) for node, got in requests_by_node(history).items()
         },
-        "counters": {
+        counters={
             node: {name: readings[-1][1] for name, readings in counters.items() if readings}
             for node, counters in history.counters.items()
         },
-        "notes": report.all_notes,
-    }
+        notes=tuple(report.all_notes),
+    )
 
 
-def _connection(connection: Connection, reports: Reports) -> Json:
-    return {
-        "opened": list(connection.opened),
-        "closed": None if connection.closed is None else list(connection.closed),
-        "first_closer": connection.closing.first_closer,
-        "how": shown_by(connection.closing),
-        "client_node": connection.client_node,
-        "server_node": connection.server_node,
-        "via": [flow.node for flow in connection.via],
-        "requests": len(reports.exchanges),
-        "close_reason": None if reports.closed is None or connection.closed is None else reports.closed["reason"],
-        "client": _end(connection.client),
-        "server": _end(connection.server),
-    }
+def _connection(connection: Connection, reports: Reports) -> ConnectionDocument:
+    return ConnectionDocument(
+        opened=connection.opened,
+        closed=connection.closed,
+        first_closer=connection.closing.first_closer,
+        closing=connection.closing,
+        how=shown_by(connection.closing),
+        client_node=connection.client_node,
+        server_node=connection.server_node,
+        via=tuple(flow.node for flow in connection.via),
+        requests=len(reports.exchanges),
+        close_reason=None if reports.closed is None or connection.closed is None else str(reports.closed["reason"]),
+        client=_end(connection.client),
+        server=_end(connection.server),
+    )
 
 
-def _end(socket: Socket | None) -> Json | None:
+def _end(socket: Socket | None) -> SocketEnd | None:
     if socket is None:
         return None
-    return {
-        "node": socket.node,
-        "socket": socket.sk,
-        "local": socket.local,
-        "peer": socket.peer,
-        "uid": socket.uid,
-        "pid": socket.pid,
-        "program": socket.comm,
-        "ended_by": None if socket.ended_by is None else socket.ended_by.value,
-        "stays": [_stay(socket, interval) for interval in socket.intervals],
-        "gaps": [
-            {"after": gap.after, "before": gap.before, "states": sorted(state.value for state in gap.states)}
-            for gap in socket.unknown
-        ],
-    }
+    return SocketEnd(
+        node=socket.node,
+        socket=socket.sk,
+        local=socket.local,
+        peer=socket.peer,
+        uid=socket.uid,
+        pid=socket.pid,
+        program=socket.comm,
+        ended_by=socket.ended_by,
+        stays=tuple(_stay(socket, interval) for interval in socket.intervals),
+        gaps=tuple(StateGap(gap.after, gap.before, tuple(sorted(gap.states))) for gap in socket.unknown),
+    )
 
 
-def _stay(socket: Socket, interval: StateInterval) -> Json:
+def _stay(socket: Socket, interval: StateInterval) -> Stay:
     bounds = lasted(socket, interval)
-    seconds = None if bounds is None else {"min": bounds[0], "max": bounds[1]}
-    return {"state": interval.state.value, "first": interval.first, "last": interval.last, "seconds": seconds}
+    return Stay(
+        state=interval.state,
+        first=interval.first,
+        last=interval.last,
+        seconds=None if bounds is None else Between(bounds[0], None if math.isinf(bounds[1]) else bounds[1]),
+        orphaned=orphaned_at(socket, interval.last),
+    )
 
 
-def _unseen(entry: Unobserved) -> Json:
-    return {
-        "node": entry.node,
-        "after": entry.after,
-        "before": entry.before,
-        "count": entry.count,
-        "established": {"min": entry.least, "max": entry.most},
-        "states": sorted(state.value for state in entry.states),
-    }
+def _unseen(entry: Unobserved) -> UnobservedSockets:
+    return UnobservedSockets(
+        node=entry.node,
+        after=entry.after,
+        before=entry.before,
+        count=entry.count,
+        established=Between(entry.least, entry.most),
+        states=tuple(sorted(entry.states)),
+    )
 
 
-def _moments(history: History) -> list[Json]:
+def _moments(history: History) -> list[MomentDocument]:
     index = Index(history)
     return [
-        {"name": name, "t": t, "nodes": {node: _node(index, node, t) for node in history.nodes}}
+        MomentDocument(name, t, {node: _node(index, node, t) for node in history.nodes})
         for t, names in moments_by_instant(history)
         for name in names
     ]
 
 
-def _node(index: Index, node: str, t: float) -> Json:
+def _node(index: Index, node: str, t: float) -> NodeAtMoment:
     queue = recv_q(index, node, TcpState.CLOSE_WAIT, t)
-    return {
-        "sampled": t not in index.history.missed.get(node, ()),
-        "states": {state.value: _range(count) for state, count in count_states(index, node, t).items()},
-        "close_wait_recv_q": None if queue is None else _range(queue),
-    }
+    return NodeAtMoment(
+        sampled=t not in index.history.missed.get(node, ()),
+        states={state: _range(count) for state, count in count_states(index, node, t).items()},
+        close_wait_recv_q=None if queue is None else _range(queue),
+    )
 
 
-def _range(count: Count) -> Json:
-    return {"min": count.low, "max": count.high}
-
-
-def _clean(value: Any) -> Any:
-    """JSON has no infinity, and UTF-8 no lone surrogates, which a strict reader refuses even as escapes."""
-    if isinstance(value, dict):
-        return {_clean(str(key)): _clean(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(item) for item in value]
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    return value
+def _range(count: Count) -> Between:
+    return Between(count.low, count.high)

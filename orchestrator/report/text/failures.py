@@ -12,9 +12,11 @@ from rich.text import Text
 from orchestrator.analysis.report import RunReport
 from orchestrator.history.model import History
 from orchestrator.recording.folder import SS
-from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
+from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict, When, WhenKind
 from orchestrator.report.text.terminal import ORDER, command, label, labelled, lines, listing, put, shell_path, text
-from orchestrator.scenario.values import Window
+from orchestrator.report.words.quantities import when
+from orchestrator.report.words.reasons import names_its_fact
+from orchestrator.report.words.verdicts import of_fact
 from orchestrator.text.durations import at
 
 _BODY = 6
@@ -26,7 +28,7 @@ _EVIDENCE = 4
 
 def print_expectation(report: RunReport, verdict: Verdict, console: Console, width: int, *, verbose: bool) -> None:
     """One expectation with all its facts; those that do not hold are explained. `width`: of the column of labels."""
-    rows = [(label(verdict.outcome), text(verdict.that, "bold")), (Text(), _when(verdict, report.history))]
+    rows = [(label(verdict.outcome), text(verdict.that, "bold")), (Text(), _when(verdict))]
     labelled(console, rows, width)
     facts = sorted(verdict.facts, key=lambda fact: ORDER.index(fact.outcome))
     if facts:
@@ -41,36 +43,32 @@ def print_expectation(report: RunReport, verdict: Verdict, console: Console, wid
             seen.add(node)
 
 
-def _when(verdict: Verdict, history: History) -> Text:
+def _when(verdict: Verdict) -> Text:
     """`at idle.end (8.43s)`; of a window its ends, and the instant that decided."""
-    kind, _, rest = verdict.when.partition(" ")
     seconds = "" if verdict.at is None else at(verdict.at)
-    if kind != "at":
+    if verdict.when.kind is not WhenKind.AT:
         seconds = f"decided at {seconds}" if seconds else ""
-        if window := _window(rest.partition(" for ")[0], history):
+        if window := _window(verdict.when):
             seconds = f"{at(window[0])} .. {at(window[1])}" + (f", {seconds}" if seconds else "")
-    return text(verdict.when) + text(f" ({seconds})" if seconds else "")
+    return text(when(verdict.when)) + text(f" ({seconds})" if seconds else "")
 
 
-def _window(written: str, history: History) -> tuple[float, float] | None:
-    """The ends of a window in seconds; None when its moments are not in the recording."""
-    try:
-        window = Window.parse(written)
-        start, end = ((history.moments[moment.name] + moment.offset) for moment in (window.start, window.end))
-    except (ValueError, KeyError):
+def _window(asked: When) -> tuple[float, float] | None:
+    """The ends of a window in seconds; None when the run never reached one of them."""
+    if asked.start is None or asked.start.t is None or asked.end.t is None:
         return None
-    return start, end
+    return asked.start.t, asked.end.t
 
 
 def _fact_table(facts: list[FactVerdict], width: int) -> Table:
     headers = ["node", "fact", "expected", "actual", "", "margin"]
     rows = [
         [
-            *(text(cell) for cell in (fact.node, fact.fact, fact.expected, fact.actual)),
+            *(text(cell) for cell in (fact.node, told.fact, told.expected, told.actual)),
             label(fact.outcome),
-            text(fact.margin),
+            text(told.margin),
         ]
-        for fact in facts
+        for fact, told in ((fact, of_fact(fact)) for fact in facts)
     ]
     if not any(fact.margin for fact in facts):
         headers, rows = headers[:-1], [row[:-1] for row in rows]
@@ -82,24 +80,24 @@ def _alike(facts: list[FactVerdict]) -> list[list[FactVerdict]]:
     found: dict[tuple[str, str, tuple[str, ...]], list[FactVerdict]] = {}
     for fact in facts:
         if fact.outcome is not Outcome.PASS:
-            found.setdefault((fact.reason, fact.nearest, fact.evidence), []).append(fact)
+            told = of_fact(fact)
+            found.setdefault((told.reason, told.nearest, told.evidence), []).append(fact)
     return list(found.values())
 
 
 def _explain(alike: list[FactVerdict], console: Console, *, verbose: bool) -> None:
     console.print()
-    first = alike[0]
-    about = ", ".join(f"{fact.node} {fact.fact}" for fact in alike)
-    # Most reasons are sentences that name what they are about.
-    words = {word.rstrip(",.:;") for word in first.reason.split()}
-    named = len(alike) == 1 and {first.node, *first.fact.split()} <= words
-    put(console, text(first.reason if named else f"{about}: {first.reason}".rstrip(": ")), indent=_BODY)
-    shown = first.evidence if verbose or len(first.evidence) <= _EVIDENCE + 1 else first.evidence[:_EVIDENCE]
-    details = [text(f"nearest: it would have held at {first.nearest}")] if first.nearest else []
-    details += [text(line) for line in shown]
-    if len(shown) < len(first.evidence):
-        details.append(Text(f"... and {len(first.evidence) - len(shown)} more lines (--verbose)"))
-    lines(console, details, indent=_BODY + 2)
+    first, told = alike[0], of_fact(alike[0])
+    about = ", ".join(f"{fact.node} {fact.label}" for fact in alike)
+    # One fact whose sentence says which it is needs no name before it.
+    named = len(alike) == 1 and names_its_fact(first)
+    put(console, text(told.reason if named else f"{about}: {told.reason}".rstrip(": ")), indent=_BODY)
+    shown = told.evidence if verbose or len(told.evidence) <= _EVIDENCE + 1 else told.evidence[:_EVIDENCE]
+    below = [text(f"nearest: it would have held at {told.nearest}")] if told.nearest else []
+    below += [text(line) for line in shown]
+    if len(shown) < len(told.evidence):
+        below.append(Text(f"... and {len(told.evidence) - len(shown)} more lines (--verbose)"))
+    lines(console, below, indent=_BODY + 2)
 
 
 def _to_see(report: RunReport, verdict: Verdict, node: str) -> list[tuple[str, str]]:
@@ -120,8 +118,8 @@ def _moment(verdict: Verdict, history: History) -> str | None:
     """The named moment that is closest to the instant that decided; of a window its end."""
     if verdict.at is not None:
         t = verdict.at
-    elif window := _window(verdict.when.partition(" ")[2].partition(" for ")[0], history):
-        t = window[1]
+    elif verdict.when.end.t is not None:
+        t = verdict.when.end.t
     else:
         return None
     # Moments that share an instant share their files too.

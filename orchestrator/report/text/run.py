@@ -11,9 +11,7 @@ from rich.text import Text
 
 from orchestrator.analysis.report import NotRun, RunReport
 from orchestrator.analysis.summary import Group, connection_groups
-from orchestrator.judge.evidence import shown_by
 from orchestrator.recording.verdict import Outcome
-from orchestrator.report import words
 from orchestrator.report.text.failures import print_expectation
 from orchestrator.report.text.moments import print_moments
 from orchestrator.report.text.requests import print_requests
@@ -30,6 +28,8 @@ from orchestrator.report.text.terminal import (
     shell_path,
     text,
 )
+from orchestrator.report.words import summaries as words
+from orchestrator.report.words.evidence import shown_by
 from orchestrator.text.numbers import plural
 
 _GROUPS = 12

@@ -21,6 +21,8 @@ from orchestrator.report.text.terminal import (
     shell_path,
     text,
 )
+from orchestrator.report.words import quantities as words
+from orchestrator.report.words.seeds import extremes
 from orchestrator.text.numbers import plural
 
 _SEEDS = 8
@@ -67,9 +69,12 @@ def _print_expectation(expectation: ExpectationVariation, console: Console, widt
     labelled(console, [(_outcomes(expectation.tally), text(expectation.that, "bold"))], width)
     if set(expectation.tally.seeds) == {Outcome.PASS}:
         return
-    put(console, text(expectation.when), indent=_BODY)
+    put(console, text(words.when(expectation.when)), indent=_BODY)
     rows = [
-        [text(fact.node), text(fact.fact), text(fact.expected), text(fact.extremes), _outcomes(fact.tally)]
+        [
+            *map(text, (fact.node, fact.found[0].verdict.label, words.expected(fact.expected), extremes(fact))),
+            _outcomes(fact.tally),
+        ]
         for fact in expectation.facts
         if set(fact.tally.seeds) != {Outcome.PASS}
     ]

@@ -1,0 +1,61 @@
+"""What `where` asks: which sockets, connections and events count."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from orchestrator.history.index import Index
+from orchestrator.history.model import Socket
+from orchestrator.recording.causes import NoSuchPeer
+from orchestrator.scenario.model import Where
+from orchestrator.tcp.addresses import split_address
+
+
+class Filter:
+    """What `where` asks. All of a filter's parts must match."""
+
+    def __init__(self, where: Where | None, hosts: frozenset[str] = frozenset()) -> None:
+        """`hosts`: the addresses that `where.peer` stands for."""
+        self._where = where
+        self._hosts = hosts
+
+    @property
+    def everything(self) -> bool:
+        return self._where is None
+
+    @property
+    def by_owner(self) -> bool:
+        return self._where is not None and self._where.owner is not None
+
+    def match(self, local: str | None, peer: str | None, owner: str | None) -> bool | None:
+        """Whether a socket counts; None when an address or owner that decides it is not known."""
+        if self._where is None:
+            return True
+        known: list[bool | None] = []
+        if self._where.port is not None:
+            ports = [split_address(address)[1] for address in (local, peer) if address]
+            known.append(self._where.port in ports or (None if len(ports) < 2 else False))
+        if self._where.peer is not None:
+            known.append(split_address(peer)[0] in self._hosts if peer else None)
+        if self._where.owner is not None:
+            known.append(None if owner is None else owner == self._where.owner)
+        if False in known:
+            return False
+        return None if None in known else True
+
+    def socket(self, socket: Socket) -> bool | None:
+        return True if self._where is None else self.match(socket.local, socket.peer, socket.comm)
+
+
+def filter_of(index: Index, where: Where | None) -> Filter | NoSuchPeer:
+    """The filter for a `where`, or why there can be none."""
+    if where is None or where.peer is None:
+        return Filter(where)
+    nodes = index.resolve(where.peer)
+    if nodes:
+        hosts = frozenset(address for address, node in index.history.addresses.items() if node in nodes)
+        return Filter(where, hosts)
+    try:
+        return Filter(where, frozenset({str(ipaddress.ip_address(where.peer))}))
+    except ValueError:
+        return NoSuchPeer(peer=where.peer)

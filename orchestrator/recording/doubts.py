@@ -1,0 +1,149 @@
+"""Why a fact cannot be decided: what the recording does not tell. One class for each cause, as in causes.py.
+
+Times are seconds of the run. `at` is the instant that decided, where one did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.recording.quantities import Instant
+from orchestrator.text.jsondata import Data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BetweenSamples(Data):
+    """It may have changed between two samples, and the instant that decides lies between them."""
+
+    kind: Literal["between_samples"] = "between_samples"
+    at: Instant
+    """The instant that decided."""
+    after: float
+    """The sample before it."""
+    before: float
+    """The sample after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerUnknown(Data):
+    """`where` asks for an owner, and that of some sockets is not known."""
+
+    kind: Literal["owner_unknown"] = "owner_unknown"
+    at: Instant
+    """The instant that decided."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueUnknown(Data):
+    """The queue of some sockets in the state is not known."""
+
+    kind: Literal["queue_unknown"] = "queue_unknown"
+    at: Instant
+    """The instant that decided."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldingUnknown(Data):
+    """With `for`: it may have held for that long; it is not known to have."""
+
+    kind: Literal["holding_unknown"] = "holding_unknown"
+    wanted: float
+    """How long it had to hold, seconds."""
+    recording_ends: bool
+    """Whether that is because the recording ends too early."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampledTooCoarsely(Data):
+    """Far more time lies between two samples than was meant."""
+
+    kind: Literal["sampled_too_coarsely"] = "sampled_too_coarsely"
+    after: float
+    """The first of the two samples."""
+    before: float
+    """The second."""
+    period: float
+    """Seconds that should lie between two."""
+    follows_trace: bool
+    """Whether fewer were meant while the trace shows nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SomeMayCount(Data):
+    """Some may or may not have been inside of the window, or be of those that are counted."""
+
+    kind: Literal["some_may_count"] = "some_may_count"
+    count: int
+    """How many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressUnknown(Data):
+    """Some have no address that `where` could be compared with."""
+
+    kind: Literal["address_unknown"] = "address_unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurationUnknown(Data):
+    """Some states may have lasted less or more than `expected`."""
+
+    kind: Literal["duration_unknown"] = "duration_unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotReported(Data):
+    """The programs of the nodes do not report that."""
+
+    kind: Literal["not_reported"] = "not_reported"
+    nodes: tuple[str, ...]
+    """The nodes."""
+    what: Literal["requests", "served"]
+    """A client's requests; what a server served and closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotFilterable(Data):
+    """`where` asks for what the source of this fact does not tell."""
+
+    kind: Literal["not_filterable"] = "not_filterable"
+    node: str
+    """The node."""
+    source: Literal["program", "trace", "counter"]
+    """What the program reports and segments of the trace have no `owner`; a kernel's counter has no parts at all."""
+    counter: str | None = None
+    """Name of the counter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterUnread(Data):
+    """A kernel counter was never read."""
+
+    kind: Literal["counter_unread"] = "counter_unread"
+    node: str
+    """Whose kernel."""
+    counter: str
+    """Name of the counter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterBetweenReadings(Data):
+    """A kernel counter rose between two readings, and an end of the window lies between them."""
+
+    kind: Literal["counter_between_readings"] = "counter_between_readings"
+    counter: str
+    """Name of the counter."""
+    start: float
+    """Where the window starts."""
+    end: float
+    """Where the window ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswersForOthers(Data):
+    """The packet filter of a node answers in the name of others, and no counter tells of that."""
+
+    kind: Literal["answers_for_others"] = "answers_for_others"
+    node: str
+    """The node."""

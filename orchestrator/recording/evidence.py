@@ -1,0 +1,292 @@
+"""Evidence of a verdict, one class for each kind: what was seen, where and when. Times are seconds of the run.
+
+`sk` is a socket's name in the recording: the one of the lines `socket` of events.jsonl.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from orchestrator.recording.closing import Closing
+from orchestrator.tcp.states import TcpState
+from orchestrator.text.jsondata import Data
+
+
+@dataclass(frozen=True, slots=True)
+class Gap(Data):
+    """An open interval in which the state of a socket is not known."""
+
+    after: float
+    """It begins after this sample."""
+    before: float
+    """It ends before this one."""
+    was: TcpState | None
+    """The state that the first of the two shows; null: the socket was not there."""
+    became: TcpState | None
+    """The state that the second shows; null: the socket was gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfSocket(Data):
+    """What names one socket."""
+
+    node: str
+    """Where the socket is."""
+    sk: str
+    """Its name in the recording."""
+    local: str
+    """Its own address."""
+    peer: str
+    """The address at the other end."""
+    peer_node: str | None
+    """The node that has that address; null where none has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketSeen(OfSocket):
+    """A socket at the instant that decided: its state, or the gap in which it was."""
+
+    kind: Literal["socket"] = "socket"
+    state: TcpState | None
+    """Its state; null in a gap."""
+    since: float | None
+    """From when it is known to have been in it; null in a gap."""
+    gap: Gap | None
+    """What the samples around show, where the state is not known; otherwise null."""
+    recv_q: int | None
+    """Recv-Q, bytes; null where no sample read it."""
+    send_q: int | None
+    """Send-Q, bytes; null where no sample read it."""
+    orphaned: bool | None
+    """Of a socket that is closing: whether no process had it open any more; null where that does not apply, or no
+    sample tells."""
+    pid: int | None
+    """The process that owns it, or did; null when not known."""
+    program: str | None
+    """That process's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketBorn(OfSocket):
+    """A socket that counts as a connection from its birth on."""
+
+    kind: Literal["birth"] = "birth"
+    t: float
+    """When it was first seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateLasted(OfSocket):
+    """A state that a socket entered and left again."""
+
+    kind: Literal["state_interval"] = "state_interval"
+    state: TcpState
+    """The state."""
+    least: float
+    """Seconds that it lasted at least."""
+    most: float | None
+    """Seconds that it lasted at most; null where nothing bounds it."""
+    until: float
+    """When it was last known to be in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatePossible(OfSocket):
+    """A state that a socket may have been in between two samples."""
+
+    kind: Literal["possible_state"] = "possible_state"
+    state: TcpState
+    """The state."""
+    after: float
+    """The open interval begins here."""
+    before: float
+    """The open interval ends here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketsUnobserved(Data):
+    """Sockets that the kernel counted and no sample showed."""
+
+    kind: Literal["unobserved"] = "unobserved"
+    node: str
+    """Where they were."""
+    count: int
+    """At most so many."""
+    after: float
+    """They lived inside of the open interval that begins here."""
+    before: float
+    """They lived inside of the open interval that ends here."""
+    state: TcpState | None = None
+    """The state in question, in which they may have been; null where all of them count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionSeen(Data):
+    """A connection, and what is known of its end."""
+
+    kind: Literal["connection"] = "connection"
+    client_node: str | None
+    """Where the end is that sent the SYN; null for an address of no node."""
+    client: str
+    """Its address, as it has it itself."""
+    client_sk: str | None
+    """Its socket; null when no sample showed it."""
+    server_node: str | None
+    """Where the other end is."""
+    server: str
+    """Its address, as it has it itself."""
+    server_sk: str | None
+    """Its socket; null when no sample showed it."""
+    via: tuple[str, ...]
+    """Nodes in between that translate addresses."""
+    closing: Closing
+    """Who closed it first, and what shows that."""
+    unobserved_end: str | None = None
+    """The node whose end was counted by its kernel and seen by no sample."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSeen(Data):
+    """A request, as the client reported it."""
+
+    kind: Literal["request"] = "request"
+    node: str
+    """The client."""
+    t: float
+    """When it ended."""
+    step: str | None
+    """The step that it belongs to."""
+    method: str | None
+    """`GET`; null where the client told none."""
+    url: str | None
+    """What was asked for."""
+    result: str | None
+    """The HTTP status, or what a data store answered; null for neither."""
+    error: str | None
+    """Name of the error; null when it did not fail."""
+    error_text: str | None
+    """What the error says."""
+    local: str | None
+    """The client's address; null when it got no connection."""
+    peer: str | None
+    """The server's address, as the client has it."""
+    nth: int | None
+    """Its place among the requests of its connection, from 1; null when not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSeen(Data):
+    """What a server reported of a request that it served, or of a connection that it closed."""
+
+    kind: Literal["report"] = "report"
+    node: str
+    """The server."""
+    t: float
+    """When."""
+    what: Literal["served", "closed"]
+    """Which of the two."""
+    reason: str | None
+    """Why it closed; null for a request."""
+    method: str | None
+    """Of a request."""
+    path: str | None
+    """Of a request."""
+    local: str | None
+    """The server's address."""
+    peer: str | None
+    """The client's address, as the server has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentSeen(Data):
+    """A segment of the kernel's trace."""
+
+    kind: Literal["segment"] = "segment"
+    node: str
+    """Who sent it."""
+    t: float
+    """When."""
+    what: Literal["rst", "retransmit"]
+    """A RST, or a retransmission."""
+    state: str | None
+    """Of a retransmission: the sender's state."""
+    reason: str | None
+    """Of a RST: the kernel's reason, where it gives one."""
+    local: str
+    """The sender's address."""
+    peer: str
+    """The receiver's address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterRead(Data):
+    """A kernel counter at both ends of the window."""
+
+    kind: Literal["counter"] = "counter"
+    node: str
+    """Whose kernel."""
+    name: str
+    """As in /proc/net/snmp: `OutRsts`."""
+    start: float
+    """Where the window starts."""
+    first: int
+    """The counter's value there, at least."""
+    end: float
+    """Where the window ends."""
+    last: int
+    """The counter's value there, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionCarried(Data):
+    """How many requests one connection of a client carried."""
+
+    kind: Literal["carried"] = "carried"
+    node: str
+    """The client."""
+    local: str
+    """The connection's address there."""
+    peer: str | None
+    """The address at the other end."""
+    requests: int
+    """Requests of the window, failed ones included."""
+
+
+Evidence = Annotated[
+    SocketSeen
+    | SocketBorn
+    | StateLasted
+    | StatePossible
+    | SocketsUnobserved
+    | ConnectionSeen
+    | RequestSeen
+    | ReportSeen
+    | SegmentSeen
+    | CounterRead
+    | ConnectionCarried,
+    Field(discriminator="kind"),
+]
+
+
+def sockets_of(item: Evidence) -> frozenset[tuple[str, str]]:
+    """Node and `sk` of each socket that the item speaks of."""
+    match item:
+        case OfSocket():
+            return frozenset({(item.node, item.sk)})
+        case ConnectionSeen():
+            ends = ((item.client_node, item.client_sk), (item.server_node, item.server_sk))
+            return frozenset((node, sk) for node, sk in ends if node is not None and sk is not None)
+    return frozenset()
+
+
+def addresses_of(item: Evidence) -> frozenset[str]:
+    """The addresses of an item that names no socket: what a program reported, a segment."""
+    match item:
+        case RequestSeen() | ReportSeen() | SegmentSeen() | ConnectionCarried():
+            return frozenset(address for address in (item.local, item.peer) if address)
+        case ConnectionSeen() if item.client_sk is None and item.server_sk is None:
+            return frozenset({item.client, item.server})
+    return frozenset()

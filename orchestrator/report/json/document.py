@@ -1,0 +1,227 @@
+"""The shape of the report as JSON. `simctl schema report` prints the JSON Schema that these types make, and
+docs/report-json.md tells the same to people. Times are seconds since the start of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.history.model import MinisocketEnd
+from orchestrator.recording.closing import Closing
+from orchestrator.recording.verdict import Outcome
+from orchestrator.report.json.verdicts import VerdictDocument
+from orchestrator.tcp.states import TcpState
+from orchestrator.text.jsondata import Data
+
+
+@dataclass(frozen=True, slots=True)
+class ExitStatus(Data):
+    """What simctl ends with for this run."""
+
+    code: int
+    """0 pass, 1 fail, 4 unknown."""
+    meaning: str
+    """The same in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Between(Data):
+    """A number that is known between two bounds."""
+
+    min: int | float
+    """At least."""
+    max: int | float | None
+    """At most; null where nothing bounds it."""
+
+
+Span = tuple[float | None, float | None]
+"""The interval in which an instant lies: from, to. Null where nothing bounds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay(Data):
+    """A state of a socket, with the time in which it was surely in it."""
+
+    state: TcpState
+    """The state."""
+    first: float
+    """From when it is known to have been in it."""
+    last: float
+    """Until when it is known to have been in it."""
+    seconds: Between | None
+    """How long it was in it; null while it had not left it."""
+    orphaned: bool | None
+    """Of a socket that is closing (FIN_WAIT1, FIN_WAIT2, CLOSING, LAST_ACK): whether no process had it open any more
+    at the last reading in this state. An orphan in FIN_WAIT2 is one that was closed outright, another one was half
+    closed (`shutdown`). Null for other states, and where no sample tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateGap(Data):
+    """An open interval in which the state of a socket is not known."""
+
+    after: float
+    """It begins here."""
+    before: float
+    """It ends here."""
+    states: tuple[TcpState, ...]
+    """It was in some of these; CLOSED stands for no socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketEnd(Data):
+    """One end of a connection: a socket, from birth to death."""
+
+    node: str
+    """Where the socket is."""
+    socket: str
+    """Its name in the recording (`sk`)."""
+    local: str
+    """Its own address: `198.18.0.2:40000`."""
+    peer: str
+    """The address at the other end."""
+    uid: int | None
+    """Its owner's user, null when not known."""
+    pid: int | None
+    """The process that owns it, or did, null when not known."""
+    program: str | None
+    """That process's name."""
+    ended_by: MinisocketEnd | None
+    """What ended its TIME_WAIT, or its orphaned FIN_WAIT2; null where it did not end so, or no trace shows it."""
+    stays: tuple[Stay, ...]
+    """Its states in order."""
+    gaps: tuple[StateGap, ...]
+    """The times between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionDocument(Data):
+    """One TCP connection with both ends."""
+
+    opened: Span
+    """Its birth; from null when it was there at the first sample."""
+    closed: Span | None
+    """The first FIN or RST; null while both ends were open."""
+    first_closer: str | None
+    """The node that sent the first FIN or RST; null when the recording does not show it."""
+    closing: Closing
+    """Who closed it first, how, when, and what shows that."""
+    how: str
+    """What ended it, or the observation that shows that, in words; empty while it is open."""
+    client_node: str | None
+    """Where the end is that sent the SYN; null for an address of no node."""
+    server_node: str | None
+    """Where the other end is."""
+    via: tuple[str, ...]
+    """The nodes in between that translate its addresses, as seen from the client."""
+    requests: int
+    """How many requests it carried, as far as a client or server of ours told."""
+    close_reason: str | None
+    """Why the server closed, where it is one of ours and said so; otherwise null."""
+    client: SocketEnd | None
+    """The end that sent the SYN; null when no sample showed it."""
+    server: SocketEnd | None
+    """The other end."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnobservedSockets(Data):
+    """Sockets that the kernel counted and no sample showed."""
+
+    node: str
+    """Where they were."""
+    after: float
+    """They lived in the open interval that begins here."""
+    before: float
+    """They lived in the open interval that ends here."""
+    count: int
+    """At most so many."""
+    established: Between
+    """How many of them got ESTABLISHED."""
+    states: tuple[TcpState, ...]
+    """The states that they may have been in."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAtMoment(Data):
+    """What a node had at a named moment."""
+
+    sampled: bool
+    """False when the node could not be sampled at this moment."""
+    states: Mapping[TcpState, Between]
+    """State -> number of sockets; states without sockets are left out."""
+    close_wait_recv_q: Between | None
+    """Smallest and largest Recv-Q of the sockets in CLOSE_WAIT, bytes; null when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class MomentDocument(Data):
+    """A named moment of the run."""
+
+    name: str
+    """`start`, `STEP.start`, `STEP.end`, `end`."""
+    t: float
+    """When; moments of one instant have the same."""
+    nodes: Mapping[str, NodeAtMoment]
+    """Node -> what it had then."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCounts(Data):
+    """What the requests of one client came to."""
+
+    count: int
+    """Requests that it finished, failed ones included."""
+    answered: Mapping[str, int]
+    """HTTP status -> how many."""
+    errors: Mapping[str, int]
+    """Name of the error -> how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDocument(Data):
+    """One run of a scenario, judged."""
+
+    schema: int
+    """Version of this format."""
+    scenario: str
+    """Name of the scenario."""
+    matrix: Mapping[str, str]
+    """Variable -> value, where the run is one of a matrix; empty for any other."""
+    title: str
+    """The scenario's one line; empty without."""
+    runtime: str
+    """Where the nodes lived: `netns`, `docker`, `vm`."""
+    clock: str
+    """`real` or `virtual`."""
+    folder: str | None
+    """The run's folder; null when there is none."""
+    outcome: Outcome
+    """The worst of all expectations."""
+    exit_code: ExitStatus
+    """What simctl ends with for this run."""
+    duration: float | None
+    """Length of the run, seconds."""
+    wall: float | None
+    """How long a run in virtual time really took, seconds; null in real time."""
+    trouble: str
+    """Why the run did not get to its end; empty when it did."""
+    expectations: Mapping[Literal["total", "pass", "unknown", "fail"], int]
+    """How many there are, and how many ended how."""
+    verdicts: tuple[VerdictDocument, ...]
+    """One per expectation, in the scenario's order."""
+    story: tuple[str, ...]
+    """Sentences: who closed first, where TIME_WAIT landed, what the clients got, until the moment `end`."""
+    connections: tuple[ConnectionDocument, ...]
+    """In order of birth, with all that was recorded of them, also after the moment `end`."""
+    unseen: tuple[UnobservedSockets, ...]
+    """Sockets that the kernel counted and no sample showed."""
+    moments: tuple[MomentDocument, ...]
+    """The named moments in order of time."""
+    requests: Mapping[str, RequestCounts]
+    """Client node -> what its requests came to."""
+    counters: Mapping[str, Mapping[str, int]]
+    """Node -> kernel counter -> its value at the end of the run."""
+    notes: tuple[str, ...]
+    """What the reader should know."""

@@ -1,0 +1,42 @@
+"""Facts that add up over time: connections, requests, segments."""
+
+from __future__ import annotations
+
+from orchestrator.scenario.facts.fact import AllOrByName, ByName, ByStatus, Fact, FactKind
+
+_COUNTER = FactKind.COUNTER
+_CLIENTS = ("client",)
+_SERVERS = ("server", "proxy")
+
+FACTS = (
+    Fact("connections", _COUNTER, "connections that this node opened or accepted", "connection"),
+    Fact("requests", _COUNTER, "requests that this client finished, failed ones included", "request", roles=_CLIENTS),
+    Fact(
+        "errors",
+        _COUNTER,
+        "requests that failed on this client; or by name of the error",
+        "error",
+        AllOrByName,
+        roles=_CLIENTS,
+    ),
+    Fact(
+        "statuses",
+        _COUNTER,
+        "responses that this client got, by their HTTP status",
+        "response",
+        ByStatus,
+        roles=_CLIENTS,
+    ),
+    Fact("served", _COUNTER, "requests that this server executed", "request", roles=_SERVERS),
+    Fact("closed_by", _COUNTER, "connections that this server closed, by its reason", "connection", ByName, _SERVERS),
+    Fact("first_fin", _COUNTER, "connections of which this node sent the first FIN or RST", "connection"),
+    Fact("resets", _COUNTER, "RST segments that this node sent", "segment"),
+    Fact("retransmits", _COUNTER, "segments that this node sent again", "segment"),
+    Fact(
+        "requests_per_connection",
+        _COUNTER,
+        "requests that each of this client's connections carried",
+        "request",
+        roles=_CLIENTS,
+    ),
+)

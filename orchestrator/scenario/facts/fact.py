@@ -1,0 +1,74 @@
+"""What a fact is, as far as a scenario can know it: its name, its kind, its meaning, the value that it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from orchestrator.scenario.fields import Text
+from orchestrator.scenario.values import DurationRange, Range
+
+
+class FactKind(StrEnum):
+    GAUGE = "gauge"
+    """A number of sockets at an instant."""
+    QUEUE = "queue"
+    """A property of every socket in a state at an instant."""
+    COUNTER = "counter"
+    """Something that adds up over time: within a window, or from the start to a moment."""
+    DURATION = "duration"
+    """Something measured over every finished state interval."""
+
+
+LEGAL_WHENS: dict[FactKind, tuple[str, ...]] = {
+    FactKind.GAUGE: ("at", "always", "never", "eventually"),
+    FactKind.QUEUE: ("at", "always", "eventually"),
+    FactKind.COUNTER: ("over", "at"),
+    FactKind.DURATION: ("over",),
+}
+"""Which *when* each kind allows. Without one, gauges and queues are read at `end`, the others over the whole run."""
+
+
+State = Literal[
+    "SYN_SENT",
+    "SYN_RECV",
+    "ESTABLISHED",
+    "FIN_WAIT1",
+    "FIN_WAIT2",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "CLOSING",
+    "TIME_WAIT",
+    "LISTEN",
+]
+
+ByName = Annotated[dict[str, Range], Field(min_length=1)]
+ByStatus = Annotated[dict[Annotated[Text, Field(pattern=r"^[1-5][0-9][0-9]$")], Range], Field(min_length=1)]
+ByState = Annotated[dict[State, Range], Field(min_length=1)]
+DurationByState = Annotated[dict[State, DurationRange], Field(min_length=1)]
+
+
+def _form(value: object) -> str:
+    return "by name" if isinstance(value, dict) else "all"
+
+
+AllOrByName = Annotated[Annotated[Range, Tag("all")] | Annotated[ByName, Tag("by name")], Discriminator(_form)]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact that an expectation can name. judge/facts/ says how it is evaluated."""
+
+    name: str
+    kind: FactKind
+    meaning: str
+    """One line for the reference page and the JSON Schema."""
+    unit: str
+    """What it counts or measures, in the singular: `socket`, `request`, `second`."""
+    value: Any = Range
+    """The type of its value in a scenario, for pydantic: one range, or ranges by state or by name."""
+    roles: tuple[str, ...] = ()
+    """Roles of the nodes that report it; empty: the kernel of every node tells it."""
