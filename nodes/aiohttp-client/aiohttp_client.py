@@ -1,4 +1,4 @@
-"""The client node `aiohttp-client`: Debian's aiohttp, unmodified, told what to do on standard input.
+"""The client node `aiohttp-client`: Debian's aiohttp, unmodified, which takes commands on standard input.
 
 One event loop runs in a thread of its own all the time, as in a service: it notices what servers do to idle
 connections. Workers wait for their requests outside of it.
@@ -36,7 +36,7 @@ current: ContextVar[list[Exchange]] = ContextVar("current")
 
 
 class RecordingConnector(aiohttp.TCPConnector):  # type: ignore[misc]
-    """aiohttp's connector, which tells the exchange the connection that it got."""
+    """aiohttp's connector, which reports to the exchange the connection that it got."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -59,11 +59,11 @@ async def _headers_sent(session: object, context: SimpleNamespace, sent: aiohttp
     current.get()[-1].request_headers = headers_of(sent.headers.items())
 
 
-async def _redirected(session: object, context: SimpleNamespace, told: aiohttp.TraceRequestRedirectParams) -> None:
+async def _redirected(session: object, context: SimpleNamespace, redirect: aiohttp.TraceRequestRedirectParams) -> None:
     exchanges = current.get()
     exchanges[-1].t = time.monotonic()
-    exchanges[-1].status = told.response.status
-    exchanges[-1].response_headers = headers_of(told.response.raw_headers)
+    exchanges[-1].status = redirect.response.status
+    exchanges[-1].response_headers = headers_of(redirect.response.raw_headers)
     exchanges.append(Exchange())
 
 

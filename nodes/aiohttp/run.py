@@ -17,20 +17,20 @@ from responses import response_to
 def serve(knobs: Knobs, _: Path) -> NoReturn:
     port = knobs.port("HTTP_PORT", 8080)
     timeout = knobs.duration("KEEPALIVE_TIMEOUT", 75, more_than=0)
-    close = knobs.one_request_each()
+    close = knobs.one_request_each("KEEPALIVE_REQUESTS")
     backlog = knobs.number("BACKLOG", 128, at_least=1)
     from aiohttp import web  # type: ignore[import-not-found]
 
-    async def answer(request: Any) -> Any:
+    async def respond(request: Any) -> Any:
         response = response_to(request.path, await request.read())
         await asyncio.sleep(response.delay)
-        answer = web.Response(status=response.status, body=response.body, content_type=response.content_type)
+        made = web.Response(status=response.status, body=response.body, content_type=response.content_type)
         if close:
-            answer.force_close()
-        return answer
+            made.force_close()
+        return made
 
     application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
+    application.router.add_route("*", "/{path:.*}", respond)
     web.run_app(application, host="0.0.0.0", port=port, keepalive_timeout=timeout, backlog=backlog)
     sys.exit()
 

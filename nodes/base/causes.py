@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def cause_name(error: BaseException, special: Callable[[list[BaseException]], str | None] = lambda chain: None) -> str:
-    """The name of the innermost cause, which tells the side of the race, out of what libraries wrapped around it.
+    """The name of the innermost cause, which shows the side of the race, out of what libraries wrapped around it.
 
     An errno that Python has no class for stands for itself (EADDRNOTAVAIL: out of ephemeral ports; ETIMEDOUT: the
     kernel gave up). `special` gets all causes, the outermost first, and may know a better name than that of the last

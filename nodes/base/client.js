@@ -37,7 +37,7 @@ const NAMES = {
 /** The command itself is wrong; nothing was sent. */
 class CommandError extends Error {}
 
-/** A socket read nothing and wrote nothing for the command's timeout. Node only says so; who asks must end it. */
+/** A socket read nothing and wrote nothing for the command's timeout. Node only reports it; the caller must end it. */
 class SilenceError extends Error {}
 
 /** One HTTP request and its response: what a `request` event is made of. */
@@ -75,7 +75,7 @@ class Exchange {
   }
 
   /** `raw`: names and values in turn, as they came. */
-  answered(status, raw) {
+  responded(status, raw) {
     this.status = status;
     this.response_headers = {};
     for (let i = 0; i < raw.length; i += 2) add(this.response_headers, raw[i].toString(), raw[i + 1].toString());
@@ -103,7 +103,7 @@ function connectionOf(socket) {
   return connections.get(socket);
 }
 
-/** `exchange` tells what had come about before: a connection, a response. */
+/** `exchange` has what had come about before: a connection, a response. */
 function errorName(error, exchange) {
   if (error instanceof SilenceError) return exchange.nth === null ? 'ConnectTimeout' : 'ReadTimeout';
   // An end of file: `socket hang up` and `aborted` have the code of a reset, but no system call gave it.
@@ -116,7 +116,7 @@ function errorName(error, exchange) {
 /** Say `ready`, then carry out commands, one at a time, until standard input ends. */
 async function serve(kind, library) {
   process.stdout.on('error', () => process.exit(1)); // nobody listens any more
-  tell({ ev: 'ready', t: now(), kind, pid: process.pid });
+  emit({ ev: 'ready', t: now(), kind, pid: process.pid });
   const sessions = new Map();
   for await (const line of readline.createInterface({ input: process.stdin })) {
     const done = { ev: 'done', id: null };
@@ -128,7 +128,7 @@ async function serve(kind, library) {
       if (!(error instanceof CommandError)) throw error;
       done.error = error.message;
     }
-    tell({ ...done, t: now() });
+    emit({ ...done, t: now() });
   }
   process.exit(0); // idle connections would keep it alive
 }
@@ -170,7 +170,7 @@ async function request(command, library, sessions) {
       const n = taken;
       const exchange = await library.perform(command, session);
       const { id, session: name, method, url } = command;
-      tell({ ev: 'request', id, n, session: name, method, url: String(url), ...exchange });
+      emit({ ev: 'request', id, n, session: name, method, url: String(url), ...exchange });
       if (command.interval && n < command.count) await sleep(Math.min(command.interval * 1000, LONGEST));
     }
   };
@@ -212,7 +212,7 @@ function readUrl(text) {
     const url = new URL(text);
     if (url.protocol === 'http:' && !/\s/.test(text)) return url;
   } catch {
-    // told below
+    // reported below
   }
   throw new CommandError(`url: expected an absolute http:// URL, not '${text}'`);
 }
@@ -232,7 +232,7 @@ function now() {
 }
 
 /** One event, whole: on Linux, writing to a pipe or a socket ends when all is written. */
-function tell(event) {
+function emit(event) {
   process.stdout.write(`${JSON.stringify(event)}\n`);
 }
 

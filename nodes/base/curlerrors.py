@@ -8,7 +8,7 @@ import os
 from causes import errno_name
 
 _NAMES = {
-    1: "BadStatusLine",  # "Received HTTP/0.9 when not allowed": the protocol of an answer without a status line
+    1: "BadStatusLine",  # "Received HTTP/0.9 when not allowed": the protocol of a response without a status line
     6: "NameResolutionError",
     8: "BadStatusLine",
     18: "IncompleteRead",
@@ -40,5 +40,5 @@ def reason_in(text: str) -> str | None:
 
 
 def died_name(reason: str | None) -> str:
-    """Of an exchange without an answer on a connection from the cache; without a reason the server had closed it."""
+    """Of an exchange without a response on a connection from the cache; without a reason the server had closed it."""
     return system_name(reason) or "RemoteDisconnected"

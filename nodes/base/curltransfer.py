@@ -12,7 +12,7 @@ from headers import add_header
 _CONNECTED = re.compile(r"Connected to .* \(#([0-9]+)\)$")
 _AGAIN = re.compile(r"Re-using existing connection #([0-9]+) ")
 _DIED = "Connection died"
-"""A connection from the cache gave no answer at all: libcurl asks again on a new one."""
+"""A connection from the cache gave no response at all: libcurl retries on a new one."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Outcome:
 
 
 class Transfer:
-    """One transfer: one exchange, or several when libcurl asks again.
+    """One transfer: one exchange, or several when libcurl retries.
 
     `connections` are those of its connection cache by libcurl's numbers, and shared by its transfers.
     """

@@ -1,4 +1,4 @@
-"""What the nodes that only hand out files answer: `/`, and `/bytes/N` for a few N."""
+"""What the nodes respond that only serve files: `/`, and `/bytes/N` for a few N."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The first process of every node: waits until the node is wired, runs the program, and sees to its end.
 
-`init.py PROGRAM [ARGUMENT ...]`: in an image the entrypoint; under netns the nursery imports this file and calls
+`init.py PROGRAM [ARGUMENT ...]`: in an image the entrypoint; under netns the spawner imports this file and calls
 main() in the process that is pid 1 of the node. nodes/README.md, "Life of a node", is the contract. Standard library
 only, and little of it: this is on the way of every node's start.
 """
@@ -29,7 +29,7 @@ def main(argv: list[str], start: Callable[[list[str]], int] = start) -> int:
     """Live the node's life; returns the exit status. `argv` is the program with its arguments.
 
     `start`: who imports this file may have another way to start the program.
-    With SIMCTL_LINGER=1 the end of the program is told on standard output, and the namespaces are held until the
+    With SIMCTL_LINGER=1 the end of the program is reported on standard output, and the namespaces are held until the
     standard input hangs up: minisockets (TIME_WAIT, orphaned FIN_WAIT2) die with their namespace.
     """
     if not argv:
@@ -143,7 +143,7 @@ def listen_for_signals() -> int:
 
 
 def report(end: dict[str, int]) -> None:
-    """Tell how the program ended, as one event on standard output. Nobody listening is no error.
+    """Report how the program ended, as one event on standard output. Nobody reading is no error.
 
     The line break before it ends a line that the program was killed in the middle of.
     """
@@ -152,7 +152,7 @@ def report(end: dict[str, int]) -> None:
     try:
         os.write(1, line.encode())
     except OSError as error:
-        _complain(f"nobody was told that the program ended ({how} {number}): {error.strerror}", 0)
+        _complain(f"nobody reads how the program ended ({how} {number}): {error.strerror}", 0)
 
 
 def _kill(pid: int, number: int) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 _PATIENCE = 20.0
 """Seconds that a JVM may take on a busy machine."""
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
+_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
@@ -33,7 +33,7 @@ def leave_network() -> None:
 
 
 def server(process: subprocess.Popen[bytes]) -> None:
-    """Ask a server twice on one connection, and end it."""
+    """Send a server two requests on one connection, and end it."""
     with socket.create_connection(("127.0.0.1", _event(process)["port"]), timeout=_PATIENCE) as client:
         _end_by_reset(client)
         for _ in range(2):
@@ -43,7 +43,7 @@ def server(process: subprocess.Popen[bytes]) -> None:
 
 
 def client(process: subprocess.Popen[bytes]) -> None:
-    """Have a client ask twice on one connection, then meet a reset and a closed port, and end it."""
+    """Have a client send two requests on one connection, then meet a reset and a closed port, and end it."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         server = threading.Thread(target=_serve, args=(listening,), daemon=True)
@@ -60,8 +60,8 @@ def client(process: subprocess.Popen[bytes]) -> None:
 
 
 def _serve(listening: socket.socket) -> None:
-    """Two requests are answered on the first connection; what comes then is reset."""
-    answers = 2
+    """Two requests get a response on the first connection; what comes then is reset."""
+    left = 2
     while True:
         try:
             connection, _ = listening.accept()
@@ -70,9 +70,9 @@ def _serve(listening: socket.socket) -> None:
         with connection:
             connection.settimeout(_PATIENCE)
             _end_by_reset(connection)
-            while connection.recv(4096) and answers:
-                connection.sendall(_ANSWER)
-                answers -= 1
+            while connection.recv(4096) and left:
+                connection.sendall(_RESPONSE)
+                left -= 1
 
 
 def _order(process: subprocess.Popen[bytes], command: Mapping[str, Any]) -> None:

@@ -53,9 +53,9 @@ class Knobs:
     def port(self, name: str, default: int, *, at_least: int = 1) -> int:
         return self.number(name, default, at_least=at_least, at_most=65535)
 
-    def one_request_each(self) -> bool:
-        """KEEPALIVE_REQUESTS of software that has no number between one request per connection and no limit."""
-        return self.word("KEEPALIVE_REQUESTS", "0", "0", "1") == "1"
+    def one_request_each(self, name: str) -> bool:
+        """For software that has no number between one request per connection (1) and no limit (0)."""
+        return self.word(name, "0", "0", "1") == "1"
 
     def duration(self, name: str, default: float, *, more_than: float | None = None) -> float:
         """Seconds; written `5s`, `500ms`, `1m30s`."""
@@ -70,14 +70,14 @@ class Knobs:
         return seconds
 
     def whole_seconds(self, name: str, default: int, *, at_least: int = 1) -> int:
-        """A duration for software that counts in seconds. What it cannot be told is refused, not rounded."""
+        """For software that counts in seconds. A value that it does not support is refused, not rounded."""
         seconds = self.duration(name, default)
         if seconds != int(seconds) or seconds < at_least:
             raise KnobError(f"{name}: this software takes whole seconds, {at_least} or more, not {seconds:g}s")
         return int(seconds)
 
     def milliseconds(self, name: str, default: int, *, at_least: int = 1) -> int:
-        """A duration for software that counts in milliseconds. What it cannot be told is refused, not rounded."""
+        """For software that counts in milliseconds. A value that it does not support is refused, not rounded."""
         count = round(self.duration(name, default / 1000) * 1000, 6)
         if count != int(count) or not at_least <= count < 2**31:
             raise KnobError(

@@ -12,7 +12,7 @@ from events import Event
 
 @dataclass
 class Query:
-    """One query. `answer` is what the store said, in its own words; it has no HTTP status."""
+    """One query. `answer` is the store's response as it stands; it has no HTTP status."""
 
     method: str
     url: str
@@ -23,7 +23,7 @@ class Query:
     error: dict[str, str] | None = None
 
     def on(self, facts: Mapping[str, str | None], nth: int) -> None:
-        """It goes over a connection of which commands.socket_facts() told `facts`, as the `nth` one."""
+        """It goes over a connection whose sockets.socket_facts() are `facts`, as the `nth` one."""
         self.facts, self.nth = facts, nth
 
     def failed(self, name: str, error: BaseException) -> None:

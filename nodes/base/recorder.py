@@ -41,7 +41,7 @@ tape = Tape()
 
 
 class RecordingConnection(urllib3.connection.HTTPConnection):
-    """urllib3's connection, which tells the tape what it does. One object may connect several times in its life."""
+    """urllib3's connection, which writes to the tape what it does. One object may connect several times in its life."""
 
     extra_socket_options: ClassVar[list[tuple[int, int, int]]] = []
     """Those of urllib3 are set too."""
@@ -106,7 +106,7 @@ def install(*, tcp_keepalive: bool) -> None:
 
 
 class RecordingRetry(urllib3.util.Retry):
-    """urllib3's Retry, which tells the tape why it tries again."""
+    """urllib3's Retry, which writes to the tape why it retries."""
 
     def increment(
         self,

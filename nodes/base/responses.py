@@ -1,4 +1,4 @@
-"""What the programmable servers answer: a path in, a response out. Pure; servers and applications frame and send it.
+"""What the programmable servers respond: a path in, a response out. Pure; servers and applications frame and send it.
 
 `/` a line of text, `/bytes/N` N bytes, `/delay/MS` after MS milliseconds, `/status/CODE` that status, `/echo` the
 request's body; 404 elsewhere, 400 for a wrong number. Any method may be used.
@@ -6,13 +6,16 @@ request's body; 404 elsewhere, 400 for a wrong number. Any method may be used.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+R = TypeVar("R")
 
 MAX_BYTES = 1 << 28
 MAX_DELAY = 3_600_000
 _TEXT = "text/plain"
-_BINARY = "application/octet-stream"
+BINARY = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -34,24 +37,45 @@ class Response:
         return b"" if method == "HEAD" else self.body
 
 
+class Refused(ValueError):
+    """There is nothing at a path: an HTTP status, and a line for the client."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.body = f"{text}\n".encode()
+
+
+Numbered = Mapping[str, tuple[int, int, Callable[[int], R]]]
+"""Of paths with a number at their end, as /bytes/N: name -> smallest, largest, what to make of one."""
+
+
+def by_number(path: str, numbered: Numbered[R], others: str) -> R:
+    """What `numbered` makes of the path. Raises Refused, which lists all paths; `others` are those without a number."""
+    _, _, rest = path.partition("/")
+    name, _, number = rest.partition("/")
+    if name not in numbered:
+        raise Refused(404, f"nothing is at {path}; there are {others}, /{'/N, /'.join(numbered)}/N")
+    low, high, make = numbered[name]
+    if not (number.isascii() and number.isdigit() and len(number) < 12 and low <= int(number) <= high):
+        raise Refused(400, f"/{name}/ takes a number from {low} to {high}")
+    return make(int(number))
+
+
 def response_to(path: str, body: bytes) -> Response:
     """The response to a request for `path`, which has no query."""
     if path == "/":
         return Response(200, b"hello\n")
     if path == "/echo":
-        return Response(200, body, _BINARY)
-    _, _, rest = path.partition("/")
-    name, _, number = rest.partition("/")
-    if name not in _NUMBERED:
-        return Response(404, b"nothing is here; there are /, /echo, /bytes/N, /delay/MS and /status/CODE\n")
-    low, high, make = _NUMBERED[name]
-    if not (number.isascii() and number.isdigit() and len(number) < 12 and low <= int(number) <= high):
-        return Response(400, f"/{name}/ takes a number from {low} to {high}\n".encode())
-    return make(int(number))
+        return Response(200, body, BINARY)
+    try:
+        return by_number(path, NUMBERED, "/, /echo")
+    except Refused as refused:
+        return Response(refused.status, refused.body)
 
 
 def _bytes(size: int) -> Response:
-    return Response(200, b"x" * size, _BINARY)
+    return Response(200, b"x" * size, BINARY)
 
 
 def _delay(milliseconds: int) -> Response:
@@ -62,7 +86,7 @@ def _status(code: int) -> Response:
     return Response(code, b"" if code in (204, 304) else f"{code}\n".encode())
 
 
-_NUMBERED: dict[str, tuple[int, int, Callable[[int], Response]]] = {
+NUMBERED: Numbered[Response] = {
     "bytes": (0, MAX_BYTES, _bytes),
     "delay": (0, MAX_DELAY, _delay),
     "status": (200, 599, _status),

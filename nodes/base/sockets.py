@@ -11,10 +11,10 @@ SO_COOKIE = 57
 
 
 def socket_facts(sock: socket.socket) -> dict[str, str | None]:
-    """local, peer and sk of a connected socket, to be asked once while it is open."""
+    """local, peer and sk of a connected socket, to be read once while it is open."""
     try:
         peer = address(sock.getpeername())
-    except OSError:  # it was reset in the meantime; what follows will tell
+    except OSError:  # it was reset in the meantime; what follows will show
         peer = None
     return {"local": address(sock.getsockname()), "peer": peer, "sk": cookie(sock)}
 

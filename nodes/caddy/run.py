@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 def command(knobs: Knobs, folder: Path) -> list[str]:
     handlers = [proxy(knobs)] if knobs.given("UPSTREAM") else [files(folder)]
-    if knobs.one_request_each():
+    if knobs.one_request_each("KEEPALIVE_REQUESTS"):
         handlers.insert(0, {"handler": "headers", "response": {"set": {"Connection": ["close"]}}})
     server = {
         "listen": [f"tcp4/0.0.0.0:{knobs.port('HTTP_PORT', 8080)}"],

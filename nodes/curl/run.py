@@ -1,7 +1,7 @@
-"""The client node `curl`: the curl command, unmodified, told what to do on standard input.
+"""The client node `curl`: the curl command, unmodified, which takes commands on standard input.
 
 A command is one curl process per worker, with all URLs of that worker: connections live as long as the process. What
-happened is taken from what curl says with --verbose and --write-out.
+happened is taken from what curl prints with --verbose and --write-out.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from serving import Numbers, Report, in_threads, main_of_client
 CURL = "/usr/bin/curl"
 _PER = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RESULT = "simctl-result "
-_SAID = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2}\.[0-9]{6}) ([*<>{}]) (.*)")
-"""What curl says with --verbose and --trace-time: no such line begins with _RESULT, whatever a server answers."""
+_PRINTED = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2}\.[0-9]{6}) ([*<>{}]) (.*)")
+"""What curl prints with --verbose and --trace-time: no such line begins with _RESULT, whatever a server sends."""
 
 
 class Curl:
@@ -132,7 +132,7 @@ def rate(interval: float) -> str:
 
 
 def read(lines: Iterable[bytes], complaints: list[str]) -> Iterator[list[Exchange]]:
-    """The exchanges of each transfer, from what one process says on standard error as long as it runs.
+    """The exchanges of each transfer, from what one process prints on standard error as long as it runs.
 
     To `complaints` is added what it says of its own accord.
     """
@@ -149,15 +149,15 @@ def read(lines: Iterable[bytes], complaints: list[str]) -> Iterator[list[Exchang
                 transfer.begins(at := time.monotonic())
             yield transfer.ends(_outcome(json.loads(line.removeprefix(_RESULT))), at)
             transfer = None
-        elif said := _SAID.match(line):
-            at = clock.monotonic(int(said[1]) * 3600 + int(said[2]) * 60 + float(said[3]))
+        elif printed := _PRINTED.match(line):
+            at = clock.monotonic(int(printed[1]) * 3600 + int(printed[2]) * 60 + float(printed[3]))
             if transfer is None:
                 transfer = Transfer(connections)
                 transfer.begins(at)
-            _hear(transfer, said[4], said[5], at)
+            _take(transfer, printed[4], printed[5], at)
 
 
-def _hear(transfer: Transfer, kind: str, line: str, at: float) -> None:
+def _take(transfer: Transfer, kind: str, line: str, at: float) -> None:
     if kind == "*":
         transfer.says(line, at)
     elif kind == ">":
@@ -172,7 +172,7 @@ class Clock:
     _first: tuple[float, float] | None = None
 
     def monotonic(self, time_of_day: float) -> float:
-        """Seconds. The first must be read in the second in which it was said; no transfer takes a day."""
+        """Seconds. The first must be read in the second in which it was printed; no transfer takes a day."""
         if self._first is None:
             now = time.monotonic()
             self._first = time_of_day, now - (now - time_of_day) % 1
@@ -180,7 +180,7 @@ class Clock:
 
 
 def _outcome(result: dict[str, Any]) -> Outcome:
-    """Of what --write-out says with %{json}."""
+    """Of what --write-out prints with %{json}."""
     local = f"{result['local_ip']}:{result['local_port']}" if result["local_port"] else None
     peer = f"{result['remote_ip']}:{result['remote_port']}" if result["remote_port"] else None
     return Outcome(result["exitcode"], result["errormsg"] or "", local, peer, int(result["size_download"]))

@@ -105,7 +105,7 @@ func (c *client) open() string {
 	return strings.Join(names, ", ")
 }
 
-// perform makes one call of the library and tells the exchanges that came of it: one, or several when it followed
+// perform makes one call of the library and reports the exchanges that came of it: one, or several when it followed
 // redirects.
 func perform(command command, n int, transport *http.Transport) {
 	call := &call{command: command, n: n}
@@ -119,14 +119,14 @@ func perform(command command, n int, transport *http.Transport) {
 	response, err := client.Do(request)
 	var size int64
 	if response != nil {
-		call.answered(response)
+		call.responded(response)
 		if err == nil {
 			size, err = io.Copy(io.Discard, response.Body)
 		}
 		response.Body.Close()
 	}
 	call.end(size, err)
-	call.tell()
+	call.report()
 }
 
 // redirect is net/http's own policy, and begins the next exchange.
@@ -134,7 +134,7 @@ func (c *call) redirect(next *http.Request, via []*http.Request) error {
 	if len(via) >= 10 {
 		return errors.New("stopped after 10 redirects")
 	}
-	c.answered(next.Response)
+	c.responded(next.Response)
 	c.end(0, nil) // its body is thrown away inside of net/http
 	c.begin(next.Method, next.URL.String())
 	return nil

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// A command, checked, with its defaults. Errors in it are told before anything is sent.
+// A command, checked, with its defaults. Errors in it are reported before anything is sent.
 type command struct {
 	ID          json.RawMessage
 	do          string

@@ -57,17 +57,17 @@ func (c *call) begin(method, url string) {
 	c.exchanges = append(c.exchanges, c.now)
 }
 
-func (c *call) answered(response *http.Response) {
+func (c *call) responded(response *http.Response) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	c.now.answered(response)
+	c.now.responded(response)
 }
 
-func (c *call) tell() {
+func (c *call) report() {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	for _, exchange := range c.exchanges {
-		tell(exchange)
+		emit(exchange)
 	}
 }
 
@@ -115,8 +115,8 @@ func (e *exchange) carriedBy(conn *namedConn) {
 	e.Local, e.Peer, e.Sk, e.Nth, e.Reused = conn.local, conn.peer, conn.sk, &nth, nth > 1
 }
 
-// answered puts back what net/http took out of the headers. Names are in the form that it gives them.
-func (e *exchange) answered(response *http.Response) {
+// responded puts back what net/http took out of the headers. Names are in the form that it gives them.
+func (e *exchange) responded(response *http.Response) {
 	e.Status = &response.StatusCode
 	e.ResponseHeaders = map[string]string{}
 	for name, values := range response.Header {

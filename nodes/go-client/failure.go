@@ -38,7 +38,7 @@ func failureOf(err error, so *exchange) *failure {
 	return &failure{causeName(err, so.Nth != nil, so.Status != nil), err.Error()}
 }
 
-func causeName(err error, connected, answered bool) string {
+func causeName(err error, connected, responded bool) string {
 	var dns *net.DNSError
 	var errno syscall.Errno
 	var timeout net.Error
@@ -55,7 +55,7 @@ func causeName(err error, connected, answered bool) string {
 			return "ReadTimeout"
 		}
 		return "ConnectTimeout"
-	case errors.Is(err, io.ErrUnexpectedEOF) && answered:
+	case errors.Is(err, io.ErrUnexpectedEOF) && responded:
 		return "IncompleteRead"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), saysClosed(err):
 		return "RemoteDisconnected"

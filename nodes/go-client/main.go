@@ -1,4 +1,4 @@
-// A client on Go's net/http, unmodified, told what to do on standard input. nodes/README.md has the protocol.
+// A client on Go's net/http, unmodified, which takes commands on standard input. nodes/README.md has the protocol.
 package main
 
 import (
@@ -23,7 +23,7 @@ func main() {
 	flag.Parse()
 
 	client := newClient(pool)
-	tell(map[string]any{"ev": "ready", "t": now(), "kind": "go-client", "pid": os.Getpid()})
+	emit(map[string]any{"ev": "ready", "t": now(), "kind": "go-client", "pid": os.Getpid()})
 	lines := bufio.NewReader(os.Stdin)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -48,13 +48,13 @@ func carryOut(client *client, line []byte) {
 	if err != nil {
 		done["error"] = err.Error()
 	}
-	tell(done)
+	emit(done)
 }
 
 var writing sync.Mutex
 
-// tell writes one event, whole. When nobody listens any more, SIGPIPE ends the process.
-func tell(event any) {
+// emit writes one event, whole. When nobody reads any more, SIGPIPE ends the process.
+func emit(event any) {
 	line, err := json.Marshal(event)
 	if err != nil {
 		log.Fatal(err)

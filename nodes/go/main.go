@@ -29,7 +29,7 @@ func main() {
 	probe := flag.Duration("tcp-keepalive", 0, "net.ListenConfig.KeepAlive")
 	flag.Parse()
 
-	server := &http.Server{Handler: answers(), IdleTimeout: *idle}
+	server := &http.Server{Handler: routes(), IdleTimeout: *idle}
 	server.SetKeepAlivesEnabled(*keep)
 	config := net.ListenConfig{KeepAlive: *probe}
 	listener, err := config.Listen(context.Background(), "tcp4", net.JoinHostPort("0.0.0.0", strconv.Itoa(*port)))
@@ -39,7 +39,7 @@ func main() {
 	log.Fatal(server.Serve(listener))
 }
 
-func answers() http.Handler {
+func routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" {
@@ -89,7 +89,7 @@ func text(w http.ResponseWriter, line string) {
 	io.WriteString(w, line)
 }
 
-// number is the last part of the path; anything but a number from low to high is answered with 400.
+// number is the last part of the path; anything but a number from low to high gets 400.
 func number(w http.ResponseWriter, r *http.Request, low, high int) (int, bool) {
 	last := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	n, err := strconv.Atoi(last)

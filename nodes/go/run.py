@@ -18,7 +18,7 @@ def command(knobs: Knobs, _: Path) -> list[str]:
     flags = {
         "port": str(knobs.port("HTTP_PORT", 8080)),
         "idle-timeout": f"{round(knobs.duration('KEEPALIVE_TIMEOUT', 0) * 1e6)}us",
-        "keep-alives": "false" if knobs.one_request_each() else "true",
+        "keep-alives": "false" if knobs.one_request_each("KEEPALIVE_REQUESTS") else "true",
         "tcp-keepalive": "0s" if knobs.truth("TCP_KEEPALIVE", True) else "-1s",
     }
     return [str(golang.program(HERE)), *(f"-{name}={value}" for name, value in flags.items())]

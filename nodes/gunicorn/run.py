@@ -17,13 +17,13 @@ from knobs import Knobs
 def serve(knobs: Knobs, folder: Path) -> NoReturn:
     settings = gunicornserver.common_settings(knobs, folder, threads=1)
     settings["worker_class"] = knobs.word("WORKER_CLASS", "gthread", "gthread", "sync")
-    if knobs.one_request_each():
+    if knobs.one_request_each("KEEPALIVE_REQUESTS"):
         settings["keepalive"] = 0
     gunicornserver.run(settings, _application)
 
 
 def _application() -> Callable[..., object]:
-    from wsgi_answers import application
+    from wsgi_app import application
 
     return application
 

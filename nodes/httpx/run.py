@@ -1,4 +1,4 @@
-"""The client node `httpx`: Debian's httpx and httpcore, unmodified, told what to do on standard input.
+"""The client node `httpx`: Debian's httpx and httpcore, unmodified, which takes commands on standard input.
 
 What goes over a connection is seen by a subclass of httpcore's stream, put in its place.
 """
@@ -36,7 +36,7 @@ tape = Tape()
 
 
 class RecordingStream(httpcore.backends.sync.SyncStream):  # type: ignore[misc]
-    """httpcore's connection, which tells the tape that it was taken: a failed request does not say which it took."""
+    """httpcore's connection, which writes to the tape that it was taken: a failed request does not show which."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
@@ -110,7 +110,7 @@ def _ask(client: httpx.Client, command: Command, exchange: Exchange) -> None:
 
 
 def _name(chain: list[BaseException]) -> str | None:
-    """What httpx tells with words only, and its timeouts, by the names that all clients use."""
+    """What httpx reports with words only, and its timeouts, by the names that all clients use."""
     for error in chain:
         if isinstance(error, httpx.TimeoutException):
             return type(error).__name__

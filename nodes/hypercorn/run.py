@@ -10,14 +10,14 @@ from typing import NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import native
-from asgi_answers import answering
+from asgi_app import application_for
 from knobs import Knobs
 
 
 def serve(knobs: Knobs, _: Path) -> NoReturn:
     port = knobs.port("HTTP_PORT", 8080)
     timeout = knobs.duration("KEEPALIVE_TIMEOUT", 5, more_than=0)
-    application = answering(close=knobs.one_request_each())
+    application = application_for(close=knobs.one_request_each("KEEPALIVE_REQUESTS"))
     read_timeout = knobs.whole_seconds("READ_TIMEOUT", 1) if knobs.given("READ_TIMEOUT") else None
     backlog = knobs.number("BACKLOG", 100, at_least=1)
     from hypercorn.asyncio import serve  # type: ignore[import-not-found]

@@ -1,4 +1,4 @@
-"""The client node `libcurl`: Debian's pycurl and libcurl, unmodified, told what to do on standard input."""
+"""The client node `libcurl`: Debian's pycurl and libcurl, unmodified, which takes commands on standard input."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from documents import static_files
 from knobs import Knobs
 
 MOST = 65536
-"""lighttpd knows no endless connection: the largest number of requests that it can be told."""
+"""lighttpd knows no endless connection: the largest number of requests that it takes."""
 
 CONFIGURATION = """\
 server.bind = "0.0.0.0"

@@ -53,7 +53,7 @@ table ip simctl {{
 }}
 """
 """A segment of no flow that is not dropped comes to this node's own TCP, which knows no such connection and sends a
-RST; one that would only pass through is answered by the rules."""
+RST; one that would only pass through gets its RST from the rules."""
 
 _STOP = {signal.SIGTERM, signal.SIGINT}
 

@@ -60,7 +60,7 @@ def _keepalive(knobs: Knobs) -> str:
 
 
 def _files(folder: Path) -> str:
-    """Its files answer to GET alone; `/` takes a POST too."""
+    """Its files take GET alone; `/` takes a POST too."""
     return f"""\
         root {static_files(folder)};
         location = / {{ return 200 "hello\\n"; }}

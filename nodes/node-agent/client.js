@@ -22,7 +22,7 @@ function perform(command, agent) {
     request.on('timeout', () => request.destroy(new SilenceError(`timeout: silence for ${command.timeout} ms`)));
     request.on('error', end);
     request.on('response', (response) => {
-      exchange.answered(response.statusCode, response.rawHeaders);
+      exchange.responded(response.statusCode, response.rawHeaders);
       response.on('data', (chunk) => {
         exchange.bytes += chunk.length;
       });

@@ -9,7 +9,7 @@ const MAX_DELAY = 3_600_000;
 const settings = JSON.parse(process.argv[2]);
 
 /** `last`: what stands after the last slash. */
-const ANSWERS = [
+const ROUTES = [
   [/^\/$/, (response) => text(response, 200, 'simctl node\n')],
   [/^\/bytes\/\d+$/, (response, n) => numbered(response, n, 0, MAX_BYTES, () => {
     response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': n });
@@ -24,13 +24,13 @@ const ANSWERS = [
   })],
 ];
 
-function answer(request, response) {
+function respond(request, response) {
   const path = request.url.split('?')[0];
   if (path === '/echo') {
     echo(request, response);
     return;
   }
-  const found = ANSWERS.find(([pattern]) => pattern.test(path));
+  const found = ROUTES.find(([pattern]) => pattern.test(path));
   if (found) found[1](response, Number(path.slice(path.lastIndexOf('/') + 1)));
   else text(response, 404, `there is no ${path} here\n`);
 }
@@ -65,7 +65,7 @@ function text(response, status, line) {
   response.end(line);
 }
 
-const server = http.createServer(settings.server, answer);
+const server = http.createServer(settings.server, respond);
 server.maxRequestsPerSocket = settings.maxRequestsPerSocket;
 server.on('error', (error) => {
   console.error(`node: ${error.message}`);

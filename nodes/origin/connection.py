@@ -15,9 +15,9 @@ from dataclasses import replace
 from typing import NoReturn, Protocol
 
 import h11
-from answers import CONTINUE, MAX_ECHO, Answer, answer_to, error_answer
 from events import emit
 from headers import headers_of
+from routes import CONTINUE, MAX_ECHO, Reply, error_reply, reply_to
 from settings import LEAVES_UNREAD, CloseHow, Fault, Settings
 from sockets import address, cookie
 
@@ -84,7 +84,7 @@ class Connection:
     # -- requests ------------------------------------------------------------------------------------------------
 
     def _serve(self) -> str:
-        """Answer requests until one of them was the last; returns why."""
+        """Respond to requests until one of them was the last; returns why."""
         received = b""
         while True:
             self._idle = not received
@@ -102,11 +102,11 @@ class Connection:
             try:
                 request, body = self._read(parser, head_only=fault is Fault.CLOSE_UNREAD_BODY)
             except h11.RemoteProtocolError as error:
-                self._refuse(error_answer(error.error_status_hint, str(error)))
+                self._refuse(error_reply(error.error_status_hint, str(error)))
                 return "error"
             self._idle = False
             if body is None:
-                self._refuse(error_answer(413, "the body is not read"))
+                self._refuse(error_reply(413, "the body is not read"))
                 return "unread"
             self._count += 1
             last = self._execute(request, body, fault)
@@ -160,27 +160,27 @@ class Connection:
         while True:
             threading.Event().wait()
 
-    # -- answers -------------------------------------------------------------------------------------------------
+    # -- responses -----------------------------------------------------------------------------------------------
 
     def _execute(self, request: h11.Request, body: bytes, fault: Fault) -> str:
         """Do what is requested, report it, and respond; returns why the connection closes now, or nothing."""
-        answer = answer_to(request, body)
-        last = self._why_last(request, answer)
+        reply = reply_to(request, body)
+        last = self._why_last(request, reply)
         if fault in (Fault.CLOSE_UNANSWERED, Fault.NEVER_ANSWER):
-            answer = replace(answer, status=None)
+            reply = replace(reply, never=True)
         fields = self._connection_fields(request, last)
         chunked = request.http_version >= b"1.1"
-        self._report_served(request, answer, fields, chunked)
-        if answer.delay:
-            time.sleep(answer.delay)
+        self._report_served(request, reply, fields, chunked)
+        if reply.delay:
+            time.sleep(reply.delay)
         if fault is Fault.CLOSE_UNANSWERED:
             return "unanswered"
-        if answer.status is None:
+        if reply.never:
             self._stuck()
-        self._send(answer.render(request.method, fields, chunked), last=bool(last))
+        self._send(reply.render(request.method, fields, chunked), last=bool(last))
         return last or ("unannounced" if fault is Fault.CLOSE_UNANNOUNCED else "")
 
-    def _why_last(self, request: h11.Request, answer: Answer) -> str:
+    def _why_last(self, request: h11.Request, reply: Reply) -> str:
         """Why the connection closes after this request; empty when it stays. RFC 9112 section 9.3."""
         options = {
             option.strip().lower()
@@ -190,7 +190,7 @@ class Connection:
         }
         if b"close" in options or (request.http_version < b"1.1" and b"keep-alive" not in options):
             return "request"
-        if request.http_version < b"1.1" and answer.chunks is not None:
+        if request.http_version < b"1.1" and reply.chunks is not None:
             return "request"  # HTTP/1.0 has no chunks: the end of the connection is the end of the body
         limit = self._settings.keepalive_requests
         if limit and self._count >= limit:
@@ -204,7 +204,7 @@ class Connection:
         fields = {"Connection": "keep-alive"} if request.http_version < b"1.1" or settings.advertise else {}
         return fields | ({"Keep-Alive": f"timeout={int(settings.keepalive_timeout)}"} if settings.advertise else {})
 
-    def _report_served(self, request: h11.Request, answer: Answer, fields: dict[str, str], chunked: bool) -> None:
+    def _report_served(self, request: h11.Request, reply: Reply, fields: dict[str, str], chunked: bool) -> None:
         emit(
             {
                 "ev": "served",
@@ -212,10 +212,10 @@ class Connection:
                 **self._names,
                 "method": request.method.decode(),
                 "path": request.target.decode(),
-                "status": answer.status,
+                "status": reply.reported_status,
                 "nth": self._count,
                 "request_headers": headers_of(request.headers.raw_items()),
-                "response_headers": None if answer.status is None else answer.fields(fields, chunked),
+                "response_headers": None if reply.never else reply.fields(fields, chunked),
             }
         )
 
@@ -224,15 +224,15 @@ class Connection:
             self._sock.sendall(response)
             return
         # A client that reads `Connection: close` closes as soon as it has the body. Whoever says close should be the
-        # one who closes: held back by the cork, the end of the answer leaves in one segment with the FIN.
+        # one who closes: held back by the cork, the end of the response leaves in one segment with the FIN.
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         self._sock.sendall(response)
         self._fin_at = time.monotonic()
         self._sock.shutdown(socket.SHUT_WR)
 
-    def _refuse(self, answer: Answer) -> None:
-        """Answer what was not read whole, and is not going to be."""
-        self._sock.sendall(answer.render(b"GET", {"Connection": "close"}))
+    def _refuse(self, reply: Reply) -> None:
+        """Respond to what was not read whole, and is not going to be."""
+        self._sock.sendall(reply.render(b"GET", {"Connection": "close"}))
 
     # -- the end -------------------------------------------------------------------------------------------------
 
@@ -265,7 +265,7 @@ class Connection:
             continue
 
     def _drain(self) -> None:
-        """Take what was sent behind the last request: close() with unread data sends RST, and kills our answer."""
+        """Take what was sent behind the last request: close() with unread data sends RST, and kills our response."""
         try:
             self._sock.setblocking(False)
             while self._sock.recv(65536):

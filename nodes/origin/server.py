@@ -1,7 +1,7 @@
 """The reference server: what a Java server of the classic kind does with its connections, and why, in the open.
 
 One thread per connection with blocking reads (connection.py). Events on standard output as nodes/README.md says. It
-closes as it is told to, and can be told to fail in the ways that servers fail (settings.py).
+closes as its settings say, and fails in the ways that servers fail where they say so (settings.py).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Server:
         self.port: int = self._listener.getsockname()[1]
 
     def serve(self) -> None:
-        """Until stop() was called and every request in the works is answered, or its grace is over."""
+        """Until stop() was called and every request in the works has its response, or its grace is over."""
         if self.settings.fault is Fault.NEVER_ACCEPT:
             self.stopping.wait()
         else:

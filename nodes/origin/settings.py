@@ -24,19 +24,19 @@ class CloseHow(StrEnum):
 
 
 class Fault(StrEnum):
-    """What happens to a request once FAULT_AFTER requests of its connection were answered as they should be."""
+    """What happens to a request once FAULT_AFTER requests of its connection got their response as they should."""
 
     NONE = "none"
     CLOSE_UNANNOUNCED = "close-unannounced"
-    """It is answered as if the connection stayed; then the connection is closed, as CLOSE_HOW says."""
+    """It gets its response as if the connection stayed; then the connection is closed, as CLOSE_HOW says."""
     CLOSE_UNANSWERED = "close-unanswered"
-    """It is executed and not answered; the connection is closed, as CLOSE_HOW says."""
+    """It is executed and gets no response; the connection is closed, as CLOSE_HOW says."""
     CLOSE_UNREAD = "close-unread"
     """It is not read: close() with data in the receive buffer is a RST."""
     CLOSE_UNREAD_BODY = "close-unread-body"
-    """Its head is read and answered with 413, its body is not read: close() is a RST behind the answer."""
+    """Its head is read and gets a 413, its body is not read: close() is a RST behind the response."""
     NEVER_ANSWER = "never-answer"
-    """It is executed and never answered; nothing is read any more."""
+    """It is executed and gets no response; nothing is read any more."""
     NEVER_READ = "never-read"
     """Nothing is read any more, and nothing is closed."""
     NEVER_ACCEPT = "never-accept"

@@ -1,4 +1,4 @@
-"""The client node `psycopg`: real psycopg and psycopg_pool, unmodified, told what to do on standard input.
+"""The client node `psycopg`: real psycopg and psycopg_pool, unmodified, which takes commands on standard input.
 
 A request is `SELECT 1` in a transaction of its own, as `with connection:` makes it. Whatever the pool does not look
 at stays unlooked at: this version tests no connection before it hands it out.

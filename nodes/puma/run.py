@@ -1,4 +1,4 @@
-"""Starts Puma with a configuration of its own and the application in answers.rb."""
+"""Starts Puma with a configuration of its own and the application in app.rb."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import native
 from knobs import Knobs
 
 CONFIGURATION = """\
-require {answers!r}
-app Answers
+require {app!r}
+app App
 bind "tcp://0.0.0.0:{port}?backlog={backlog}"
 persistent_timeout {idle}
 max_fast_inline {inline}
@@ -23,9 +23,9 @@ workers {workers}
 
 
 def command(knobs: Knobs, folder: Path) -> list[str]:
-    last = knobs.one_request_each()
+    last = knobs.one_request_each("KEEPALIVE_REQUESTS")
     text = CONFIGURATION.format(
-        answers=str(Path(__file__).resolve().with_name("answers.rb")),
+        app=str(Path(__file__).resolve().with_name("app.rb")),
         port=knobs.port("HTTP_PORT", 8080),
         backlog=knobs.number("BACKLOG", 1024, at_least=1),
         idle=knobs.whole_seconds("KEEPALIVE_TIMEOUT", 20),

@@ -1,4 +1,4 @@
-"""The client node `redis-py`: real redis-py, unmodified, told what to do on standard input. A request is a PING."""
+"""The client node `redis-py`: redis-py, unmodified, which takes commands on standard input. A request is a PING."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ current = Current()
 
 
 class Connection(redis.Connection):  # type: ignore[misc]
-    """redis-py's own, which knows its socket and tells which one was used. It may connect several times in its life."""
+    """redis-py's own, which knows its socket and notes which one was used. It may connect several times in its life."""
 
     facts: dict[str, str | None] | None = None
     commands = 0
@@ -121,7 +121,7 @@ class RedisPy:
 
 
 def which_timeout(chain: list[BaseException]) -> str | None:
-    """redis-py says in words what timed out."""
+    """redis-py reports in words what timed out."""
     if not isinstance(chain[0], redis.TimeoutError):
         return None
     return "ConnectTimeout" if str(chain[0]).startswith("Timeout connecting") else "ReadTimeout"

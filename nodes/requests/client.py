@@ -1,4 +1,4 @@
-"""The client node `requests`: real requests and urllib3, unmodified, told what to do on standard input."""
+"""The client node `requests`: real requests and urllib3, unmodified, which takes commands on standard input."""
 
 from __future__ import annotations
 

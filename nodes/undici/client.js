@@ -22,7 +22,7 @@ subscribe('undici:client:sendHeaders', ({ request, headers, socket }) => {
   sending.sends(headers + contentLength(request));
 });
 
-/** The line that undici writes after what it tells. */
+/** The line that undici writes after each message. */
 function contentLength({ method, body }) {
   if (body) return `content-length: ${body.length}\r\n`;
   return ['POST', 'PUT', 'PATCH'].includes(method) ? 'content-length: 0\r\n' : '';
@@ -38,7 +38,7 @@ class Handler {
   }
 
   onHeaders(status, rawHeaders) {
-    if (status >= 200) this.exchange.answered(status, rawHeaders);
+    if (status >= 200) this.exchange.responded(status, rawHeaders);
     return true;
   }
 

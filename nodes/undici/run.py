@@ -13,7 +13,7 @@ from knobs import Knobs
 
 HERE = Path(__file__).resolve().parent
 LIBRARIES = "/usr/share/nodejs"
-"""Where Debian puts libraries of Node. Debian's Node knows that, others must be told."""
+"""Where Debian puts libraries of Node. Debian's Node looks there by itself, others do not."""
 
 
 def command(knobs: Knobs, _: Path) -> list[str]:

@@ -9,14 +9,14 @@ from typing import NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import native
-from asgi_answers import answering
+from asgi_app import application_for
 from knobs import Knobs
 
 
 def serve(knobs: Knobs, _: Path) -> NoReturn:
     port = knobs.port("HTTP_PORT", 8080)
     timeout = knobs.whole_seconds("KEEPALIVE_TIMEOUT", 5, at_least=0)
-    application = answering(close=knobs.one_request_each())
+    application = application_for(close=knobs.one_request_each("KEEPALIVE_REQUESTS"))
     backlog = knobs.number("BACKLOG", 2048, at_least=1)
     import uvicorn  # type: ignore[import-not-found]
 

@@ -1,6 +1,6 @@
 """An application on gunicorn's threads, with a pool of database connections: what stands behind many a proxy.
 
-`/db` asks the database; everything else is answered without it, as the kind `gunicorn` answers.
+`/db` queries the database; the response to everything else is that of the kind `gunicorn`.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def application(options: dict[str, Any]) -> WSGIApplication:
     """The WSGI application, with a pool of its own. The pool opens its connections in the background, at once."""
     import psycopg  # type: ignore[import-not-found]
     import psycopg_pool  # type: ignore[import-not-found]
-    from wsgi_answers import application as without_database
+    from wsgi_app import application as without_database
 
     pool = psycopg_pool.ConnectionPool(**options)
 
-    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/db":
             return without_database(environ, start_response)
         environ["wsgi.input"].read()
@@ -61,7 +61,7 @@ def application(options: dict[str, Any]) -> WSGIApplication:
         start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
         return [body]
 
-    return answer
+    return respond
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from orchestrator.kinds.registry import argv, kind
 from orchestrator.system.resources import NODES
 from tests.support.kindclient import answers, client
+from tests.support.kindsources import knobs_read
 from tests.support.misbehaving import OK, answer_once, answer_once_then_reset, misbehaving, read_request
 from tests.support.node_process import ORIGIN, PATIENCE, node, server
 
@@ -131,9 +131,7 @@ def test_httpx_never_repeats_what_it_sent_but_connects_again() -> None:
 
 @pytest.mark.parametrize("name", ["requests", *KINDS])
 def test_the_knobs_in_node_yaml_are_those_that_the_program_reads(name: str) -> None:
-    program = Path(argv(kind(name), "python3")[1])
-    read = re.findall(r'knobs\.(?!given)[a-z_]+\("([A-Z_]+)"', program.read_text())
-    assert sorted(read) == sorted(kind(name).knobs)
+    assert knobs_read(name) == set(kind(name).knobs)
 
 
 @pytest.mark.parametrize("name", ["requests", *KINDS])

@@ -17,9 +17,10 @@ from orchestrator.kinds.registry import argv, kind
 from orchestrator.scenario.fields import SCHEMES
 from orchestrator.scenario.loader import parse_scenario
 from orchestrator.scenario.steps.request import Request
-from orchestrator.system.resources import NODES, ROOT
+from orchestrator.system.resources import ROOT
 from orchestrator.text.yamlsource import parse_yaml
 from tests.conftest import Simctl
+from tests.support.kindsources import knobs_read
 from tests.support.node_process import node
 
 KINDS = ("postgres", "redis", "psycopg", "redis-py", "webapp")
@@ -50,12 +51,7 @@ def scenario(folder: Path, topology: Path, steps: str, expect: str = "[]", **var
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_knobs_are_those_that_are_read(name: str) -> None:
-    sources = [Path(argv(kind(name), "python3")[1])]
-    if "pool_options" in sources[0].read_text():
-        sources.append(NODES / "base" / "database.py")
-    text = "".join(source.read_text() for source in sources)
-    read = re.findall(r"(?:knobs\.\w+|environ\.get)\(['\"]([A-Z_]+)['\"]", text)
-    assert set(read) - {"XDG_CACHE_HOME"} == set(kind(name).knobs)
+    assert knobs_read(name) == set(kind(name).knobs)
 
 
 @installed

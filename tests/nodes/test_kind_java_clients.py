@@ -193,7 +193,9 @@ def test_a_wrong_command_is_told_and_sends_nothing(them: NodeProcess) -> None:
         (b'{"do": "close", "session": "s"}', "no session 's' is open"),
         (b'{"do": "dance"}', "unknown command 'dance'"),
         (b"[1]", "one JSON object"),
-        (b'{"id": 1,}', "not JSON: expected a name in quotes at character 10"),
+        (b'{"id": 1,}', "not JSON: Expected name at line 1 column 11"),
+        (b'{"id": 1} 2', "not JSON"),
+        (b'{"id": 1', "not JSON"),
     ):
         them.write(command + b"\n")
         event = them.next("request", "done")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 from orchestrator.kinds.registry import kind
 from tests.conftest import Simctl
+from tests.support.kindsources import knobs_read
 
 CLOSE = ("gunicorn", "uvicorn", "aiohttp", "caddy", "puma")
 HALF_CLOSE = "lighttpd"
@@ -23,8 +23,7 @@ IDLE = "3500ms"
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_knobs_are_those_that_it_reads(name: str) -> None:
-    read = re.findall(r"""knobs\.\w+\(["']([A-Z_]+)""", (kind(name).folder / "run.py").read_text())
-    assert set(read) == set(kind(name).knobs)
+    assert knobs_read(name) == set(kind(name).knobs)
 
 
 @pytest.mark.netns

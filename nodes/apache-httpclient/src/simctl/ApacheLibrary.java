@@ -54,13 +54,13 @@ final class ApacheLibrary implements Library {
 
     /** Milliseconds, -1 for as long as the connection lives. */
     private ConnectionKeepAliveStrategy keepAlive() {
-        ConnectionKeepAliveStrategy told = DefaultConnectionKeepAliveStrategy.INSTANCE;
+        ConnectionKeepAliveStrategy announced = DefaultConnectionKeepAliveStrategy.INSTANCE;
         long own = settings.keepAliveExpiry();
         if (own == 0) {
-            return told;
+            return announced;
         }
         return (response, context) -> {
-            long server = told.getKeepAliveDuration(response, context);
+            long server = announced.getKeepAliveDuration(response, context);
             return server > 0 ? Math.min(server, own) : own;
         };
     }

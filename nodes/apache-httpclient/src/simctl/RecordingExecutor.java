@@ -29,7 +29,7 @@ final class RecordingExecutor extends HttpRequestExecutor {
         ((Call) context.getAttribute(CALL)).add(exchange);
         try {
             HttpResponse response = super.execute(request, connection, context);
-            exchange.answered(response.getStatusLine().getStatusCode(), headers(response.getAllHeaders()));
+            exchange.responded(response.getStatusLine().getStatusCode(), headers(response.getAllHeaders()));
             return response;
         } catch (IOException | HttpException | RuntimeException failed) {
             exchange.failed(failed);

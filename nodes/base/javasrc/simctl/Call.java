@@ -5,11 +5,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** One call of the library: what was asked, and the exchanges that came of it, one or several. */
+/** One call of the library: what was requested, and the exchanges that came of it, one or several. */
 final class Call {
     private final Command command;
     private final int n;
-    private final long asked = System.nanoTime();
+    private final long requested = System.nanoTime();
     private final List<Exchange> exchanges = new ArrayList<>();
     private Throwable unconnected;
 
@@ -41,7 +41,7 @@ final class Call {
         for (int number = 0; number < exchanges.size(); number++) {
             Exchange exchange = exchanges.get(number);
             boolean isLast = number == exchanges.size() - 1;
-            long t0 = number == 0 ? asked : exchange.began();
+            long t0 = number == 0 ? requested : exchange.began();
             long t = isLast ? ended : exchanges.get(number + 1).began();
             Map<String, Object> event = new LinkedHashMap<>();
             event.put("id", command.id());
@@ -52,7 +52,7 @@ final class Call {
             event.put("t0", Events.seconds(t0));
             event.putAll(exchange.event(!isLast));
             boolean failed = isLast && failure != null;
-            event.put("error", failed ? Causes.error(failure, unconnected, exchange.isAnswered()) : null);
+            event.put("error", failed ? Causes.error(failure, unconnected, exchange.hasResponded()) : null);
             event.put("bytes", isLast && failure == null ? bytes : 0);
             Events.emit("request", t, event);
         }

@@ -40,17 +40,17 @@ final class Causes {
 
     /**
      * `unconnected`: why a connection could not be made, if that is known from elsewhere; java.net.http forgets it.
-     * `answered`: the head of the response was there, so an end of file is one in the body.
+     * `responded`: the head of the response was there, so an end of file is one in the body.
      */
-    static Map<String, Object> error(Throwable error, Throwable unconnected, boolean answered) {
+    static Map<String, Object> error(Throwable error, Throwable unconnected, boolean responded) {
         Map<String, Object> fields = new LinkedHashMap<>();
-        String name = name(error, answered);
-        fields.put("name", name.equals(FORGOTTEN) && unconnected != null ? name(unconnected, answered) : name);
+        String name = name(error, responded);
+        fields.put("name", name.equals(FORGOTTEN) && unconnected != null ? name(unconnected, responded) : name);
         fields.put("text", text(error));
         return fields;
     }
 
-    private static String name(Throwable error, boolean answered) {
+    private static String name(Throwable error, boolean responded) {
         List<Throwable> chain = chain(error);
         for (Throwable each : chain) {
             String known = CLASSES.get(each.getClass().getSimpleName());
@@ -74,7 +74,7 @@ final class Causes {
         }
         for (Throwable each : chain) {
             if (each instanceof EOFException) {
-                return answered ? "IncompleteRead" : "RemoteDisconnected";
+                return responded ? "IncompleteRead" : "RemoteDisconnected";
             }
         }
         return chain.get(chain.size() - 1).getClass().getSimpleName();

@@ -23,7 +23,7 @@ final class Exchange {
     }
 
     /** The head of the response is here. */
-    synchronized void answered(int status, Map<String, String> headers) {
+    synchronized void responded(int status, Map<String, String> headers) {
         this.status = status;
         this.responseHeaders = headers;
     }
@@ -35,7 +35,7 @@ final class Exchange {
         }
     }
 
-    synchronized boolean isAnswered() {
+    synchronized boolean hasResponded() {
         return status != null;
     }
 
@@ -55,7 +55,7 @@ final class Exchange {
         event.put("request_headers", requestHeaders);
         event.put("response_headers", responseHeaders);
         if (swallowed && failure != null) {
-            event.put("send_error", Causes.error(failure, null, isAnswered()));
+            event.put("send_error", Causes.error(failure, null, hasResponded()));
         }
         return event;
     }

@@ -25,7 +25,7 @@ final class JdkLibrary implements Library {
 
     /**
      * An HttpClient of JDK 17 has no close(): it ends when the garbage collector has found that nobody refers to it.
-     * Here the collector is asked to look; the client's thread sees it within three seconds, and only then are the
+     * Here the collector is made to look; the client's thread sees it within three seconds, and only then are the
      * connections closed.
      */
     @Override

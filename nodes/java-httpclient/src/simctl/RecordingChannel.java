@@ -107,7 +107,7 @@ final class RecordingChannel extends SocketChannel {
 
     private synchronized void received(ByteBuffer bytes) {
         if (exchange != null && response.add(bytes) && response.status() != 0) {
-            exchange.answered(response.status(), response.headers());
+            exchange.responded(response.status(), response.headers());
         }
     }
 

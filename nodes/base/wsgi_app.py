@@ -1,4 +1,4 @@
-"""A WSGI application (PEP 3333) that answers what responses.py says."""
+"""A WSGI application (PEP 3333) that responds as responses.py says."""
 
 from __future__ import annotations
 

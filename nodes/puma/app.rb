@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# A Rack application that answers /, /echo, /bytes/N, /delay/MS and /status/CODE.
-module Answers
+# A Rack application that responds to /, /echo, /bytes/N, /delay/MS and /status/CODE.
+module App
   TEXT = { "Content-Type" => "text/plain" }.freeze
   BINARY = { "Content-Type" => "application/octet-stream" }.freeze
   LIMITS = { "bytes" => 0..(1 << 28), "delay" => 0..3_600_000, "status" => 200..599 }.freeze

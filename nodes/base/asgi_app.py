@@ -1,4 +1,4 @@
-"""An ASGI application (asgi.readthedocs.io, version 3) that answers what responses.py says."""
+"""An ASGI application (asgi.readthedocs.io, version 3) that responds as responses.py says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
-def answering(close: bool) -> Application:
+def application_for(close: bool) -> Application:
     """The application; with `close` every response says `Connection: close`, and ASGI servers do as it says."""
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
@@ -40,7 +40,7 @@ async def _body(receive: Receive) -> bytes:
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """The server starts and ends: there is nothing to do at either, but servers complain without an answer."""
+    """The server starts and ends: there is nothing to do at either, but servers complain without an acknowledgement."""
     while (event := (await receive())["type"]) != "lifespan.shutdown":
         await send({"type": f"{event}.complete"})
     await send({"type": "lifespan.shutdown.complete"})
