@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import InputError
 from orchestrator.judge.facts import EVALUATIONS, check_complete
 from orchestrator.kinds.registry import Kind, load_kinds
 from orchestrator.run.check import check_scenario
+from orchestrator.run.knobnotes import knob_notes
 from orchestrator.run.options import Options
 from orchestrator.runtimes.ability import Ability
 from orchestrator.scenario.facts import FACTS
@@ -50,7 +51,8 @@ def prepare(path: Path, options: Options) -> Prepared:
     _check_cell(loaded, options.cell)
     check_complete(FACTS, EVALUATIONS)
     check_scenario(loaded, topology, {name: kind.role for name, kind in kinds.items()})
-    return Prepared(loaded, topology, kinds, variables)
+    notes = (*topology.notes, *knob_notes(topology, kinds))
+    return Prepared(loaded, replace(topology, notes=notes), kinds, variables)
 
 
 def _check_cell(loaded: LoadedScenario, cell: Mapping[str, str]) -> None:

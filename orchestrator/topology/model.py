@@ -55,6 +55,9 @@ class Node:
     command: tuple[str, ...] | None = None
     entrypoint: tuple[str, ...] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, Place] = field(default_factory=dict)
+    """Where variables of `environment` stand that somebody gave a value: not those that have the default of a template
+    which serves several kinds (`${LEAK:-false}`)."""
     attachments: tuple[Attachment, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     cap_add: tuple[str, ...] = ()

@@ -184,6 +184,14 @@ class Cursor:
             elif (value := child.text()) is not None:
                 yield name, value, child
 
+    def is_chosen(self) -> bool:
+        """Whether somebody gave this value: it stands in the file, or in a variable that is set and not empty."""
+        try:
+            used = set(names(parse(self.value))) if isinstance(self.value, str) else set()
+        except InterpolationError:
+            return False
+        return not used or any(self.reading.variables.get(name) for name in used)
+
     def _interpolated(self, text: str) -> str | None:
         reading = self.reading
         try:

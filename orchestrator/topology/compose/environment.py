@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, Place
 from orchestrator.topology.compose import keys
 from orchestrator.topology.compose.cursor import Cursor
 from orchestrator.topology.compose.dotenv import read_dotenv
@@ -15,11 +15,12 @@ from orchestrator.topology.compose.limits import Rules, check_path
 _VARIABLE = re.compile(r"[^=\s]+")
 
 
-def read_environment(fields: Mapping[str, Cursor], rules: Rules) -> dict[str, str]:
-    """`env_file`, then `environment` over it, as Compose does."""
+def read_environment(fields: Mapping[str, Cursor], rules: Rules) -> tuple[dict[str, str], dict[str, Place]]:
+    """`env_file`, then `environment` over it, as Compose does; and Node.chosen."""
     environment = _env_files(fields.get("env_file"), rules)
+    chosen: dict[str, Place] = {}
     if "environment" not in fields:
-        return environment
+        return environment, chosen
     for name, value, at in fields["environment"].pairs("environment variables: a map, or a list of NAME=value"):
         if not _VARIABLE.fullmatch(name):
             at.problem(f"{name[:60]!r} cannot name an environment variable: no blanks and no `=`")
@@ -28,9 +29,11 @@ def read_environment(fields: Mapping[str, Cursor], rules: Rules) -> dict[str, st
             value = at.reading.lookup(name)
         if value is not None:
             environment[name] = value
+            if value.strip() and at.is_chosen():
+                chosen[name] = at.place()
         else:
             environment.pop(name, None)
-    return environment
+    return environment, chosen
 
 
 def _env_files(cursor: Cursor | None, rules: Rules) -> dict[str, str]:

@@ -60,6 +60,7 @@ def read_service(name: str, cursor: Cursor, rules: Rules) -> Service | None:
         return None
     image, kind = _image(cursor, fields, rules)
     attachments, networks = _attachments(name, fields.get("networks"))
+    environment, chosen = read_environment(fields, rules)
     depends_on, dependencies = _depends_on(fields.get("depends_on"))
     node = Node(
         name=name,
@@ -69,7 +70,8 @@ def read_service(name: str, cursor: Cursor, rules: Rules) -> Service | None:
         place=cursor.place(of_key=True),
         command=read_command(fields.get("command")),
         entrypoint=_entrypoint(fields.get("entrypoint"), kind, rules),
-        environment=read_environment(fields, rules),
+        environment=environment,
+        chosen=chosen,
         attachments=attachments,
         sysctls=_sysctls(fields.get("sysctls"), rules),
         cap_add=_capabilities(fields.get("cap_add"), rules),
