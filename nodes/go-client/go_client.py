@@ -25,13 +25,5 @@ def command(knobs: Knobs, _: Path) -> list[str]:
     return [str(golang.program(HERE)), *(f"-{name}={value}" for name, value in flags.items())]
 
 
-def compile_to_image() -> None:
-    golang.compile_to(golang.in_image(HERE), HERE)
-
-
-def compile_to_cache() -> None:
-    golang.cached(HERE)
-
-
 if __name__ == "__main__":
     native.main("go-client", command, package="golang-go")

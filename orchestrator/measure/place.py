@@ -10,6 +10,8 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+import h11
+
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.measure.target import Standpoint
 from orchestrator.system.interpreter import OWN_PYTHON
@@ -17,16 +19,25 @@ from orchestrator.system.interpreter import OWN_PYTHON
 Message = dict[str, Any]
 
 _PROBER = "orchestrator.measure.prober"
+_H11 = Path(h11.__file__).parent
 _END_TIMEOUT = 5.0
 
-_BOOT = (
-    "import json,sys,types\n"
-    "for name, source in json.loads(sys.stdin.buffer.readline()):\n"
-    "    module = sys.modules[name] = types.ModuleType(name)\n"
-    "    exec(source, module.__dict__)\n"
-    "module.main()"
-)
-"""Where simctl's files are not: modules come over standard input, the last one is the program."""
+_BOOT = """\
+import importlib.abc, importlib.util, json, sys
+class Sent(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    sources = json.loads(sys.stdin.buffer.readline())
+    def find_spec(self, name, path=None, target=None):
+        if name in self.sources:
+            return importlib.util.spec_from_loader(name, self, is_package=self.is_package(name))
+    def is_package(self, name):
+        return any(other.startswith(name + ".") for other in self.sources)
+    def get_source(self, name):
+        return self.sources[name]
+sys.meta_path.insert(0, Sent())
+from orchestrator.measure.prober import main
+main()
+"""
+"""Where simctl's files are not: the source of each module that the prober imports comes over standard input."""
 
 
 def observe(standpoint: Standpoint | None, task: Mapping[str, Any]) -> Generator[Message]:
@@ -99,9 +110,11 @@ def _ended_early(log: bytes, hint: str | None = None) -> EnvironmentFailure:
     return EnvironmentFailure("the program that measures ended early", detail=lines, hint=hint)
 
 
-def _sources() -> list[tuple[str, str]]:
+def _sources() -> dict[str, str]:
+    """Module -> source: the prober, what it imports of simctl, and h11, which is Python alone."""
     here = Path(__file__).parent
-    package = [("orchestrator", ""), ("orchestrator.measure", "")]
-    return package + [
-        (f"orchestrator.measure.{name}", (here / f"{name}.py").read_text()) for name in ("wire", "prober")
-    ]
+    own = {f"orchestrator.measure.{name}": (here / f"{name}.py").read_text() for name in ("wire", "prober")}
+    library = {
+        ("h11" if path.stem == "__init__" else f"h11.{path.stem}"): path.read_text() for path in _H11.glob("*.py")
+    }
+    return {"orchestrator": "", "orchestrator.measure": "", **own, **library}

@@ -1,5 +1,5 @@
-"""The program that measures: plain sockets to one server. With wire.py it stands alone, for it also runs where simctl
-is not.
+"""The program that measures: plain sockets to one server. With wire.py and h11 it stands alone, for it also runs where
+simctl is not.
 
 Standard input: one line, the task (see plan.py). Standard output: one JSON object a line, `say` is what it is:
 
@@ -29,6 +29,8 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
+
+import h11
 
 from orchestrator.measure.wire import Broken, Message, NotMeasurable, Wire
 
@@ -104,13 +106,13 @@ class Prober:
             self._connections += 1
         return Wire(opened, now - begun, now + self._task["timeout"])
 
-    def _request(self, *, close: bool = False) -> bytes:
+    def _request(self, *, close: bool = False) -> h11.Request:
         """The next request, which is counted."""
         with self._counting:
             self._requests += 1
-        lines = [f"GET {self._task['path']} HTTP/1.1", f"Host: {self._task['host']}", "Accept: */*"]
-        lines += [f"User-Agent: {self._task['agent']}", f"Connection: {'close' if close else 'keep-alive'}", "", ""]
-        return "\r\n".join(lines).encode("latin-1")
+        headers = [("Host", self._task["host"]), ("Accept", "*/*"), ("User-Agent", self._task["agent"])]
+        headers.append(("Connection", "close" if close else "keep-alive"))
+        return h11.Request(method="GET", target=self._task["path"], headers=headers)
 
     # -- what is measured ----------------------------------------------------------------------------------------
 

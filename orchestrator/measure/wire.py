@@ -1,4 +1,7 @@
-"""One HTTP/1.1 connection on a plain socket, as the prober needs it. Stands alone: see prober.py."""
+"""One HTTP/1.1 connection on a plain socket, as the prober needs it: h11 reads, the times are ours.
+
+Of simctl it imports nothing: it also runs where only h11's and its own source were sent (place.py).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,18 @@ import socket
 import time
 from typing import Any
 
+import h11
+
 Message = dict[str, Any]
 
 MOST_HEAD = 1 << 16
 REACTION = 1.0
 """Seconds in which a closed socket answers what comes with RST; one that is only half closed says nothing."""
+
+_BEGINNING = 64
+"""Bytes of a response that show what it is."""
+_TOO_LARGE = 431
+"""h11's status for a head that is longer than max_incomplete_event_size."""
 
 _TLS = (b"\x15\x03", b"\x16\x03")
 """How a TLS server begins: an alert, a handshake."""
@@ -45,6 +55,8 @@ class Wire:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._deadline = deadline
         self._read = b""
+        self._came = self.last_byte
+        """When something came last: parsing it takes its time."""
 
     def __enter__(self) -> Wire:
         return self
@@ -52,104 +64,87 @@ class Wire:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def ask(self, request: bytes) -> Message:
+    def ask(self, request: h11.Request) -> Message:
         """Send a request and read the response; an answer as prober.py has it. Raises Broken, NotMeasurable."""
-        asked = time.monotonic()
+        parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
+        data = _sent_by(parser, request)
+        asked = self._came = time.monotonic()
         try:
             self._socket.settimeout(self._left())
-            self._socket.sendall(request)
+            self._socket.sendall(data)
         except TimeoutError:
             raise Broken("time") from None
         except OSError:  # the response may be here all the same
-            self._more()
-        status, version, fields, came = self._head()
-        framed = self._skip_body(status, fields)
-        self.last_byte = time.monotonic()
+            self._read += self._more()
+        if self._read:
+            parser.receive_data(self._read)
+            self._read = b""
+        response = self._head(parser)
+        came = self._came
+        framed = self._skip_body(parser, response)
+        self.last_byte = self._came
+        fields: dict[str, str] = {}
+        for raw_name, raw_value in response.headers:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            fields[name] = f"{fields[name]}, {value}" if name in fields else value
         options = {option.strip().lower() for option in fields.get("connection", "").split(",")}
-        intervals = "close" not in options and (version == "HTTP/1.1" or "keep-alive" in options)
+        intervals = "close" not in options and (response.http_version >= b"1.1" or "keep-alive" in options)
         return {
-            "status": status,
-            "version": version,
+            "status": response.status_code,
+            "version": f"HTTP/{response.http_version.decode()}",
             "persistent": framed and intervals,
             "says_close": "close" in options,
             "keep_alive": fields.get("keep-alive"),
             "first_byte": came - asked,
         }
 
-    def _head(self) -> tuple[int, str, dict[str, str], float]:
-        """Status, version, header fields, and when they were here, of the next final response."""
+    def _head(self, parser: h11.Connection) -> h11.Response:
+        """The head of the next final response."""
+        begun = b""
         while True:
-            lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
-            came = time.monotonic()
-            version, _, rest = lines[0].partition(" ")
-            if not version.startswith("HTTP/1.") or not rest[:3].isdecimal():
-                raise NotMeasurable(f"it does not speak HTTP/1.1: its answer begins with {lines[0][:40]!r}", usage=True)
-            if not 100 <= int(rest[:3]) < 200:
-                break
-        fields: dict[str, str] = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            key = name.strip().lower()
-            fields[key] = f"{fields[key]}, {value.strip()}" if key in fields else value.strip()
-        return int(rest[:3]), version, fields, came
+            try:
+                event = parser.next_event()
+            except h11.RemoteProtocolError as error:
+                if error.error_status_hint == _TOO_LARGE:
+                    raise NotMeasurable("its response has a head without an end") from None
+                if begun.startswith(b"HTTP/1.") and "status line" not in str(error):
+                    raise _broken(error) from None
+                raise _no_http(begun) from None
+            if isinstance(event, h11.Response):
+                if not event.http_version.startswith(b"1."):
+                    raise _no_http(begun)
+                return event
+            if event is h11.NEED_DATA:
+                data = self._more()
+                begun = (begun + data)[:_BEGINNING]
+                if begun.startswith(_TLS):
+                    raise NotMeasurable("it speaks TLS, and HTTPS is not measured", usage=True)
+                parser.receive_data(data)
 
-    def _skip_body(self, status: int, fields: dict[str, str]) -> bool:
+    def _skip_body(self, parser: h11.Connection, response: h11.Response) -> bool:
         """RFC 9112 section 6.3. False: the end of the connection was the end of the body."""
-        if status in (204, 304):
-            return True
-        if "chunked" in fields.get("transfer-encoding", "").lower():
-            while size := self._chunk_size():
-                self._skip(size + 2)
-            while self._until(b"\r\n"):
-                continue  # trailers
-            return True
-        if (length := fields.get("content-length")) is not None:
-            if not (length.isascii() and length.isdecimal()):
-                raise NotMeasurable(f"it answers with Content-Length {length[:40]!r}, which is no length")
-            self._skip(int(length))
-            return True
-        with contextlib.suppress(Broken):
-            while True:
-                self._read = b""
-                self._more()
-        return False
+        names = {name for name, _ in response.headers}
+        framed = response.status_code in (204, 304) or not names.isdisjoint((b"content-length", b"transfer-encoding"))
+        with contextlib.nullcontext() if framed else contextlib.suppress(Broken):
+            while not isinstance(event := _next_event(parser), h11.EndOfMessage):
+                if event is h11.NEED_DATA:
+                    parser.receive_data(self._more())
+        self._read = bytes(parser.trailing_data[0])
+        return framed
 
-    def _chunk_size(self) -> int:
-        line = self._until(b"\r\n").partition(b";")[0]
-        try:
-            return int(line, 16)
-        except ValueError:
-            raise NotMeasurable(f"its response is broken: {line[:20]!r} is not the size of a chunk") from None
-
-    def _until(self, mark: bytes) -> bytes:
-        while mark not in self._read:
-            if self._read.startswith(_TLS):
-                raise NotMeasurable("it speaks TLS, and HTTPS is not measured", usage=True)
-            if len(self._read) > MOST_HEAD:
-                raise NotMeasurable("its response has a head without an end")
-            self._more()
-        found, _, self._read = self._read.partition(mark)
-        return found
-
-    def _skip(self, size: int) -> None:
-        while len(self._read) < size:
-            size -= len(self._read)
-            self._read = b""
-            self._more()
-        self._read = self._read[size:]
-
-    def _more(self) -> None:
-        """Read at least one byte. Raises Broken."""
+    def _more(self) -> bytes:
+        """What comes next, at least one byte. Raises Broken."""
         try:
             self._socket.settimeout(self._left())
             data = self._socket.recv(1 << 16)
+            self._came = time.monotonic()
         except TimeoutError:
             raise Broken("time") from None
         except OSError:
             raise Broken("rst") from None
         if not data:
             raise Broken("fin")
-        self._read += data
+        return data
 
     def _left(self) -> float:
         return max(0.001, self._deadline - time.monotonic())
@@ -161,27 +156,56 @@ class Wire:
     def end(self, patience: float) -> Message:
         """Wait for the end, until the connection was silent for so many seconds; an end as prober.py has it."""
         self._deadline = self.last_byte + patience
-        said = b""
+        said, self._read = self._read, b""
         while True:
             try:
-                said = (said + self._read)[:MOST_HEAD]
-                self._read = b""
-                self._more()
+                said = (said + self._more())[:MOST_HEAD]
             except Broken as broken:
                 after = time.monotonic() - self.last_byte
-                words = said[:64].split(b" ", 2)
-                status = (
-                    int(words[1]) if words[0].startswith(b"HTTP/1.") and words[1:2] and words[1].isdigit() else None
-                )
-                return {"how": "none" if broken.how == "time" else broken.how, "after": after, "said": status}
+                how = "none" if broken.how == "time" else broken.how
+                return {"how": how, "after": after, "said": _status_in(said)}
 
-    def reaction(self, request: bytes) -> Message:
+    def reaction(self, request: h11.Request) -> Message:
         """Send a request behind the server's FIN: {how: `rst` or `nothing`, after: s}."""
+        data = _sent_by(h11.Connection(h11.CLIENT), request)
         sent = time.monotonic()
         with contextlib.suppress(OSError):  # a RST is what we look for
             self._socket.settimeout(REACTION)
-            self._socket.sendall(request)
+            self._socket.sendall(data)
         watch = select.poll()
         watch.register(self._socket, 0)  # a reset is always told; the end of file would be, if it were asked for
         reset = bool(watch.poll(REACTION * 1000))
         return {"how": "rst" if reset else "nothing", "after": time.monotonic() - sent}
+
+
+def _sent_by(parser: h11.Connection, request: h11.Request) -> bytes:
+    """A request without a body, as bytes."""
+    return (parser.send(request) or b"") + (parser.send(h11.EndOfMessage()) or b"")
+
+
+def _next_event(parser: h11.Connection) -> object:
+    """Raises NotMeasurable."""
+    try:
+        return parser.next_event()
+    except h11.RemoteProtocolError as error:
+        raise _broken(error) from None
+
+
+def _status_in(said: bytes) -> int | None:
+    """The status of a response that came unasked."""
+    parser = h11.Connection(h11.CLIENT)
+    parser.receive_data(said)
+    with contextlib.suppress(h11.RemoteProtocolError):
+        event = parser.next_event()
+        if isinstance(event, h11.Response):
+            return event.status_code
+    return None
+
+
+def _broken(error: h11.RemoteProtocolError) -> NotMeasurable:
+    return NotMeasurable(f"its response is broken: {error}")
+
+
+def _no_http(begun: bytes) -> NotMeasurable:
+    line = begun.decode("latin-1").split("\r\n")[0][:40]
+    return NotMeasurable(f"it does not speak HTTP/1.1: its answer begins with {line!r}", usage=True)

@@ -152,13 +152,13 @@ def test_a_flag_that_is_not_the_truth_fails(simctl: Simctl, timer: str, configur
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
             EnvironmentFailure,
-            "is not the size of a chunk",
+            "its response is broken: illegal chunk header",
         ),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, EnvironmentFailure, "a head without an end"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: zz\r\n\r\n",
             EnvironmentFailure,
-            "Content-Length 'zz', which is no length",
+            "its response is broken: bad Content-Length",
         ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", EnvironmentFailure, "no HTTP response: end of file"),
         (b"", EnvironmentFailure, "a request got no HTTP response: end of file"),
