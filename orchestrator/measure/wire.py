@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import struct
 import time
 from typing import Any
 
@@ -23,6 +24,12 @@ _BEGINNING = 64
 """Bytes of a response that show what it is."""
 _TOO_LARGE = 431
 """h11's status for a head that is longer than max_incomplete_event_size."""
+
+_SO_TIMESTAMPNS = 35
+"""From asm-generic/socket.h; Python has no name for it. Also the type of the control message: a struct timespec."""
+_BELIEVED = 5.0
+"""Seconds between arrival and read; more is a clock that was set."""
+_TIMESPEC = struct.Struct("@ll")
 
 _TLS = (b"\x15\x03", b"\x16\x03")
 """How a TLS server begins: an alert, a handshake."""
@@ -53,10 +60,11 @@ class Wire:
         """When the last response was whole, or the connection was open."""
         self._socket = opened
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._deadline = deadline
         self._read = b""
         self._came = self.last_byte
-        """When something came last: parsing it takes its time."""
+        """When something came last."""
 
     def __enter__(self) -> Wire:
         return self
@@ -136,8 +144,8 @@ class Wire:
         """What comes next, at least one byte. Raises Broken."""
         try:
             self._socket.settimeout(self._left())
-            data = self._socket.recv(1 << 16)
-            self._came = time.monotonic()
+            data, control, _, _ = self._socket.recvmsg(1 << 16, socket.CMSG_SPACE(_TIMESPEC.size))
+            self._came = arrival(control, time.monotonic(), time.time())
         except TimeoutError:
             raise Broken("time") from None
         except OSError:
@@ -209,3 +217,16 @@ def _broken(error: h11.RemoteProtocolError) -> NotMeasurable:
 def _no_http(begun: bytes) -> NotMeasurable:
     line = begun.decode("latin-1").split("\r\n")[0][:40]
     return NotMeasurable(f"it does not speak HTTP/1.1: its answer begins with {line!r}", usage=True)
+
+
+def arrival(control: list[tuple[int, int, bytes]], now: float, time_of_day: float) -> float:
+    """When the kernel received what recvmsg() just returned, which a busy machine hands out milliseconds later.
+
+    `now` and `time_of_day` are one moment on the two clocks; without a usable timestamp it is that moment.
+    """
+    for level, kind, data in control:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS) and len(data) == _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(data)
+            waited = time_of_day - (seconds + nanoseconds / 1e9)
+            return now - waited if 0 <= waited < _BELIEVED else now
+    return now
