@@ -125,7 +125,7 @@ class Sampler:
             yield event
         if conntrack.lost:
             conntrack.lost = False
-            yield {"t": t, "ev": "note", "text": f"{node.name}: too much at once: not all that it translated is known"}
+            yield {"t": t, "ev": "note", "text": f"{node.name}: too much at once, conntrack events were lost"}
 
     def close(self) -> None:
         for node in self.nodes.values():

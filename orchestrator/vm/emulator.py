@@ -213,7 +213,7 @@ def _check_memory() -> None:
         raise EnvironmentFailure(
             f"too little memory for a virtual machine: {available >> 20} MB are available, "
             f"{MEMORY_NEEDED >> 20} MB are needed",
-            hint="end something else, or use --runtime netns",
+            hint="free some memory, or use --runtime netns",
         )
 
 
