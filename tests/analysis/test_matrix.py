@@ -16,15 +16,16 @@ from orchestrator.analysis.hops import Hop
 from orchestrator.analysis.report import RunReport
 from orchestrator.errors import InputError
 from orchestrator.recording.verdict import Outcome
-from orchestrator.report.json.matrix import hop_document, to_json
+from orchestrator.report.json.matrix import MatrixDocument, hop_document, to_json
 from orchestrator.scenario.loader import bundled_scenarios
 from orchestrator.scenario.matrix import cells, label, parse_matrix
 from orchestrator.system import resources
-from orchestrator.text.jsondata import plain
+from orchestrator.text.jsondata import plain, schema
 from orchestrator.topology.compose.interpolate import mentioned
 from tests.conftest import Simctl
 from tests.support.builders import history
 from tests.support.ladders import LISTENS
+from tests.support.schemas import strictly
 
 COMPOSE = """\
 services:
@@ -257,6 +258,7 @@ def test_the_page_names_every_key_and_every_column() -> None:
     hop.idle["server"].append(5.0)
     report = RunReport(None, "s", "", "netns", "real", 1.0, history(LISTENS), [], Outcome.PASS, cell={"A": "1"})
     document = to_json(Matrix("s", "", ("A",), (report, Broken({"A": "2"}, "because"))))
+    strictly(schema(MatrixDocument)).validate(document)
     (cell,), (broken,) = document["cells"], document["not_run"]
     keys = {*document, *cell, *broken, *plain(hop_document(hop))}
     assert keys - set(re.findall(r"`([a-z_]+)`", PAGE)) == set()
