@@ -73,7 +73,7 @@ def print_error(error: SimctlError) -> None:
         tell("\n".join(lines))
 
 
-class Progress:
+class ProgressLines:
     """One line per phase on stderr, with the seconds since the start."""
 
     def __init__(self, *, quiet: bool = False) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from orchestrator.cli.common import (
     AllowExecOption,
-    Progress,
+    ProgressLines,
     QuietOption,
     ReadyTimeoutOption,
     SetOption,
@@ -68,7 +68,7 @@ def determinism(
         ready_timeout=parse_duration_option("--ready-timeout", ready_timeout),
         seed=seed,
     )
-    first, second = _run_twice(path, options, jobs, Progress(quiet=quiet))
+    first, second = _run_twice(path, options, jobs, ProgressLines(quiet=quiet))
     recordings = [folder.events.read_bytes() for folder in (first, second)]
     found = compare(*recordings, same_snapshot=_snapshot(first) == _snapshot(second))
     if found is None:
@@ -92,7 +92,7 @@ def _one_scenario(word: str, variables: Mapping[str, str]) -> Path:
     return paths[0]
 
 
-def _run_twice(path: Path, options: Options, jobs: int, progress: Progress) -> tuple[RunFolder, RunFolder]:
+def _run_twice(path: Path, options: Options, jobs: int, progress: ProgressLines) -> tuple[RunFolder, RunFolder]:
     from orchestrator.recording.folder import RunFolder
     from orchestrator.run.batch import Task, run_tasks
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from orchestrator.cli.common import Progress, add, add_group
+from orchestrator.cli.common import ProgressLines, add, add_group
 
 images_app = typer.Typer(no_args_is_help=True, help="The images of the runtime docker.")
 
@@ -25,7 +25,7 @@ def build(
     store = images()
     chosen = kinds or store.names()
     there = set() if force else set(chosen) - store.missing(chosen)
-    for name, reference in store.build(chosen, Progress(), force=force).items():
+    for name, reference in store.build(chosen, ProgressLines(), force=force).items():
         print(f"{reference}: {'up to date' if name in there else 'built'}")
 
 

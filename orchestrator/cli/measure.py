@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.cli.common import Progress, QuietOption, add, add_group, parse_duration_option
+from orchestrator.cli.common import ProgressLines, QuietOption, add, add_group, parse_duration_option
 from orchestrator.errors import InputError
 from orchestrator.exitcodes import ExitCode
 from orchestrator.text.safe import printable
@@ -65,7 +65,7 @@ def idle(
         raise InputError(f"--timeout: expected more than 0s and up to 24h, not {timeout}")
     claim = None if configured is None else parse_duration_option("--configured", configured)
     aim = _aim(target, from_)
-    findings = measure(aim, Plan(samples, requests, waited), Progress(quiet=quiet))
+    findings = measure(aim, Plan(samples, requests, waited), ProgressLines(quiet=quiet))
     if json_:
         print(
             json.dumps(document(findings, target=str(aim.address), measured_from=aim.place, configured=claim), indent=1)

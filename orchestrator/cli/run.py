@@ -11,7 +11,7 @@ import typer
 
 from orchestrator.cli.common import (
     AllowExecOption,
-    Progress,
+    ProgressLines,
     QuietOption,
     ReadyTimeoutOption,
     RuntimeOption,
@@ -100,7 +100,7 @@ def run(
     results = Results(tasks)
     show = partial(_show_variations if vary_seed is not None else _show, results, out, junit)
     try:
-        run_tasks(tasks, jobs, Progress(quiet=quiet), partial(_add, results))
+        run_tasks(tasks, jobs, ProgressLines(quiet=quiet), partial(_add, results))
     except KeyboardInterrupt:
         if results.reports:
             show()

@@ -14,7 +14,7 @@ from orchestrator.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.analysis.ladder.list import Entry
+    from orchestrator.analysis.ladder.list import ListedConnection
     from orchestrator.recording.folder import RunFolder
     from orchestrator.recording.verdict import Verdict
 
@@ -84,7 +84,7 @@ def _verdicts(folder: RunFolder) -> list[Verdict]:
         return []
 
 
-def _list(known: list[Entry], chosen: Entry, console: Console, *, ascii_only: bool) -> None:
+def _list(known: list[ListedConnection], chosen: ListedConnection, console: Console, *, ascii_only: bool) -> None:
     """The table of connections; the chosen one is always in it. A server that is the same for all is said once."""
     from rich.text import Text
 
@@ -123,7 +123,7 @@ def _plain(cell: str) -> str:
     return cell.encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _explain(chosen: Entry, why: str, run: Path, console: Console) -> None:
+def _explain(chosen: ListedConnection, why: str, run: Path, console: Console) -> None:
     from orchestrator.report.text.terminal import command, lines, shell_path, text
 
     console.print()

@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.cli.common import (
     AllowExecOption,
-    Progress,
+    ProgressLines,
     QuietOption,
     ReadyTimeoutOption,
     RuntimeOption,
@@ -46,7 +46,7 @@ def up(
         ready_timeout=parse_duration_option("--ready-timeout", ready_timeout),
         name=name,
     )
-    lab = bring_up(task, Progress(quiet=quiet))
+    lab = bring_up(task, ProgressLines(quiet=quiet))
     for node, facts in lab.nodes.items():
         print(f"{node:16} {facts['kind']:12} {' '.join(facts['addresses'])}")
     print(f"lab {lab.name} is up. Look: simctl ss {next(iter(lab.nodes))}   End: simctl down {lab.name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from orchestrator.cli.common import Progress, QuietOption, add, add_group
+from orchestrator.cli.common import ProgressLines, QuietOption, add, add_group
 
 vm_app = typer.Typer(no_args_is_help=True, help="The image and the snapshots of the runtime vm (virtual time).")
 
@@ -21,7 +21,7 @@ def build(quiet: bool = QuietOption) -> None:
     from orchestrator.kinds.registry import load_kinds
     from orchestrator.vm.snapshot import ensure_snapshot
 
-    machine = ensure_snapshot(load_kinds(), Progress(quiet=quiet))
+    machine = ensure_snapshot(load_kinds(), ProgressLines(quiet=quiet))
     print(f"image     {machine.image}")
     print(f"snapshot  {machine.home}")
 

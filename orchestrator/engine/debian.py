@@ -15,13 +15,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.engine.client import engine_errors
 from orchestrator.errors import EnvironmentFailure
+from orchestrator.text.progress import Progress
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -46,7 +47,7 @@ _OF_THIS_MACHINE = 'rm -rf "$1"/var/log/* "$1"/etc/hostname "$1"/etc/resolv.conf
 """For a shell; `$1` is the root file system."""
 
 
-def ensure(client: APIClient, progress: Callable[[str], None], cache: Path) -> str:
+def ensure(client: APIClient, progress: Progress, cache: Path) -> str:
     """The reference of a Debian image that the engine has; pulls or makes it first where needed.
 
     `cache` is a folder in which to make it; the caller makes sure that no other simctl does so at the same time.
@@ -74,7 +75,7 @@ def _has(client: APIClient, reference: str) -> bool:
         return bool(client.images(reference))
 
 
-def _pull(client: APIClient, progress: Callable[[str], None]) -> bool:
+def _pull(client: APIClient, progress: Progress) -> bool:
     """Whether the registry gave us its Debian."""
     name = ":".join(_UPSTREAM)
     progress(f"image {name}: asking the registry")
@@ -113,7 +114,7 @@ def _check_tools() -> None:
 
 
 @contextmanager
-def _bootstrapped(folder: Path, architecture: str, progress: Callable[[str], None]) -> Iterator[Path]:
+def _bootstrapped(folder: Path, architecture: str, progress: Progress) -> Iterator[Path]:
     """A minimal Debian as a tar archive in a folder of its own, which is gone afterwards, whatever happens."""
     mirror = apt_mirror()
     progress(f"{RELEASE}: mmdebstrap from {mirror or 'the package archive'} (about half a minute)")
@@ -170,7 +171,7 @@ def _mmdebstrap(folder: Path, architecture: str, mirror: str | None) -> None:
         )
 
 
-def _import(client: APIClient, archive: Path, tag: str, progress: Callable[[str], None]) -> None:
+def _import(client: APIClient, archive: Path, tag: str, progress: Progress) -> None:
     began = time.monotonic()
     with archive.open("rb") as stream, engine_errors(f"cannot import {_REPOSITORY}:{tag}"):
         client.import_image_from_stream(stream, repository=_REPOSITORY, tag=tag, changes=['CMD ["sh"]'])

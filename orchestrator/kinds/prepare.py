@@ -8,20 +8,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.kinds.registry import Kind, folder_version
 from orchestrator.system import usercache
 from orchestrator.system.resources import NODES
+from orchestrator.text.progress import Progress
 
 _TIMEOUT = 600.0
 _LOG_TAIL = 20
 _WAITING = "waiting for another simctl that prepares node kinds"
 
 
-def prepare(kinds: Iterable[Kind], progress: Callable[[str], None]) -> None:
+def prepare(kinds: Iterable[Kind], progress: Progress) -> None:
     """Carry out what was not yet, with these sources. Raises EnvironmentFailure, with what the command said."""
     for kind in kinds:
         if kind.prepare and not _done(kind).exists():

@@ -12,7 +12,7 @@ wires them, and only then each program starts, so that none sees a half-made net
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,7 @@ from orchestrator.observe.pace import REAL, Pace
 from orchestrator.observe.process import ProbeProcess
 from orchestrator.observe.session import Session, SessionFiles
 from orchestrator.runtimes.base import NodePlan, Runtime
+from orchestrator.text.progress import Progress
 from orchestrator.topology.model import Node, Topology
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class LabSettings:
     """Whether the kernel shall report every change of state, where it can."""
     ready_timeout: float = READY_TIMEOUT
     """Seconds that a node may take until it is ready."""
-    progress: Callable[[str], None] = lambda text: None
+    progress: Progress = lambda text: None
     """Gets each phase in a few words."""
 
 

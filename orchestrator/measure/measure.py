@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.measure.findings import Findings, evaluate
 from orchestrator.measure.place import observe
 from orchestrator.measure.target import Aim
+from orchestrator.text.progress import Progress
 from orchestrator.text.safe import visible
 
 
@@ -38,7 +38,7 @@ class Plan:
         return self.requests + 2 * self.samples + 1
 
 
-def measure(aim: Aim, plan: Plan, progress: Callable[[str], None]) -> Findings:
+def measure(aim: Aim, plan: Plan, progress: Progress) -> Findings:
     """Send the traffic, and say what was found.
 
     Raises InputError for a target that is no HTTP server, EnvironmentFailure for one that cannot be measured.

@@ -24,9 +24,10 @@ from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.recording.folder import RunFolder
 from orchestrator.run.execute import run
 from orchestrator.run.judge import stored_report
-from orchestrator.run.options import Options, Progress
+from orchestrator.run.options import Options
 from orchestrator.system.interrupts import SIGNALS
 from orchestrator.system.linux import die_with_parent
+from orchestrator.text.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ from orchestrator.errors import SimctlError
 from orchestrator.recording.folder import RunFolder
 from orchestrator.run.environment import describe_machine
 from orchestrator.run.judge import judge_folder, keep_verdicts
-from orchestrator.run.options import Options, Progress, check_seed
+from orchestrator.run.options import Options, check_seed
 from orchestrator.run.prepare import Prepared, check_trust, prepare
 from orchestrator.run.record import record
 from orchestrator.runtimes import registry as runtime_registry
 from orchestrator.scenario.model import LONG, Scenario
 from orchestrator.system.storage import storage_errors
 from orchestrator.text.durations import rough_duration
+from orchestrator.text.progress import Progress
 
 
 def run(path: Path, options: Options, progress: Progress) -> RunReport:

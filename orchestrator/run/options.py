@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import InputError
 from orchestrator.lab.readytimeout import READY_TIMEOUT
 from orchestrator.runtimes.registry import AUTO, virtual_time
-
-Progress = Callable[[str], None]
-"""Is told each phase in a few words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from orchestrator.kinds.registry import Kind
 from orchestrator.lab.lab import Lab, LabFolder, LabSettings
 from orchestrator.observe.pace import REAL, Pace
 from orchestrator.recording.folder import RunFolder
-from orchestrator.run.options import Options, Progress
+from orchestrator.run.options import Options
 from orchestrator.run.steps import run_steps
 from orchestrator.runtimes.base import Runtime
 from orchestrator.scenario.model import Scenario
 from orchestrator.system.storage import storage_errors
+from orchestrator.text.progress import Progress
 from orchestrator.topology.model import Topology
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,9 +12,10 @@ from orchestrator.lab.lab import Lab
 from orchestrator.runtimes.base import ExecResult
 from orchestrator.scenario.model import Scenario
 from orchestrator.scenario.steps.base import Effect
+from orchestrator.text.progress import Progress
 
 
-def run_steps(scenario: Scenario, lab: Lab, progress: Callable[[str], None], logs: Path) -> None:
+def run_steps(scenario: Scenario, lab: Lab, progress: Progress, logs: Path) -> None:
     """All steps in order. The end of one is the start of the next: both names share one moment."""
     lab.sample(on=True)
     lab.mark("start", f"{scenario.steps[0].name}.start")

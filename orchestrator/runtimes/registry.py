@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.runtimes.ability import Ability, Images, Wanted, known_kind
+from orchestrator.text.progress import Progress
 
 if TYPE_CHECKING:
     from orchestrator.kinds.registry import Kind
@@ -111,14 +112,14 @@ def create(
     kinds: Mapping[str, Kind],
     *,
     allow_exec: bool,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> Runtime:
     """As Ability.create."""
     check_images(choice, topology, kinds)
     return choice.ability.create(Wanted(topology, kinds, allow_exec, progress))
 
 
-def create_in_guest(kinds: Mapping[str, Kind], progress: Callable[[str], None]) -> Runtime:
+def create_in_guest(kinds: Mapping[str, Kind], progress: Progress) -> Runtime:
     """What makes the nodes inside of a virtual machine, under the name that the user knows.
 
     Its topologies come later: the host has checked them, and the guest's image has what node kinds prepare.

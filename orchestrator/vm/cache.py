@@ -20,8 +20,7 @@ from pathlib import Path
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.system import usercache
 from orchestrator.system.storage import storage_errors
-
-Progress = Callable[[str], None]
+from orchestrator.text.progress import Progress
 
 _PARTIAL = "partial-"
 _WAITING = "vm: waiting for another simctl that makes an image or a snapshot"

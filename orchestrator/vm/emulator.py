@@ -9,17 +9,16 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 from orchestrator.errors import EnvironmentFailure
+from orchestrator.text.progress import Progress
 from orchestrator.vm import icount
 from orchestrator.vm.exchange import Exchange
 from orchestrator.vm.machine import MEMORY, Machine
 from orchestrator.vm.qmp import Qmp, QmpClosed, QmpError, QmpTimeout
-
-Progress = Callable[[str], None]
 
 SILENCE = 120.0
 """Seconds. A guest that gives no sign while its QEMU computes for so long hangs, and so does one that stands still for

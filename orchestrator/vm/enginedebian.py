@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -17,6 +17,7 @@ from orchestrator.engine import debian
 from orchestrator.engine.client import connect, engine_errors
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.system import resources
+from orchestrator.text.progress import Progress
 from orchestrator.vm.recipe import BEFORE, LIBRARIES, PREPARED, Recipe, preparation
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ _LIBRARIES = "dist-packages"
 _SHARED = "base"
 """Folder of nodes/ that the programs of all kinds import from."""
 _APT = ("apt.conf", "dpkg.cfg")
-
-Progress = Callable[[str], None]
 
 
 def write_archive(recipe: Recipe, libraries: Path, scratch: Path, output: IO[bytes], progress: Progress) -> None:

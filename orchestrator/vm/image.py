@@ -19,6 +19,7 @@ from pathlib import Path
 
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.kinds.registry import Kind
+from orchestrator.text.progress import Progress
 from orchestrator.vm import cache, userland, wheels
 from orchestrator.vm.recipe import BOOT_MODULES, Recipe, recipe
 
@@ -38,7 +39,7 @@ def image_name(kinds: Mapping[str, Kind]) -> str:
     return f"image-{recipe(kinds).key}"
 
 
-def ensure_image(kinds: Mapping[str, Kind], progress: cache.Progress) -> cache.Held:
+def ensure_image(kinds: Mapping[str, Kind], progress: Progress) -> cache.Held:
     """The folder of the image for these kinds; makes it when it is not there. Raises EnvironmentFailure."""
     wanted = recipe(kinds)
 
@@ -58,7 +59,7 @@ def check_tools() -> None:
         raise EnvironmentFailure("making the guest's image needs mke2fs", hint="apt-get install e2fsprogs")
 
 
-def _make(wanted: Recipe, folder: Path, progress: cache.Progress) -> None:
+def _make(wanted: Recipe, folder: Path, progress: Progress) -> None:
     began = time.monotonic()
     progress("vm: no image of the guest yet: making one, once (two minutes)")
     work = folder / "work"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from orchestrator.kinds.registry import Kind
 from orchestrator.system import resources
+from orchestrator.text.progress import Progress
 from orchestrator.vm import bootfiles, cache
 from orchestrator.vm.emulator import Emulator
 from orchestrator.vm.exchange import Exchange
@@ -30,7 +31,7 @@ Project = Sequence[tuple[str, bytes]]
 _NOT_CODE = ("__pycache__", ".pyc", "_bundled")
 
 
-def ensure_snapshot(kinds: Mapping[str, Kind], progress: cache.Progress) -> Machine:
+def ensure_snapshot(kinds: Mapping[str, Kind], progress: Progress) -> Machine:
     """A machine that can be thawed; makes what is missing. Raises EnvironmentFailure."""
     qemu = find_qemu()
     image = ensure_image(kinds, progress)
@@ -45,7 +46,7 @@ def ensure_snapshot(kinds: Mapping[str, Kind], progress: cache.Progress) -> Mach
     return Machine(qemu, image.path, home.path, held=(image, home))
 
 
-def _make(machine: Machine, project: Project, progress: cache.Progress) -> None:
+def _make(machine: Machine, project: Project, progress: Progress) -> None:
     began = time.monotonic()
     progress("vm: no snapshot with this code yet: booting a guest (half a minute)")
     bootfiles.initramfs(machine.image, project, machine.home / INITRAMFS)

@@ -10,7 +10,6 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,13 +17,12 @@ from orchestrator.engine.client import engine_answers
 from orchestrator.engine.debian import apt_mirror, mode, tool_path, why_not
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.system import resources
+from orchestrator.text.progress import Progress
 from orchestrator.vm.enginedebian import write_archive
 from orchestrator.vm.recipe import BEFORE, LIBRARIES, PREPARED, RELEASE, Recipe, preparation
 
 _LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*", "/usr/share/lintian/*")
 _LOG_TAIL = 20
-
-Progress = Callable[[str], None]
 
 
 def check_tools() -> None:

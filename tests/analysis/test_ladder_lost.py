@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.analysis.ladder.model import Head, Kind, Ladder, Row
+from orchestrator.analysis.ladder.model import Head, Ladder, Row, RowKind
 from orchestrator.history.model import Closing, ClosingKind, Side
 from tests.conftest import Simctl
 from tests.support.builders import history, request
@@ -147,10 +147,10 @@ def test_a_fin_behind_data_that_is_not_acknowledged_was_not_seen_to_be_sent() ->
     found = ladder_of(traced(WAITS.replace("{}", "- -"), *off(1.5, 5.0), client=(2.5, 3.5, 7.8), rst=(rst,)))
     assert "FIN" not in [row.text for row in found.rows]
     closing = next(row for row in found.rows if row.client.state == "FIN_WAIT1")
-    assert (closing.kind, closing.sender) == (Kind.STATE, None)
+    assert (closing.kind, closing.sender) == (RowKind.STATE, None)
     assert closing.text == "client closes: its FIN waits behind 142 unacknowledged bytes"
     assert closing.client.queue == ("Send-Q", 143)
-    again = [(row.text, row.lost) for row in found.rows if row.kind is Kind.RETRANSMIT]
+    again = [(row.text, row.lost) for row in found.rows if row.kind is RowKind.RETRANSMIT]
     assert again == [("data retransmission", True), ("data retransmission", True), ("data retransmission", False)]
     assert found.headline.startswith(
         "client closed first; its FIN waited behind 142 unacknowledged bytes; then client reset the connection"
@@ -159,7 +159,7 @@ def test_a_fin_behind_data_that_is_not_acknowledged_was_not_seen_to_be_sent() ->
 
 def test_a_fin_that_waited_is_drawn_when_it_comes() -> None:
     found = ladder_of(traced(WAITS.replace("{}", "F2 F2", 1).replace("{}", "CW CW"), client=(2.5, 3.5)))
-    assert told(found, Kind.STATE, Kind.SEGMENT, Kind.RETRANSMIT)[4:] == [
+    assert told(found, RowKind.STATE, RowKind.SEGMENT, RowKind.RETRANSMIT)[4:] == [
         "client closes: its FIN waits behind 142 unacknowledged bytes | FIN_WAIT1/143 .",
         "client > data retransmission | . .",
         "client > FIN | . CLOSE_WAIT/0",
@@ -205,7 +205,7 @@ def test_a_lost_arrow_ends_before_the_other_line() -> None:
 
 def test_words_between_the_lines_are_not_cut() -> None:
     words = "a story that is longer than the room between two lines of a picture has"
-    kinds = [kind for kind in Kind if kind is not Kind.CROSSING]  # whose text is never longer than FIN
+    kinds = [kind for kind in RowKind if kind is not RowKind.CROSSING]  # whose text is never longer than FIN
     rows = tuple(Row(1, 1, kind, words, sender=Side.CLIENT, notes=(words,), lost=True) for kind in kinds)
     drawn = picture(Ladder("c1", "", Head(f"{words}!", "a:1"), Head("server", "a:2"), rows))
     assert "…" not in drawn

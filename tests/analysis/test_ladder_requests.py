@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.analysis.ladder.model import Kind
+from orchestrator.analysis.ladder.model import RowKind
 from orchestrator.history.model import Side
 from orchestrator.recording.events import Event
 from tests.support.builders import history, request
@@ -57,10 +57,10 @@ def test_a_request_that_a_speaking_server_never_served() -> None:
         server:8080 > client:41000 | - E E E E E
     """
     run = history(table, request(2.5, error="ReadTimeout"))
-    (row,) = [row for row in ladder_of(run).rows if row.kind is Kind.UNSERVED]
+    (row,) = [row for row in ladder_of(run).rows if row.kind is RowKind.UNSERVED]
     assert row.notes == ("server did not serve it",)
     silent = ladder_of(replace(run, speaking=frozenset()))
-    assert not [row for row in silent.rows if row.kind is Kind.UNSERVED], "a server that says nothing is not accused"
+    assert not [row for row in silent.rows if row.kind is RowKind.UNSERVED], "a server that says nothing is not accused"
 
 
 def test_the_end_of_file_proves_a_fin_that_no_sample_shows() -> None:
@@ -74,7 +74,7 @@ def test_the_end_of_file_proves_a_fin_that_no_sample_shows() -> None:
     found = ladder_of(history(table, request(0.08), failed, by_server("closed", 5.02, reason="idle")))
     fin = next(row for row in found.rows if row.text == "FIN")
     assert (fin.sender, fin.after, fin.before) == (Side.SERVER, 5.02, 5.04)
-    assert [row.text for row in found.rows].index("FIN") < [row.kind for row in found.rows].index(Kind.ERROR)
+    assert [row.text for row in found.rows].index("FIN") < [row.kind for row in found.rows].index(RowKind.ERROR)
     assert "closed by server: idle" in found.headline
     assert "a request failed with RemoteDisconnected" in found.headline
     # An error on sending that the library swallowed: what looks like an end of file may have been a RST.
@@ -92,5 +92,5 @@ def test_requests_go_to_the_connection_that_carried_them_when_a_port_is_used_aga
         server:8080 > client:41000 #d | - - - E E E
     """
     run = history(table, request(1.5), request(3.4), request(3.6, nth=2))
-    requests = [len(rows_of(list(ladder_of(run, number).rows), Kind.REQUEST)) for number in (1, 2)]
+    requests = [len(rows_of(list(ladder_of(run, number).rows), RowKind.REQUEST)) for number in (1, 2)]
     assert requests == [1, 2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.analysis.ladder.explain import own_account
-from orchestrator.analysis.ladder.model import Kind
+from orchestrator.analysis.ladder.model import RowKind
 from orchestrator.history.model import Side
 from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import history, request
@@ -29,14 +29,14 @@ def test_idle_close_is_told_segment_by_segment() -> None:
         "client > FIN | LAST_ACK TIME_WAIT",
         "server > ACK | CLOSED .",
     ]
-    assert told(found, Kind.REQUEST, Kind.RESPONSE) == ["client > GET / | . .", "server > 200 after 10 ms | . ."]
+    assert told(found, RowKind.REQUEST, RowKind.RESPONSE) == ["client > GET / | . .", "server > 200 after 10 ms | . ."]
     assert found.headline == (
         "server closed first, with a FIN after ~1.2 s idle (closed by server: idle); TIME_WAIT landed on server"
     )
     (fin, _) = [row for row in found.rows if row.text == "FIN"]
     assert (fin.after, fin.before) == (2.5, 3.0), "not before the server said that it closes, seen by the next sample"
     assert fin.notes == ("closed by server: idle",)
-    assert found.rows[-1].kind is Kind.END
+    assert found.rows[-1].kind is RowKind.END
     assert found.rows[-1].notes == ("TIME_WAIT on server has 59 s to go",)
 
 
@@ -119,7 +119,7 @@ def test_a_counter_names_the_sender_of_a_reset() -> None:
     """
     found = ladder_of(history(table))
     assert segments(found)[-1] == "client > RST | CLOSED CLOSED"
-    assert rows_of(list(found.rows), Kind.SEGMENT)[-1].notes == ("the counter OutRsts of client rose",)
+    assert rows_of(list(found.rows), RowKind.SEGMENT)[-1].notes == ("the counter OutRsts of client rose",)
     both = ladder_of(history(table.replace("count client", "count server OutRsts 0 0 0 1 1 1\ncount client")))
     assert len(segments(both)) == 3, "when both rose nobody is accused"
 
@@ -245,7 +245,7 @@ def test_nodes_and_steps_have_rows() -> None:
     killed = {"ev": "node", "t": 2.9, "node": "server", "what": "killed"}
     other = {"ev": "node", "t": 2.9, "node": "proxy", "what": "killed"}
     found = ladder_of(history(table, killed, other))
-    assert told(found, Kind.STEP, Kind.NODE) == ["load | . .", "rest | . .", "server is killed | . ."]
+    assert told(found, RowKind.STEP, RowKind.NODE) == ["load | . .", "rest | . .", "server is killed | . ."]
     assert found.headline.startswith("server closed first, with a FIN (server is killed)")
 
 
@@ -256,7 +256,7 @@ def test_a_queue_that_stands_is_told() -> None:
         server:8080 > client:41000 | - E E/142 E/142 E E
     """
     found = ladder_of(history(table, request(3.5, error="ReadTimeout")))
-    (row,) = rows_of(list(found.rows), Kind.QUEUE)
+    (row,) = rows_of(list(found.rows), RowKind.QUEUE)
     assert (row.text, row.server.queue) == ("server does not read", ("Recv-Q", 142))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.analysis.exchanges import reports_of_each
 from orchestrator.analysis.ladder.build import ladder
-from orchestrator.analysis.ladder.model import Kind, Row
+from orchestrator.analysis.ladder.model import Row, RowKind
 from orchestrator.errors import InputError
 from orchestrator.history.build import build_history
 from orchestrator.history.model import Connection, History, MinisocketEnd
@@ -277,9 +277,9 @@ def test_the_rst_of_the_nat_is_told_as_that() -> None:
     assert headline.startswith("through proxy, which forgot it: proxy reset the connection with a RST")
     (rst,) = [row for row in rows if row.text == "RST"]
     assert (rst.by, rst.lost, rst.server.state) == ("proxy", False, S.ESTABLISHED)
-    (asked,) = [row for row in rows if row.kind is Kind.UNSERVED]
+    (asked,) = [row for row in rows if row.kind is RowKind.UNSERVED]
     assert asked.lost, "the NAT kept it"
-    assert [row.text for row in rows if row.kind is Kind.NODE] == ["proxy has forgotten the connection"]
+    assert [row.text for row in rows if row.kind is RowKind.NODE] == ["proxy has forgotten the connection"]
     assert fact(run, "{over: start .. end, proxy: {resets: 1}}").outcome == "pass"
     assert fact(run, "{over: start .. end, proxy: {first_fin: 1}}").outcome == "pass"
     assert fact(run, "{over: start .. end, server: {first_fin: 0}}").outcome == "pass"

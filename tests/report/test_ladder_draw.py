@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row
+from orchestrator.analysis.ladder.model import End, Head, Ladder, Row, RowKind
 from orchestrator.history.model import Side
 from orchestrator.report.text.ladder import NARROWEST, can_draw, draw
 from orchestrator.tcp.states import TcpState as S
@@ -84,7 +84,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     rows = tuple(
         Row(123456.25, 123456.75, kind, nasty, End(S.ESTABLISHED, True, ("Recv-Q", 6_291_456)), End(S.CLOSE_WAIT, True),
             Side.CLIENT, notes=(nasty, "x" * 300))
-        for kind in Kind
+        for kind in RowKind
     )  # fmt: skip
     head = Head("node-" * 20, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535", "python3 pid 4194304")
     found = Ladder("c12345", "word " * 60, head, head, rows, ("note " * 60,))
@@ -96,8 +96,8 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 def test_text_from_nodes_is_harmless() -> None:
     evil = "/\x1b[31m\n\u202e\x9b[bold]"
     rows = (
-        Row(1, 1, Kind.REQUEST, f"GET {evil}", sender=Side.CLIENT),
-        Row(1, 1, Kind.ERROR, evil, notes=(evil,)),
+        Row(1, 1, RowKind.REQUEST, f"GET {evil}", sender=Side.CLIENT),
+        Row(1, 1, RowKind.ERROR, evil, notes=(evil,)),
     )
     found = Ladder("c1", evil, Head(evil, evil, evil), Head("server", "a:1"), rows, (evil,))
     for ascii_only in (False, True):

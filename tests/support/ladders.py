@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.analysis.exchanges import reports_of_each
 from orchestrator.analysis.ladder.build import ladder
-from orchestrator.analysis.ladder.model import Kind, Ladder, Row
+from orchestrator.analysis.ladder.model import Ladder, Row, RowKind
 from orchestrator.history.model import History, Side
 from orchestrator.recording.events import Event
 from orchestrator.report.text.ladder import draw
@@ -29,7 +29,7 @@ def ladder_of(history: History, number: int = 1) -> Ladder:
     return ladder(f"c{number}", history.connections[number - 1], history, said)
 
 
-def told(found: Ladder, *kinds: Kind) -> list[str]:
+def told(found: Ladder, *kinds: RowKind) -> list[str]:
     """Each row (of these kinds) as `client FIN > CLIENT_STATE SERVER_STATE`, with states only where they changed."""
     return [_told(row) for row in found.rows if not kinds or row.kind in kinds]
 
@@ -48,7 +48,7 @@ def _state(row: Row, side: Side) -> str:
 
 
 def segments(found: Ladder) -> list[str]:
-    return told(found, Kind.SEGMENT, Kind.CROSSING)
+    return told(found, RowKind.SEGMENT, RowKind.CROSSING)
 
 
 def picture(found: Ladder, width: int = 80, *, ascii_only: bool = False) -> str:
@@ -84,7 +84,15 @@ def lost(found: Ladder) -> list[str]:
 
 
 def sent(found: Ladder) -> list[str]:
-    return told(found, Kind.SEGMENT, Kind.RETRANSMIT, Kind.CROSSING, Kind.REQUEST, Kind.UNSERVED, Kind.RESPONSE)
+    return told(
+        found,
+        RowKind.SEGMENT,
+        RowKind.RETRANSMIT,
+        RowKind.CROSSING,
+        RowKind.REQUEST,
+        RowKind.UNSERVED,
+        RowKind.RESPONSE,
+    )
 
 
 def by_server(ev: str, t: float, **fields: Any) -> Event:
@@ -95,5 +103,5 @@ def served(t: float, nth: int = 1) -> Event:
     return by_server("served", t, method="GET", path="/", status=200, nth=nth)
 
 
-def rows_of(found: list[Row], kind: Kind) -> list[Row]:
+def rows_of(found: list[Row], kind: RowKind) -> list[Row]:
     return [row for row in found if row.kind is kind]

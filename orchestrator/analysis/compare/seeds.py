@@ -20,7 +20,7 @@ Seeds = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class OutcomesBySeed:
     """Outcome -> the seeds that had it, ascending; an outcome that none had is not there."""
 
     seeds: Mapping[Outcome, Seeds]
@@ -49,7 +49,7 @@ class FactVariation:
     fact: str
     part: str | None
     expected: Bounds
-    tally: Tally
+    tally: OutcomesBySeed
     found: tuple[Found, ...]
     """What was found, each once: from the lowest to the highest, then what is no number."""
 
@@ -70,7 +70,7 @@ class ExpectationVariation:
     that: str
     when: When
     """As in the first of the runs; the others have the same moments at other times."""
-    tally: Tally
+    tally: OutcomesBySeed
     facts: tuple[FactVariation, ...]
 
 
@@ -84,7 +84,7 @@ class SeedVariation:
     not_run: Mapping[int, str] = field(default_factory=dict)
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> OutcomesBySeed:
         return _tally({seed: report.outcome for seed, report in self.reports.items()})
 
     @property
@@ -99,8 +99,8 @@ class SeedVariation:
         return EXIT_CODES[Outcome.worst([report.outcome for report in self.reports.values()])]
 
 
-def _tally(outcomes: Mapping[int, Outcome]) -> Tally:
-    return Tally({outcome: seeds for outcome in Outcome if (seeds := _having(outcomes, outcome))})
+def _tally(outcomes: Mapping[int, Outcome]) -> OutcomesBySeed:
+    return OutcomesBySeed({outcome: seeds for outcome in Outcome if (seeds := _having(outcomes, outcome))})
 
 
 def _having(values: Mapping[int, Any], value: object) -> Seeds:

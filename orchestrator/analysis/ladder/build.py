@@ -12,7 +12,7 @@ from orchestrator.analysis.exchanges import Exchange, Reports, addresses
 from orchestrator.analysis.ladder.ends import Life
 from orchestrator.analysis.ladder.headline import headline
 from orchestrator.analysis.ladder.items import Items, gather
-from orchestrator.analysis.ladder.model import End, Head, Kind, Ladder, Row
+from orchestrator.analysis.ladder.model import End, Head, Ladder, Row, RowKind
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.queues import close_wait_queue
 from orchestrator.history.model import Connection, History, Side
@@ -25,7 +25,7 @@ _S = TcpState
 SILENCE = 0.3
 """Seconds without anything that make a row of their own."""
 
-STRETCHES = (Kind.REQUESTS, Kind.RETRANSMIT)
+STRETCHES = (RowKind.REQUESTS, RowKind.RETRANSMIT)
 """Rows whose interval is the stretch of time that many things took; of one thing alone it is known as exactly."""
 
 _PAUSES = 4
@@ -41,7 +41,7 @@ def ladder(name: str, connection: Connection, history: History, reports: Reports
     found = gather(connection, history, reports)
     folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items))), found)))
     end = list(_end(folded, found))
-    while not end and folded and folded[-1].kind is Kind.STEP:
+    while not end and folded and folded[-1].kind is RowKind.STEP:
         folded.pop()  # the story is over: both ends are gone
     rows = (*folded, *end)
     client, server = addresses(connection)
@@ -77,7 +77,7 @@ def _collapse_again(items: Iterable[Item]) -> Iterator[Item]:
     """What one end sends again and again, while nothing else happens, becomes one row."""
 
     def alike(item: Item) -> tuple[object, ...]:
-        again = item.kind is Kind.RETRANSMIT and not item.changes
+        again = item.kind is RowKind.RETRANSMIT and not item.changes
         return again, item.sender, item.text, item.lost
 
     for (again, *_), run in groupby(items, key=alike):
@@ -86,7 +86,7 @@ def _collapse_again(items: Iterable[Item]) -> Iterator[Item]:
             first, last = found[0], found[-1]
             text = f"{first.text}, {len(found)} times in {duration(last.before - first.after)}"
             yield Item(
-                Kind.RETRANSMIT, first.after, last.before, text, first.sender, lost=first.lost, flags=first.flags
+                RowKind.RETRANSMIT, first.after, last.before, text, first.sender, lost=first.lost, flags=first.flags
             )
         else:
             yield from found
@@ -120,8 +120,8 @@ def _collapse_run(run: list[Item]) -> Iterator[Item]:
 
 
 def _answers(request: Item, item: Item) -> bool:
-    asked = request.kind in (Kind.REQUEST, Kind.UNSERVED)
-    return asked and request.exchange is item.exchange and item.kind in (Kind.RESPONSE, Kind.ERROR)
+    asked = request.kind in (RowKind.REQUEST, RowKind.UNSERVED)
+    return asked and request.exchange is item.exchange and item.kind in (RowKind.RESPONSE, RowKind.ERROR)
 
 
 def _exchange(unit: Sequence[Item]) -> Exchange:
@@ -149,7 +149,7 @@ def _summary(parts: Sequence[Sequence[Item]]) -> Item:
         f"all {outcome}" if len(outcomes) == 1 else f"{count} x {outcome}" for outcome, count in outcomes.most_common(4)
     )
     text = f"{len(exchanges)} more requests in {duration(last - first)}: {told}"
-    return Item(Kind.REQUESTS, min(first, last), last, text)
+    return Item(RowKind.REQUESTS, min(first, last), last, text)
 
 
 # -- states ----------------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def _fold(items: Iterable[Item], found: Items) -> Iterator[Row]:
     rows: list[Row] = []
     for item in items:
         ends = {side: replace(end, changed=False, queue=None) for side, end in now.items()}
-        if item.kind is Kind.BEGIN:
+        if item.kind is RowKind.BEGIN:
             ends = {side: replace(end, changed=end.state is not None) for side, end in ends.items()}
         for change in sorted(item.changes, key=lambda change: change.before):
             queue = None
@@ -187,7 +187,7 @@ def _fold(items: Iterable[Item], found: Items) -> Iterator[Row]:
 
 def _merge(one: Row, two: Row) -> Row | None:
     """Two changes of state at one time, at one end each, as one row."""
-    if one.kind is not Kind.STATE or two.kind is not Kind.STATE or two.after > one.before:
+    if one.kind is not RowKind.STATE or two.kind is not RowKind.STATE or two.after > one.before:
         return None
     if any(one.end(side).changed and two.end(side).changed for side in Side):
         return None
@@ -209,9 +209,9 @@ def _with_silences(rows: Iterator[Row]) -> Iterator[Row]:
             yield silence(last, row.after, row.after if row.kind in STRETCHES else row.before, asking=asking)
         yield row
         last = row
-        if row.kind in (Kind.REQUEST, Kind.UNSERVED):
+        if row.kind in (RowKind.REQUEST, RowKind.UNSERVED):
             asking = True
-        elif row.kind in (Kind.RESPONSE, Kind.ERROR, Kind.REQUESTS):
+        elif row.kind in (RowKind.RESPONSE, RowKind.ERROR, RowKind.REQUESTS):
             asking = False
 
 
@@ -228,7 +228,7 @@ def silence(last: Row, after: float, before: float, *, asking: bool) -> Row:
     elif _S.SYN_SENT in states.values():
         text += ", no answer"
     client, server = (replace(last.end(side), changed=False, queue=None) for side in Side)
-    return Row(last.before, after, Kind.SILENCE, text, client, server, lasted=lasted)
+    return Row(last.before, after, RowKind.SILENCE, text, client, server, lasted=lasted)
 
 
 def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
@@ -240,13 +240,13 @@ def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
     if not any(state not in (None, _S.CLOSED) for state in left.values()):
         return
     if until - last.before >= SILENCE:
-        asking = any(row.kind in (Kind.REQUEST, Kind.UNSERVED) for row in rows[-1:])
+        asking = any(row.kind in (RowKind.REQUEST, RowKind.UNSERVED) for row in rows[-1:])
         yield silence(last, until, until, asking=asking)
     how = str(found.history.end.get("outcome", "broken off"))
     text = "the run ends" if how == "done" else f"the run is {how}" if how != "failed" else "the run fails"
     client, server = (End(state, changed=state not in (None, _S.CLOSED)) for state in left.values())
     notes = tuple(_left(found, left, until))
-    yield Row(until, until, Kind.END, text, client, server, notes=notes)
+    yield Row(until, until, RowKind.END, text, client, server, notes=notes)
 
 
 def _left(found: Items, left: dict[Side, TcpState | None], until: float) -> Iterator[str]:
@@ -263,7 +263,7 @@ def _left(found: Items, left: dict[Side, TcpState | None], until: float) -> Iter
 
 def _footnotes(rows: Sequence[Row], found: Items) -> Iterator[str]:
     """What a reader may need to read this ladder, and only that."""
-    timed = [row for row in rows if row.kind not in (Kind.SILENCE, *STRETCHES)]
+    timed = [row for row in rows if row.kind not in (RowKind.SILENCE, *STRETCHES)]
     if any(row.before - row.after > 0.001 for row in timed):
         yield "5.27-5.32, ~5.30: between two observations; 5.303: to the millisecond"
     waiting = [row.end(side) for row in rows for side in Side if row.end(side).state is _S.CLOSE_WAIT]

@@ -8,7 +8,7 @@ from orchestrator.analysis.exchanges import Reports
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
 from orchestrator.analysis.ladder.explain import own_account
 from orchestrator.analysis.ladder.items import Items
-from orchestrator.analysis.ladder.model import Flags, Kind
+from orchestrator.analysis.ladder.model import Flags, RowKind
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.resets import KEEPALIVE
 from orchestrator.history.model import ClosingKind, Connection, Side
@@ -38,7 +38,7 @@ def _closing(connection: Connection, found: Items, reports: Reports) -> str:
         return f"never established: {_unanswered(connection, found)}"
     if wire.closing.kind is ClosingKind.SIMULTANEOUS:
         return "both ends closed at the same time" + (": their FINs crossed" if wire.crossing else "")
-    first = next((item for item in found.items if item.flags in _CLOSING and item.kind is Kind.SEGMENT), None)
+    first = next((item for item in found.items if item.flags in _CLOSING and item.kind is RowKind.SEGMENT), None)
     closing = wire.closing
     ends = [life for life in (wire.client, wire.server) if life.socket]
     if first is None and closing.kind is ClosingKind.OPEN:
@@ -111,12 +111,12 @@ def _how(first: Item, found: Items, reports: Reports) -> str:
     how = ("RST" if first.flags is Flags.RST else "FIN") + lost
     before = [item.before for item in found.items if item.exchange is not None and item.before <= first.before]
     quiet = (first.after - max(before), first.before - max(before)) if before else (0.0, 0.0)
-    answered = all(item.kind is not Kind.ERROR for item in found.items if item.before <= first.before)
+    answered = all(item.kind is not RowKind.ERROR for item in found.items if item.before <= first.before)
     if quiet[0] >= _IDLE and answered:
         how += f"{',' if lost else ''} after {duration(*quiet)} idle"
     assert first.sender is not None
     closer = found.wire.life(first.sender).node
-    ended = next((item for item in found.items if item.kind is Kind.NODE and _ends_it(item, first, closer)), None)
+    ended = next((item for item in found.items if item.kind is RowKind.NODE and _ends_it(item, first, closer)), None)
     if reports.closed is not None and first.sender is Side.SERVER and first.by is None:
         how += f" ({own_account(closer, reports.closed['reason'])})"
     elif ended is not None:

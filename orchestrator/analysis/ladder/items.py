@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from orchestrator.analysis.exchanges import Exchange, Reports
 from orchestrator.analysis.ladder.ends import Change, Life
 from orchestrator.analysis.ladder.explain import answer_text, explain, is_arrival, own_account
-from orchestrator.analysis.ladder.model import Flags, Kind
-from orchestrator.analysis.ladder.order import Item, Order
+from orchestrator.analysis.ladder.model import Flags, RowKind
+from orchestrator.analysis.ladder.order import Item, Ordering
 from orchestrator.analysis.ladder.queues import beside_change, standing_queues
 from orchestrator.analysis.ladder.resets import CAME_LATE
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
@@ -46,7 +46,7 @@ class Items:
         self.items: list[Item] = []
         self._gave_up = connection.closing.gave_up
         self._via = connection.via
-        self._order = Order()
+        self._order = Ordering()
         self._found: list[Item] = []
         self._of_change: dict[int, Item] = {}
         self._fin: dict[Side, Item] = {}
@@ -68,7 +68,7 @@ class Items:
         self._surroundings()
         self.items = self._order.sort(self._found)
         for item in self.items:
-            if item.kind is Kind.UNSERVED:
+            if item.kind is RowKind.UNSERVED:
                 item.lost = self.wire.losses.cut(item.after, item.before)
 
     # -- the wire --------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ class Items:
             if life.initial is not None and life.socket is not None
         ]
         if there:
-            self._add(Item(Kind.BEGIN, min(there), min(there), "already there when the recording begins"))
+            self._add(Item(RowKind.BEGIN, min(there), min(there), "already there when the recording begins"))
 
     def _segments(self) -> None:
         self._handshake = [self._segment(segment) for segment in self.wire.handshake]
@@ -105,7 +105,7 @@ class Items:
                 self._order.then(victim, item)
 
     def _segment(self, segment: Segment) -> Item:
-        kind = Kind.RETRANSMIT if segment.retransmission else Kind.SEGMENT
+        kind = RowKind.RETRANSMIT if segment.retransmission else RowKind.SEGMENT
         text = f"{segment.flags} retransmission" if segment.retransmission else segment.flags
         item = Item(
             kind,
@@ -126,7 +126,9 @@ class Items:
         """Both FINs in one row. What they bring about at the far ends comes later, in rows of its own."""
         opened = (_S.SYN_RECV, _S.ESTABLISHED)
         sent = [change for change in (*one.changes, *two.changes) if change.was in opened]
-        item = Item(Kind.CROSSING, min(one.after, two.after), max(one.before, two.before), Flags.FIN, flags=Flags.FIN)
+        item = Item(
+            RowKind.CROSSING, min(one.after, two.after), max(one.before, two.before), Flags.FIN, flags=Flags.FIN
+        )
         self._add(item, sent)
         for change in (*one.changes, *two.changes):
             if change not in sent:
@@ -139,7 +141,7 @@ class Items:
 
     def _state(self, change: Change) -> None:
         text = explain(change, self.wire, gave_up=self._gave_up == self.wire.life(change.side).node)
-        self._add(Item(Kind.STATE, change.after, change.before, text, arrives=is_arrival(change)), [change])
+        self._add(Item(RowKind.STATE, change.after, change.before, text, arrives=is_arrival(change)), [change])
 
     def _retransmissions(self) -> None:
         """Retransmissions, where the trace shows each of them."""
@@ -158,7 +160,9 @@ class Items:
         """The request of which this is a retransmission."""
         if again.sender is not Side.CLIENT:
             return None
-        asked = [one for one in self._found if one.kind is Kind.UNSERVED and one.earliest <= again.before <= one.before]
+        asked = [
+            one for one in self._found if one.kind is RowKind.UNSERVED and one.earliest <= again.before <= one.before
+        ]
         return asked[-1] if asked else None
 
     # -- programs --------------------------------------------------------------------------------------------------
@@ -183,18 +187,18 @@ class Items:
         self._order.then(last, client)
 
     def _request(self, exchange: Exchange) -> Item:
-        served, kind = exchange.served, Kind.REQUEST
+        served, kind = exchange.served, RowKind.REQUEST
         after, before = exchange.began, exchange.done
         if served is not None and served <= exchange.done:
             after = before = served
         elif exchange.reported and not exchange.status and self.wire.server.node in self.history.speaking:
-            kind = Kind.UNSERVED
+            kind = RowKind.UNSERVED
         item = Item(kind, after, before, exchange.request, Side.CLIENT, exchange=exchange, floor=exchange.began)
         if served is not None and served > exchange.done:
-            late = Item(Kind.PROGRAM, served, served, f"too late: {self.wire.server.node} serves {exchange.request}")
+            late = Item(RowKind.PROGRAM, served, served, f"too late: {self.wire.server.node} serves {exchange.request}")
             self._add(late)
             self._order.then(item, late)
-        elif kind is Kind.UNSERVED:
+        elif kind is RowKind.UNSERVED:
             item.notes.append(f"{self.wire.server.node} did not serve it")
         return self._add(item)
 
@@ -202,8 +206,8 @@ class Items:
         if not (exchange.error or exchange.status):
             return None
         floor = exchange.served if exchange.served is not None and exchange.served <= exchange.done else exchange.began
-        kind, text = Kind.ERROR if exchange.error else Kind.RESPONSE, answer_text(exchange)
-        sender = Side.SERVER if kind is Kind.RESPONSE else None
+        kind, text = RowKind.ERROR if exchange.error else RowKind.RESPONSE, answer_text(exchange)
+        sender = Side.SERVER if kind is RowKind.RESPONSE else None
         item = Item(kind, exchange.done, exchange.done, text, sender, exchange=exchange, floor=floor)
         return self._add(item)
 
@@ -217,7 +221,7 @@ class Items:
         if fin is not None and fin.after - _NEAR <= t <= fin.before + _NEAR:
             fin.notes.append(text)
         else:
-            self._add(Item(Kind.PROGRAM, t, t, text))
+            self._add(Item(RowKind.PROGRAM, t, t, text))
 
     def _late_answer(self, exchanges: Sequence[Exchange]) -> None:
         """An answer that came when the client had closed: the RST with which the client's kernel met it proves it."""
@@ -231,7 +235,9 @@ class Items:
             if self._near_fin(segment) or not (known or self.wire.server.node not in self.history.speaking):
                 continue
             text = f"{exchange.answer or 'answer'}, too late"
-            item = self._add(Item(Kind.RESPONSE, segment.after, segment.before, text, Side.SERVER, floor=exchange.done))
+            item = self._add(
+                Item(RowKind.RESPONSE, segment.after, segment.before, text, Side.SERVER, floor=exchange.done)
+            )
             self._order.then(item, reset)
 
     def _near_fin(self, reset: Segment) -> bool:
@@ -253,7 +259,7 @@ class Items:
         """The request that waits in a queue: the client's, or the server's when its program does not read."""
         if item.queue is None or (item.queue[0], item.queue[1][0]) not in _OF_REQUESTS:
             return None
-        asked = [one for one in self._found if one.kind in (Kind.REQUEST, Kind.UNSERVED) and one.exchange]
+        asked = [one for one in self._found if one.kind in (RowKind.REQUEST, RowKind.UNSERVED) and one.exchange]
         waiting = [one for one in asked if one.earliest <= item.before <= one.before]
         return waiting[-1] if waiting else None
 

@@ -16,7 +16,7 @@ from orchestrator.tcp.states import TcpState
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListedConnection:
     """A connection with its name: c1, c2, ... in order of opening, the same whenever the recording is read."""
 
     name: str
@@ -80,10 +80,10 @@ class Entry:
         ]
 
 
-def entries(history: History, reports: Sequence[Reports]) -> list[Entry]:
+def entries(history: History, reports: Sequence[Reports]) -> list[ListedConnection]:
     until = history.until
     return [
-        Entry(f"c{number}", connection, of_it, until)
+        ListedConnection(f"c{number}", connection, of_it, until)
         for number, (connection, of_it) in enumerate(zip(history.connections, reports, strict=True), 1)
     ]
 
@@ -93,7 +93,7 @@ def _named(node: str | None, address: str) -> str:
     return f"{node}:{port}" if node else address if port is not None else host
 
 
-def find(wanted: str, known: Sequence[Entry]) -> Entry:
+def find(wanted: str, known: Sequence[ListedConnection]) -> ListedConnection:
     """The connection with that name, or the only one with an end at that address (`198.18.0.2:40000`, `client:40000`).
 
     Raises InputError when there is none, or more than one.
@@ -117,11 +117,11 @@ def find(wanted: str, known: Sequence[Entry]) -> Entry:
     )
 
 
-def most_telling(known: Sequence[Entry], verdicts: Iterable[Verdict]) -> tuple[Entry, str]:
+def most_telling(known: Sequence[ListedConnection], verdicts: Iterable[Verdict]) -> tuple[ListedConnection, str]:
     """The connection to show when none was chosen, and why it: evidence of what failed, failed requests, an end that
     is left half closed, one that the server closed, one that was closed at all."""
     accused = _accused(verdicts)
-    questions: tuple[tuple[str, Callable[[Entry], bool]], ...] = (
+    questions: tuple[tuple[str, Callable[[ListedConnection], bool]], ...] = (
         ("it is evidence of a failed expectation", lambda entry: not accused.isdisjoint(_names_of(entry.connection))),
         ("a request on it failed", lambda entry: entry.failed > 0),
         (

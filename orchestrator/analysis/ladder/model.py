@@ -34,7 +34,7 @@ class Flags(StrEnum):
         return self in (Flags.FIN, Flags.FIN_ACK)
 
 
-class Kind(StrEnum):
+class RowKind(StrEnum):
     BEGIN = "begin"
     """The connection was there already when the recording began."""
     SEGMENT = "segment"
@@ -89,7 +89,7 @@ class Row:
 
     after: float
     before: float
-    kind: Kind
+    kind: RowKind
     text: str = ""
     client: End = End()
     server: End = End()

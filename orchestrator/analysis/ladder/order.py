@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import Change
-from orchestrator.analysis.ladder.model import Flags, Kind, Queue
+from orchestrator.analysis.ladder.model import Flags, Queue, RowKind
 from orchestrator.history.model import Side
 from orchestrator.scenario.steps.base import Effect
 
@@ -29,7 +29,7 @@ class Item:
     program had read it whole.
     """
 
-    kind: Kind
+    kind: RowKind
     after: float
     before: float
     text: str = ""
@@ -57,7 +57,7 @@ class Item:
         return self.after if self.floor is None else min(self.floor, self.after)
 
 
-class Order:
+class Ordering:
     """Pairs of items of which the first is the cause, or at least the forerunner, of the second."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Order:
 
         # What lies between two samples was over when the second was taken, and that is the moment of a step.
         def key(item: Item) -> tuple[float, bool, int, int]:
-            return item.before, item.kind is Kind.STEP, depth.get(id(item), 0), position[id(item)]
+            return item.before, item.kind is RowKind.STEP, depth.get(id(item), 0), position[id(item)]
 
         return sorted(items, key=key)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
-from orchestrator.analysis.ladder.model import Kind, Queue
+from orchestrator.analysis.ladder.model import Queue, RowKind
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.history.index import queue_at
 from orchestrator.history.model import History, StateInterval
@@ -55,7 +55,7 @@ def standing_queues(life: Life, history: History, until: float) -> Iterator[Item
             queue = ("Recv-Q", reading.recv_q)
             if shown and queue != shown:
                 text = f"{life.node} reads the end" if reading.recv_q == 0 else ""
-                yield Item(Kind.QUEUE, max(after, interval.first), reading.t, text, queue=(life.side, queue))
+                yield Item(RowKind.QUEUE, max(after, interval.first), reading.t, text, queue=(life.side, queue))
                 shown = queue
             continue
         stands = min(following.t if following else until, life.socket.intervals[-1].last, until) - reading.t
@@ -63,10 +63,10 @@ def standing_queues(life: Life, history: History, until: float) -> Iterator[Item
             fin = life.at(reading.t) in GOT_FIN  # it counts as one byte
             if reading.recv_q > fin:
                 text = f"{life.node} does not read"
-                yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, ("Recv-Q", reading.recv_q)))
+                yield Item(RowKind.QUEUE, after, reading.t, text, queue=(life.side, ("Recv-Q", reading.recv_q)))
             elif reading.send_q:
                 text = "not acknowledged"
-                yield Item(Kind.QUEUE, after, reading.t, text, queue=(life.side, ("Send-Q", reading.send_q)))
+                yield Item(RowKind.QUEUE, after, reading.t, text, queue=(life.side, ("Send-Q", reading.send_q)))
 
 
 def beside_change(life: Life, item: Item, of_change: Mapping[int, Item]) -> bool:

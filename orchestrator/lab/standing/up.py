@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from orchestrator.errors import EnvironmentFailure, InputError, Place
 from orchestrator.kinds.registry import kind_names
 from orchestrator.lab.standing import registry
 from orchestrator.system.interpreter import OWN_PYTHON
+from orchestrator.text.progress import Progress
 from orchestrator.topology.compose.file import load_topology
 
 _LOG_TAIL = 10
@@ -40,7 +41,7 @@ class Standing:
     nodes: Mapping[str, Mapping[str, Any]]
 
 
-def bring_up(task: Task, progress: Callable[[str], None]) -> Standing:
+def bring_up(task: Task, progress: Progress) -> Standing:
     """Raises InputError, EnvironmentFailure; then, and when interrupted, nothing of the lab is left."""
     # What is wrong with it is said before anything starts.
     load_topology(task.topology, task.variables, kinds=kind_names(), allow_host_access=task.allow_exec)
@@ -62,7 +63,7 @@ def _label(path: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:30] or "lab"
 
 
-def _start_daemon(task: dict[str, Any], folder: Path, progress: Callable[[str], None]) -> dict[str, Any]:
+def _start_daemon(task: dict[str, Any], folder: Path, progress: Progress) -> dict[str, Any]:
     """Returns the nodes, once they are up."""
     with (folder / "daemon.log").open("wb") as log:
         daemon = subprocess.Popen(

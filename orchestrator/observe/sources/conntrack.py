@@ -34,7 +34,7 @@ _SRC, _DST = 1, 2
 _NUM, _SRC_PORT, _DST_PORT = 1, 2, 3
 
 
-class Entry(NamedTuple):
+class ConntrackEntry(NamedTuple):
     """An entry that came or went. Addresses (`198.18.0.2:8080`) of a connection's first segment, before and after."""
 
     new: bool
@@ -66,9 +66,9 @@ class Conntrack:
         """Readable when there is something to take."""
         return self._netlink.fileno()
 
-    def take(self) -> list[Entry]:
+    def take(self) -> list[ConntrackEntry]:
         """The TCP entries that came and went since the last time and whose addresses are translated, in order."""
-        found: list[Entry] = []
+        found: list[ConntrackEntry] = []
         while True:
             try:
                 found += entries(self._netlink.recv(_BUFFER, socket.MSG_DONTWAIT))
@@ -83,7 +83,7 @@ class Conntrack:
         self._netlink.close()
 
 
-def entries(data: bytes) -> Iterator[Entry]:
+def entries(data: bytes) -> Iterator[ConntrackEntry]:
     """The entries in one datagram."""
     view = memoryview(data)
     while len(view) >= _HEADER.size:
@@ -92,7 +92,7 @@ def entries(data: bytes) -> Iterator[Entry]:
             top = _attributes(view[_BODY:length])
             came, back = _tuple(top.get(_ORIG)), _tuple(top.get(_REPLY))
             if came and back and came != back[::-1]:
-                yield Entry(kind == _NEW, *came, *back[::-1])
+                yield ConntrackEntry(kind == _NEW, *came, *back[::-1])
         view = view[(length + 3) & ~3 or len(view) :]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.analysis.exchanges import addresses
-from orchestrator.analysis.ladder.list import Entry
+from orchestrator.analysis.ladder.list import ListedConnection
 from orchestrator.analysis.ladder.model import End, Head, Ladder, Row
 from orchestrator.report.words.summaries import ended
 
@@ -18,7 +18,7 @@ SCHEMA = 1
 Json = dict[str, Any]
 
 
-def render(known: Sequence[Entry], shown: Ladder | None) -> str:
+def render(known: Sequence[ListedConnection], shown: Ladder | None) -> str:
     """The document, ASCII only, without a newline at its end; one connection or row on a line."""
     parts = [f'"schema": {SCHEMA}', f'"connections": {_list([_entry(entry) for entry in known])}']
     if shown is not None:
@@ -33,7 +33,7 @@ def _list(items: Sequence[Json]) -> str:
     return "[\n    " + ",\n    ".join(json.dumps(item, allow_nan=False) for item in items) + "\n  ]"
 
 
-def _entry(entry: Entry) -> Json:
+def _entry(entry: ListedConnection) -> Json:
     client, server = addresses(entry.connection)
     return {
         "id": entry.name,

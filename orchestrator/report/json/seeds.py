@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.analysis.compare.seeds import ExpectationVariation, FactVariation, SeedVariation, Tally
+from orchestrator.analysis.compare.seeds import ExpectationVariation, FactVariation, OutcomesBySeed, SeedVariation
 from orchestrator.recording.quantities import Bounds
 from orchestrator.recording.verdict import Outcome, When
 from orchestrator.report.words import quantities as words
@@ -176,5 +176,5 @@ def _fact(fact: FactVariation) -> FactVariationDocument:
     )
 
 
-def _counts(tally: Tally) -> Counts:
+def _counts(tally: OutcomesBySeed) -> Counts:
     return {outcome: tally.count(outcome) for outcome in Outcome}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from orchestrator.analysis.ladder.model import End, Flags, Head, Kind, Ladder, Row
+from orchestrator.analysis.ladder.model import End, Flags, Head, Ladder, Row, RowKind
 from orchestrator.history.model import Side
 from orchestrator.report.text.lettering import PLAIN, Lettering, centred, filled
 from orchestrator.tcp.states import TcpState
@@ -88,7 +88,7 @@ class _Picture:
         yield from self._heads()
         last_time = ""
         for row in self._ladder.rows:
-            time = "" if row.kind is Kind.SILENCE else time_between(row.after, row.before)
+            time = "" if row.kind is RowKind.SILENCE else time_between(row.after, row.before)
             yield from self._row(row, "" if time == last_time else time)
             last_time = time or last_time
         if self._ladder.footnotes:
@@ -210,9 +210,9 @@ class _Picture:
         if end.state is _S.CLOSED:
             return Text(glyphs.end if first and end.changed else " ")
         kind = 0 if end.state is _S.ESTABLISHED else 2 if end.state is _S.TIME_WAIT else 1
-        if row.kind is Kind.SILENCE:
+        if row.kind is RowKind.SILENCE:
             return Text(glyphs.pause[kind])
-        if first and ((row.sender is side and row.by is None) or row.kind is Kind.CROSSING):
+        if first and ((row.sender is side and row.by is None) or row.kind is RowKind.CROSSING):
             return Text((glyphs.out_right if side is Side.CLIENT else glyphs.out_left)[kind])
         return Text(glyphs.line[kind])
 
@@ -221,30 +221,30 @@ class _Picture:
     def _between(self, row: Row) -> list[Text]:
         """What stands between the two lines; what one line has no room for goes on below it."""
         match row.kind:
-            case Kind.SEGMENT | Kind.RETRANSMIT | Kind.REQUEST | Kind.RESPONSE | Kind.UNSERVED:
+            case RowKind.SEGMENT | RowKind.RETRANSMIT | RowKind.REQUEST | RowKind.RESPONSE | RowKind.UNSERVED:
                 sent_by = f" by {row.by}" if row.by else ""
                 text, *more = self._text.wrapped(row.text + sent_by, self._middle - 7)
                 return [self._arrow(row, text), *(centred(Text(part), self._middle) for part in more)]
-            case Kind.CROSSING:
+            case RowKind.CROSSING:
                 return [self._crossed(self._text.safe(row.text))]
-            case Kind.ERROR:
+            case RowKind.ERROR:
                 parts = self._text.wrapped(row.text, self._middle - 2)
                 marks = ["x", *(" " for _ in parts[1:])]
                 return [
                     Text(set_cell_size(f"{mark} {part}", self._middle), style="red")
                     for mark, part in zip(marks, parts, strict=True)
                 ]
-            case Kind.STEP:
+            case RowKind.STEP:
                 text, *more = self._text.wrapped(f"step {row.text}", self._middle - 6)
                 line = Text(filled(f" {text} ", self._middle, self._glyphs.step), style="dim")
                 return [line, *(centred(Text(part, style="dim"), self._middle) for part in more)]
-            case Kind.SILENCE | Kind.END:
+            case RowKind.SILENCE | RowKind.END:
                 return self._pause(row)
         return [centred(Text(part), self._middle) for part in self._text.wrapped(row.text, self._middle - 2)]
 
     def _pause(self, row: Row) -> list[Text]:
         """`· · ·  5.0 s idle  · · ·`, with fewer dots where there is no room for them, or none."""
-        style = "dim" if row.kind is Kind.SILENCE else ""
+        style = "dim" if row.kind is RowKind.SILENCE else ""
         text = self._text.safe(row.text)
         count = min(3, (self._middle - 4 - cell_len(text)) // 4)
         if count < 1:
@@ -261,11 +261,11 @@ class _Picture:
         label = f" {text} "
         short = min(self._middle // 6, self._middle - 3 - cell_len(label)) if row.lost or row.by else 0
         body = filled(label, self._middle - 1 - short, glyphs.dash)
-        head = "x" if row.lost or row.kind is Kind.UNSERVED else glyphs.right if to_right else glyphs.left
+        head = "x" if row.lost or row.kind is RowKind.UNSERVED else glyphs.right if to_right else glyphs.left
         gap = " " * short
         before, after = (gap, "") if row.by else ("", gap)
         arrow = Text(before + body + head + after if to_right else after + head + body + before)
-        if row.kind is Kind.SEGMENT and row.flags in (Flags.FIN, Flags.FIN_ACK, Flags.RST):
+        if row.kind is RowKind.SEGMENT and row.flags in (Flags.FIN, Flags.FIN_ACK, Flags.RST):
             at = arrow.plain.index(label)
             arrow.stylize("bold red" if row.flags is Flags.RST else "bold", at, at + len(label))
         return arrow

@@ -21,7 +21,7 @@ _GAP = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class StateCell:
     """A count of sockets, `2` or `2..3`, `?` where the node was not sampled; and a note in brackets."""
 
     count: str
@@ -32,18 +32,18 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StateRow:
     """One node, or several replicas that show the same: `client x100`. Cells are empty where there is no socket."""
 
     node: str
-    cells: Mapping[TcpState, Cell]
+    cells: Mapping[TcpState, StateCell]
 
 
 @dataclass(frozen=True, slots=True)
 class Instant:
     t: float
     names: list[str]
-    rows: list[Row]
+    rows: list[StateRow]
 
 
 def print_moments(history: History, console: Console, *, listening: bool) -> None:
@@ -68,26 +68,26 @@ def print_moments(history: History, console: Console, *, listening: bool) -> Non
     _print_list(instants, shown, console)
 
 
-def _rows(index: Index, t: float, states: Sequence[TcpState]) -> list[Row]:
+def _rows(index: Index, t: float, states: Sequence[TcpState]) -> list[StateRow]:
     service = services(index.history)
-    alike: dict[tuple[str, tuple[tuple[TcpState, Cell], ...]], list[str]] = {}
+    alike: dict[tuple[str, tuple[tuple[TcpState, StateCell], ...]], list[str]] = {}
     for node in index.history.nodes:
         cells = tuple(_cells(index, node, t, states))
         alike.setdefault((service.get(node, node), cells), []).append(node)
     return [
-        Row(visible(nodes[0] if len(nodes) == 1 else f"{name} x{len(nodes)}"), dict(cells))
+        StateRow(visible(nodes[0] if len(nodes) == 1 else f"{name} x{len(nodes)}"), dict(cells))
         for (name, cells), nodes in alike.items()
     ]
 
 
-def _cells(index: Index, node: str, t: float, states: Sequence[TcpState]) -> Iterator[tuple[TcpState, Cell]]:
+def _cells(index: Index, node: str, t: float, states: Sequence[TcpState]) -> Iterator[tuple[TcpState, StateCell]]:
     counts = count_states(index, node, t)
     sampled = t not in index.history.missed.get(node, ())
     for state in states:
         if state in counts:
-            yield state, Cell(str(counts[state]), _unread(index, node, state, t))
+            yield state, StateCell(str(counts[state]), _unread(index, node, state, t))
         elif not sampled:
-            yield state, Cell("?")
+            yield state, StateCell("?")
 
 
 def _unread(index: Index, node: str, state: TcpState, t: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.analysis.compare.seeds import ExpectationVariation, Seeds, SeedVariation, Tally
+from orchestrator.analysis.compare.seeds import ExpectationVariation, OutcomesBySeed, Seeds, SeedVariation
 from orchestrator.recording.verdict import Outcome
 from orchestrator.report.text.terminal import (
     INDENT,
@@ -85,7 +85,7 @@ def _print_expectation(expectation: ExpectationVariation, console: Console, widt
             put(console, Text(f"{outcome.value} with seed {_named(seeds)}"), indent=_BODY)
 
 
-def _outcomes(tally: Tally) -> Text:
+def _outcomes(tally: OutcomesBySeed) -> Text:
     counted = [(tally.count(which), which) for which in (Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN)]
     return Text(", ").join(Text(f"{count} {which.value}", STYLES[which]) for count, which in counted if count)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from orchestrator.analysis.ladder.list import Entry
+from orchestrator.analysis.ladder.list import ListedConnection
 from orchestrator.analysis.requests import Requests, requests_by_client
 from orchestrator.analysis.summary import ConnectionSummary, Group, connection_groups, unobserved_by_node
 from orchestrator.history.model import ClosingKind, History, MinisocketEnd, Side
@@ -101,19 +101,19 @@ def requests(got: Requests) -> str:
 # -- a connection of a list ---------------------------------------------------------------------------------------
 
 
-def opened(entry: Entry) -> str:
+def opened(entry: ListedConnection) -> str:
     """When it was opened, seconds of the run; `before` for one that was there when the recording began."""
     after, until = entry.connection.opened
     return "before" if math.isinf(after) else time_between(after, until)
 
 
-def requests_on(entry: Entry) -> str:
+def requests_on(entry: ListedConnection) -> str:
     """`6`; `6, 1 failed`."""
     count = len(entry.reports.exchanges)
     return f"{count}, {entry.failed} failed" if entry.failed else str(count)
 
 
-def first_closer(entry: Entry) -> str:
+def first_closer(entry: ListedConnection) -> str:
     """The node; `-` while it is open, `?` when the recording does not show it, `both` when both ends closed at the same
     time, `nobody` when an end gave up."""
     closing = entry.closing
@@ -130,7 +130,7 @@ def first_closer(entry: Entry) -> str:
     return closing.by or (entry.client if closing.side is Side.CLIENT else entry.server)
 
 
-def ended(entry: Entry) -> str:
+def ended(entry: ListedConnection) -> str:
     """How it ended, and what was left: `RST; no TIME_WAIT`, `idle; TIME_WAIT on server`, `open`."""
     if not entry.established:
         return "never established"

@@ -11,8 +11,9 @@ from typing import Any
 from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.kinds.registry import Kind
 from orchestrator.recording.folder import RunFolder
-from orchestrator.run.options import Options, Progress
+from orchestrator.run.options import Options
 from orchestrator.run.virtual.order import to_facts
+from orchestrator.text.progress import Progress
 from orchestrator.topology.model import Topology
 from orchestrator.vm import bundle
 from orchestrator.vm.emulator import SILENCE, Emulator

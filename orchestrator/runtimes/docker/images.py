@@ -34,11 +34,10 @@ from orchestrator.kinds.registry import kind as kind_of
 from orchestrator.kinds.registry import kind_names
 from orchestrator.runtimes.docker.probesources import probe_sources
 from orchestrator.system import resources, usercache
+from orchestrator.text.progress import Progress
 
 if TYPE_CHECKING:
     from docker import APIClient
-
-Progress = Callable[[str], None]
 
 CONTENT_LABEL = "simctl.content"
 PROBE = "probe"
