@@ -42,6 +42,6 @@ def test_its_scenario_passes(copy: Copy) -> None:
 @pytest.mark.netns
 def test_a_wrong_knob_is_one_line(copy: Copy, tmp_path: Path) -> None:
     compose = (copy.folder / "compose/client-server.yaml").read_text()
-    (tmp_path / "wrong.yaml").write_text(compose.replace("FAULT_AFTER:", "HTTP_PORT: none\n      FAULT_AFTER:"))
+    (tmp_path / "wrong.yaml").write_text(compose.replace("FAULT_AFTER: ", "HTTP_PORT: none\n      FAULT_AFTER: "))
     refused = copy.simctl("up", tmp_path / "wrong.yaml", "-r", "netns", "--set", "SERVER=http10", status=3)
     assert "http10: HTTP_PORT: expected a whole number" in refused.stderr
