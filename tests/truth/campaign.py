@@ -71,7 +71,7 @@ class Campaign:
         for kind in kinds:
             program, finding = self.by_kind[kind]
             if time.monotonic() < until:
-                program = shrink(program, partial(self._show, kind))
+                program = shrink(program, partial(self._show, kind), at_a_time=2 * self.lab.jobs)
             self._write(kind, program, finding)
 
     def _show(self, kind: str, group: Sequence[Program]) -> list[bool]:

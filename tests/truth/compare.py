@@ -9,8 +9,7 @@ from typing import Any
 from tests.truth.claims import ConnectionClaim, EndClaim, close_wait_queues, connections, gauges
 from tests.truth.findings import Comparison
 from tests.truth.model import Connection, Truth
-from tests.truth.model_ends import TEXT_TAKES
-from tests.truth.model_samples import Key
+from tests.truth.model_samples import TEXT_TAKES, Key
 from tests.truth.model_wire import RST
 
 _APART = 1.0
@@ -25,6 +24,7 @@ def compare(report: Mapping[str, Any], truth: Truth) -> Comparison:
     """The report of one run against the truth about it."""
     found = Comparison()
     found.figures.update(runs=1, segments=sum(len(capture.segments) for capture in truth.captures))
+    found.figures["runs that lost their trace"] += any("samples are used instead" in note for note in report["notes"])
     for connection in truth.connections:
         found.unexplained += [f"{key}: {known.lost}" for key, known in connection.known.items() if known.lost]
     claims = connections(report)
@@ -70,9 +70,10 @@ def _match(
 
 
 def _nearest(known: list[Connection], claim: ConnectionClaim) -> int | None:
-    begun = max(claim.opened[0], 0.0), claim.opened[1]
-    fitting = [c for c in known if begun[0] - _APART <= c.began <= begun[1] + _APART]
-    return id(min(fitting, key=lambda c: abs(c.began - begun[1]))) if fitting else None
+    """The connection on these addresses that began when the claim says, or the one that was there already."""
+    low, high = max(claim.opened[0], 0.0) - _APART, claim.opened[1] + _APART
+    fitting = [c for c in known if low <= c.began <= high] or [c for c in known if c.began <= high][-1:]
+    return id(min(fitting, key=lambda c: abs(c.began - claim.opened[1]))) if fitting else None
 
 
 def _inside(end: EndClaim, truth: Truth) -> bool:
@@ -119,6 +120,8 @@ def _compare_states(
 
 
 def _compare_closing(claim: ConnectionClaim, connection: Connection, truth: Truth, found: Comparison) -> None:
+    if claim.closed is not None and claim.closed[1] > truth.samples.end - truth.slack:
+        return
     first = truth.first_closing(connection)
     gave_up = claim.how.startswith("timeout")
     if first is None:
@@ -162,7 +165,7 @@ def _compare_gauges(report: Mapping[str, Any], truth: Truth, found: Comparison) 
         rows = truth.samples.texts.get((moment, node))
         if not rows:
             continue
-        moving = restless(truth, node, t)
+        moving = restless(truth, node, moment)
         for state in {row.state for row in rows} | set(told):
             if state == "LISTEN":
                 continue
@@ -176,9 +179,10 @@ def _compare_gauges(report: Mapping[str, Any], truth: Truth, found: Comparison) 
                 found.add(f"gauge {state}", f"{node} at {moment}", claim, f"ss printed {sure}", t)
 
 
-def restless(truth: Truth, node: str, t: float) -> set[tuple[str, str]]:
+def restless(truth: Truth, node: str, moment: str) -> set[tuple[str, str]]:
     """The address pairs of the node that may have changed while ss ran."""
-    low, high = t - truth.slack, t + TEXT_TAKES
+    t = truth.samples.moments[moment]
+    low, high = t - truth.slack, truth.samples.looked.get(moment, t + TEXT_TAKES) + truth.slack
     found = {
         (key[1], key[2])
         for connection in truth.connections
@@ -198,7 +202,7 @@ def _compare_queues(report: Mapping[str, Any], truth: Truth, found: Comparison) 
         t = truth.samples.moments[moment]
         before = [name for name in names if truth.samples.moments[name] < t]
         now, then = (truth.samples.texts.get((name, node)) for name in (moment, before[-1] if before else ""))
-        if not now or not then or restless(truth, node, t):
+        if not now or not then or restless(truth, node, moment):
             continue
         waiting = {row for row in now if row.state == "CLOSE_WAIT"}
         if not waiting or not waiting <= set(then):

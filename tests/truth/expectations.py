@@ -11,7 +11,7 @@ from typing import Any
 from tests.truth.compare import restless
 from tests.truth.findings import Comparison
 from tests.truth.model import Truth
-from tests.truth.model_ends import TEXT_TAKES
+from tests.truth.model_samples import TEXT_TAKES
 
 _EVER = ("TIME_WAIT", "CLOSE_WAIT", "CLOSING", "LAST_ACK", "FIN_WAIT2", "SYN_RECV")
 _PASSED_THROUGH = ("FIN_WAIT2", "SYN_RECV")
@@ -61,7 +61,7 @@ def _at(verdict: Mapping[str, Any]) -> float:
 def _at_moments(truth: Truth) -> Iterator[Expectation]:
     for (moment, node), rows in truth.samples.texts.items():
         t = truth.samples.moments.get(moment)
-        if t is None or not rows or restless(truth, node, t):
+        if t is None or not rows or restless(truth, node, moment):
             continue
         states = Counter(row.state for row in rows if row.state != "LISTEN")
         yield Expectation(True, "gauge", {"at": moment, node: {**states, "others": 0}})
@@ -84,7 +84,7 @@ def _accept_queue(truth: Truth, moment: str, node: str, t: float) -> Iterator[Ex
         for m in (moment, name)
     )
     busy = any(
-        before <= s.t <= t + TEXT_TAKES
+        before <= s.t <= truth.samples.looked.get(moment, t + TEXT_TAKES)
         for c in truth.captures
         for s in c.segments
         if node in (s.sender, truth.owners.get(s.target.rpartition(":")[0]))

@@ -136,7 +136,14 @@ class Recording:
 def report(truth: Truth, **changed: Any) -> dict[str, Any]:
     """A report that says what is true, as far as the model knows it: the first of the states that are possible."""
     connections = [_told(truth, number) for number in range(len(truth.connections))]
-    return {"duration": truth.samples.end, "connections": connections, "moments": [], "unseen": [], **changed}
+    return {
+        "duration": truth.samples.end,
+        "connections": connections,
+        "moments": [],
+        "unseen": [],
+        "notes": [],
+        **changed,
+    }
 
 
 def _told(truth: Truth, number: int) -> dict[str, Any]:

@@ -74,6 +74,9 @@ def perform(sockets: Sockets, verb: str, name: str = "", *rest: Any) -> None:
             threading.Thread(target=relay, args=(sockets[name], *rest)).start()
         case "send":
             sockets[name].sendall(b"x" * rest[0])
+        case "last":  # data and FIN in one segment
+            sockets[name].send(b"x" * rest[0], socket.MSG_MORE)
+            sockets.pop(name).close()
         case "recv":
             receive(sockets[name], rest[0])
         case "drain":

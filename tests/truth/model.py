@@ -16,7 +16,7 @@ from tests.truth.model_ends import End, Links, follow_end
 from tests.truth.model_lives import Life, lives_of
 from tests.truth.model_samples import Key, Samples, read_samples
 from tests.truth.model_states import Known
-from tests.truth.model_wire import Capture, Segment, after, read_captures
+from tests.truth.model_wire import FIN, RST, Capture, Segment, after, read_captures
 
 CROSSED = 0.001
 """Seconds. Of two closing segments of which neither saw the other nobody says which was first."""
@@ -84,7 +84,7 @@ class Truth:
         nodes = {first.sender}
         for other in closings[1:]:
             unaware = other.source != first.source and after(other.ack, first.end) < 0
-            if other.t - first.t < CROSSED and (unaware or other.flags & 4):
+            if other.t - first.t < CROSSED and (unaware or other.has(RST)):
                 nodes.add(other.sender)
         return first, frozenset(nodes)
 
@@ -92,7 +92,7 @@ class Truth:
         """Whether the end for which a FIN was, lived on without it to the end of the run, or of itself."""
         ends = {key[1]: known for key, known in connection.known.items()}
         known = ends.get(segment.target)
-        if known is None or not segment.flags & 1:
+        if known is None or not segment.has(FIN):
             return False
         received = {"CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT"}
         sets = [states for t, states in zip(known.times, known.sets, strict=True) if t >= segment.t]
@@ -100,10 +100,13 @@ class Truth:
 
     def resets(self, node: str) -> list[Segment]:
         """The RSTs that the node's own TCP put on a wire."""
-        return [s for c in self.captures for s in c.segments if s.flags & 4 and s.sender == node and self._own(s)]
-
-    def _own(self, segment: Segment) -> bool:
-        return self.owners.get(segment.source.rpartition(":")[0]) == segment.sender
+        return [
+            segment
+            for capture in self.captures
+            for segment in capture.segments
+            if segment.has(RST) and segment.sender == node and segment.t <= self.samples.end
+            if self.owners.get(segment.source.rpartition(":")[0]) == node
+        ]
 
     def repeated(self, node: str) -> tuple[int, int]:
         """Frames that it sent again, at least, and SYN+ACKs that may be a second answer to a second SYN."""
@@ -114,9 +117,10 @@ class Truth:
 
 def read_truth(folder: Path) -> Truth:
     """Of a recorded run with captures."""
-    captures, samples = read_captures(folder / "captures"), read_samples(folder)
+    captures = read_captures(folder / "captures")
     if not captures:
         raise ValueError(f"{folder}: there are no captures")
+    samples = read_samples(folder, captures[0].zero)
     topology = yaml.safe_load((folder / "topology.yaml").read_text(encoding="utf-8"))
     scenario = yaml.safe_load((folder / "scenario.yaml").read_text(encoding="utf-8"))
     return build(captures, samples, topology, scenario)
@@ -134,7 +138,8 @@ def build(captures: list[Capture], samples: Samples, topology: Any, scenario: An
     lives: list[Life] = []
     stray: list[Segment] = []
     for capture in captures:
-        found, left = lives_of(capture.segments)
+        # What comes after the moment `end` is how the lab is taken down.
+        found, left = lives_of(segment for segment in capture.segments if segment.t <= samples.end)
         lives += found
         stray += left
     by_pair: dict[tuple[str, frozenset[str]], list[Life]] = defaultdict(list)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.truth.model_lives import Life
-from tests.truth.model_samples import Key, Samples
+from tests.truth.model_samples import TEXT_TAKES, Key, Samples
 from tests.truth.model_states import Happening, Known, Machine
 from tests.truth.model_wire import ACK, FIN, RST, SYN, Segment, after
 
@@ -105,6 +105,10 @@ def _takeovers(end: End) -> Iterator[Happening]:
                 yield Happening(segment.t, "called")
 
 
+_CLOCKS = 0.001
+"""Seconds by which the clock of captures and that of ticks may differ within a run."""
+
+
 def _bounds(end: End) -> tuple[float, float]:
     """From when to when what is seen on these addresses is surely this life's."""
     until = end.later[0].began if end.later else float("inf")
@@ -117,25 +121,29 @@ def _bounds(end: End) -> tuple[float, float]:
 def _seen(end: End, samples: Samples, slack: float) -> Iterator[Happening]:
     """What ticks and texts show. Of a text only what nothing can have changed while ss ran."""
     begin, until = _bounds(end)
+    took = dict(samples.ticks)
     for stretch in samples.stretches:
         if stretch.key == end.key:
             for t in {stretch.first, stretch.last}:
-                if begin < t < until:
+                # A tick's time is that of its beginning; what came while it was taken may show or not.
+                meanwhile = any(t - _CLOCKS < s.t < t + took.get(t, 0.0) + _CLOCKS for s in end.life.segments)
+                if begin < t < until and not meanwhile:
                     yield Happening(t, "seen", states=frozenset({stretch.state}), source=f"(tick, sk {stretch.cookie})")
     for (moment, node), rows in samples.texts.items():
         t = samples.moments.get(moment, -1.0)
-        if node != end.key[0] or not begin < t < until or not rows or _busy(end, samples, t, slack):
+        if (
+            node != end.key[0]
+            or not begin < t < until
+            or not rows
+            or _busy(end, samples, t, samples.looked.get(moment, t + TEXT_TAKES), slack)
+        ):
             continue
         states = {row.state for row in rows if (row.local, row.peer) == end.key[1:]}
         yield Happening(t, "seen", states=frozenset(states or {"CLOSED"}), source=f"(ss at {moment})")
 
 
-TEXT_TAKES = 0.3
-"""Seconds within which ss has surely looked."""
-
-
-def _busy(end: End, samples: Samples, t: float, slack: float) -> bool:
-    low, high = t - slack, t + TEXT_TAKES
+def _busy(end: End, samples: Samples, t: float, until: float, slack: float) -> bool:
+    low, high = t - slack, until + slack
     if any(low <= segment.t <= high for life in (end.life, *end.later) for segment in life.segments):
         return True
     changes = (t for s in samples.stretches if s.key == end.key for t in (s.first, s.last))

@@ -44,13 +44,14 @@ class Stretch:
 
 @dataclass(slots=True)
 class Samples:
-    """`moments` name -> t; `texts` (moment, node) -> rows; `gone` key -> ticks of which it was absent, each the first
-    or last of a stretch without it; `linked` node, network or None, up, the step's name."""
+    """`moments` name -> t; `texts` (moment, node) -> rows."""
 
     begun: dict[str, Any] = field(default_factory=dict)
     end: float = 0.0
     moments: dict[str, float] = field(default_factory=dict)
     texts: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
+    looked: dict[str, float] = field(default_factory=dict)
+    """Moment -> by when ss had surely looked."""
     stretches: list[Stretch] = field(default_factory=list)
     ticks: list[tuple[float, float]] = field(default_factory=list)
     """Time, and how long it took."""
@@ -58,14 +59,24 @@ class Samples:
     notes: list[str] = field(default_factory=list)
 
 
-def read_samples(folder: Path) -> Samples:
-    """Of a run's folder."""
+def read_samples(folder: Path, zero: float) -> Samples:
+    """Of a run's folder. `zero`: when t was 0, in seconds since the epoch."""
     with (folder / "events.jsonl").open(encoding="utf-8") as lines:
         found = _from_events(json.loads(line) for line in lines)
     for path in folder.glob("ss/*/*.ss.txt"):
         rows = parse_ss(path.read_text(encoding="utf-8"))
-        found.texts[path.parent.name, path.name.removesuffix(".ss.txt")] = rows
+        moment = path.parent.name
+        found.texts[moment, path.name.removesuffix(".ss.txt")] = rows
+        written, t = path.stat().st_mtime - zero, found.moments.get(moment, 0.0)
+        # Texts of a virtual machine are written after the run, by another clock.
+        until = written if t <= written < t + _TEXTS_TAKE else t + TEXT_TAKES
+        found.looked[moment] = max(until, found.looked.get(moment, 0.0))
     return found
+
+
+TEXT_TAKES = 0.3
+"""Seconds within which ss has surely looked, where no time of a file says it."""
+_TEXTS_TAKE = 20.0
 
 
 def _from_events(events: Iterable[dict[str, Any]]) -> Samples:

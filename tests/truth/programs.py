@@ -10,7 +10,8 @@ A program is `{"seed", "features", "nodes", "nat", "steps"}`, all of it JSON.
 - A script is a list of operations on named sockets:
   ["listen", s, port, backlog, defer], ["accept", s, new], ["serve", s, buffer, script], ["relay", s, host, port],
   ["connect", s, host, port, options], ["send", s, bytes], ["recv", s, bytes], ["drain", s], ["shut", s, how],
-  ["close", s], ["reset", s], ["abort", s], ["fork", s, seconds], ["sleep", seconds], ["exit"].
+  ["close", s], ["last", s, bytes] (data and FIN in one segment), ["reset", s], ["abort", s], ["fork", s, seconds],
+  ["sleep", seconds], ["exit"].
 """
 
 from __future__ import annotations
@@ -176,6 +177,8 @@ class _Maker:
 
     def _farewell(self, name: str) -> list[Any]:
         ways: list[list[Any]] = [[["close", name]], [["drain", name], ["close", name]], []]
+        if self._rng.random() < 0.2:
+            ways.append([["last", name, 70]])
         if "reset" in self._features:
             ways.append([["reset", name]])
         if "abort" in self._features:
