@@ -30,7 +30,10 @@ class ConnectionClaim:
     opened: tuple[float, float]
     closed: tuple[float, float] | None
     closer: str | None
+    kind: str
+    """`open`, `fin`, `rst`, `simultaneous`, `timeout` or `unknown`, as docs/report-json.md has it."""
     how: str
+    """The same in words, to be shown."""
     client: EndClaim | None
     server: EndClaim | None
     client_node: str | None
@@ -50,12 +53,13 @@ def connections(report: Mapping[str, Any]) -> list[ConnectionClaim]:
 
 
 def _connection(number: int, entry: Mapping[str, Any], until: float) -> ConnectionClaim:
-    opened = entry["opened"]
+    opened, closing = entry["opened"], entry["closing"]
     return ConnectionClaim(
         number=number,
         opened=(-math.inf if opened[0] is None else opened[0], opened[1]),
-        closed=None if entry["closed"] is None else _interval(entry["closed"]),
-        closer=entry["first_closer"],
+        closed=None if closing["at"] is None else _interval(closing["at"]),
+        closer=closing["by"],
+        kind=closing["kind"],
         how=entry["how"],
         client=_end(entry["client"], until),
         server=_end(entry["server"], until),

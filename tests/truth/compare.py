@@ -123,7 +123,7 @@ def _compare_closing(claim: ConnectionClaim, connection: Connection, truth: Trut
     if claim.closed is not None and claim.closed[1] > truth.samples.end - truth.slack:
         return
     first = truth.first_closing(connection)
-    gave_up = claim.how.startswith("timeout")
+    gave_up = claim.kind == "timeout"
     if first is None:
         if claim.closer is not None:
             t = claim.closed[1] if claim.closed else claim.opened[1]
@@ -140,7 +140,7 @@ def _compare_closing(claim: ConnectionClaim, connection: Connection, truth: Trut
                 ended = segment.has(RST)
             if ended:
                 found.add("gave-up", str(claim), claim.how, wire, segment.t)
-        elif claim.closed is None and not quiet:
+        elif claim.kind == "open" and not quiet:
             found.add("told-open", str(claim), "still open", wire, segment.t)
         else:
             found.figures["closers simctl does not know"] += 1
@@ -148,8 +148,8 @@ def _compare_closing(claim: ConnectionClaim, connection: Connection, truth: Trut
     found.figures["closers compared"] += 1
     if claim.closer not in nodes:
         found.add("first-closer", str(claim), f"{claim.closer} ({claim.how})", wire, segment.t)
-    elif len(nodes) == 1 and claim.how.startswith(("FIN", "RST")):
-        if claim.how.startswith("RST") != segment.has(RST):
+    elif len(nodes) == 1 and claim.kind in ("fin", "rst"):
+        if (claim.kind == "rst") != segment.has(RST):
             found.add("closing-kind", str(claim), claim.how, wire, segment.t)
         elif claim.closed and not claim.closed[0] - truth.slack <= segment.t <= claim.closed[1] + truth.slack:
             found.add("closing-time", str(claim), f"{claim.how} at {claim.closed[1]:.3f}", wire, segment.t)

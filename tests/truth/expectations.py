@@ -47,10 +47,10 @@ def compare_verdicts(asked: Sequence[Expectation], report: Mapping[str, Any], fo
         found.figures["expectations"] += 1
         found.figures["verdicts unknown"] += outcome == "unknown"
         if outcome == ("fail" if expectation.true else "pass"):
-            actual = [f"{fact['node']} {fact['fact']} {fact['actual']}" for fact in verdict["facts"]]
+            actual = [f"{fact['node']} {fact['words']['fact']} {fact['words']['actual']}" for fact in verdict["facts"]]
             kind = f"{'true fails' if expectation.true else 'false passes'}: {expectation.kind}"
             found.add(
-                kind, verdict["when"], ", ".join(actual), f"the model has {dict(expectation.entry)}", _at(verdict)
+                kind, verdict["words"], ", ".join(actual), f"the model has {dict(expectation.entry)}", _at(verdict)
             )
 
 

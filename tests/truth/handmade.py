@@ -157,9 +157,12 @@ def _told(truth: Truth, number: int) -> dict[str, Any]:
         ends[side] = {"node": key[0], "local": key[1], "peer": key[2], **_states(truth, number, key)}
     return {
         "opened": [connection.began, connection.began],
-        "closed": [first[0].t, first[0].t] if first else None,
-        "first_closer": first[0].sender if first else None,
-        "how": ("RST" if first[0].has(RST) else "FIN") if first else "",
+        "closing": {
+            "at": [first[0].t, first[0].t] if first else None,
+            "by": first[0].sender if first else None,
+            "kind": ("rst" if first[0].has(RST) else "fin") if first else "open",
+        },
+        "how": "in words",
         "client_node": connection.client[0] if connection.client else None,
         **ends,
     }

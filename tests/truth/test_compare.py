@@ -53,19 +53,19 @@ def test_a_right_report_has_no_finding() -> None:
 
 
 def _closer(told: Report) -> None:
-    told["connections"][0]["first_closer"] = "client"
+    told["connections"][0]["closing"]["by"] = "client"
 
 
 def _kind(told: Report) -> None:
-    told["connections"][0]["how"] = "RST (SOMETHING)"
+    told["connections"][0]["closing"]["kind"] = "rst"
 
 
 def _time(told: Report) -> None:
-    told["connections"][0]["closed"] = [1.4, 1.4]
+    told["connections"][0]["closing"]["at"] = [1.4, 1.4]
 
 
 def _open(told: Report) -> None:
-    told["connections"][0] |= {"closed": None, "first_closer": None, "how": ""}
+    told["connections"][0]["closing"] = {"at": None, "by": None, "kind": "open"}
 
 
 def _time_wait(told: Report) -> None:
@@ -130,7 +130,7 @@ def test_what_is_false_is_found(kind: str) -> None:
 
 def test_what_simctl_does_not_know_is_no_finding_but_counted() -> None:
     recording, told = _right()
-    told["connections"][0]["first_closer"] = None
+    told["connections"][0]["closing"] |= {"by": None, "kind": "unknown"}
     told["moments"][0]["nodes"]["server"]["states"]["FIN_WAIT2"] = {"min": 0, "max": 1}
     told["connections"][0]["server"] |= {
         "stays": [],
@@ -151,12 +151,12 @@ def test_a_connection_that_gave_up_is_none_that_was_refused() -> None:
     talk.segments[-1] = type(talk.segments[-1])(1.0001, "lab", "server", SERVER, CLIENT, RST | ACK, 0, 1001, 0)
     recording = Recording([talk])
     told = report(recording.truth())
-    told["connections"][0] |= {"first_closer": None, "how": "timeout on client", "closed": [1.0001, 1.0001]}
+    told["connections"][0]["closing"] = {"by": None, "kind": "timeout", "at": [1.0001, 1.0001]}
     assert "gave-up" in compare(told, recording.truth()).kinds
 
 
 def _verdict(expectation: Expectation, outcome: str) -> dict[str, Any]:
-    return {"outcome": outcome, "when": "at late", "at": 6.0, "facts": []}
+    return {"outcome": outcome, "words": "at late", "at": 6.0, "facts": []}
 
 
 def test_expectations_are_true_and_false_and_verdicts_are_held_against_them() -> None:
