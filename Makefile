@@ -1,6 +1,6 @@
 # The verbs of a checkout. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo check pure test test-all lint format images bench clean
+.PHONY: help setup setup-dev demo check pure test test-all lint format images bench truth clean
 
 BIN := .venv/bin
 READY := .venv/.installed
@@ -58,6 +58,12 @@ images: $(READY) ## build the images for the runtime docker
 bench: $(READY_DEV) ## compare with Mininet, docker-compose and ss
 	@tools/setup.sh --for-bench
 	@$(BIN)/python -m bench
+
+SEEDS ?= 1-
+RUNTIME ?= netns
+MINUTES ?= 60
+truth: $(READY_DEV) ## random programs of sockets against an independent model: SEEDS=1- RUNTIME=netns|vm MINUTES=60
+	@$(BIN)/python -m tests.truth --seeds $(SEEDS) --runtime $(RUNTIME) --minutes $(MINUTES) --shrink 20
 
 clean: ## remove what runs and builds left; .venv is made anew next time
 	@if [ -x $(BIN)/simctl ]; then $(BIN)/simctl clean || echo "simctl clean failed: see above"; fi
