@@ -45,6 +45,8 @@ class ConnectionSummary:
     """Whether the kernel's trace shows that `kind` was the first."""
     reason: str
     """The closing server's own reason (`idle`), where it is one of ours and closed of its own accord."""
+    lost: bool
+    """Whether a FIN was sent first and did not arrive."""
     gave_up: str | None
     """The node whose kernel gave up, for want of an answer."""
     established: bool
@@ -158,6 +160,7 @@ def _summary(connection: Connection, history: History, reasons: Reasons) -> Conn
         first_closer=closing.first_closer,
         traced=closing.traced,
         reason=_own_reason(connection, reasons) if closing.kind is not ClosingKind.OPEN else "",
+        lost=closing.lost,
         gave_up=closing.gave_up,
         established=connection.established,
         open=closing.kind is ClosingKind.OPEN and all(state is TcpState.ESTABLISHED for state, _ in at_end),

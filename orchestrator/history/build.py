@@ -6,16 +6,21 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.history.closing import NO_WIRE
 from orchestrator.history.connections import join
 from orchestrator.history.conservation import compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
+from orchestrator.history.exact import Exact
 from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
 from orchestrator.history.kernelevents import understood
-from orchestrator.history.model import History, Socket, Unobserved
+from orchestrator.history.model import Contradiction, History, Socket, Unobserved
 from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.owners import with_reported_owners
-from orchestrator.history.sampled import Life, NodeTicks, gather_lives, to_sockets
-from orchestrator.history.traced import TracedLife, exact_sockets, trace_lives
+from orchestrator.history.sampled import Life, NodeTicks, gather_lives, rejoined, to_sockets
+from orchestrator.history.segments import Wire
+from orchestrator.history.texts import against_texts, with_doubts
+from orchestrator.history.traced import trace_lives
+from orchestrator.history.tracedlife import TracedLife
 from orchestrator.history.unobserved import count_unobserved
 from orchestrator.recording.events import Event
 from orchestrator.recording.folder import RunFolder
@@ -47,8 +52,8 @@ def build_history(events: Iterable[Event]) -> History:
         _understand(by_kind, traced, addresses, translations)
     trace = _trace(by_kind, counters, translations, _shared(begin))
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
-    sockets, unobserved = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]))
-    sockets = with_reported_owners(sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
+    found = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]), translations)
+    sockets = with_reported_owners(found.sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
     resets = tuple(event for event in by_kind["rst"] if trace.complete and event["t"] <= ticks[-1])
     requests = tuple(sorted(by_kind["request"], key=_time))
     return History(
@@ -59,8 +64,11 @@ def build_history(events: Iterable[Event]) -> History:
         ticks=ticks,
         missed={node: times for node, times in missed.items() if times},
         sockets=sockets,
-        unobserved=unobserved,
-        connections=join(sockets, addresses, resets if trace.complete else None, translations, requests),
+        unobserved=found.unobserved,
+        contradictions=found.contradictions,
+        connections=join(
+            sockets, addresses, resets if trace.complete else None, translations, requests, _wire(by_kind)
+        ),
         requests=requests,
         served=tuple(sorted(by_kind["served"], key=_time)),
         closed=tuple(sorted(by_kind["closed"], key=_time)),
@@ -80,7 +88,15 @@ def build_history(events: Iterable[Event]) -> History:
 
 def history_of(folder: RunFolder) -> History:
     """What the recording in a run's folder shows. Raises InputError with file and line."""
-    return build_history(read_events(folder.events))
+    history = build_history(read_events(folder.events))
+    return with_doubts(history, against_texts(history, folder.ss)) if history.exact else history
+
+
+def _wire(by_kind: Mapping[str, list[Event]]) -> Wire:
+    """The segments that opened and closed connections; none where the recording may lack one."""
+    ended = by_kind.get("segments")
+    complete = bool(ended) and not any(line["lost"] for line in ended or ())
+    return Wire(by_kind["segment"]) if complete else NO_WIRE
 
 
 def _understand(
@@ -152,24 +168,37 @@ def _lives(lines: list[Event], nodes: tuple[str, ...], ticks: tuple[float, ...])
     return {node: gather_lives(of_node) for node, of_node in by_node.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """All sockets, those that no tick saw, and where trace and samples do not agree."""
+
+    sockets: tuple[Socket, ...]
+    unobserved: tuple[Unobserved, ...]
+    contradictions: tuple[Contradiction, ...]
+
+
 def _sockets(
     lives: dict[str, list[Life]],
     sampled: Mapping[str, NodeTicks],
     counters: Counters,
     trace: _Trace,
     slack: float,
-) -> tuple[tuple[Socket, ...], tuple[Unobserved, ...]]:
+    translations: Translations,
+) -> _Found:
     sockets: list[Socket] = []
     unobserved: list[Unobserved] = []
+    contradictions: list[Contradiction] = []
     if trace.complete:
         every_life = [life for of_node in lives.values() for life in of_node]
-        sockets, left = exact_sockets(trace.lives, every_life, sampled, slack)
-        lives = {node: [life for life in left if life.node == node] for node in lives}
-    for node, of_node in lives.items():
+        exact = Exact(trace.lives, every_life, sampled, slack, translations)
+        sockets, contradictions = exact.sockets, exact.contradictions
+        lives = {node: [life for life in exact.left if life.node == node] for node in lives}
+    for node, seen in lives.items():
+        of_node = rejoined(seen)
         sockets += to_sockets(of_node, sampled[node], counters)
         if not trace.complete:
             unobserved += count_unobserved(node, of_node, sampled[node], counters)
-    return tuple(sockets), tuple(unobserved)
+    return _Found(tuple(sockets), tuple(unobserved), tuple(contradictions))
 
 
 def _series(ticks: list[Event], nodes: tuple[str, ...]) -> dict[str, dict[str, tuple[Reading, ...]]]:

@@ -9,27 +9,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from orchestrator.history.lifetimes import birth, death
-from orchestrator.history.model import OPEN, Closing, ClosingKind, Connection, Side, Socket, Witness
+from orchestrator.history.firstsegment import Ends, of_connection
+from orchestrator.history.lifetimes import death
+from orchestrator.history.model import OPEN, Closing, ClosingKind, Connection, Side, Witness
 from orchestrator.history.reports import errors_met
+from orchestrator.history.segments import Segment, Wire
+from orchestrator.history.votes import AT_ONCE, by_states, closed_between, end_of, leaves_open, node_of, vote_of
 from orchestrator.recording.events import Event
-from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC, PASSIVE_CLOSE
+from orchestrator.tcp.lifecycle import PASSIVE_CLOSE
 from orchestrator.tcp.states import TcpState
-
-_OPEN = EMBRYONIC | {TcpState.ESTABLISHED}
 
 _GIVES_UP = (TcpState.SYN_SENT, TcpState.ESTABLISHED)
 
-_AT_ONCE = 0.001
-"""Seconds between two FINs within which nobody is called the first: they crossed."""
+_HEARD = PASSIVE_CLOSE | {TcpState.CLOSING, TcpState.TIME_WAIT}
+"""States that only the peer's FIN leads to."""
+
+_ARRIVED = 0.25
+"""Seconds after which a FIN that was not lost has surely arrived: a lab's links delay less."""
+
+_ONE_RST = 0.005
+"""Seconds between a RST in the trace and on the wire, or between a RST and the end that it brings."""
 
 _RST_AFTER_CLOSE = 0.001
 
 _EXACT = 1e-6
 """Seconds. A change of state in a shorter interval was traced."""
 
+
+NO_WIRE = Wire()
 
 FIN_ERRORS = frozenset({"RemoteDisconnected", "IncompleteRead"})
 """Errors that a client meets after the server's FIN: it reads the end of file."""
@@ -42,121 +51,104 @@ def closing_of(
     connection: Connection,
     resets: Mapping[frozenset[str], Sequence[Event]] | None = None,
     requests: Iterable[Event] = (),
+    wire: Wire = NO_WIRE,
 ) -> Closing:
-    """Who closed the connection first, by the states of its ends, by a trace where there is one, else by what the
-    client's program met.
+    """Who closed the connection first: by the first FIN or RST that entered the network, where segments were recorded;
+    else by the states of its ends, by a trace where there is one, else by what the client's program met.
 
     `resets`: all RSTs that the trace shows, by the two addresses; None without a trace. `requests`: those that the
     client reports of this connection.
     """
-    closing = _by_states(connection)
+    ends = of_connection(connection, wire)
+    if ends is not None:
+        return _by_segments(connection, ends, resets or {})
+    closing = by_states(connection)
     if resets is None:
         return _by_errors(connection, closing, requests) or closing
     senders = [closing.side] if closing.kind is ClosingKind.FIN else list(Side)
-    left = [_leaves_open(end) for side in senders if (end := _end(connection, side)) is not None]
+    left = [leaves_open(end) for side in senders if (end := end_of(connection, side)) is not None]
     exact = bool(left) and all(one is not None and one[1] - one[0] < _EXACT for one in left)
     if closing.kind in (ClosingKind.FIN, ClosingKind.SIMULTANEOUS):
         closing = replace(closing, traced=exact)
     return _by_reset(connection, closing, resets) or _given_up(connection, closing) or closing
 
 
-@dataclass(frozen=True, slots=True)
-class _Vote:
-    """One end's states say that `side` sent the first FIN."""
-
-    side: Side
-    witness: Witness
-
-
-def _by_states(connection: Connection) -> Closing:
-    """What the states of both ends show.
-
-    CLOSE_WAIT and LAST_ACK come only from a FIN that arrived before this end sent its own, so they name the other
-    end. FIN_WAIT1, FIN_WAIT2 and TIME_WAIT name this end, unless both ends show such: then their FINs crossed, or one
-    was lost.
-    """
-    votes = [vote for side in Side if (vote := _vote(connection, side))]
-    sides = {vote.side for vote in votes}
-    if len(sides) > 1:
-        side = _earlier(connection)
-        kind = ClosingKind.SIMULTANEOUS if side is None else ClosingKind.FIN
-        shown = votes
-    else:
-        side = next(iter(sides), None)
-        kind = ClosingKind.UNKNOWN if side is None else ClosingKind.FIN
-        # The passive end's word is the stronger one: no crossing FINs can lead there.
-        shown = sorted(votes, key=lambda vote: vote.witness.state not in PASSIVE_CLOSE)[:1]
-    at = _closed(connection, side)
-    if at is None:
-        return OPEN
-    return Closing(kind, side, _node(connection, side), witnesses=tuple(vote.witness for vote in shown), at=at)
+def _by_segments(connection: Connection, ends: Ends, resets: Mapping[frozenset[str], Sequence[Event]]) -> Closing:
+    """What was sent first. Whoever gave up is named with it, and alone where nothing that was sent has arrived."""
+    gave_up = _quitter(connection, ends)
+    if ends.first is None:
+        return _timeout(connection, gave_up) if gave_up is not None else _open_or_unknown(connection)
+    side, segment = ends.first
+    at = (segment.t, segment.t)
+    if ends.first.is_rst:
+        reason = _reason(connection, segment, resets)
+        return Closing(ClosingKind.RST, side, segment.node, reason, traced=True, at=at)
+    answer = ends.fin(side.other)
+    crossed = answer is not None and not answer.acknowledges(segment.after_fin) and answer.t - segment.t < AT_ONCE
+    if crossed:
+        return Closing(ClosingKind.SIMULTANEOUS, traced=True, at=at, witnesses=_shown(connection))
+    lost = _lost(connection, side, segment.t, ends)
+    if lost and gave_up is side.other:
+        return replace(_timeout(connection, gave_up), lost=True)
+    abandoned = None if gave_up is None else node_of(connection, gave_up)
+    witnesses = _shown(connection)[:1]
+    return Closing(
+        ClosingKind.FIN, side, segment.node, witnesses=witnesses, traced=True, at=at, lost=lost, abandoned=abandoned
+    )
 
 
-def _vote(connection: Connection, side: Side) -> _Vote | None:
-    end = _end(connection, side)
-    if end is None:
-        return None
-    states = [interval.state for interval in end.intervals]
-    passive = next((state for state in states if state in PASSIVE_CLOSE), None)
-    active = next((state for state in states if state in ACTIVE_CLOSE), None)
-    if passive:
-        return _Vote(side.other, Witness(end.node, passive))
-    return _Vote(side, Witness(end.node, active)) if active else None
+def _shown(connection: Connection) -> tuple[Witness, ...]:
+    votes = [vote.witness for side in Side if (vote := vote_of(connection, side))]
+    return tuple(sorted(votes, key=lambda witness: witness.state not in PASSIVE_CLOSE))
 
 
-def _end(connection: Connection, side: Side | None) -> Socket | None:
-    if side is None:
-        return None
-    return connection.client if side is Side.CLIENT else connection.server
+def _timeout(connection: Connection, side: Side) -> Closing:
+    end = end_of(connection, side)
+    assert end is not None
+    return Closing(ClosingKind.TIMEOUT, side, end.node, traced=True, at=(death(end), death(end)))
 
 
-def _node(connection: Connection, side: Side | None) -> str | None:
-    if side is None:
-        return None
-    return connection.client_node if side is Side.CLIENT else connection.server_node
+def _open_or_unknown(connection: Connection) -> Closing:
+    """Nothing that closes was sent: so an end that is gone has sent nothing, and why is not known."""
+    at = closed_between(connection, None)
+    return OPEN if at is None else Closing(ClosingKind.UNKNOWN, at=at)
 
 
-def _earlier(connection: Connection) -> Side | None:
-    """Of two ends that both closed without having seen the other's FIN, the one that surely did so first: that FIN was
-    lost. None when they did it at about the same time: then the FINs crossed."""
+def _reason(connection: Connection, segment: Segment, resets: Mapping[frozenset[str], Sequence[Event]]) -> str:
+    """The kernel's reason for a RST, by the trace's event of the same node that is nearest."""
+    near = [
+        reset
+        for pair in {frozenset(connection.client_pair), frozenset(connection.server_pair)}
+        for reset in resets.get(pair, ())
+        if reset["node"] == segment.node and abs(float(reset["t"]) - segment.t) <= _ONE_RST
+    ]
+    nearest = min(near, key=lambda reset: abs(float(reset["t"]) - segment.t), default=None)
+    return "" if nearest is None else str(nearest.get("reason") or "")
+
+
+def _quitter(connection: Connection, ends: Ends) -> Side | None:
+    """The end that ended for want of an answer: it died in a state that only a segment or a RST of its own ends, and
+    there was neither. None when no end did."""
+    quit_at: list[tuple[float, Side]] = []
     for side in Side:
-        one, other = _end(connection, side), _end(connection, side.other)
-        if one is None or other is None:
-            return None
-        sooner, later = _leaves_open(one), _leaves_open(other)
-        if sooner is not None and later is not None and sooner[1] + _AT_ONCE <= later[0]:
-            return side
-    return None
+        end = end_of(connection, side)
+        if end is None or death(end) == math.inf or end.intervals[-1].state not in _GIVES_UP:
+            continue
+        gone = death(end)
+        if not any(one.is_rst and one.segment.t <= gone + _ONE_RST for one in ends.sent):
+            quit_at.append((gone, side))
+    return min(quit_at)[1] if quit_at else None
 
 
-def _closed(connection: Connection, side: Side | None) -> tuple[float, float] | None:
-    """When the first FIN or RST was sent, as an interval; None while no end shows that one was. `side`: who sent it.
-
-    The sender's own socket bounds it on both sides. The receiver's bounds it only from above: a FIN may be under way
-    for as long as it gets lost.
-    """
-    known = [interval for end in connection.ends if (interval := _leaves_open(end)) is not None]
-    if not known:
-        return None
-    until = min(before for _, before in known)
-    if side is None:
-        return min(after for after, _ in known), until
-    sender = _end(connection, side)
-    interval = _leaves_open(sender) if sender is not None else None
-    if interval is None:
-        return birth(connection.ends[0])[0], until
-    # Ends are sampled one after the other: a FIN may show at the receiver one tick before its sender.
-    return interval if until <= interval[0] else (interval[0], until)
-
-
-def _leaves_open(socket: Socket) -> tuple[float, float] | None:
-    """The interval in which the socket stopped being open; None when it was open to the last tick."""
-    opened = [interval for interval in socket.intervals if interval.state in _OPEN]
-    if not opened:
-        return birth(socket)
-    last = opened[-1].last
-    gap = next((gap for gap in socket.unknown if gap.after == last), None)
-    return (gap.after, gap.before) if gap else None
+def _lost(connection: Connection, side: Side, sent: float, ends: Ends) -> bool:
+    """Whether the FIN of a side surely did not arrive: the other end lived on, and none of its states shows it; nor
+    does a FIN of its own acknowledge it."""
+    other = end_of(connection, side.other)
+    fin, answer = ends.fin(side), ends.fin(side.other)
+    if other is None or fin is None or (answer is not None and answer.acknowledges(fin.after_fin)):
+        return False
+    later = [interval for interval in other.intervals if interval.last > sent + _ARRIVED]
+    return bool(later) and all(interval.state not in _HEARD for interval in other.intervals)
 
 
 def _by_errors(connection: Connection, closing: Closing, requests: Iterable[Event]) -> Closing | None:
@@ -173,7 +165,7 @@ def _by_errors(connection: Connection, closing: Closing, requests: Iterable[Even
         else:
             continue
         witness = Witness(str(request["node"]), error=error)
-        at = _closed(connection, Side.SERVER)
+        at = closed_between(connection, Side.SERVER)
         return Closing(kind, Side.SERVER, connection.server_node, witnesses=(witness,), at=at)
     return None
 
@@ -213,7 +205,7 @@ def _given_up(connection: Connection, closing: Closing) -> Closing | None:
     not want to wait any longer."""
     if closing.kind is not ClosingKind.UNKNOWN:
         return None
-    dead = [(side, end) for side in Side if (end := _end(connection, side)) is not None and death(end) < math.inf]
+    dead = [(side, end) for side in Side if (end := end_of(connection, side)) is not None and death(end) < math.inf]
     quitters = sorted(
         ((side, end) for side, end in dead if end.intervals[-1].state in _GIVES_UP), key=lambda each: death(each[1])
     )

@@ -14,11 +14,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.history.closing import closing_of
+from orchestrator.history.closing import NO_WIRE, closing_of
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, Socket
 from orchestrator.history.nat import NO_NAT, NatPath, Translations
 from orchestrator.history.reports import Finder
+from orchestrator.history.segments import Wire
 from orchestrator.recording.events import Event
 from orchestrator.tcp.addresses import ANY, node_at, split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
@@ -33,12 +34,13 @@ def join(
     resets: Iterable[Event] | None = None,
     translations: Translations = NO_NAT,
     requests: Iterable[Event] = (),
+    wire: Wire = NO_WIRE,
 ) -> tuple[Connection, ...]:
     """Every connection of which at least one end was seen, in order of birth. `addresses`: address -> node.
 
     `resets` are the RST segments that a trace shows, all of them; None: no trace, so a RST that ended a connection is
     not known, and neither is an end that gave up. `translations`: what NATs did. `requests`: those that clients report,
-    in order of time.
+    in order of time. `wire`: the segments that opened and closed them, where they were recorded.
     """
     by_pair: dict[frozenset[str], list[Event]] = defaultdict(list)
     for reset in resets or ():
@@ -67,7 +69,7 @@ def join(
     traced = by_pair if resets is not None else None
     reported = Finder(found).sort(requests, by_client=True)
     closed = [
-        replace(connection, closing=closing_of(connection, traced, reported.get(number, ())))
+        replace(connection, closing=closing_of(connection, traced, reported.get(number, ()), wire))
         for number, connection in enumerate(found)
     ]
     return tuple(sorted(closed, key=lambda connection: (connection.opened[1], connection.opened[0])))

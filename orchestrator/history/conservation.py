@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.history.counters import Counters
-from orchestrator.history.traced import TracedLife
+from orchestrator.history.tracedlife import TracedLife
 from orchestrator.recording.events import Event
 from orchestrator.tcp.states import TcpState
 

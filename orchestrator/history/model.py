@@ -85,6 +85,23 @@ class Socket:
 
 
 @dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two witnesses of one socket that cannot both be right. What depends on it is unknown around `t`, s of the run."""
+
+    node: str
+    sk: str
+    local: str
+    peer: str
+    t: float
+    witness: str
+    """Who contradicts: `sample`, `ss`, `netstat`."""
+    shown: TcpState
+    """What that witness shows; CLOSED: no such socket."""
+    held: frozenset[TcpState]
+    """What the history had: the states that the socket can have been in then."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unobserved:
     """Up to `count` sockets of `node` lived inside the open interval (after, before), by the kernel's counters.
 
@@ -211,6 +228,8 @@ class History:
     begin: Event = field(default_factory=dict)
     end: Event = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    """Where witnesses do not agree. In a sound recording there is none."""
     happened: tuple[Event, ...] = ()
     """What befell the nodes: the `node` lines (started, ready, killed, paused, ...), in order of time."""
 

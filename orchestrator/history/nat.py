@@ -42,12 +42,17 @@ def flows_of(events: Iterable[Event]) -> list[Flow]:
     """The flows that `nat` lines show, in order of their beginning. `events` are in order of time, node by node."""
     found: list[Flow] = []
     open_now: dict[tuple[str, _Pair, _Pair], int] = {}
+    replaced: set[tuple[str, _Pair, _Pair]] = set()
     for event in events:
         original, translated = (event["source"], event["destination"]), (event["new_source"], event["new_destination"])
         key, when = (event["node"], original, translated), (float(event["after"]), float(event["t"]))
         if event["what"] == "new":
+            if key in open_now:  # the end of the one before is told after: its port was used again at once
+                replaced.add(key)
             open_now[key] = len(found)
             found.append(Flow(event["node"], original, translated, when))
+        elif key in replaced:
+            replaced.remove(key)
         elif key in open_now:
             number = open_now.pop(key)
             found[number] = replace(found[number], ended=when)
@@ -55,8 +60,8 @@ def flows_of(events: Iterable[Event]) -> list[Flow]:
 
 
 def expired(flow: Flow, connection: Connection) -> bool:
-    """Whether the entry of the NAT expired while neither end had closed it."""
-    return flow.ended is not None and (connection.closed is None or flow.ended[0] < connection.closed[1])
+    """Whether the entry of the NAT surely expired while neither end had closed it."""
+    return flow.ended is not None and (connection.closed is None or flow.ended[1] <= connection.closed[0])
 
 
 class Translations:

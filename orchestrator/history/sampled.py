@@ -89,7 +89,7 @@ class Life:
 
 
 def gather_lives(lines: Iterable[Event]) -> list[Life]:
-    """The sockets of one node, in the order of their first sighting.
+    """The sockets of one node, in the order of their first sighting; a minisocket may be one of its own (`rejoined`).
 
     One `sk` is several lives when a program connects once more with the same descriptor: the cookie stays, the address
     pair changes, or the socket was gone meanwhile, or its state goes back.
@@ -111,7 +111,7 @@ def gather_lives(lines: Iterable[Event]) -> list[Life]:
             life = current[sk] = Life(line["node"], sk, line["local"], line["peer"])
             lives.append(life)
         life.see(line)
-    return _rejoin_minisockets(lives)
+    return lives
 
 
 def _continues(life: Life, line: Event) -> bool:
@@ -120,9 +120,12 @@ def _continues(life: Life, line: Event) -> bool:
     return same and (state is life.state or state in later(life.state))
 
 
-def _rejoin_minisockets(lives: list[Life]) -> list[Life]:
-    """A minisocket takes the cookie of its socket over, but only if the kernel had made that one. Otherwise the two
-    are recognised by their address pair: the one goes and the other comes in one tick, in a state that can follow."""
+def rejoined(lives: Iterable[Life]) -> list[Life]:
+    """The lives of one node, a full socket and its minisocket as one.
+
+    A minisocket takes the cookie of its socket over, but only if the kernel had made that one. Otherwise the two are
+    known by their address pair: the one goes and the other comes in one tick, in a state that can follow.
+    """
     gone: dict[tuple[str, str, float], Life] = {}
     kept: list[Life] = []
     # First sightings come in order of time, and a life ends after it began: whoever went at t is there by then.

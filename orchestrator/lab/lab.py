@@ -130,7 +130,7 @@ class Lab:
         startup.start_programs()
 
     def _start_probe(self) -> ProbeProcess:
-        return self.runtime.start_probe(self._folder.logs / "probe.log", capture=self._folder.captures is not None)
+        return self.runtime.start_probe(self._folder.logs / "probe.log")
 
     def _claim(self) -> Claim:
         """Who claims our addresses: somebody on the machine that has the nodes."""

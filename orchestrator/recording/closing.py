@@ -63,10 +63,15 @@ class Closing(Data):
     witnesses: tuple[Witness, ...] = ()
     """States that show the FIN of `side`, or of both sides."""
     traced: bool = False
-    """Whether the kernel's trace shows the moment itself; else samples show what it led to."""
+    """Whether the moment itself is recorded: the segment as it entered the network, or the kernel's trace; else samples
+    show what it led to."""
     at: tuple[float, float] | None = None
     """The closed interval, seconds of the run, in which the first FIN or RST was sent or an end gave up; None while
     both are open."""
+    lost: bool = False
+    """Whether a FIN was sent first and surely did not arrive; of a timeout: that of the other end."""
+    abandoned: str | None = None
+    """The node whose kernel gave the connection up for want of an answer, after somebody had closed it."""
 
     @property
     def first_closer(self) -> str | None:
@@ -77,7 +82,7 @@ class Closing(Data):
     @property
     def gave_up(self) -> str | None:
         """The node whose kernel ended the connection for want of an answer."""
-        return self.by if self.kind is ClosingKind.TIMEOUT else None
+        return self.by if self.kind is ClosingKind.TIMEOUT else self.abandoned
 
 
 OPEN = Closing()

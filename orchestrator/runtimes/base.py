@@ -82,11 +82,9 @@ class Runtime(Protocol):
     def start(self, plans: Sequence[NodePlan]) -> dict[str, StartedNode]:
         """Bring all namespaces up, in parallel. Programs wait for `go`. Raises EnvironmentFailure."""
 
-    def start_probe(self, log: Path, *, capture: bool) -> ProbeProcess:
-        """Start the probe where it can enter the nodes' namespaces; `capture`: it shall be able to take packets.
-
-        `log` gets its standard error. Raises EnvironmentFailure.
-        """
+    def start_probe(self, log: Path) -> ProbeProcess:
+        """Start the probe where it can enter the nodes' namespaces. `log` gets its standard error. Raises
+        EnvironmentFailure."""
 
     def healthy(self, name: str) -> bool:
         """Whether a foreign image's health check passes; True when it has none."""

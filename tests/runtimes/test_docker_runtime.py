@@ -229,7 +229,7 @@ def test_a_process_of_ours_can_be_the_probe(
     runtime: DockerRuntime, plan: Callable[..., NodePlan], tmp_path: Path
 ) -> None:
     node = runtime.start([plan("a")])["a"]
-    process = runtime.start_probe(tmp_path / "probe.log", capture=False)
+    process = runtime.start_probe(tmp_path / "probe.log")
     assert process.here
     probe = ProbeClient(process, tmp_path / "probe.log", lambda lines: None)
     try:

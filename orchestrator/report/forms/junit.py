@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from orchestrator.analysis.report import NotRun, RunReport
 from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
 from orchestrator.report.forms.form import Form, Page, Results
+from orchestrator.report.words.notes import notes_of
 from orchestrator.report.words.quantities import when
 from orchestrator.report.words.summaries import sentences
 from orchestrator.report.words.verdicts import of_fact
@@ -49,7 +50,7 @@ def _suite(parent: ElementTree.Element, report: RunReport) -> None:
         _problem(_case(suite, report, "the run is complete"), "error", report.trouble, [])
     _count(suite)
     output = ElementTree.SubElement(suite, "system-out")
-    output.text = "\n".join(visible(line) for line in (*sentences(report.history), *report.all_notes))
+    output.text = "\n".join(visible(line) for line in (*sentences(report.history), *notes_of(report)))
 
 
 def _not_run(parent: ElementTree.Element, broken: NotRun) -> None:

@@ -180,6 +180,28 @@ class RequestCounts(Data):
 
 
 @dataclass(frozen=True, slots=True)
+class ContradictionDocument(Data):
+    """Two witnesses of one socket that cannot both be right. What depends on the socket is unknown around `t`."""
+
+    node: str
+    """The node that has the socket."""
+    sk: str
+    """The socket's cookie, or another name of its own."""
+    local: str
+    """Its own address."""
+    peer: str
+    """The peer's address."""
+    t: float
+    """When."""
+    witness: str
+    """Who contradicts the history: `sample`, `ss`, `netstat`."""
+    shown: TcpState
+    """What that witness shows; CLOSED: no such socket."""
+    held: tuple[TcpState, ...]
+    """The states that the history held possible then."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportDocument(Data):
     """One run of a scenario, judged."""
 
@@ -223,5 +245,7 @@ class ReportDocument(Data):
     """Client node -> what its requests came to."""
     counters: Mapping[str, Mapping[str, int]]
     """Node -> kernel counter -> its value at the end of the run."""
+    contradictions: tuple[ContradictionDocument, ...]
+    """Where two witnesses of one socket cannot both be right."""
     notes: tuple[str, ...]
     """What the reader should know."""

@@ -15,11 +15,12 @@ from orchestrator.analysis.requests import requests_by_node
 from orchestrator.analysis.states import Count, count_states, moments_by_instant, recv_q
 from orchestrator.history.index import Index, orphaned_at
 from orchestrator.history.lifetimes import lasted
-from orchestrator.history.model import Connection, History, Socket, StateInterval, Unobserved
+from orchestrator.history.model import Connection, Contradiction, History, Socket, StateInterval, Unobserved
 from orchestrator.recording.verdict import Outcome
 from orchestrator.report.json.document import (
     Between,
     ConnectionDocument,
+    ContradictionDocument,
     ExitStatus,
     MomentDocument,
     NodeAtMoment,
@@ -32,6 +33,7 @@ from orchestrator.report.json.document import (
 )
 from orchestrator.report.json.verdicts import document as verdict_document
 from orchestrator.report.words.evidence import shown_by
+from orchestrator.report.words.notes import notes_of
 from orchestrator.report.words.summaries import sentences
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import plain
@@ -96,7 +98,8 @@ def document(report: RunReport) -> ReportDocument:
             node: {name: readings[-1][1] for name, readings in counters.items() if readings}
             for node, counters in history.counters.items()
         },
-        notes=tuple(report.all_notes),
+        contradictions=tuple(map(_contradiction, history.contradictions)),
+        notes=tuple(notes_of(report)),
     )
 
 
@@ -115,6 +118,11 @@ def _connection(connection: Connection, reports: Reports) -> ConnectionDocument:
         client=_end(connection.client),
         server=_end(connection.server),
     )
+
+
+def _contradiction(one: Contradiction) -> ContradictionDocument:
+    held = tuple(sorted(one.held))
+    return ContradictionDocument(one.node, one.sk, one.local, one.peer, one.t, one.witness, one.shown, held)
 
 
 def _end(socket: Socket | None) -> SocketEnd | None:

@@ -30,6 +30,7 @@ from orchestrator.report.text.terminal import (
 )
 from orchestrator.report.words import summaries as words
 from orchestrator.report.words.evidence import shown_by
+from orchestrator.report.words.notes import notes_of
 from orchestrator.text.numbers import plural
 
 _GROUPS = 12
@@ -160,9 +161,9 @@ def _print_expectations(report: RunReport, console: Console, *, verbose: bool) -
 
 
 def _print_end(report: RunReport, console: Console) -> None:
-    if report.all_notes:
+    if notes := notes_of(report):
         console.print()
-        lines(console, [text(f"note: {note}") for note in report.all_notes])
+        lines(console, [text(f"note: {note}") for note in notes])
     if report.folder is not None:
         path = shell_path(report.folder)
         console.print()

@@ -65,8 +65,9 @@ def who_closed(summary: ConnectionSummary) -> str:
         segment = summary.kind.upper() if summary.traced else ""
         if summary.kind is ClosingKind.RST and not summary.traced:
             segment = f"{summary.client} met a RST"
-        detail = ", ".join(part for part in (segment, summary.reason) if part)
-        return f"{summary.first_closer} closed first" + (f" ({detail})" if detail else "")
+        detail = ", ".join(part for part in (segment, summary.reason, "lost" if summary.lost else "") if part)
+        gave_up = f"; {summary.gave_up} gave up, after a timeout" if summary.gave_up else ""
+        return f"{summary.first_closer} closed first" + (f" ({detail})" if detail else "") + gave_up
     if summary.gave_up:
         return f"{summary.gave_up} gave up, after a timeout"
     if summary.kind is ClosingKind.SIMULTANEOUS:

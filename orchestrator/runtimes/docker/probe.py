@@ -12,7 +12,7 @@ What it is given beyond an ordinary container, and why:
 | CAP_SYS_ADMIN | setns into nodes, mounts that only it sees (tracefs; a small /proc for ss) |
 | CAP_SYS_PTRACE | `/proc/PID/ns` and `/proc/PID/fd` of other processes |
 | CAP_NET_ADMIN | bridges, veth pairs, addresses, kernel settings of the nodes' namespaces |
-| CAP_NET_RAW | packet sockets; with `--capture` only |
+| CAP_NET_RAW | packet sockets at the nodes' interfaces: who sent the first FIN or RST, and captures |
 | `/proc/sys` writable | the kernel settings of nodes: the engine mounts it read-only otherwise |
 | `apparmor=unconfined` | the engine's AppArmor profile refuses mounts, and writing to /sys and to /proc/sys/net |
 | `userns_mode: host` | `pid: host` needs it where the engine maps user ids |
@@ -21,7 +21,7 @@ All other capabilities are dropped, and it can gain none. The engine's default s
 setns, unshare and mount to whoever has CAP_SYS_ADMIN, and does not look at netlink or packet sockets (tried on engine
 20.10). tracefs is not mounted by the engine, which fails on machines without it, but by the probe, which says so.
 
-Three capabilities leave one gap: files of processes of other users than root in `/proc/PID/fd` may not be listed, so
+Four capabilities leave one gap: files of processes of other users than root in `/proc/PID/fd` may not be listed, so
 the sockets of such a process (an image with a USER of its own) have no owner.
 """
 
@@ -45,7 +45,7 @@ from orchestrator.runtimes.docker import containers as dockercontainers
 if TYPE_CHECKING:
     from docker import APIClient
 
-CAPABILITIES = ("SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN")
+CAPABILITIES = ("SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN", "NET_RAW")
 _CAPTURES = Path("/captures")
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger")
 """What the engine makes read-only in every container (moby, oci/defaults.go), less /proc/sys."""
@@ -53,7 +53,7 @@ _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger")
 _START_TIMEOUT = 30.0
 
 
-def settings(client: APIClient, image: str, run: str, *, capture: bool) -> dict[str, Any]:
+def settings(client: APIClient, image: str, run: str) -> dict[str, Any]:
     """The arguments of `APIClient.create_container`."""
     from docker.types import LogConfig
 
@@ -63,7 +63,7 @@ def settings(client: APIClient, image: str, run: str, *, capture: bool) -> dict[
         userns_mode="host",
         auto_remove=True,
         cap_drop=["ALL"],
-        cap_add=[*CAPABILITIES, *(["NET_RAW"] if capture else [])],
+        cap_add=list(CAPABILITIES),
         security_opt=["no-new-privileges", "apparmor=unconfined"],
         log_config=LogConfig(type="none"),
     )
@@ -77,10 +77,10 @@ def settings(client: APIClient, image: str, run: str, *, capture: bool) -> dict[
     }
 
 
-def start_probe(client: APIClient, image: str, run: str, log: Path, *, capture: bool = False) -> ProbeContainer:
+def start_probe(client: APIClient, image: str, run: str, log: Path) -> ProbeContainer:
     """Start the probe of a run. Raises EnvironmentFailure. Interrupted, it removes what it began."""
     executor = ThreadPoolExecutor(1, thread_name_prefix="docker-probe")  # so that an interrupt finds a whole container
-    started = executor.submit(_start, client, image, run, log, capture=capture)
+    started = executor.submit(_start, client, image, run, log)
     executor.shutdown(wait=False)
     try:
         return started.result()
@@ -89,9 +89,9 @@ def start_probe(client: APIClient, image: str, run: str, log: Path, *, capture: 
         raise
 
 
-def _start(client: APIClient, image: str, run: str, log: Path, *, capture: bool) -> ProbeContainer:
+def _start(client: APIClient, image: str, run: str, log: Path) -> ProbeContainer:
     with dockerengine.engine_errors("cannot start the probe's container"):
-        container = str(client.create_container(**settings(client, image, run, capture=capture))["Id"])
+        container = str(client.create_container(**settings(client, image, run))["Id"])
         try:
             streams = NodeStreams(attach(client, container), log, output_to_log=False)
             client.start(container)

@@ -169,11 +169,11 @@ class DockerRuntime:
 
     # -- use -------------------------------------------------------------------------------------------------------
 
-    def start_probe(self, log: Path, *, capture: bool) -> ProbeProcess:
+    def start_probe(self, log: Path) -> ProbeProcess:
         """As Runtime.start_probe."""
         if self._probe_image is None:
             return LocalProbe(log)
-        self._probe = start_probe(self._client, self._probe_image, self._run, log, capture=capture)
+        self._probe = start_probe(self._client, self._probe_image, self._run, log)
         return self._probe
 
     def _with_pids(self, *arguments: str) -> None:

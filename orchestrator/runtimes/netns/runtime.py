@@ -133,7 +133,7 @@ class NetnsRuntime:
         except OSError as error:
             raise EnvironmentFailure(f"node {node.name} could not be made: {error.strerror or error}") from None
 
-    def start_probe(self, log: Path, *, capture: bool) -> LocalProbe:
+    def start_probe(self, log: Path) -> LocalProbe:
         return LocalProbe(log)
 
     def healthy(self, name: str) -> bool:

@@ -1,0 +1,218 @@
+"""Sockets from what the kernel's trace shows of them, with what samples add: queues, owners, cookies, states that the
+trace has no event for. And the trace is held against every sample (crossexamination.py).
+
+A change takes no time, which the history writes as a gap of one nanosecond: the resolution of the trace clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from orchestrator.history.crossexamination import contradictions, doubted
+from orchestrator.history.model import Contradiction, MinisocketEnd, Socket, StateInterval, UnknownInterval
+from orchestrator.history.nat import NO_NAT, Translations
+from orchestrator.history.sampled import Life, NodeTicks
+from orchestrator.history.timewait import Turn, turn_of
+from orchestrator.history.tracedlife import TracedLife
+from orchestrator.tcp.lifecycle import MINISOCKETS
+from orchestrator.tcp.states import TcpState
+
+INSTANT = 1e-9
+
+_Pair = tuple[str, str]
+_Entry = tuple[float, float, TcpState]
+"""A state, which was entered in the closed interval of the two times."""
+
+
+class Exact:
+    """What trace and samples show together. `ticks`: node -> those that sampled it.
+
+    A tick's time is read before its tables are, so a socket may be dated up to `slack` seconds before its birth.
+    """
+
+    def __init__(
+        self,
+        traced: Sequence[TracedLife],
+        sampled: Sequence[Life],
+        ticks: Mapping[str, NodeTicks],
+        slack: float,
+        translations: Translations = NO_NAT,
+    ) -> None:
+        self.sockets: list[Socket] = []
+        self.contradictions: list[Contradiction] = []
+        self.left: list[Life] = []
+        """The sampled lives that no trace covers."""
+        self._ticks, self._slack, self._translations = ticks, slack, translations
+        self._until = max((of_node.times[-1] for of_node in ticks.values() if of_node.times), default=0.0)
+        self._traced: dict[_Pair, list[TracedLife]] = defaultdict(list)
+        for life in traced:
+            self._traced[life.local, life.peer].append(life)
+        _name_ports(traced, sampled, slack)
+        seen_of = self._seen(traced, sampled)
+        for number, life in enumerate(traced, 1):
+            # No port was left (EADDRNOTAVAIL): nothing was sent, so there was no connection.
+            if not (life.local.endswith(":0") and life.ended is not None):
+                self._add(life, seen_of.get(id(life), []), f"t{number}")
+
+    def _seen(self, traced: Sequence[TracedLife], sampled: Sequence[Life]) -> dict[int, list[Life]]:
+        """Id of a traced life -> the sampled ones that are the same socket, each of one traced life only."""
+        by_pair: dict[tuple[str, str, str], list[Life]] = defaultdict(list)
+        for one in sampled:
+            by_pair[one.node, one.local, one.peer].append(one)
+        taken: dict[int, list[Life]] = {}
+        known: set[int] = set()
+        for same in (_same_cookie, _same_state, _within):  # the surest first
+            for life in traced:
+                for one in by_pair[life.node, life.local, life.peer]:
+                    if id(one) not in known and same(one, life, self._slack):
+                        known.add(id(one))
+                        taken.setdefault(id(life), []).append(one)
+        for seen in taken.values():
+            seen.sort(key=lambda one: one.sightings[0][0])
+        self.left = [one for one in sampled if id(one) not in known]
+        return taken
+
+    def _add(self, life: TracedLife, seen: Sequence[Life], fallback: str) -> None:
+        ticks = self._ticks[life.node]
+        _settle_reset(life, seen, ticks, self._slack)
+        pair = self._translations.peer_pair(life.local, life.peer, life.up)
+        peer = _overlapping(self._traced[pair], life.born)
+        turn = turn_of(life, peer, seen, ticks, self._slack) if life.mini is not None else None
+        entries = _handshake(life, peer, seen, ticks)
+        socket = _socket(life, seen, self._timeline(life, turn, entries), fallback)
+        against = contradictions(socket, seen, ticks, self._slack)
+        self.contradictions += against
+        self.sockets.append(doubted(socket, against, ticks))
+
+    def _timeline(
+        self, life: TracedLife, turn: Turn | None, begun: Sequence[_Entry]
+    ) -> tuple[list[StateInterval], list[UnknownInterval]]:
+        entries = [*begun, *((t, t, state) for t, state in life.changes[len(begun) :])]
+        end = self._until if life.ended is None else life.ended
+        if turn is not None and turn.surely:
+            entries.append((turn.after, max(turn.after, min(turn.before, end)), TcpState.TIME_WAIT))
+        intervals, gaps = _filled(entries, end, ended=life.ended is not None)
+        if turn is not None and not turn.surely and turn.after < end - INSTANT:
+            _leave_open(intervals, gaps, turn, end, ended=life.ended is not None)
+        return intervals, gaps
+
+
+def _handshake(life: TracedLife, peer: TracedLife | None, seen: Sequence[Life], ticks: NodeTicks) -> list[_Entry]:
+    """When the handshake of an accepted connection began: the trace knows SYN_RECV only as the instant in which the
+    child is made. The request before that has a cookie, which the child inherits, and samples show it; between samples
+    it cannot have come before its client called."""
+    if life.changes[0][1] is not TcpState.SYN_RECV:
+        return []
+    waiting = [one.sightings[0][0] for one in seen if one.sightings[0][1] is TcpState.SYN_RECV]
+    first = min([*waiting, life.born])
+    before = ticks.before(first)
+    called = peer.born if peer is not None and peer.born < first else None
+    known = [t for t in (before, called) if t is not None]
+    return [(max(known, default=first - INSTANT), first, TcpState.SYN_RECV)]
+
+
+def _filled(entries: Sequence[_Entry], end: float, *, ended: bool) -> tuple[list[StateInterval], list[UnknownInterval]]:
+    """Stays, and the gaps between them."""
+    merged = [entry for number, entry in enumerate(entries) if not number or entries[number - 1][2] is not entry[2]]
+    after, before, state = merged[0]
+    gaps = [UnknownInterval(min(after, before - INSTANT), before, frozenset({TcpState.CLOSED, state}))]
+    intervals: list[StateInterval] = []
+    for number, (_, entered, state) in enumerate(merged):
+        last = number + 1 == len(merged)
+        after, before = (end, end) if last else merged[number + 1][:2]
+        stay_end = end if last and not ended else max(entered, after - INSTANT)
+        intervals.append(StateInterval(state, entered, stay_end))
+        if not last or ended:
+            following = TcpState.CLOSED if last else merged[number + 1][2]
+            gaps.append(UnknownInterval(stay_end, max(before, stay_end), frozenset({state, following})))
+    return intervals, gaps
+
+
+def _leave_open(
+    intervals: list[StateInterval], gaps: list[UnknownInterval], turn: Turn, end: float, *, ended: bool
+) -> None:
+    """The last stay is FIN_WAIT2 until the peer's FIN may have come, and from then on nobody knows."""
+    waiting = intervals[-1]
+    known = min(max(waiting.first, turn.after), waiting.last)
+    intervals[-1] = StateInterval(waiting.state, waiting.first, known)
+    if ended:
+        gaps.pop()
+    states = frozenset({waiting.state, TcpState.TIME_WAIT, *([TcpState.CLOSED] if ended else [])})
+    gaps.append(UnknownInterval(known, end if ended else math.inf, states))
+
+
+def _overlapping(lives: Sequence[TracedLife], t: float) -> TracedLife | None:
+    """The life of one address pair whose birth is nearest to `t`: both ends are born within a handshake."""
+    return min(lives, key=lambda life: abs(life.born - t), default=None)
+
+
+def _name_ports(traced: Sequence[TracedLife], sampled: Sequence[Life], slack: float) -> None:
+    """Ports of sockets that are in SYN_SENT to the last: the kernel names a port with the change that follows."""
+    named = {(life.node, life.local, life.peer) for life in traced}
+    calling = [one for one in sampled if one.sightings[0][1] is TcpState.SYN_SENT]
+    for life in traced:
+        if not life.local.endswith(":0"):
+            continue
+        of_peer = [one for one in calling if (one.node, one.peer) == (life.node, life.peer)]
+        for one in of_peer:
+            if (one.node, one.local, one.peer) not in named and _within(one, life, slack):
+                life.local = one.local
+                named.add((one.node, one.local, one.peer))
+                break
+
+
+def _settle_reset(life: TracedLife, seen: Sequence[Life], ticks: NodeTicks, slack: float) -> None:
+    """Whether the RST that came for a minisocket killed it: yes, unless its timer or a sample shows it alive later."""
+    if life.reset_at is None or life.ended_by is MinisocketEnd.EXPIRED:
+        return
+    shown = [ticks.times[-1] if one.gone is None else ticks.before(one.gone) for one in seen]
+    if all(t is None or t <= life.reset_at + slack for t in shown):
+        life.ended, life.ended_by = life.reset_at, MinisocketEnd.RESET
+
+
+def _same_cookie(sampled: Life, life: TracedLife, slack: float) -> bool:
+    return bool(life.cookie) and sampled.sk == life.cookie
+
+
+def _same_state(sampled: Life, life: TracedLife, slack: float) -> bool:
+    """Whether the traced socket was in the state of the first sighting when that was taken: one address pair may be
+    several sockets within a tick."""
+    first, state = sampled.sightings[0]
+    if not _within(sampled, life, slack):
+        return False
+    if state in MINISOCKETS and life.mini is not None and life.mini <= first + slack:
+        return True
+    lefts = [*(t for t, _ in life.changes[1:]), math.inf if life.ended is None else life.ended]
+    held = zip(life.changes, lefts, strict=True)
+    return any(entered <= first + slack and first <= left for (entered, one), left in held if one is state)
+
+
+def _within(sampled: Life, life: TracedLife, slack: float) -> bool:
+    """Whether a sampled socket of the same pair, of which no cookie is known, can be this one by its time."""
+    first = sampled.sightings[0][0]
+    return life.born - slack <= first and (life.ended is None or first <= life.ended)
+
+
+def _socket(
+    life: TracedLife,
+    seen: Sequence[Life],
+    timeline: tuple[list[StateInterval], list[UnknownInterval]],
+    fallback: str,
+) -> Socket:
+    owner = next((one for one in seen if one.pid is not None), None)
+    return Socket(
+        node=life.node,
+        sk=seen[0].sk if seen else life.cookie or fallback,
+        local=life.local,
+        peer=life.peer,
+        intervals=tuple(timeline[0]),
+        unknown=tuple(timeline[1]),
+        queues=tuple(reading for one in seen for reading in one.queues),
+        uid=next((one.uid for one in seen if one.uid is not None), None),
+        pid=owner.pid if owner else None,
+        comm=owner.comm if owner else None,
+        ended_by=life.ended_by,
+        owned=tuple(reading for one in seen for reading in one.owned),
+    )

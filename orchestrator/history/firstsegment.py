@@ -1,0 +1,114 @@
+"""Which FIN or RST of a connection entered the network first, and from where: part of what closing.py decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from orchestrator.history.model import Connection, Side
+from orchestrator.history.segments import Segment, Wire, WireLife
+
+_SENT_AFTER = 3.5
+"""Seconds that a SYN may leave after its call: until a neighbour answers, or is given up (three probes)."""
+
+_HANDSHAKE = 130.0
+"""Seconds that a handshake may take at most: net.ipv4.tcp_syn_retries is 6, after 1, 2, 4, ... seconds."""
+
+_MARGIN = 0.001
+"""Seconds. A frame bears the time at which the far end of a veth pair took it, a call that of the trace."""
+
+_PASSED_ON = 1.0
+"""Seconds that a NAT may take to pass a segment on."""
+
+
+class Sent(NamedTuple):
+    """A FIN or RST of one end. `node` is the end's, or that of a NAT that answered in its name."""
+
+    side: Side
+    segment: Segment
+
+    @property
+    def is_rst(self) -> bool:
+        return "R" in self.segment.flags
+
+
+class Ends(NamedTuple):
+    """What the ends of one connection sent, each FIN once, in order of time; and whether both SYNs were sent."""
+
+    sent: tuple[Sent, ...]
+    answered: bool
+
+    @property
+    def first(self) -> Sent | None:
+        return self.sent[0] if self.sent else None
+
+    def fin(self, side: Side) -> Segment | None:
+        """The first FIN of a side."""
+        return next((one.segment for one in self.sent if one.side is side and not one.is_rst), None)
+
+
+def of_connection(connection: Connection, wire: Wire) -> Ends | None:
+    """What is on the wire of a connection; None where nothing of it is: no segments were recorded, or it is older."""
+    near = _life(connection, wire)
+    if near is None:
+        return None
+    far = near
+    if connection.via:
+        there = connection.server_pair[::-1]
+        known = wire.with_number(there, near.syn.seq)
+        far = known if known is not None else WireLife(there, near.syn)
+    sent = sorted(_sent(connection, near, far), key=lambda one: one.segment.t)
+    return Ends(tuple(_once(sent)), near.answer is not None)
+
+
+def _life(connection: Connection, wire: Wire) -> WireLife | None:
+    """By when its client called, or, where only the server's end is known, by when that came to be."""
+    after, before = connection.opened
+    if connection.client is None:
+        found = wire.last(connection.client_pair, before + _MARGIN)
+        return found if found is not None and found.syn.t >= after - _HANDSHAKE else None
+    found = wire.first(connection.client_pair, after - _MARGIN)
+    return found if found is not None and found.syn.t <= before + _SENT_AFTER else None
+
+
+def _sent(connection: Connection, near: WireLife, far: WireLife) -> Iterator[Sent]:
+    """The FINs and RSTs, by the end that sent them; of a NAT's those that it did not pass on but sent itself."""
+    for segment in _closing(near.forth):
+        if segment.node == connection.client_node:
+            yield Sent(Side.CLIENT, segment)
+    for segment in _closing(far.back):
+        if segment.node == connection.server_node:
+            yield Sent(Side.SERVER, segment)
+    if far is not near:
+        by_server = [segment for segment in _closing(far.back) if segment.node == connection.server_node]
+        by_client = [segment for segment in _closing(near.forth) if segment.node == connection.client_node]
+        for segment in _closing(near.back):
+            if not _passed_on(segment, by_server):
+                yield Sent(Side.SERVER, segment)
+        for segment in _closing(far.forth):
+            if not _passed_on(segment, by_client):
+                yield Sent(Side.CLIENT, segment)
+
+
+def _closing(segments: Iterable[Segment]) -> Iterator[Segment]:
+    return (segment for segment in segments if "F" in segment.flags or "R" in segment.flags)
+
+
+def _passed_on(segment: Segment, before: Iterable[Segment]) -> bool:
+    """Whether another node had sent the same segment just before."""
+    return any(
+        one.seq == segment.seq and one.flags == segment.flags and -_MARGIN <= segment.t - one.t <= _PASSED_ON
+        for one in before
+    )
+
+
+def _once(sent: Iterable[Sent]) -> Iterator[Sent]:
+    """Without FINs that were sent again."""
+    fins: set[tuple[Side, int]] = set()
+    for one in sent:
+        number = (one.side, one.segment.after_fin)
+        if one.is_rst:
+            yield one
+        elif number not in fins:
+            fins.add(number)
+            yield one

@@ -1,0 +1,109 @@
+"""Holds the history against what the real `ss` and `netstat` of every node printed at every named moment.
+
+They are other programs, which read the kernel's tables by ways of their own (`/proc/net/tcp`, netlink), some
+milliseconds after the sample of the moment. So a line must show a state that its socket can have had within `_LATE`
+after the moment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator.history.crossexamination import doubted, possible
+from orchestrator.history.model import Contradiction, History, Socket
+from orchestrator.history.sampled import NodeTicks
+from orchestrator.tcp.states import TcpState
+
+_LATE = 1.0
+"""Seconds that the tools may be late after the moment: they are run node by node."""
+
+_LONGEST = 2_000
+"""Lines of a text that are compared; of a larger table the first ones."""
+
+_SS = re.compile(r"(?P<state>[A-Z][A-Z0-9-]+) +\d+ +\d+ +(?P<local>\S+:\S+) +(?P<peer>\S+:\S+)")
+_NETSTAT = re.compile(r"tcp6? +\d+ +\d+ +(?P<local>\S+:\S+) +(?P<peer>\S+:\S+) +(?P<state>[A-Z][A-Z0-9_]+)")
+
+_LINES = {"ss": _SS, "netstat": _NETSTAT}
+
+_NAMES = {
+    "ESTAB": TcpState.ESTABLISHED,
+    "SYN-SENT": TcpState.SYN_SENT,
+    "SYN-RECV": TcpState.SYN_RECV,
+    "FIN-WAIT-1": TcpState.FIN_WAIT1,
+    "FIN-WAIT-2": TcpState.FIN_WAIT2,
+    "TIME-WAIT": TcpState.TIME_WAIT,
+    "CLOSE-WAIT": TcpState.CLOSE_WAIT,
+    "LAST-ACK": TcpState.LAST_ACK,
+    "CLOSING": TcpState.CLOSING,
+} | {state.value: state for state in TcpState if state not in (TcpState.LISTEN, TcpState.CLOSED)}
+"""As ss and netstat spell states. Listening sockets are left out: they do not end by segments."""
+
+_Key = tuple[str, str, str]
+"""Node, local and peer address."""
+
+
+def against_texts(history: History, folder: Path) -> list[Contradiction]:
+    """What the texts in `folder` (MOMENT/NODE.TOOL.txt) contradict. A text that is not there contradicts nothing."""
+    of_key: dict[_Key, list[Socket]] = defaultdict(list)
+    for socket in history.sockets:
+        of_key[socket.node, _plain(socket.local), _plain(socket.peer)].append(socket)
+    found: list[Contradiction] = []
+    seen: set[Path] = set()
+    for moment, t in history.moments.items():
+        # Moments that share an instant share their texts.
+        if (real := (folder / moment).resolve()) in seen or not real.is_relative_to(folder.resolve()):
+            continue
+        seen.add(real)
+        for node in history.nodes:
+            for tool in _LINES:
+                found += _of_text(real / f"{node}.{tool}.txt", node, tool, t, of_key)
+    return found
+
+
+def with_doubts(history: History, against: Sequence[Contradiction]) -> History:
+    """The history, with nothing known of the contradicted sockets around the moment."""
+    if not against:
+        return history
+    by_socket: dict[tuple[str, str], list[Contradiction]] = defaultdict(list)
+    for one in against:
+        by_socket[one.node, one.sk].append(one)
+    ticks = {node: NodeTicks(history.ticks, history.missed.get(node, ())) for node in history.nodes}
+    sockets = tuple(
+        doubted(socket, by_socket.get((socket.node, socket.sk), ()), ticks[socket.node]) for socket in history.sockets
+    )
+    return replace(history, sockets=sockets, contradictions=(*history.contradictions, *against))
+
+
+def _of_text(
+    path: Path, node: str, tool: str, t: float, of_key: Mapping[_Key, list[Socket]]
+) -> Iterator[Contradiction]:
+    try:
+        with path.open(errors="replace") as file:
+            lines = [line for _, line in zip(range(_LONGEST), file, strict=False)]
+    except OSError:
+        return
+    for local, peer, state in _rows(lines, _LINES[tool]):
+        sockets = of_key.get((node, local, peer), [])
+        held = frozenset().union(*(possible(socket, t, t + _LATE) for socket in sockets))
+        if sockets and state not in held:
+            nearest = max(sockets, key=lambda socket: socket.intervals[0].first <= t)
+            yield Contradiction(node, nearest.sk, nearest.local, nearest.peer, t, tool, state, held)
+
+
+def _rows(lines: Iterable[str], pattern: re.Pattern[str]) -> Iterator[tuple[str, str, TcpState]]:
+    for line in lines:
+        match = pattern.match(line)
+        state = _NAMES.get(match["state"]) if match else None
+        if match and state is not None:
+            yield _plain(match["local"]), _plain(match["peer"]), state
+
+
+def _plain(address: str) -> str:
+    """Without what tools add: brackets and the prefix of mapped addresses, the interface."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]").removeprefix("::ffff:").partition("%")[0]
+    return f"{host}:{port}"
