@@ -6,9 +6,10 @@ A dataclass that derives from `Data` is its own JSON Schema too: the docstrings 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -29,22 +30,29 @@ class Data:
 def plain(value: Any, *, digits: int | None = None) -> Any:
     """The value as JSON has it. What JSON lacks becomes something that it has: an infinite number null, a lone
     surrogate, which a strict reader refuses even as an escape, its escaped form. `digits`: of fractions."""
-    match value:
-        case Enum():
-            return plain(value.value, digits=digits)
-        case str():
-            return value.encode("utf-8", "backslashreplace").decode("utf-8")
-        case float() if not math.isfinite(value):
+    if value is None or value is True or value is False or type(value) is int:
+        return value
+    if isinstance(value, Enum):
+        return plain(value.value, digits=digits)
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, float):
+        if not math.isfinite(value):
             return None
-        case float() if digits is not None:
-            return round(value, digits)
-        case Mapping():
-            return {plain(str(key)): plain(item, digits=digits) for key, item in value.items()}
-        case list() | tuple():
-            return [plain(item, digits=digits) for item in value]
+        return value if digits is None else round(value, digits)
+    if isinstance(value, list | tuple):
+        return [plain(item, digits=digits) for item in value]
+    if isinstance(value, Mapping):
+        return {plain(str(key)): plain(item, digits=digits) for key, item in value.items()}
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name), digits=digits) for field in fields(value)}
+        return {name: plain(getattr(value, name), digits=digits) for name in _names(value.__class__)}
     return value
+
+
+@cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    assert is_dataclass(kind)
+    return tuple(field.name for field in fields(kind))
 
 
 def parse(kind: type[T], value: object) -> T:

@@ -133,8 +133,8 @@ expect:
 
 FACTS = """
 The states are those of RFC 9293, named as the kernel names them. A *gauge* is a number of sockets at an instant;
-a *queue* is a property of every socket in a state; a *counter* adds up over time; a *duration* is measured over every
-finished stay in a state. The kind decides which *when* fits; simctl checks that before anything starts.
+a *queue* is a property of every socket in a state; a *counter* adds up over time; a *duration* is how long a
+state lasted, each time that it ended. The kind decides which *when* fits; simctl checks that before anything starts.
 """
 
 FACT_EXAMPLES = """

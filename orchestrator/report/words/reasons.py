@@ -77,8 +77,8 @@ def _wrong(reason: Reason, fact: FactVerdict) -> str:
         case causes.SomeOutOfRange(of="connection"):
             return f"{plural(reason.count, 'connection')} of {fact.node} carried another number of requests"
         case causes.SomeOutOfRange():
-            stays = plural(reason.count, "stay")
-            return f"{stays} in {fact.part} on {fact.node} did not last {words.expected(fact.expected)}"
+            intervals = plural(reason.count, f"{fact.part} interval")
+            return f"{intervals} on {fact.node} did not last {words.expected(fact.expected)}"
         case causes.HeldTooShort():
             held = f"{words.seconds(reason.held)} from {words.instant(reason.since)}"
             return f"it held for at most {held}, not for {format_duration(reason.wanted)}"
@@ -86,7 +86,7 @@ def _wrong(reason: Reason, fact: FactVerdict) -> str:
             return f"no socket was in {fact.part} on {fact.node}: the fact matched nothing"
         case causes.MatchedNothing(of="state_interval"):
             return (
-                f"no stay in {fact.part} on {fact.node} is known to have ended in the window: the fact matched nothing"
+                f"no {fact.part} interval on {fact.node} is known to have ended in the window: the fact matched nothing"
             )
         case causes.MatchedNothing():
             return f"no request of {fact.node} in the window names its connection: the fact matched nothing"
@@ -127,8 +127,8 @@ def _doubtful(reason: Reason, fact: FactVerdict) -> str:
             what = plural(reason.count, fact.expected.unit)
             return f"{what} may or may not count: the samples do not tell"
         case causes.DurationUnknown():
-            where = f"{fact.part} on {fact.node}"
-            return f"some stays in {where} may have lasted less or more: the samples do not tell"
+            intervals = f"some {fact.part} intervals on {fact.node}"
+            return f"{intervals} may have lasted less or more: the samples do not tell"
     return ""
 
 

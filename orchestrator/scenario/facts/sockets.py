@@ -1,4 +1,4 @@
-"""Facts about the sockets of a node, from its socket table: how many are in a state, their queues, how long they stay.
+"""Facts about the sockets of a node, from its socket table: how many are in a state, their queues, how long it lasts.
 
 Names of states are those of RFC 9293 as `ss` and the kernel spell them.
 """
@@ -19,5 +19,11 @@ FACTS = (
         ByState,
     ),
     Fact("send_q", FactKind.QUEUE, "Send-Q of every socket in the state, bytes not yet acknowledged", "byte", ByState),
-    Fact("lasts", FactKind.DURATION, "how long every finished stay in the state lasted", "second", DurationByState),
+    Fact(
+        "lasts",
+        FactKind.DURATION,
+        "how long each time in the state lasted, of those that ended",
+        "second",
+        DurationByState,
+    ),
 )
