@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ _PULL_SILENCE = 15.0
 _PLAIN_MIRROR = re.compile(r"http://[A-Za-z0-9.-]+(:\d+)?/debian/?")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _LOG_TAIL = 15
+_PIECE = 1 << 20
 
 # The engine's names of processor architectures and Debian's, where they differ.
 _DEBIAN_ARCHITECTURES = {"386": "i386", "arm": "armhf", "ppc64le": "ppc64el"}
@@ -136,6 +138,8 @@ def _mmdebstrap(folder: Path, architecture: str, mirror: str | None) -> None:
     # Bound to our life. As root also in mount and pid namespaces of its own: however we end, no process and no mount of
     # it stays, and removing the folder can never reach through a mount. Without root mmdebstrap makes those itself.
     namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"] if os.geteuid() == 0 else []
+    # Without root it works as other users, to whom the cache is closed; then it removes its own folder in /tmp.
+    scratch = {"TMPDIR": str(folder)} if namespaces else {}
     command = [
         "setpriv", "--pdeathsig", "KILL" if namespaces else "TERM", *namespaces,
         "mmdebstrap", "--variant=minbase", "--components=main", "--format=tar", "--skip=output/dev",
@@ -149,7 +153,7 @@ def _mmdebstrap(folder: Path, architecture: str, mirror: str | None) -> None:
     ]  # fmt: skip
     with subprocess.Popen(
         command,
-        env={**os.environ, "PATH": tool_path(), "TMPDIR": str(folder), "LC_ALL": "C"},
+        env={**os.environ, **scratch, "PATH": tool_path(), "LC_ALL": "C"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -173,8 +177,10 @@ def _mmdebstrap(folder: Path, architecture: str, mirror: str | None) -> None:
 
 def _import(client: APIClient, archive: Path, tag: str, progress: Progress) -> None:
     began = time.monotonic()
-    with archive.open("rb") as stream, engine_errors(f"cannot import {_REPOSITORY}:{tag}"):
-        client.import_image_from_stream(stream, repository=_REPOSITORY, tag=tag, changes=['CMD ["sh"]'])
+    with archive.open("rb") as file, engine_errors(f"cannot import {_REPOSITORY}:{tag}"):
+        # In pieces: the library promises chunks, and of a file it would send all at once.
+        pieces = iter(partial(file.read, _PIECE), b"")
+        client.import_image_from_stream(pieces, repository=_REPOSITORY, tag=tag, changes=['CMD ["sh"]'])
     progress(f"image {_REPOSITORY}:{tag}: imported in {time.monotonic() - began:.0f} s")
 
 
