@@ -54,7 +54,20 @@ hypothesis.settings.load_profile("simctl")
 
 # -- requirements ----------------------------------------------------------------------------------------------------
 
-PURE = ("analysis", "history", "judge", "kinds", "recording", "report", "run", "scenario", "tcp", "text", "topology")
+PURE = (
+    "analysis",
+    "history",
+    "judge",
+    "kinds",
+    "recording",
+    "report",
+    "run",
+    "scenario",
+    "tcp",
+    "text",
+    "topology",
+    "truth",
+)
 """Rooms whose tests need nothing but Python: those of them that ask for nothing by marker or fixture are pure."""
 
 _NEEDY = ("netns", "docker", "java", "vm", "kinds", "images", "processes", "slow")

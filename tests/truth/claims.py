@@ -58,7 +58,7 @@ def _connection(number: int, entry: Mapping[str, Any], until: float) -> Connecti
         number=number,
         opened=(-math.inf if opened[0] is None else opened[0], opened[1]),
         closed=None if closing["at"] is None else _interval(closing["at"]),
-        closer=closing["by"],
+        closer=closing["by"] if closing["kind"] in ("fin", "rst") else None,  # of a timeout it is who gave up
         kind=closing["kind"],
         how=entry["how"],
         client=_end(entry["client"], until),

@@ -31,6 +31,7 @@ def test_every_feature_comes_up_and_can_be_left_out() -> None:
     assert not any({"nat", "link"} & set(generate(seed, without=("nat", "link"))["features"]) for seed in range(200))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("seed", [3, 11, 26])
 def test_a_program_is_a_scenario(seed: int, tmp_path: Path) -> None:
     path = write(generate(seed), tmp_path / "case")
@@ -39,6 +40,7 @@ def test_a_program_is_a_scenario(seed: int, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.processes
 def test_the_interpreter_performs_a_script() -> None:
     """On loopback, by itself: what it says of an unknown socket shows that it went on after it."""
     script: list[Any] = [
