@@ -6,13 +6,14 @@ timer is started, and the same CPU reports the end of its full socket next (net/
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from orchestrator.recording.events import Event
 from orchestrator.tcp.states import TcpState
 
-_BIRTH = 0.000_2
-"""Seconds. A minisocket's timer starts some 3 microseconds before its full socket reports CLOSED on the same CPU."""
+_UNDER_WAY = 1.0
+"""Seconds that the making of a minisocket may take, a virtual CPU that is taken away meanwhile included."""
 
 _TO_MINISOCKET = ((TcpState.FIN_WAIT2, TcpState.CLOSED), (TcpState.CLOSING, TcpState.CLOSED))
 """What a full socket reports when it becomes a minisocket; a CLOSED from LAST_ACK is some peer's."""
@@ -23,35 +24,46 @@ _OF_SOCKET = ("node", "a", "local", "peer")
 def recognised(lines: Iterable[Event]) -> list[Event]:
     """The lines without `timer` and `other`, and a `minisocket` for each timer's event: `born`, `rearmed` or `expired`,
     with the timer, and a `born` with the socket that it is of, if that is of the lab. Both in order of time.
+
+    Start and end belong together by their CPU and their order, however long that was taken away between them. The
+    kernel may do other things between the two, in a soft interrupt, and there make another minisocket: so it is the
+    last start that is still open.
     """
     found: list[Event] = []
-    started: dict[int, Event] = {}
+    started: dict[int, list[Event]] = defaultdict(list)
+    before: dict[int, Event] = {}
     for line in lines:
-        start = started.pop(line["cpu"], None)
-        if start is not None:
-            found.append(_born_or_rearmed(start, line))
+        cpu = line["cpu"]
         if line["ev"] == "timer":
             if line["what"] == "start":
-                started[line["cpu"]] = line
+                started[cpu].append(line)
             else:
                 found.append(_minisocket(line, "expired"))
-        elif line["ev"] != "other":
-            found.append({key: value for key, value in line.items() if key != "cpu"})
-    found += [_minisocket(start, "rearmed") for start in started.values()]
+        else:
+            if started[cpu] and _makes_one(line, started[cpu][-1], before.get(cpu)):
+                found.append(_born(started[cpu].pop(), line))
+            if line["ev"] != "other":
+                found.append({key: value for key, value in line.items() if key != "cpu"})
+        before[cpu] = line
+    found += [_minisocket(start, "rearmed") for starts in started.values() for start in starts]
     found.sort(key=_time)
     return found
 
 
-def _born_or_rearmed(start: Event, following: Event) -> Event:
-    """What the timer's start means, by what its CPU reported next."""
-    change = (following.get("old"), following.get("new"))
-    late = _time(following) - _time(start) >= _BIRTH
-    if following["ev"] not in ("state", "other") or change not in _TO_MINISOCKET or late:
-        return _minisocket(start, "rearmed")
+def _makes_one(line: Event, start: Event, before: Event | None) -> bool:
+    """Whether this is the end of a full socket of which a minisocket was made, the one whose timer was started. One
+    that a RST ends goes the same way, and none is made."""
+    if line["ev"] not in ("state", "other") or (line.get("old"), line.get("new")) not in _TO_MINISOCKET:
+        return False
+    reset = before is not None and before["ev"] in ("rst", "rst_received") and before.get("a") == line.get("a")
+    return not reset and _time(line) - _time(start) <= _UNDER_WAY
+
+
+def _born(start: Event, ended: Event) -> Event:
     born = _minisocket(start, "born")
     # A birth of nobody's minisocket counts too: the kernel may have given it the memory, and so the address, of one of
     # ours that ended without an event.
-    return born if not following.get("node") else born | {key: following[key] for key in (*_OF_SOCKET, "old")}
+    return born if not ended.get("node") else born | {key: ended[key] for key in (*_OF_SOCKET, "old")}
 
 
 def _minisocket(line: Event, what: str) -> Event:

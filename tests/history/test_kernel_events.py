@@ -92,11 +92,36 @@ def test_what_another_cpu_reports_meanwhile_does_not_count() -> None:
     assert minisockets(BORN, START, other, CLOSED) == [("born", 1.0)]
 
 
+@given(st.floats(1e-9, 0.9))
+def test_a_cpu_that_is_taken_away_meanwhile_hides_no_birth(pause: float) -> None:
+    assert minisockets(BORN, START, CLOSED | {"t": 1.0 + pause}) == [("born", 1.0)]
+
+
+def test_a_minisocket_that_is_made_while_another_is_being_made() -> None:
+    """In a soft interrupt of the same CPU, between the two events of the first."""
+    second = [BORN | {"t": 0.2, "a": 2, "peer": "198.18.0.3:81"}, timer(1.000_001, 0, "start", 9)]
+    gone = CLOSED | {"t": 1.000_002, "a": 2, "peer": "198.18.0.3:81"}
+    lines = [BORN, second[0], START, second[1], gone, CLOSED, timer(61.0, 0, "expire"), timer(62.0, 0, "expire", 9)]
+    found = [event for event in understood(lines, NODES.get) if event["ev"] == "minisocket"]
+    assert [(event["what"], event["t"], event["a"]) for event in found] == [
+        ("born", 1.0, 1),
+        ("born", 1.000_001, 2),
+        ("expired", 61.0, 1),
+        ("expired", 62.0, 2),
+    ]
+
+
+def test_a_socket_that_a_rst_ends_leaves_no_minisocket() -> None:
+    came = ends("rst_received", 2.000_001, 0, 1, sk="1")
+    gone = CLOSED | {"t": 2.000_002}
+    assert minisockets(BORN, START | {"t": 2.0}, came, gone) == []
+
+
 @pytest.mark.parametrize(
     "following",
     [
         pytest.param(CLOSED | {"old": S.LAST_ACK}, id="a socket that leaves no minisocket"),
-        pytest.param(CLOSED | {"t": 1.01}, id="much later"),
+        pytest.param(CLOSED | {"t": 3.0}, id="much later"),
         pytest.param(ends("destroy", 1.000_001, 0, 1, sk="1"), id="no change of state"),
         pytest.param({"t": 1.000_001, "ev": "other", "cpu": 0}, id="something of nobody"),
         pytest.param(timer(1.000_001, 0, "start", 5), id="another timer"),

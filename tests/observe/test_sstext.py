@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("as_root")
 
 NARROWED = """
 import json, os, sys
-from orchestrator.observe.procview import ProcView
+from orchestrator.observe.sources.procview import ProcView
 view = ProcView()
 view.show([1, os.getpid()])
 view.show([os.getpid()])
