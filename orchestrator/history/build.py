@@ -47,6 +47,7 @@ def build_history(events: Iterable[Event]) -> History:
     counters = Counters(_series(by_kind["tick"], nodes))
     lives = _lives(by_kind["socket"], nodes, ticks)
     addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
+    addresses |= {line["address"]: line["node"] for line in by_kind["address"]}
     translations = Translations(flows_of(by_kind["nat"]))
     if begin["format"] > 1:
         _understand(by_kind, traced, addresses, translations)

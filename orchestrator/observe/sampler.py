@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from orchestrator.observe.sources.addresses import Addresses
 from orchestrator.observe.sources.conntrack import Conntrack
 from orchestrator.observe.sources.counters import Counters
 from orchestrator.observe.sources.owner import owners
@@ -36,8 +37,10 @@ class Observed:
     owner_of: dict[int, tuple[int, str]] = field(default_factory=dict)
     conntrack: Conntrack | None = None
     """For a node that translates addresses."""
+    addresses: Addresses = field(kw_only=True)
 
     def close(self) -> None:
+        self.addresses.close()
         if self.conntrack is not None:
             self.conntrack.close()
         self.table.close()
@@ -55,6 +58,8 @@ class Sampler:
         self._next_tcpext = 0.0
         self._last = clock()
         self.nodes: dict[str, Observed] = {}
+        self.addresses: set[str] = set()
+        """Those of the nodes that are known: whoever watches adds those that it knows from the beginning."""
 
     def add(self, name: str, pid: int, *, nat: bool = False) -> None:
         """Observe the namespace of `pid` from the next tick on. Raises OSError when the process is gone.
@@ -63,8 +68,8 @@ class Sampler:
         """
         netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         with inside_netns(netns, self._home):
-            table, counters, conntrack = SockDiag(), Counters(), Conntrack() if nat else None
-        self.nodes[name] = Observed(name, pid, netns, table, counters, conntrack=conntrack)
+            table, counters, conntrack, addresses = SockDiag(), Counters(), Conntrack() if nat else None, Addresses()
+        self.nodes[name] = Observed(name, pid, netns, table, counters, conntrack=conntrack, addresses=addresses)
 
     def namespaces(self) -> dict[str, int]:
         return {name: node.netns for name, node in self.nodes.items()}
@@ -88,6 +93,7 @@ class Sampler:
         counters: dict[str, dict[str, int]] = {}
         missed: list[str] = []
         for node in self.nodes.values():
+            events += self._new_addresses(t, node)
             if node.conntrack is not None:
                 events += self._translations(t, node, node.conntrack)
             try:
@@ -109,6 +115,12 @@ class Sampler:
         self._emit(events)
         self._last = t
         return t
+
+    def _new_addresses(self, t: float, node: Observed) -> Iterable[Event]:
+        for address in node.addresses.take():
+            if address not in self.addresses:
+                self.addresses.add(address)
+                yield {"t": t, "ev": "address", "node": node.name, "address": address}
 
     @property
     def watched(self) -> list[int]:

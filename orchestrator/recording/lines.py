@@ -169,6 +169,14 @@ class Closed(Line):
     requests: NotRequired[Annotated[Whole | None, Doc("how many requests it had carried")]]
 
 
+class AddressLine(Line):
+    """A node got an IPv4 address that `begin` does not know, at this tick or since the one before. Written by the
+    sampler."""
+
+    node: Node
+    address: Annotated[str, Doc("the address; it counts as the node's for the whole run")]
+
+
 class Nat(Line):
     """An entry of the conntrack table of a node that translates addresses came or went, after `after` and by `t`.
     Written by the sampler."""
@@ -214,6 +222,7 @@ LINES: dict[str, type] = {
     "traced": TracedLine,
     "segment": SegmentLine,
     "segments": SegmentsLine,
+    "address": AddressLine,
     "nat": Nat,
     "note": Note,
     "end": End,

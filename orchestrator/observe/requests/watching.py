@@ -141,12 +141,13 @@ class Watching:
         from orchestrator.observe.trace.tracefs import remove_leftovers
         from orchestrator.observe.trace.tracer import Tracer
 
+        self.sampler.addresses.update(message["addresses"])
         if message["unprivileged"]:
             return {"untraced": "it needs root"}
         records = self._machine.records
         try:
             remove_leftovers(records)
-            self._tracer = Tracer(frozenset(message["addresses"]), self.zero, records)
+            self._tracer = Tracer(self.sampler.addresses, self.zero, records)
         except OSError as error:
             return {"untraced": error.strerror or str(error)}
         return {"untraced": None}
