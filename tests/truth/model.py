@@ -76,8 +76,11 @@ class Truth:
         return [node["name"] for node in self.samples.begun["nodes"]]
 
     def first_closing(self, connection: Connection) -> tuple[Segment, frozenset[str]] | None:
-        """The first FIN or RST, and the nodes that may have sent the first: more than one when they crossed."""
-        closings = connection.closings(self.translators)
+        """The first FIN or RST, and the nodes that may have sent the first: more than one when they crossed.
+
+        What comes after the moment `end` is how the lab is taken down.
+        """
+        closings = [s for s in connection.closings(self.translators) if s.t <= self.samples.end]
         if not closings:
             return None
         first = closings[0]
@@ -96,7 +99,12 @@ class Truth:
             return False
         received = {"CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT"}
         sets = [states for t, states in zip(known.times, known.sets, strict=True) if t >= segment.t]
-        return not known.lost and not any(states & received for states in sets)
+        if known.lost or any(states & received for states in sets):
+            return False
+        # One that met an end that was gone, or that was answered with a RST, did arrive.
+        answers = [s for life in connection.lives for s in life.segments if s.has(RST) and s.source == segment.target]
+        met = any(0 <= s.t - segment.t < _PASSED_ON for s in answers)
+        return not met and "CLOSED" not in known.within(segment.t, segment.t + self.slack)
 
     def resets(self, node: str) -> list[Segment]:
         """The RSTs that the node's own TCP put on a wire."""
@@ -112,7 +120,8 @@ class Truth:
         """Frames that it sent again, at least, and SYN+ACKs that may be a second answer to a second SYN."""
         sides = [side for c in self.connections for life in c.lives for side in (life.client, life.server)]
         own = [side for side in sides if self.owners.get(side.address.rpartition(":")[0]) == node]
-        return sum(len(side.repeated) for side in own), sum(side.answered_again for side in own)
+        times = [t for side in own for t in side.repeated if t <= self.samples.end]
+        return len(times), sum(side.answered_again for side in own)
 
 
 def read_truth(folder: Path) -> Truth:
@@ -138,9 +147,8 @@ def build(captures: list[Capture], samples: Samples, topology: Any, scenario: An
     lives: list[Life] = []
     stray: list[Segment] = []
     for capture in captures:
-        # What comes after the moment `end` is how the lab is taken down.
-        found, left = lives_of(segment for segment in capture.segments if segment.t <= samples.end)
-        lives += found
+        found, left = lives_of(capture.segments)
+        lives += [life for life in found if life.began <= samples.end]
         stray += left
     by_pair: dict[tuple[str, frozenset[str]], list[Life]] = defaultdict(list)
     for life in lives:

@@ -23,13 +23,14 @@ LINUX = {
     "none": "CLOSED", "syn_sent": "SYN_SENT", "syn_recv": "SYN_RECV", "established": "ESTABLISHED",
     "fin_unsent": "FIN_WAIT1", "fin_sent": "FIN_WAIT1", "fin_wait2": "FIN_WAIT2", "closing_unsent": "CLOSING",
     "closing": "CLOSING", "time_wait": "TIME_WAIT", "close_wait": "CLOSE_WAIT", "last_ack_unsent": "LAST_ACK",
-    "last_ack": "LAST_ACK", "gone": "CLOSED",
+    "last_ack": "LAST_ACK", "overflowed": "CLOSED", "gone": "CLOSED",
 }  # fmt: skip
-"""State of the machine -> what Linux calls it. A FIN waits behind the data before it, so some states are two."""
+"""State of the machine -> what Linux calls it. A FIN waits behind the data before it, so some states are two. Over
+tcp_max_tw_buckets there is no TIME_WAIT, but the last ACK is still sent: overflowed."""
 
 EVERY = frozenset(LINUX.values())
 
-_FIN_RECEIVED = {"close_wait", "last_ack_unsent", "last_ack", "closing_unsent", "closing", "time_wait"}
+_FIN_RECEIVED = {"close_wait", "last_ack_unsent", "last_ack", "closing_unsent", "closing", "time_wait", "overflowed"}
 _SENDS_DATA = {
     "established", "close_wait", "fin_unsent", "fin_sent", "last_ack_unsent", "last_ack", "closing_unsent", "closing",
 }  # fmt: skip
@@ -42,6 +43,7 @@ _BY_ITSELF = {
     "none": ("syn_sent",), "syn_sent": ("gone",), "syn_recv": ("none",), "established": ("fin_unsent", "gone"),
     "close_wait": ("last_ack_unsent", "gone"), "fin_unsent": ("gone",), "fin_sent": ("gone",), "fin_wait2": ("gone",),
     "closing_unsent": ("gone",), "closing": ("gone",), "last_ack_unsent": ("gone",), "last_ack": ("gone",),
+    "overflowed": ("gone",),
 }  # fmt: skip
 _TIME_WAIT_LASTS = 59.0
 """Seconds: Linux never ends it earlier, so little less is safe."""
@@ -238,7 +240,7 @@ class Machine:
             if name == "last_ack":
                 return (("gone", 0.0),)
             if name == "closing":
-                return (("time_wait", t), ("gone", 0.0)) if self._skips else (("time_wait", t),)
+                return (("time_wait", t), ("overflowed", 0.0)) if self._skips else (("time_wait", t),)
             name = "fin_wait2" if name == "fin_sent" else name
         if name == "fin_wait2" and segment.size:
             found.add(("gone", 0.0))  # what is left of an end that has closed answers data with a RST
@@ -250,6 +252,6 @@ class Machine:
             if name == "fin_wait2":
                 found.add(("time_wait", t))
                 if self._skips:
-                    found.add(("gone", 0.0))
+                    found.add(("overflowed", 0.0))
         found.add((name, since if name == "time_wait" else 0.0))
         return found
