@@ -40,6 +40,8 @@ class Hop:
     answered: Counter[str] = field(default_factory=Counter)
     """HTTP status, or what a data store answered -> requests."""
     errors: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
+    """Attempts that the client's library made again by itself."""
 
     def count(self, summary: ConnectionSummary, connection: Connection, reports: Reports) -> None:
         """Add one connection that was established."""
@@ -70,6 +72,9 @@ def hops(history: History) -> list[Hop]:
         # Clients speak to one hop; which one it was when there are several is known only from its address.
         hop = next((hop for hop in found.values() if hop.client == client), None)
         hop = hop or found.setdefault((client, ""), Hop(client, ""))
+        if event.get("repeated"):
+            hop.repeated += 1
+            continue
         if event.get("error"):
             hop.errors[error_name(event["error"])] += 1
             continue

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.analysis.services import services
 from orchestrator.history.model import History
+from orchestrator.history.reports import attempt_error
 from orchestrator.recording.events import Event, answered
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What one client got: HTTP status, or a data store's answer -> how many; error name -> how many."""
+    """What one client got: HTTP status, or a data store's answer -> how many; error name -> how many.
 
-    answered: Counter[str]
-    errors: Counter[str]
+    `repeated`: attempts that its library made again by itself, by their error; the last one is what the request got.
+    """
+
+    answered: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    repeated: Counter[str] = field(default_factory=Counter)
 
     @property
     def count(self) -> int:
@@ -37,8 +42,10 @@ def requests_by_client(history: History) -> dict[str, Requests]:
 def _requests(events: Iterable[Event], name: Callable[[str], str]) -> dict[str, Requests]:
     found: dict[str, Requests] = {}
     for event in events:
-        got = found.setdefault(name(str(event.get("node", "?"))), Requests(Counter(), Counter()))
-        if error := event.get("error"):
+        got = found.setdefault(name(str(event.get("node", "?"))), Requests())
+        if event.get("repeated"):
+            got.repeated[attempt_error(event)] += 1
+        elif error := event.get("error"):
             got.errors[error_name(error)] += 1
         else:
             got.answered[answered(event) or "?"] += 1

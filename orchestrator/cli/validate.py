@@ -10,6 +10,7 @@ import typer
 from orchestrator.cli.common import AllowExecOption, SetOption, add, parse_variables, print_error
 from orchestrator.errors import InputError
 from orchestrator.exitcodes import ExitCode
+from orchestrator.text.numbers import plural
 
 
 def register(app: typer.Typer) -> None:
@@ -23,12 +24,14 @@ def validate(
 ) -> None:
     """Check scenarios and their topologies without starting anything. Exit status 2 when one is wrong."""
     from orchestrator.run.options import Options
-    from orchestrator.run.prepare import prepare
-    from orchestrator.scenario.loader import find_scenario, matrix_of
+    from orchestrator.run.prepare import check_set, prepare
+    from orchestrator.scenario.loader import find_scenario, matrix_of, topologies_of
 
     options = Options(variables=parse_variables(set_), allow_exec=allow_exec)
     failed = False
-    for path in [path for word in scenarios for path in find_scenario(word)]:
+    paths = [path for word in scenarios for path in find_scenario(word)]
+    check_set(options.variables, topologies_of(paths))
+    for path in paths:
         cells = matrix_of(path, {}, options.variables.keys())
         try:
             prepared = [prepare(path, replace(options, cell=cell)) for cell in cells][-1]
@@ -39,8 +42,8 @@ def validate(
         scenario = prepared.scenario
         runs = f", {len(cells)} runs" if len(cells) > 1 else ""
         print(
-            f"{path}: ok ({len(prepared.topology.nodes)} nodes, {len(scenario.steps)} steps, "
-            f"{len(scenario.expect)} expectations{runs})"
+            f"{path}: ok ({plural(len(prepared.topology.nodes), 'node')}, {plural(len(scenario.steps), 'step')}, "
+            f"{plural(len(scenario.expect), 'expectation')}{runs})"
         )
         for note in prepared.topology.notes:
             print(f"  {note.place}: {note.text}")

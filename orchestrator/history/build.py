@@ -16,6 +16,7 @@ from orchestrator.history.kernelevents import understood
 from orchestrator.history.model import Contradiction, History, Socket, Unobserved
 from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.owners import with_reported_owners
+from orchestrator.history.reports import with_repeats
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, rejoined, to_sockets
 from orchestrator.history.segments import Wire
 from orchestrator.history.texts import against_texts, with_doubts
@@ -56,7 +57,7 @@ def build_history(events: Iterable[Event]) -> History:
     found = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]), translations)
     sockets = with_reported_owners(found.sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
     resets = tuple(event for event in by_kind["rst"] if trace.complete and event["t"] <= ticks[-1])
-    requests = tuple(sorted(by_kind["request"], key=_time))
+    requests = tuple(sorted(with_repeats(by_kind["request"]), key=_time))
     return History(
         nodes=nodes,
         groups=_groups(begin),

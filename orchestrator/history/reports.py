@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.history.lifetimes import death
 from orchestrator.history.model import Connection
-from orchestrator.recording.events import Event
+from orchestrator.recording.events import Event, answered
 
 _SLACK = 0.1
 """Seconds: the tick that first shows a socket may bear a time a little before or after a program's report."""
@@ -53,6 +53,30 @@ def _lived(connection: Connection, event: Event) -> bool:
     """Whether the connection may have been there when the event's story began."""
     begun = float(event.get("t0") or event["t"])
     return max(death(end) for end in connection.ends) + _SLACK >= begun
+
+
+def with_repeats(requests: Iterable[Event]) -> list[Event]:
+    """The requests in their order, with `repeated` in each attempt that the client's library made again by itself.
+
+    That is one without a response, after which the same request of the same command has another event. One with a
+    response was followed by a redirect.
+    """
+    found = list(requests)
+    later: set[tuple[object, ...]] = set()
+    for place in range(len(found) - 1, -1, -1):
+        event = found[place]
+        key = (event.get("node"), event.get("id"), event.get("n"))
+        if None in key:
+            continue
+        if key in later and not answered(event):
+            found[place] = {**event, "repeated": True}
+        later.add(key)
+    return found
+
+
+def attempt_error(event: Event) -> str:
+    """The error of an attempt that was repeated; `unanswered` where the library kept it to itself."""
+    return next(iter(errors_met(event)), "unanswered")
 
 
 def errors_met(request: Event) -> tuple[str, ...]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from orchestrator.history.index import Index
 from orchestrator.history.model import Socket
-from orchestrator.recording.causes import NoSuchPeer
+from orchestrator.recording.causes import NoSuchOwner, NoSuchPeer
 from orchestrator.scenario.model import Where
 from orchestrator.tcp.addresses import split_address
+
+_INTERPRETER = re.compile(r"(python|pypy|ruby|perl|php|lua|node)[0-9.]+")
+_COMM = 15
+"""Characters of a program's name that the kernel keeps: proc(5), /proc/PID/comm."""
 
 
 class Filter:
@@ -38,7 +43,7 @@ class Filter:
         if self._where.peer is not None:
             known.append(split_address(peer)[0] in self._hosts if peer else None)
         if self._where.owner is not None:
-            known.append(None if owner is None else owner == self._where.owner)
+            known.append(None if owner is None else same_program(owner, self._where.owner))
         if False in known:
             return False
         return None if None in known else True
@@ -47,8 +52,33 @@ class Filter:
         return True if self._where is None else self.match(socket.local, socket.peer, socket.comm)
 
 
-def filter_of(index: Index, where: Where | None) -> Filter | NoSuchPeer:
+def program(name: str) -> str:
+    """A program's name as runtimes share it: interpreters without their version, and what the kernel keeps of a name.
+
+    The same client is `python` in a virtual environment, `python3` in an image, `python3.11` elsewhere.
+    """
+    versioned = _INTERPRETER.fullmatch(name)
+    return (versioned[1] if versioned else name)[:_COMM]
+
+
+def same_program(one: str, other: str) -> bool:
+    """Whether two names are one program's."""
+    return program(one) == program(other)
+
+
+def _no_such_owner(index: Index, owner: str) -> NoSuchOwner | None:
+    """With the owners that there are, where no socket of the run had this one: a name that differs matches nothing, and
+    0 would hold whatever happens. None where some socket may have had it."""
+    seen = sorted({socket.comm for socket in index.history.sockets if socket.comm is not None})
+    if not seen or any(same_program(each, owner) for each in seen):
+        return None
+    return NoSuchOwner(owner=owner, owners=tuple(seen))
+
+
+def filter_of(index: Index, where: Where | None) -> Filter | NoSuchPeer | NoSuchOwner:
     """The filter for a `where`, or why there can be none."""
+    if where is not None and where.owner is not None and (strange := _no_such_owner(index, where.owner)) is not None:
+        return strange
     if where is None or where.peer is None:
         return Filter(where)
     nodes = index.resolve(where.peer)

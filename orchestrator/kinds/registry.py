@@ -94,6 +94,9 @@ class Kind(_Model):
     ready: Ready = Ready(port=None, event=None)
     entrypoint: tuple[str, ...] = Field(min_length=1)
     knobs: dict[str, Knob] = {}
+    errors: tuple[str, ...] = ()
+    """Of a client: names of errors that it can report besides those of all clients (errornames.py); `*` stands for any
+    characters."""
     capabilities: tuple[Capability, ...] = ()
     """What its program may do beyond what the programs of all nodes may, by capabilities(7), without CAP_."""
     nat: bool = False
@@ -110,6 +113,11 @@ class Kind(_Model):
     made with it."""
     folder: Path = Field(exclude=True)
     """Absolute; set by the registry, not by the file."""
+
+    @property
+    def reports_serving(self) -> bool:
+        """Whether its program reports what it served and which connections it closed: `served`, `closed`."""
+        return self.events and self.role == "server"
 
     @property
     def version(self) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from orchestrator.errors import NodeFailure
 from orchestrator.kinds.registry import Kind
 from orchestrator.lab.channel import Channel
+from orchestrator.lab.health import Health
 from orchestrator.runtimes.base import Runtime
+from orchestrator.text.numbers import plural
 from orchestrator.topology.model import Node, Topology
 from orchestrator.topology.order import start_order
 
@@ -41,6 +44,7 @@ class Startup:
         self._listening = listening
         self._on_ready = on_ready
         self._timeout = timeout
+        self._health: dict[str, Health] = {}
 
     def start_early(self) -> None:
         """Start the programs that need no network yet, so that interpreters start while the fabric is made."""
@@ -90,7 +94,7 @@ class Startup:
             for node in list(waiting):
                 if not self._channels[node.name].alive:
                     raise self._died_at_start(node)
-                if self._is_ready(node):
+                if self._is_ready(node) and self._is_healthy(node, deadline):
                     waiting.remove(node)
                     self._on_ready(node.name)
             if waiting and time.monotonic() > deadline:
@@ -112,10 +116,28 @@ class Startup:
         port = self._port(node, kind)
         return port is None or port in self._listening(node.name)
 
+    def _is_healthy(self, node: Node, deadline: float) -> bool:
+        """By the file's own check, which a kind's node runs once it is ready. Raises NodeFailure."""
+        if node.kind is None or node.healthcheck is None:
+            return True
+        if (health := self._health.get(node.name)) is None:
+            execute = partial(self._runtime.exec, node.name)
+            health = self._health[node.name] = Health(node.healthcheck, execute)
+        if health.look(deadline) or not health.unhealthy:
+            return health.healthy
+        raise NodeFailure(
+            f"node {node.name} is unhealthy: {health.trouble}, {plural(health.failures, 'time')} in a row",
+            place=node.place,
+            hint="`simctl exec` in a lab of `simctl up` without this check shows why",
+            detail=health.said[1:],
+        )
+
     def _awaited(self, node: Node) -> str:
         kind = self._kinds.get(node.kind or "")
         if kind is None:
             return "its health check does not pass"
+        if node.name in self._health:
+            return self._health[node.name].trouble
         port = self._port(node, kind)
         return "its program never reported that it is" if port is None else f"it does not listen on port {port}"
 

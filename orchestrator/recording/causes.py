@@ -77,6 +77,17 @@ class NoSuchPeer(Data):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoSuchOwner(Data):
+    """`where` names a program that owned no socket of the run."""
+
+    kind: Literal["no_such_owner"] = "no_such_owner"
+    owner: str
+    """As `where` names it."""
+    owners: tuple[str, ...]
+    """The programs that did own sockets, by the names that `ss` shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NeverSampled(Data):
     """No sample shows all of the nodes."""
 
@@ -181,6 +192,7 @@ Reason = Annotated[
     | EmptyWindow
     | NoSuchNode
     | NoSuchPeer
+    | NoSuchOwner
     | NeverSampled
     | OutsideSamples
     | WindowOutsideSamples
@@ -219,6 +231,7 @@ __all__ = [
     "NeverReached",
     "NeverSampled",
     "NoSuchNode",
+    "NoSuchOwner",
     "NoSuchPeer",
     "NotFilterable",
     "NotReported",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import InputError, raise_problems
+from orchestrator.kinds import errornames
+from orchestrator.kinds.registry import Kind
 from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.loader import LoadedScenario
-from orchestrator.scenario.model import WHENS, Expectation
+from orchestrator.scenario.model import WHENS, Expectation, NodeFacts
 from orchestrator.scenario.steps.base import Earlier
 from orchestrator.scenario.translate import OWN_KEYS, Keys
 from orchestrator.scenario.values import Moment, Window
@@ -16,12 +18,18 @@ from orchestrator.text.suggest import did_you_mean, shown, suggestion
 from orchestrator.topology.model import Node, Topology
 
 
-def check_scenario(loaded: LoadedScenario, topology: Topology, roles: Mapping[str, str]) -> None:
+def check_scenario(
+    loaded: LoadedScenario,
+    topology: Topology,
+    kinds: Mapping[str, Kind],
+    applies: Callable[[Expectation], bool] = lambda expectation: True,
+) -> None:
     """Raises InputError, with all problems, when the scenario does not fit the topology.
 
-    `roles` is node kind -> role (`client`, `server`, ...), as the node kinds say. A node of any other image has none.
+    `kinds` are the node kinds by name. A node of any other image has no role. `applies`: whether an expectation is one
+    of this run; what the run's kinds report matters to those alone.
     """
-    checker = _Checker(loaded, topology, roles)
+    checker = _Checker(loaded, topology, kinds, applies)
     checker.check_steps()
     for index, expectation in enumerate(loaded.scenario.expect):
         checker.check_expectation(("expect", index), expectation)
@@ -29,10 +37,17 @@ def check_scenario(loaded: LoadedScenario, topology: Topology, roles: Mapping[st
 
 
 class _Checker:
-    def __init__(self, loaded: LoadedScenario, topology: Topology, roles: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        loaded: LoadedScenario,
+        topology: Topology,
+        kinds: Mapping[str, Kind],
+        applies: Callable[[Expectation], bool],
+    ) -> None:
         self.problems: list[InputError] = []
         self.topology = topology
-        self._scenario, self._source, self._roles = loaded.scenario, loaded.source, roles
+        self._scenario, self._source, self._kinds = loaded.scenario, loaded.source, kinds
+        self._applies = applies
         self._order = _moment_order([step.name for step in self._scenario.steps])
 
     def check_steps(self) -> None:
@@ -54,6 +69,9 @@ class _Checker:
             for fact in facts.named():
                 for node in nodes:
                     self._check_fact_role((*keys, name, fact), fact, node)
+                    if self._applies(expectation):
+                        self._check_reports((*keys, name, fact), fact, node)
+            self._check_errors((*keys, name), facts, nodes, applies=self._applies(expectation))
 
     def resolve(self, keys: Keys, name: str, *, of_key: bool = False, also: Iterable[str] = ()) -> tuple[Node, ...]:
         nodes = self.topology.resolve(name)
@@ -102,8 +120,35 @@ class _Checker:
             message = f"{fact} is known of a {' or '.join(wanted)} only; {node.name} is {self.what(node)}"
             self.add(keys, message, None, of_key=True)
 
+    def _check_reports(self, keys: Keys, fact: str, node: Node) -> None:
+        """A number of what nobody reports would be 0 whatever happens."""
+        kind = self._kinds.get(node.kind or "")
+        wanted = FACTS[fact].roles
+        if kind is None or not FACTS[fact].reported or kind.role not in wanted or kind.reports_serving:
+            return
+        able = ", ".join(name for name, each in self._kinds.items() if each.reports_serving)
+        message = f"{fact} is what a program reports; {node.name} is a {kind.kind}, which reports none of it"
+        self.add(keys, message, f"kinds that do: {able}", of_key=True)
+
+    def _check_errors(self, keys: Keys, facts: NodeFacts, nodes: Iterable[Node], *, applies: bool) -> None:
+        """An error that nobody can report never happens: a slip of the pen would pass with 0.
+
+        What another run of the matrix expects may be an error of another kind.
+        """
+        for fact, name in facts.error_names:
+            for node in nodes:
+                kind = self._kinds.get(node.kind or "")
+                if kind is None or kind.role != "client":
+                    continue
+                able = [kind] if applies else self._kinds.values()
+                if not any(errornames.knows(each, name) for each in able):
+                    message = f"{kind.kind} reports no error of the name {shown(name)}"
+                    self.add((*keys, fact, name), message, errornames.hint(kind, name), of_key=True)
+                    break
+
     def role(self, node: Node) -> str | None:
-        return self._roles.get(node.kind) if node.kind else None
+        kind = self._kinds.get(node.kind or "")
+        return kind.role if kind is not None else None
 
     def what(self, node: Node) -> str:
         role = self.role(node)

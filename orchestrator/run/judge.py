@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from orchestrator.analysis.report import RunReport
+from orchestrator.analysis.requests import requests_by_node
 from orchestrator.history.build import history_of
 from orchestrator.history.model import History
 from orchestrator.judge.judge import judge
@@ -13,7 +14,9 @@ from orchestrator.recording.folder import OldVerdicts, RunFolder
 from orchestrator.recording.verdict import Verdict, overall
 from orchestrator.report.json.verdicts import to_json as verdict_json
 from orchestrator.scenario.loader import parse_scenario
-from orchestrator.scenario.model import Scenario
+from orchestrator.scenario.model import Expectation, Scenario
+from orchestrator.scenario.values import Range
+from orchestrator.text.numbers import plural
 from orchestrator.text.yamlsource import load_yaml
 
 
@@ -44,6 +47,23 @@ def keep_verdicts(folder: RunFolder, verdicts: Sequence[Verdict]) -> None:
     folder.write_verdicts(verdicts, verdict_json)
 
 
+def _unnamed_errors(history: History, expectations: Sequence[Expectation]) -> Iterator[str]:
+    """Errors that no expectation speaks of, where there are expectations: `errors: {ReadTimeout: 0}` may hold beside
+    any number of others."""
+    groups = {node: service for service, nodes in history.groups.items() for node in nodes}
+    for node, got in requests_by_node(history).items() if expectations else ():
+        facts = [
+            facts for each in expectations for name in (node, groups.get(node)) if (facts := each.nodes.get(name or ""))
+        ]
+        asked = [facts.named().get("errors") for facts in facts]
+        if any(isinstance(errors, Range) for errors in asked):
+            continue
+        named = {name for errors in asked if isinstance(errors, dict) for name in errors}
+        for error, count in got.errors.items():
+            if error not in named:
+                yield f"{plural(count, 'request')} of {node} failed with {error}, which no expectation names"
+
+
 def _report(folder: RunFolder, scenario: Scenario, history: History, verdicts: list[Verdict]) -> RunReport:
     return RunReport(
         folder=folder.path,
@@ -57,5 +77,5 @@ def _report(folder: RunFolder, scenario: Scenario, history: History, verdicts: l
         history=history,
         verdicts=verdicts,
         outcome=overall(verdicts),
-        notes=history.notes,
+        notes=(*history.notes, *_unnamed_errors(history, scenario.expect)),
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 from orchestrator.errors import InputError
 from orchestrator.run.batch import Task
 from orchestrator.run.options import Options, check_seed
-from orchestrator.run.prepare import prepare
-from orchestrator.scenario.loader import find_scenario, matrix_of
+from orchestrator.run.prepare import check_set, prepare
+from orchestrator.scenario.loader import find_scenario, matrix_of, topologies_of
 from orchestrator.scenario.matrix import Cell
 
 
@@ -24,6 +24,7 @@ def plan_tasks(
     """
     check_seed(options.runtime, seeds if options.seed is None else options.seed)
     paths = [path for word in scenarios for path in find_scenario(word)]
+    check_set(options.variables, topologies_of(paths))
     cells = {path: matrix_of(path, matrix, options.variables.keys()) for path in paths}
     if seeds is not None and any(any(found) for found in cells.values()):
         raise InputError("--vary-seed goes with one run, not with a matrix", hint="choose one with --set")

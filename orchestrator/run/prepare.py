@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,8 +18,7 @@ from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.loader import LoadedScenario, load_scenario
 from orchestrator.scenario.model import Scenario
 from orchestrator.text.suggest import suggestion
-from orchestrator.topology.compose.file import load_topology
-from orchestrator.topology.compose.interpolate import mentioned
+from orchestrator.topology.compose.file import load_topology, variables_of
 from orchestrator.topology.model import Topology
 
 _kinds = functools.cache(load_kinds)
@@ -48,25 +47,38 @@ def prepare(path: Path, options: Options) -> Prepared:
     variables = {**loaded.scenario.set, **options.variables, **options.cell}
     kinds = _kinds()
     topology = load_topology(loaded.topology_path, variables, kinds=kinds, allow_host_access=options.allow_exec)
-    _check_cell(loaded, options.cell)
+    _check_variables(loaded, options.cell)
     check_complete(FACTS, EVALUATIONS)
-    check_scenario(loaded, topology, {name: kind.role for name, kind in kinds.items()})
+    check_scenario(loaded, topology, kinds, lambda expectation: expectation.applies(variables))
     notes = (*topology.notes, *knob_notes(topology, kinds))
     return Prepared(loaded, replace(topology, notes=notes), kinds, variables)
 
 
-def _check_cell(loaded: LoadedScenario, cell: Mapping[str, str]) -> None:
-    """A variable that the topology does not mention would make rows that are all the same."""
-    if not cell:
-        return
-    known = mentioned(loaded.topology_path.read_text(encoding="utf-8", errors="replace"))
-    for name in cell:
+def _check_variables(loaded: LoadedScenario, cell: Mapping[str, str]) -> None:
+    """A variable that the topology does not mention changes nothing; a matrix of it has rows that are all the same."""
+    known = variables_of(loaded.topology_path)
+    scenario = loaded.scenario
+    named = [("matrix", name, "the matrix varies", name in scenario.matrix) for name in cell]
+    named += [("set", name, "`set` gives a value to", True) for name in scenario.set]
+    for key, name, does, own in named:
         if name not in known:
             raise InputError(
-                f"the matrix varies {name}, which {loaded.topology_path} does not mention",
-                place=loaded.source.place(("matrix", name), of_key=True) if name in loaded.scenario.matrix else None,
+                f"{does} {name}, which {loaded.topology_path} does not mention",
+                place=loaded.source.place((key, name), of_key=True) if own else None,
                 hint=suggestion(name, sorted(known)),
             )
+
+
+def check_set(given: Iterable[str], topologies: Sequence[Path]) -> None:
+    """Raise InputError for a variable of `--set` that none of the topologies mentions: a slip of the pen would make an
+    ordinary run, and a verdict on something else than was asked."""
+    given = list(given)
+    known = {name for path in topologies for name in variables_of(path)} if given else set()
+    for name in given:
+        if topologies and name not in known:
+            where = str(topologies[0]) if len(topologies) == 1 else "none of the topologies"
+            mentions = "does not mention" if len(topologies) == 1 else "mentions"
+            raise InputError(f"--set varies {name}, which {where} {mentions}", hint=suggestion(name, sorted(known)))
 
 
 def check_trust(prepared: Prepared, runtime: Ability, options: Options) -> None:

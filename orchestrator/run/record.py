@@ -36,6 +36,8 @@ def record(
     settings = LabSettings(scenario=scenario.name, pace=pace, ready_timeout=options.ready_timeout, progress=progress)
     lab = Lab(topology, runtime, kinds, files, settings)
     with _kept_or_removed(folder, lab), lab:
+        for note in topology.notes:
+            lab.session.note(str(note))
         try:
             with storage_errors(folder.path):
                 run_steps(scenario, lab, progress, folder.logs)

@@ -6,6 +6,7 @@ standard streams; wiring, observing and capturing are written once, against name
 
 from __future__ import annotations
 
+import signal as signals
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,14 @@ class StartedNode:
     """For people: container id and image, or the command line."""
 
 
+def signal_name(number: int) -> str:
+    """`SIGHUP`; `signal 35` for one without a name of its own."""
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Exited:
     """How a node's program ended: an exit status, or a signal number."""
@@ -60,7 +69,7 @@ class Exited:
     signal: int | None = None
 
     def __str__(self) -> str:
-        return f"killed by signal {self.signal}" if self.signal else f"exit status {self.status}"
+        return f"killed by {signal_name(self.signal)}" if self.signal else f"exit status {self.status}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,11 @@ class ExecResult:
     status: int
     output: str
     """Standard output and error together, decoded with replacement."""
+
+    @property
+    def how(self) -> str:
+        """How it ended: `ended with status 1`, `was killed by SIGHUP` (a negative status is a signal's number)."""
+        return f"was killed by {signal_name(-self.status)}" if self.status < 0 else f"ended with status {self.status}"
 
 
 class Runtime(Protocol):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,15 @@ def matrix_of(path: Path, asked: Mapping[str, Sequence[str]], pinned: Collection
     except InputError:
         return [{}]
     return cells(own, asked, pinned)
+
+
+def topologies_of(paths: Iterable[Path]) -> list[Path]:
+    """The Compose files that the scenarios name, each once; none of a scenario that is wrong, which will say so."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        with contextlib.suppress(InputError):
+            found[load_scenario(path).topology_path] = None
+    return list(found)
 
 
 def parse_scenario(source: Source) -> Scenario:

@@ -27,6 +27,12 @@ class _NodeFacts(Model):
         """The facts that were given: name -> Range, or mapping of ranges."""
         return {name: value for name in FACTS if (value := getattr(self, name)) is not None}
 
+    @property
+    def error_names(self) -> tuple[tuple[str, str], ...]:
+        """The errors that are expected by name, each after its fact: (`errors`, `ReadTimeout`)."""
+        given = ((fact, getattr(self, fact, None)) for fact in ("errors", "repeated"))
+        return tuple((fact, name) for fact, errors in given if isinstance(errors, dict) for name in errors)
+
 
 if TYPE_CHECKING:
     NodeFacts = _NodeFacts
@@ -46,7 +52,10 @@ class Where(Model):
 
     port: Whole | None = Field(None, ge=1, le=65535, description="local or peer port")
     peer: str | None = Field(None, description="node, service or address at the other end")
-    owner: str | None = Field(None, description="name of the program that owns the socket, as ss shows it")
+    owner: str | None = Field(
+        None,
+        description="name of the program that owns the socket, as ss shows it; an interpreter also without its version",
+    )
 
 
 WHENS = ("at", "always", "never", "eventually", "over")

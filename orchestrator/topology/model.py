@@ -84,6 +84,10 @@ class Note:
     text: str
     place: Place
 
+    def __str__(self) -> str:
+        """`compose.yaml:7:5: ...`, by the file's name alone: it is found in the run's folder too."""
+        return str(Place(Path(self.place.path).name, self.place.line, self.place.column)) + f": {self.text}"
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:

@@ -32,7 +32,7 @@ from tests.support.report_samples import FAILED, FIN_WAIT2, PASSED, UNKNOWN, idl
 from tests.support.schemas import strictly
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "report-json.md"
-FREE = {"requests", "answered", "errors", "nodes", "states"}
+FREE = {"requests", "answered", "errors", "repeated", "nodes", "states"}
 """Members whose keys are names: of nodes, statuses, errors, states."""
 
 
@@ -98,7 +98,12 @@ def test_the_document_tells_the_run() -> None:
         "close_wait_recv_q": {"min": 1, "max": 1},
     }
     assert idle_end["nodes"]["server"]["sampled"] is False
-    assert made["requests"]["client"] == {"count": 2, "answered": {"200": 1}, "errors": {"ReadTimeout": 1}}
+    assert made["requests"]["client"] == {
+        "count": 2,
+        "answered": {"200": 1},
+        "errors": {"ReadTimeout": 1},
+        "repeated": {},
+    }
     assert made["counters"] == {"client": {"ActiveOpens": 9}, "server": {"TW": 1}}
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import InputError, Place
+from orchestrator.kinds.registry import load_kinds
 from orchestrator.run.check import check_scenario
 from orchestrator.scenario.loader import LoadedScenario, parse_scenario
 from orchestrator.text.yamlsource import parse_yaml
 from orchestrator.topology.model import Attachment, Network, Node, Topology
 
-ROLES = {"requests": "client", "origin": "server"}
+KINDS = load_kinds()
 
 
 def node(name: str, kind: str | None, *, service: str | None = None, address: str | None = None) -> Node:
@@ -57,7 +58,7 @@ EXPECT = STEPS + "expect:\n  - that: x\n    "
 
 def check(text: str) -> None:
     source = parse_yaml(text, "s.yaml")
-    check_scenario(LoadedScenario(parse_scenario(source), source, Path("lab.yaml")), TOPOLOGY, ROLES)
+    check_scenario(LoadedScenario(parse_scenario(source), source, Path("lab.yaml")), TOPOLOGY, KINDS)
 
 
 STEP = STEPS + "  - "

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from pydantic import RootModel
 
 from orchestrator.errors import InputError, Place
+from orchestrator.kinds.registry import load_kinds
 from orchestrator.run.check import check_scenario
 from orchestrator.scenario.facts import FACTS, LEGAL_WHENS
 from orchestrator.scenario.loader import LoadedScenario, bundled_scenarios, parse_scenario
@@ -65,8 +66,7 @@ def test_every_example_fits_its_topology() -> None:
         data = lacking | fragment
         SCHEMA.validate(data)
         source = parse_yaml(yaml.safe_dump(data), "example.yaml")
-        roles = {"requests": "client", "origin": "server"}
-        check_scenario(LoadedScenario(parse_scenario(source), source, Path("lab.yaml")), TOPOLOGY, roles)
+        check_scenario(LoadedScenario(parse_scenario(source), source, Path("lab.yaml")), TOPOLOGY, load_kinds())
 
 
 def test_the_examples_use_every_verb_and_when() -> None:

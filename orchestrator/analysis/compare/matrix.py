@@ -84,4 +84,5 @@ def _advertised(hop: Hop) -> str:
 def _requests(hop: Hop) -> str:
     """`6x200, 1xRemoteDisconnected`: one word each, so that no line is broken inside."""
     parts = [f"{count}x{name}" for counts in (hop.answered, hop.errors) for name, count in counts.most_common()]
+    parts += [f"{hop.repeated} repeated"] if hop.repeated else []
     return ", ".join(parts) or "-"

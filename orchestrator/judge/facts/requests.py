@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from orchestrator.history.index import Index
+from orchestrator.history.reports import attempt_error
 from orchestrator.judge.evidence import request_seen
 from orchestrator.judge.facts.evaluation import counter
 from orchestrator.judge.filter import Filter
@@ -31,13 +32,23 @@ def _requests(
     return count_events(node, events, inside, where, request_seen)
 
 
+def _repeated(event: Event, name: str | None) -> bool:
+    return bool(event.get("repeated")) and (name is None or attempt_error(event) == name)
+
+
+def _finished(event: Event) -> bool:
+    """An attempt that the library repeats by itself is not what its caller gets."""
+    return not event.get("repeated")
+
+
 def _failed(event: Event, name: str | None) -> bool:
     error = event.get("error")
-    return error is not None and (name is None or error["name"] == name)
+    return error is not None and _finished(event) and (name is None or error["name"] == name)
 
 
 EVALUATIONS = {
-    "requests": counter(partial(_requests, wanted=lambda event, part: True)),
+    "requests": counter(partial(_requests, wanted=lambda event, part: _finished(event))),
     "errors": counter(partial(_requests, wanted=_failed)),
+    "repeated": counter(partial(_requests, wanted=_repeated)),
     "statuses": counter(partial(_requests, wanted=lambda event, status: answered(event) == status)),
 }

@@ -16,7 +16,8 @@ from orchestrator.kinds.registry import kind_names
 from orchestrator.lab.standing import registry
 from orchestrator.system.interpreter import OWN_PYTHON
 from orchestrator.text.progress import Progress
-from orchestrator.topology.compose.file import load_topology
+from orchestrator.text.suggest import suggestion
+from orchestrator.topology.compose.file import load_topology, variables_of
 
 _LOG_TAIL = 10
 
@@ -44,6 +45,7 @@ class Standing:
 def bring_up(task: Task, progress: Progress) -> Standing:
     """Raises InputError, EnvironmentFailure; then, and when interrupted, nothing of the lab is left."""
     # What is wrong with it is said before anything starts.
+    _check_variables(task)
     load_topology(task.topology, task.variables, kinds=kind_names(), allow_host_access=task.allow_exec)
     folder = registry.reserve(_label(task.topology) if task.name is None else task.name, exact=task.name is not None)
     message = {
@@ -56,6 +58,14 @@ def bring_up(task: Task, progress: Progress) -> Standing:
         "folder": str(folder),
     }
     return Standing(folder.name, _start_daemon(message, folder, progress))
+
+
+def _check_variables(task: Task) -> None:
+    known = variables_of(task.topology) if task.topology.is_file() else task.variables.keys()
+    for name in task.variables:
+        if name not in known:
+            message = f"--set varies {name}, which {task.topology} does not mention"
+            raise InputError(message, hint=suggestion(name, sorted(known)))
 
 
 def _label(path: Path) -> str:

@@ -177,6 +177,8 @@ class RequestCounts(Data):
     """HTTP status -> how many."""
     errors: Mapping[str, int]
     """Name of the error -> how many."""
+    repeated: Mapping[str, int]
+    """Attempts that its library made again by itself, by the error that ended them: none is a request of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class HopDocument(Data):
     answered: Mapping[str, int]
     """HTTP status -> how many."""
     errors: Mapping[str, int]
+    repeated: int
     """Name of the error -> how many."""
 
 
@@ -138,4 +139,5 @@ def hop_document(hop: Hop) -> HopDocument:
         time_wait=hop.time_wait,
         answered=hop.answered,
         errors=hop.errors,
+        repeated=hop.repeated,
     )

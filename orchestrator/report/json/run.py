@@ -92,7 +92,8 @@ def document(report: RunReport) -> ReportDocument:
         unseen=tuple(map(_unseen, history.unobserved)),
         moments=tuple(_moments(history)),
         requests={
-            node: RequestCounts(got.count, got.answered, got.errors) for node, got in requests_by_node(history).items()
+            node: RequestCounts(got.count, got.answered, got.errors, got.repeated)
+            for node, got in requests_by_node(history).items()
         },
         counters={
             node: {name: readings[-1][1] for name, readings in counters.items() if readings}

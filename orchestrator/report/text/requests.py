@@ -11,6 +11,7 @@ from rich.text import Text
 
 from orchestrator.analysis.requests import error_name
 from orchestrator.history.model import History
+from orchestrator.history.reports import attempt_error
 from orchestrator.recording.events import Event, answered
 from orchestrator.report.text.terminal import INDENT, listing, put, text
 
@@ -72,7 +73,11 @@ def _kind(event: Event) -> _Kind:
         step=str(event.get("step", "")),
         client=str(event.get("node", "")),
         request=f"{event.get('method', '')} {event.get('url', '')}",
-        answer=error_name(error) if error else answered(event),
+        answer=f"{attempt_error(event)}, repeated"
+        if event.get("repeated")
+        else error_name(error)
+        if error
+        else answered(event),
         socket="reused" if event.get("reused") else "new",
         request_connection=_header(event.get("request_headers")),
         response_connection=_header(event.get("response_headers")),

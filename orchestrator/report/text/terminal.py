@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -79,6 +82,9 @@ def labelled(console: Console, rows: Iterable[tuple[Text, Text]], width: int) ->
 def listing(width: int, headers: Sequence[str], rows: Sequence[Sequence[Text]], flexible: Sequence[str] = ()) -> Table:
     """A table without lines for `width` terminal columns. What is `flexible` wraps, and what is longer than a name
     should be; where even that does not fit, everything wraps."""
+    pieces = [[_longest_piece(header), *map(_longest_piece, cells)] for header, cells in _by_column(headers, rows)]
+    if sum(map(max, pieces)) + _GAP * (len(pieces) - 1) > width:
+        return _as_list(headers, rows, flexible)
     columns = list(zip(*rows, strict=True))
     widest = [
         max(cell.cell_len for cell in (Text(header), *cells)) for header, cells in zip(headers, columns, strict=True)
@@ -88,6 +94,13 @@ def listing(width: int, headers: Sequence[str], rows: Sequence[Sequence[Text]], 
     table = Table(box=None, header_style="dim", padding=(0, _GAP, 0, 0), pad_edge=False)
     words = [_longest_word(header, cells) for header, cells in zip(headers, columns, strict=True)]
     widths = _between_words(words, widest, fixed, width)
+    if None in widths:
+        # Only in pieces of words does it fit.
+        least = list(map(max, pieces))
+        widths = _between_words(least, words, fixed, width)
+        headers = [_folded(Text(header), size or 1).plain for header, size in zip(headers, widths, strict=True)]
+        rows = [[_folded(cell, size or 1) for cell, size in zip(row, widths, strict=True)] for row in rows]
+        fixed = [False] * len(headers)
     for header, intervals, size in zip(headers, fixed, widths, strict=True):
         table.add_column(Text(header), overflow="fold", no_wrap=intervals and needed <= width, width=size)
     for row in rows:
@@ -109,6 +122,48 @@ def _between_words(
         sizes[place] = words[place] + more
         left -= more
     return sizes
+
+
+def _by_column(headers: Sequence[str], rows: Sequence[Sequence[Text]]) -> Iterable[tuple[str, list[str]]]:
+    cells = zip(*rows, strict=True) if rows else ((),) * len(headers)
+    return zip(headers, [[cell.plain for cell in column] for column in cells], strict=True)
+
+
+def _pieces(word: str) -> list[str]:
+    """Where a word may be broken: after an underscore."""
+    return re.findall(r"[^_]*_+|[^_]+$", word)
+
+
+def _longest_piece(cell: str) -> int:
+    return max((cell_len(piece) for word in cell.split() for piece in _pieces(word)), default=0)
+
+
+def _folded(cell: Text, width: int) -> Text:
+    """The cell with its words broken after underscores, where they are longer than its column."""
+    breaks: list[int] = []
+    for word in re.finditer(r"\S+", cell.plain):
+        used, at = 0, word.start()
+        for piece in _pieces(word[0]):
+            if used and used + cell_len(piece) > width:
+                breaks.append(at)
+                used = 0
+            used += cell_len(piece)
+            at += len(piece)
+    return Text("\n").join(cell.divide(breaks)) if breaks else cell
+
+
+def _as_list(headers: Sequence[str], rows: Sequence[Sequence[Text]], flexible: Sequence[str]) -> Table:
+    """For terminals that are too narrow for a table: what does not wrap on a line, below it the rest with its names."""
+    table = Table.grid()
+    table.add_column(overflow="fold")
+    for row in rows:
+        cells = list(zip(headers, row, strict=True))
+        lead = [cell for header, cell in cells if header not in flexible and cell.plain]
+        rest = [Text(f"{header} ", "dim") + cell for header, cell in cells if header in flexible and cell.plain]
+        table.add_row(Text("  ").join(lead))
+        if rest:
+            table.add_row(Padding(Text("; ").join(rest), (0, 0, 0, INDENT)))
+    return table
 
 
 def _longest_word(header: str, cells: Sequence[Text]) -> int:

@@ -9,6 +9,7 @@ from orchestrator.recording.verdict import FactVerdict
 from orchestrator.report.words import quantities as words
 from orchestrator.text.durations import at, format_duration
 from orchestrator.text.numbers import number, plural
+from orchestrator.text.suggest import nearest
 
 _QUEUES = {"recv_q": "Recv-Q", "send_q": "Send-Q"}
 
@@ -46,6 +47,10 @@ def _missing(reason: Reason) -> str:
             return f"the recording has no node {reason.node}; it has {', '.join(reason.nodes)}"
         case causes.NoSuchPeer():
             return f"the recording has no node and no address {reason.peer}"
+        case causes.NoSuchOwner():
+            near = nearest(reason.owner, reason.owners)
+            told = f"no socket of the run was owned by {reason.owner}; there were: {', '.join(reason.owners)}"
+            return f"{told}; {near}" if near else told
         case causes.NeverSampled():
             return f"{' and '.join(reason.nodes)} was never sampled"
         case causes.OutsideSamples(at=instant) if instant.t is not None and instant.t > reason.last:

@@ -91,7 +91,16 @@ def request_sentences(history: History) -> list[str]:
 
 
 def requests(got: Requests) -> str:
-    """`5 answered 200, 1 failed with RemoteDisconnected`; `all answered 200` when there are several."""
+    """`5 answered 200, 1 failed with RemoteDisconnected`; `all answered 200` when there are several; and `2 attempts
+    repeated by its library (ConnectionResetError)`."""
+    told = _results(got)
+    if not got.repeated:
+        return told
+    names = " and ".join(got.repeated)
+    return f"{told}; {plural(got.repeated.total(), 'attempt')} repeated by its library ({names})"
+
+
+def _results(got: Requests) -> str:
     parts = [(count, f"answered {status}") for status, count in sorted(got.answered.items())]
     parts += [(count, f"failed with {name}") for name, count in got.errors.most_common()]
     if len(parts) == 1 < got.count:

@@ -57,7 +57,7 @@ def container_settings(
         return settings
     if node.entrypoint is not None:
         settings["entrypoint"] = list(node.entrypoint)
-    if node.healthcheck is not None:
+    if node.healthcheck is not None and node.kind is None:  # that of a kind is the lab's (lab/health.py)
         settings["healthcheck"] = _healthcheck(node.healthcheck)
     return settings
 

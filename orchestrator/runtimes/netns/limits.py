@@ -37,6 +37,8 @@ def _check_trust(node: Node, settable: frozenset[str]) -> None:
         problem = "under netns an `entrypoint` is a command on this machine"
     elif node.volumes:
         problem = f"under netns a volume ({node.volumes[0].target}) covers files of this machine that programs run"
+    elif node.healthcheck is not None:
+        problem = "under netns a `healthcheck` is a command on this machine"
     elif strange := [name for name in node.environment if name not in settable]:
         problem = (
             f"under netns the environment variable {strange[0][:60]} reaches a program of this machine; "

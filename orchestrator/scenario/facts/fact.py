@@ -70,5 +70,7 @@ class Fact:
     """What it counts or measures, in the singular: `socket`, `request`, `second`."""
     value: Any = Range
     """The type of its value in a scenario, for pydantic: one range, or ranges by state or by name."""
+    reported: bool = False
+    """Whether the program of a server reports it, which not all kinds do."""
     roles: tuple[str, ...] = ()
     """Roles of the nodes that report it; empty: the kernel of every node tells it."""

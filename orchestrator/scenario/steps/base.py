@@ -76,6 +76,9 @@ class Finished(Protocol):
     def status(self) -> int: ...
     @property
     def output(self) -> str: ...
+    @property
+    def how(self) -> str:
+        """In words, after the command's name: `ended with status 1`, `was killed by SIGHUP`."""
 
 
 class Context(Protocol):

@@ -45,6 +45,6 @@ steps:
             context.record(node, _EXECUTED, step=context.step, status=result.status)
             if result.status != 0:
                 raise EnvironmentFailure(
-                    f"step {context.step}: {self.command[0]} in {node} ended with status {result.status}",
+                    f"step {context.step}: {self.command[0]} in {node} {result.how}",
                     detail=result.output.splitlines()[-10:],
                 )

@@ -17,6 +17,7 @@ from orchestrator.text.yamlsource import load_yaml
 from orchestrator.topology.compose import keys
 from orchestrator.topology.compose.cursor import Reading
 from orchestrator.topology.compose.dotenv import read_dotenv
+from orchestrator.topology.compose.interpolate import mentioned
 from orchestrator.topology.compose.limits import Rules, node_problem
 from orchestrator.topology.compose.networks import read_networks, used_networks
 from orchestrator.topology.compose.service import Service, read_service
@@ -56,6 +57,12 @@ def load_topology(
     raise_problems(reading.problems, path, "in this topology")
     used = {name: value for name, value in reading.variables.items() if name in reading.mentioned}
     return Topology(path, nodes, networks, reading.all_notes(), used)
+
+
+def variables_of(path: Path) -> set[str]:
+    """Every variable that a Compose file or the `.env` beside it mentions; none of a file that cannot be read."""
+    files = (path, path.with_name(".env"))
+    return {name for file in files if file.is_file() for name in mentioned(file.read_text("utf-8", errors="replace"))}
 
 
 def _read_dotenv(reading: Reading, rules: Rules) -> None:

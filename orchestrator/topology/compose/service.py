@@ -115,7 +115,7 @@ def _entrypoint(cursor: Cursor | None, kind: str | None, rules: Rules) -> tuple[
     if cursor is not None and words and kind is not None and not rules.allow_host_access:
         cursor.problem(
             f"`entrypoint` replaces the program of the node kind {kind}, and under netns runs on this machine",
-            hint="arguments for the kind's program go into `command`; if you trust this file, run it with --allow-exec",
+            hint=f"set knobs in `environment`: `simctl nodes {kind}`; if you trust this file, run it with --allow-exec",
             of_key=True,
         )
     return words
