@@ -35,6 +35,10 @@ current: ContextVar[list[Exchange]] = ContextVar("current")
 """The exchanges of the call that this task is in: one, or several when the library follows redirects."""
 
 
+transport: ContextVar[asyncio.Transport | None] = ContextVar("transport", default=None)
+"""The connection of that call, as asyncio has it."""
+
+
 class RecordingConnector(aiohttp.TCPConnector):  # type: ignore[misc]
     """aiohttp's connector, which reports to the exchange the connection that it got."""
 
@@ -45,6 +49,7 @@ class RecordingConnector(aiohttp.TCPConnector):  # type: ignore[misc]
 
     async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
         connection = await super().connect(*args, **kwargs)
+        transport.set(connection.transport)
         sock = connection.transport.get_extra_info("socket") if connection.transport else None
         if connection.protocol not in self._seen:
             self._seen[connection.protocol] = [socket_facts(sock) if sock else None, 0]
@@ -117,12 +122,21 @@ class Aiohttp:
                     await _ask(own, command)
         # It asserts that a connection is still there, which was reset in the very moment it was made.
         except (aiohttp.ClientError, OSError, ValueError, AssertionError) as error:
-            exchanges[-1].error = {"name": cause_name(error, _name), "text": str(error)}
+            name = cause_name(error, _name)
+            if name == "ReadTimeout" and _sending():
+                name = "WriteTimeout"
+            exchanges[-1].error = {"name": name, "text": str(error)}
         exchanges[-1].t = time.monotonic()
         return [exchange.event(command) for exchange in exchanges]
 
     def close(self, session: aiohttp.ClientSession) -> None:
         self._run(session.close())
+
+
+def _sending() -> bool:
+    """Whether a part of the request has not gone out: aiohttp's timer of reading runs while it sends, too."""
+    taken = transport.get()
+    return taken is not None and taken.get_write_buffer_size() > 0
 
 
 async def _ask(session: aiohttp.ClientSession, command: Command) -> None:

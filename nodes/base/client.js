@@ -55,6 +55,7 @@ class Exchange {
     this.request_headers = {};
     this.response_headers = null;
     this.bytes = 0;
+    Object.defineProperty(this, 'sending', { value: false, writable: true }); // is not reported
   }
 
   /** `connection` (from connectionOf) carries it. */
@@ -81,6 +82,17 @@ class Exchange {
     for (let i = 0; i < raw.length; i += 2) add(this.response_headers, raw[i].toString(), raw[i + 1].toString());
   }
 
+  /** `socket` gets the request now: whether a part of it does not go out. Node queues what the kernel does not take. */
+  sendsOver(socket) {
+    setImmediate(() => {
+      if (!socket.writableNeedDrain) return;
+      this.sending = true;
+      socket.once('drain', () => {
+        this.sending = false;
+      });
+    });
+  }
+
   /** Nothing more comes: the body was read, or `error` is there. */
   ended(error = null) {
     this.t = now();
@@ -105,6 +117,11 @@ function connectionOf(socket) {
 
 /** `exchange` has what had come about before: a connection, a response. */
 function errorName(error, exchange) {
+  const name = causeName(error, exchange);
+  return name === 'ReadTimeout' && exchange.sending ? 'WriteTimeout' : name;
+}
+
+function causeName(error, exchange) {
   if (error instanceof SilenceError) return exchange.nth === null ? 'ConnectTimeout' : 'ReadTimeout';
   // An end of file: `socket hang up` and `aborted` have the code of a reset, but no system call gave it.
   if (error.code === 'UND_ERR_SOCKET' || (error.code === 'ECONNRESET' && error.syscall === undefined)) {

@@ -36,6 +36,8 @@ class Outcome:
     peer: str | None
     size: int
     """Of the body."""
+    unsent: bool = False
+    """Whether a part of the request's body had not gone out."""
 
 
 class Transfer:
@@ -98,6 +100,8 @@ class Transfer:
         last.bytes = outcome.size
         if outcome.code:
             name = error_name(outcome.code, outcome.message, reason_in(outcome.message) or self._reason)
+            if name == "ReadTimeout" and outcome.unsent and last.status is None:
+                name = "WriteTimeout"
             last.error = {"name": name, "text": outcome.message}
         return self.exchanges
 

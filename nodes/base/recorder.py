@@ -160,4 +160,8 @@ def _timeout(chain: list[BaseException]) -> str | None:
     if not isinstance(chain[-1], TimeoutError | urllib3.exceptions.TimeoutError):
         return None
     reading = any(isinstance(each, urllib3.exceptions.ReadTimeoutError) for each in chain)
-    return "ReadTimeout" if reading else "ConnectTimeout"
+    if reading:
+        return "ReadTimeout"
+    # What times out on a connection that is there, and is not reading, is sending.
+    connected = bool(tape.exchanges) and tape.current.nth is not None
+    return "WriteTimeout" if connected else "ConnectTimeout"

@@ -70,7 +70,7 @@ class Curl:
                 with suppress(BrokenPipeError):
                     curl.stdin.close()
                 complaints: list[str] = []
-                for exchanges in read(curl.stderr, complaints):
+                for exchanges in read(curl.stderr, complaints, len(command.body or b"")):
                     _report(exchanges, command, numbers, report)
                     count -= 1
         for _ in range(count):  # it ended before it came to these
@@ -131,10 +131,10 @@ def rate(interval: float) -> str:
     )
 
 
-def read(lines: Iterable[bytes], complaints: list[str]) -> Iterator[list[Exchange]]:
+def read(lines: Iterable[bytes], complaints: list[str], body: int = 0) -> Iterator[list[Exchange]]:
     """The exchanges of each transfer, from what one process prints on standard error as long as it runs.
 
-    To `complaints` is added what it says of its own accord.
+    To `complaints` is added what it says of its own accord. `body`: bytes of each request's body.
     """
     clock, at = Clock(), 0.0
     connections: dict[int, Connection] = {}
@@ -147,7 +147,7 @@ def read(lines: Iterable[bytes], complaints: list[str]) -> Iterator[list[Exchang
             if transfer is None:
                 transfer = Transfer(connections)
                 transfer.begins(at := time.monotonic())
-            yield transfer.ends(_outcome(json.loads(line.removeprefix(_RESULT))), at)
+            yield transfer.ends(_outcome(json.loads(line.removeprefix(_RESULT)), body), at)
             transfer = None
         elif printed := _PRINTED.match(line):
             at = clock.monotonic(int(printed[1]) * 3600 + int(printed[2]) * 60 + float(printed[3]))
@@ -179,11 +179,12 @@ class Clock:
         return self._first[1] + (time_of_day - self._first[0]) % 86400
 
 
-def _outcome(result: dict[str, Any]) -> Outcome:
+def _outcome(result: dict[str, Any], body: int) -> Outcome:
     """Of what --write-out prints with %{json}."""
     local = f"{result['local_ip']}:{result['local_port']}" if result["local_port"] else None
     peer = f"{result['remote_ip']}:{result['remote_port']}" if result["remote_port"] else None
-    return Outcome(result["exitcode"], result["errormsg"] or "", local, peer, int(result["size_download"]))
+    size, unsent = int(result["size_download"]), int(result["size_upload"]) < body
+    return Outcome(result["exitcode"], result["errormsg"] or "", local, peer, size, unsent)
 
 
 if __name__ == "__main__":

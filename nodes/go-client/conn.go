@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"io"
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -18,6 +20,7 @@ type namedConn struct {
 	requests        int64
 	mutex           sync.Mutex
 	first           error
+	unsent          atomic.Bool // whether a write has not come to its end
 }
 
 func named(conn *net.TCPConn) *namedConn {
@@ -32,7 +35,22 @@ func (c *namedConn) Read(p []byte) (int, error) {
 }
 
 func (c *namedConn) Write(p []byte) (int, error) {
+	c.unsent.Store(true)
 	n, err := c.TCPConn.Write(p)
+	if err == nil {
+		c.unsent.Store(false)
+	}
+	c.note(err)
+	return n, err
+}
+
+// ReadFrom is how net/http writes a body.
+func (c *namedConn) ReadFrom(from io.Reader) (int64, error) {
+	c.unsent.Store(true)
+	n, err := c.TCPConn.ReadFrom(from)
+	if err == nil {
+		c.unsent.Store(false)
+	}
 	c.note(err)
 	return n, err
 }

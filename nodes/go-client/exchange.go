@@ -76,7 +76,7 @@ func (c *call) end(size int64, err error) {
 	defer c.mutex.Unlock()
 	c.now.T, c.now.Bytes = now(), size
 	if err != nil {
-		c.now.Error = failureOf(err, c.now)
+		c.now.Error = failureOf(err, c.now, c.conn)
 	}
 }
 
@@ -104,7 +104,7 @@ func (c *call) trace() *httptrace.ClientTrace {
 			c.mutex.Lock()
 			defer c.mutex.Unlock()
 			if info.Err != nil {
-				c.now.SendError = failureOf(info.Err, c.now)
+				c.now.SendError = failureOf(info.Err, c.now, c.conn)
 			}
 		},
 	}

@@ -34,8 +34,12 @@ var errnos = map[syscall.Errno]string{
 }
 
 // failureOf names the cause of an error by what had come about before it: a connection, a response.
-func failureOf(err error, so *exchange) *failure {
-	return &failure{causeName(err, so.Nth != nil, so.Status != nil), err.Error()}
+func failureOf(err error, so *exchange, conn *namedConn) *failure {
+	name := causeName(err, so.Nth != nil, so.Status != nil)
+	if name == "ReadTimeout" && so.Status == nil && conn != nil && conn.unsent.Load() {
+		name = "WriteTimeout"
+	}
+	return &failure{name, err.Error()}
 }
 
 func causeName(err error, connected, responded bool) string {

@@ -130,9 +130,10 @@ class Libcurl:
             code, message = session.perform(curl) if session is not None else _perform(curl)
             local = _endpoint(curl, pycurl.LOCAL_IP, pycurl.LOCAL_PORT)
             peer = _endpoint(curl, pycurl.PRIMARY_IP, pycurl.PRIMARY_PORT)
+            unsent = curl.getinfo(pycurl.SIZE_UPLOAD) < len(command.body or b"")
         finally:
             curl.close()
-        exchanges = transfer.ends(Outcome(code, message, local, peer, size), time.monotonic())
+        exchanges = transfer.ends(Outcome(code, message, local, peer, size, unsent), time.monotonic())
         return [exchange.event(command) for exchange in exchanges]
 
     def close(self, session: Multi) -> None:

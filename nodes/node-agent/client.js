@@ -16,8 +16,12 @@ function perform(command, agent) {
   return new Promise((resolve) => {
     const end = (error) => resolve(exchange.ended(error));
     request.on('socket', (socket) => {
-      if (socket.connecting) socket.once('connect', () => exchange.carriedBy(connectionOf(socket)));
-      else exchange.carriedBy(connectionOf(socket));
+      const carried = () => {
+        exchange.carriedBy(connectionOf(socket));
+        exchange.sendsOver(socket);
+      };
+      if (socket.connecting) socket.once('connect', carried);
+      else carried();
     });
     request.on('timeout', () => request.destroy(new SilenceError(`timeout: silence for ${command.timeout} ms`)));
     request.on('error', end);

@@ -19,6 +19,7 @@ let sending = null;
 subscribe('undici:client:connected', ({ socket }) => connectionOf(socket));
 subscribe('undici:client:sendHeaders', ({ request, headers, socket }) => {
   sending.carriedBy(connectionOf(socket));
+  sending.sendsOver(socket);
   sending.sends(headers + contentLength(request));
 });
 

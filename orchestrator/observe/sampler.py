@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from orchestrator.observe.sources.addresses import Addresses
 from orchestrator.observe.sources.conntrack import Conntrack
 from orchestrator.observe.sources.counters import Counters
-from orchestrator.observe.sources.owner import owners
+from orchestrator.observe.sources.owner import Strangers, owners
 from orchestrator.observe.sources.sockdiag import Changes, SockDiag, SocketRow, sk_of
 from orchestrator.recording.events import TCPEXT_EVERY, Event
 from orchestrator.system.linux import inside_netns
@@ -35,6 +35,7 @@ class Observed:
     counters: Counters
     known: dict[str, SocketRow] = field(default_factory=dict)
     owner_of: dict[int, tuple[int, str]] = field(default_factory=dict)
+    strangers: Strangers = field(default_factory=Strangers)
     conntrack: Conntrack | None = None
     """For a node that translates addresses."""
     addresses: Addresses = field(kw_only=True)
@@ -149,6 +150,8 @@ class Sampler:
 def _lines(t: float, node: Observed, changes: Changes) -> Iterable[Event]:
     if any(row.inode and row.inode not in node.owner_of for row in changes.rows):
         node.owner_of = owners(node.pid)
+        unknown = [row.inode for row in changes.rows if row.inode and row.inode not in node.owner_of]
+        node.owner_of |= node.strangers.owners(unknown, node.netns)
     for row in changes.rows:
         node.known[row.sk] = row
         yield _line(t, node, row)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
+from collections.abc import Iterable
 
 from orchestrator.system.linux import descendants
+
+_SELDOM = 20
+"""Strangers are looked for in a twentieth of the time at most."""
 
 
 def owners(root_pid: int) -> dict[int, tuple[int, str]]:
@@ -22,6 +27,46 @@ def owners(root_pid: int) -> dict[int, tuple[int, str]]:
             comm = _comm(pid)
             found |= dict.fromkeys(inodes, (pid, comm))
     return found
+
+
+class Strangers:
+    """Processes in a node's network namespace that are not below its first process: what `exec` runs there."""
+
+    def __init__(self) -> None:
+        self._sought: set[int] = set()
+        self._found: dict[int, tuple[int, str]] = {}
+        self._not_before = 0.0
+
+    def owners(self, inodes: Iterable[int], netns: int) -> dict[int, tuple[int, str]]:
+        """As owners(), of sockets that such processes own, as far as `inodes` were asked for. `netns`: a descriptor of
+        the namespace.
+
+        Every process of the machine is looked at: once for a socket, and not so often that it took much time.
+        """
+        new = {inode for inode in inodes if inode not in self._sought}
+        began = time.monotonic()
+        if new and began >= self._not_before:
+            self._sought |= new
+            for pid in living_in(netns):
+                if held := new.intersection(_socket_inodes(pid)):
+                    self._found |= dict.fromkeys(held, (pid, _comm(pid)))
+            now = time.monotonic()
+            self._not_before = now + _SELDOM * (now - began)
+        return self._found
+
+
+def living_in(netns: int) -> list[int]:
+    """Pids of the processes in a network namespace, as far as they may be looked at."""
+    wanted = os.fstat(netns)
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _lives_in(name, wanted)]  # noqa: PTH208
+
+
+def _lives_in(pid: str, netns: os.stat_result) -> bool:
+    try:
+        own = os.stat(f"/proc/{pid}/ns/net")  # noqa: PTH116
+    except OSError:
+        return False
+    return (own.st_dev, own.st_ino) == (netns.st_dev, netns.st_ino)
 
 
 def _socket_inodes(pid: int) -> list[int]:

@@ -32,6 +32,15 @@ final class Call {
         unconnected = why;
     }
 
+    /** A timer of the whole request may end while it is still being sent. */
+    private Map<String, Object> error(Throwable failure, Exchange exchange) {
+        Map<String, Object> error = Causes.error(failure, unconnected, exchange.hasResponded());
+        if (error.get("name").equals("ReadTimeout") && exchange.isSending() && !exchange.hasResponded()) {
+            error.put("name", "WriteTimeout");
+        }
+        return error;
+    }
+
     /** The call is over: report its events. `failure` is null when it went well. */
     synchronized void report(long bytes, Throwable failure) {
         long ended = System.nanoTime();
@@ -52,7 +61,7 @@ final class Call {
             event.put("t0", Events.seconds(t0));
             event.putAll(exchange.event(!isLast));
             boolean failed = isLast && failure != null;
-            event.put("error", failed ? Causes.error(failure, unconnected, exchange.hasResponded()) : null);
+            event.put("error", failed ? error(failure, exchange) : null);
             event.put("bytes", isLast && failure == null ? bytes : 0);
             Events.emit("request", t, event);
         }

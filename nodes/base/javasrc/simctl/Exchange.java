@@ -13,6 +13,7 @@ final class Exchange {
     private Integer status;
     private Map<String, String> responseHeaders;
     private Throwable failure;
+    private volatile boolean unsent;
 
     /** `nth`: the number of the request on its connection, from 1. All null: no connection came about. */
     Exchange(String local, String peer, Integer nth, Map<String, String> requestHeaders) {
@@ -33,6 +34,15 @@ final class Exchange {
         if (this.failure == null) {
             this.failure = failure;
         }
+    }
+
+    /** Whether a part of the request has not gone out. */
+    void sending(boolean unsent) {
+        this.unsent = unsent;
+    }
+
+    boolean isSending() {
+        return unsent;
     }
 
     synchronized boolean hasResponded() {

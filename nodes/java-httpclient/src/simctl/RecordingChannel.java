@@ -52,9 +52,21 @@ final class RecordingChannel extends SocketChannel {
     public long write(ByteBuffer[] sources, int offset, int length) throws IOException {
         carry(sources[offset]);
         try {
-            return real.write(sources, offset, length);
+            long count = real.write(sources, offset, length);
+            wrote(sources, offset, length);
+            return count;
         } catch (IOException error) {
             throw failed(error);
+        }
+    }
+
+    private synchronized void wrote(ByteBuffer[] sources, int offset, int length) {
+        boolean left = false;
+        for (int place = offset; place < offset + length; place++) {
+            left |= sources[place].hasRemaining();
+        }
+        if (exchange != null) {
+            exchange.sending(left);
         }
     }
 
