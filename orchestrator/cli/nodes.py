@@ -18,6 +18,7 @@ def nodes(
 ) -> None:
     """List the node kinds by role, with the version that is installed here and their knobs with their defaults."""
     from orchestrator.kinds import registry
+    from orchestrator.kinds.errornames import COMMON
     from orchestrator.kinds.versions import versions
 
     if kind is not None:
@@ -26,6 +27,9 @@ def nodes(
         width = max((len(name) + len(knob.default) for name, knob in one.knobs.items()), default=0) + 1
         for name, knob in one.knobs.items():
             print(f"    {f'{name}={knob.default}':{width}}  {knob.meaning}")
+        if one.role == "client":
+            names = ", ".join([*COMMON, "errnos such as ETIMEDOUT", *one.errors])
+            print(textwrap.fill(f"errors: {names}", 112, initial_indent="  ", subsequent_indent=" " * 4))
         if one.needs:
             print(f"  under netns it needs {' '.join(dict.fromkeys(need.package for need in one.needs))}")
         return

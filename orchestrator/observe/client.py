@@ -19,6 +19,16 @@ _END_TIMEOUT = 5.0
 _LOOKS = 5
 
 
+_FAILED = {
+    "watch": "the nodes could not be watched",
+    "wire": "the networks of the lab could not be made",
+    "fault": "the network could not be changed",
+    "capture": "the capture could not be started",
+    "sample": "the sockets could not be sampled",
+}
+"""Request -> what failed, for a user who knows nothing of requests."""
+
+
 class ProbeClient:
     """One probe. `on_lines` gets the raw event lines from a thread of ours; `log` is where its standard error goes."""
 
@@ -49,7 +59,7 @@ class ProbeClient:
         if answer is None:
             raise self._lost(do)
         if "error" in answer:
-            raise EnvironmentFailure(f"the probe could not {do}: {answer['error']}")
+            raise EnvironmentFailure(f"{_FAILED.get(do, f'the probe could not {do}')}: {answer['error']}")
         return answer
 
     @property

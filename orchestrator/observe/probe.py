@@ -81,8 +81,15 @@ def _answer(probe: Probe, line: bytes) -> None:
     try:
         answer = probe.handle(request)
     except Exception as error:  # whatever the kernel refuses must reach the user, not end the observer
-        answer = {"error": f"{type(error).__name__}: {error}"}
+        answer = {"error": _words(error)}
     _emit([{"re": request["id"], **answer}])
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, for a user; the class only where it is a mistake of ours."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def main() -> None:

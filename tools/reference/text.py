@@ -140,9 +140,12 @@ state lasted, each time that it ended. The kind decides which *when* fits; simct
 FACT_EXAMPLES = """
 `others` closes the world: with `ESTABLISHED: 1, others: 0` there is one open connection and no other socket, listeners
 aside. `errors` is a count, or counts by name: `RemoteDisconnected`, `ConnectionResetError`, `BrokenPipeError`,
-`ConnectionRefusedError`, `ReadTimeout`, `ConnectTimeout`, `NameResolutionError`. `closed_by` counts by reason: `idle`,
-`request`, `limit`, `peer`, `error`, `shutdown`, and of `origin` with a `FAULT` also `unannounced`, `unanswered`,
-`unread`.
+`ConnectionRefusedError`, `ReadTimeout`, `WriteTimeout`, `ConnectTimeout`, `NameResolutionError`, and what `simctl nodes
+KIND` lists of a client. A name that the client cannot report is refused, and an error that happened and that no
+expectation names is told in a note. What a library tries again by itself is one request: `requests`, `errors` and
+`statuses` count what the program got, `repeated` the attempts before. `served` and `closed_by` are what a server's
+program reports; of a kind whose program does not they are refused. `closed_by` counts by reason: `idle`, `request`,
+`limit`, `peer`, `error`, `shutdown`, and of `origin` with a `FAULT` also `unannounced`, `unanswered`, `unread`.
 
 ```yaml
 expect:
