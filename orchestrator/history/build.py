@@ -72,6 +72,7 @@ def build_history(events: Iterable[Event]) -> History:
         ),
         requests=requests,
         served=tuple(sorted(by_kind["served"], key=_time)),
+        answered=tuple(sorted(by_kind["answered"], key=_time)),
         closed=tuple(sorted(by_kind["closed"], key=_time)),
         counters=counters.series,
         speaking=_reporting(begin, "server"),

@@ -11,7 +11,7 @@ from itertools import groupby, pairwise
 from orchestrator.analysis.exchanges import Exchange, Reports, addresses
 from orchestrator.analysis.ladder.ends import Life
 from orchestrator.analysis.ladder.headline import headline
-from orchestrator.analysis.ladder.items import Items, gather
+from orchestrator.analysis.ladder.items import SILENCE, Items, gather
 from orchestrator.analysis.ladder.model import End, Head, Ladder, Row, RowKind
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.queues import close_wait_queue
@@ -22,11 +22,10 @@ from orchestrator.text.durations import duration
 
 _S = TcpState
 
-SILENCE = 0.3
-"""Seconds without anything that make a row of their own."""
-
-STRETCHES = (RowKind.REQUESTS, RowKind.RETRANSMIT)
+STRETCHES = (RowKind.REQUESTS, RowKind.RETRANSMIT, RowKind.TRAFFIC)
 """Rows whose interval is the stretch of time that many things took; of one thing alone it is known as exactly."""
+
+_IDLENESS = {True: " idle", False: ", data under way", None: ", whether idle is not known"}
 
 _PAUSES = 4
 _LONGER = 3.0
@@ -39,7 +38,7 @@ _FAILURES = 3
 def ladder(name: str, connection: Connection, history: History, reports: Reports) -> Ladder:
     """The ladder of one connection of the history. `reports`: what its programs reported."""
     found = gather(connection, history, reports)
-    folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items))), found)))
+    folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items))), found), found))
     end = list(_end(folded, found))
     while not end and folded and folded[-1].kind is RowKind.STEP:
         folded.pop()  # the story is over: both ends are gone
@@ -104,7 +103,7 @@ def _collapse_run(run: list[Item]) -> Iterator[Item]:
     parts: list[list[list[Item]]] = [[]]
     cuts = _pauses(units)
     for number, unit in enumerate(units):
-        alone = len(unit) == 1 or id(unit) in failed[:_FAILURES]
+        alone = (len(unit) == 1 and _exchange(unit).outcome_known) or id(unit) in failed[:_FAILURES]
         if alone or number in cuts:
             parts.append([])
         parts[-1].append(unit)
@@ -142,14 +141,19 @@ def _pauses(units: Sequence[Sequence[Item]]) -> set[int]:
 
 def _summary(parts: Sequence[Sequence[Item]]) -> Item:
     exchanges = [_exchange(items) for items in parts]
-    outcomes = Counter(one.error or one.status or "no answer" for one in exchanges)
+    outcomes = Counter(
+        one.error or one.status or ("no answer" if one.outcome_known else "answers not reported") for one in exchanges
+    )
     first = min(items[0].earliest for items in parts)
     last = max(items[-1].before for items in parts)
+    alike = len(outcomes) == 1 and exchanges[0].outcome_known
     told = ", ".join(
-        f"all {outcome}" if len(outcomes) == 1 else f"{count} x {outcome}" for outcome, count in outcomes.most_common(4)
+        f"all {outcome}" if alike else outcome if len(outcomes) == 1 else f"{count} x {outcome}"
+        for outcome, count in outcomes.most_common(4)
     )
     text = f"{len(exchanges)} more requests in {duration(last - first)}: {told}"
-    return Item(RowKind.REQUESTS, min(first, last), last, text)
+    known = exchanges[-1].outcome_known
+    return Item(RowKind.REQUESTS, min(first, last), last, text, answers_known=known)
 
 
 # -- states ----------------------------------------------------------------------------------------------------------
@@ -177,12 +181,24 @@ def _fold(items: Iterable[Item], found: Items) -> Iterator[Row]:
         row = Row(
             item.after, item.before, item.kind, item.text, ends[Side.CLIENT], ends[Side.SERVER], item.sender,
             item.flags, tuple(item.notes), lost=item.lost, by=item.by, arrives=item.arrives,
+            unproven=item.unproven, awaits=_awaits(item, rows[-1].awaits if rows else False),
         )  # fmt: skip
         if rows and (merged := _merge(rows[-1], row)):
             rows[-1] = merged
         else:
             rows.append(row)
     return iter(rows)
+
+
+def _awaits(item: Item, before: bool | None) -> bool | None:
+    """Whether an answer is due once the item has happened. One exchange at a time, as HTTP/1.1 is used."""
+    if item.kind in (RowKind.REQUEST, RowKind.UNSERVED):
+        return True if item.exchange is None or item.exchange.outcome_known else None
+    if item.kind in (RowKind.RESPONSE, RowKind.ERROR):
+        return False
+    if item.kind is RowKind.REQUESTS:
+        return False if item.answers_known else None
+    return before
 
 
 def _merge(one: Row, two: Row) -> Row | None:
@@ -201,34 +217,29 @@ def _merge(one: Row, two: Row) -> Row | None:
 # -- silences and the end --------------------------------------------------------------------------------------------
 
 
-def _with_silences(rows: Iterator[Row]) -> Iterator[Row]:
+def _with_silences(rows: Iterator[Row], found: Items) -> Iterator[Row]:
     last: Row | None = None
-    asking = False
     for row in rows:
         if last is not None and row.after - last.before >= SILENCE:
-            yield silence(last, row.after, row.after if row.kind in STRETCHES else row.before, asking=asking)
+            yield _silence(last, row.after, row.after if row.kind in STRETCHES else row.before, found)
         yield row
         last = row
-        if row.kind in (RowKind.REQUEST, RowKind.UNSERVED):
-            asking = True
-        elif row.kind in (RowKind.RESPONSE, RowKind.ERROR, RowKind.REQUESTS):
-            asking = False
 
 
-def silence(last: Row, after: float, before: float, *, asking: bool) -> Row:
+def _silence(last: Row, after: float, before: float, found: Items) -> Row:
     """The row for the time between a row and what happens in [after, before]."""
     # Of what took its time the end and the beginning are known: the last of many requests, the first of them.
     lasted = (after - last.before, before - (last.before if last.kind in STRETCHES else last.after))
     states = {side: last.end(side).state for side in Side}
     text = duration(*lasted)
-    if asking:
+    if last.awaits:
         text += ", no answer yet"
     elif set(states.values()) == {_S.ESTABLISHED}:
-        text += " idle"
+        text += _IDLENESS[found.quiet(last.before, after) if last.awaits is not None else None]
     elif _S.SYN_SENT in states.values():
         text += ", no answer"
     client, server = (replace(last.end(side), changed=False, queue=None) for side in Side)
-    return Row(last.before, after, RowKind.SILENCE, text, client, server, lasted=lasted)
+    return Row(last.before, after, RowKind.SILENCE, text, client, server, lasted=lasted, awaits=last.awaits)
 
 
 def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
@@ -240,8 +251,7 @@ def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
     if not any(state not in (None, _S.CLOSED) for state in left.values()):
         return
     if until - last.before >= SILENCE:
-        asking = any(row.kind in (RowKind.REQUEST, RowKind.UNSERVED) for row in rows[-1:])
-        yield silence(last, until, until, asking=asking)
+        yield _silence(last, until, until, found)
     how = str(found.history.end.get("outcome", "broken off"))
     text = "the run ends" if how == "done" else f"the run is {how}" if how != "failed" else "the run fails"
     client, server = (End(state, changed=state not in (None, _S.CLOSED)) for state in left.values())

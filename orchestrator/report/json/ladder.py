@@ -70,6 +70,7 @@ def _row(row: Row, ladder: Ladder) -> Json:
         "node": ladder.head(row.sender).name if row.sender else None,
         "text": row.text,
         "lost": row.lost,
+        "unproven": row.unproven,
         "by": row.by,
         "client": _end(row.client),
         "server": _end(row.server),

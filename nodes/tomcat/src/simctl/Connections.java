@@ -62,6 +62,10 @@ final class Connections implements Handler<NioChannel> {
         this.real = real;
     }
 
+    static void report(String kind, long now, Map<String, Object> fields) {
+        REPORTER.execute(() -> Events.emit(kind, now, fields));
+    }
+
     /** By Tomcat's name for the connection, which a request has too. */
     State state(String id) {
         return states.get(id);
@@ -95,7 +99,7 @@ final class Connections implements Handler<NioChannel> {
             Map<String, Object> fields = new LinkedHashMap<>(state.names);
             fields.put("reason", why);
             fields.put("requests", state.requests());
-            REPORTER.execute(() -> Events.emit("closed", now, fields));
+            report("closed", now, fields);
         }
     }
 
