@@ -247,7 +247,9 @@ class History:
     resets: tuple[Event, ...] = ()
     """RST segments sent, with sender, address pair and the kernel's reason; only a trace shows them."""
     retransmits: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
-    """Node -> the segments that it sent again, for nodes of which a trace shows as many as the kernel counted."""
+    """Node -> the segments that it sent again, as the trace shows them: one event each, which may stand for several."""
+    retransmits_counted: Mapping[str, int] = field(default_factory=dict)
+    """Node -> how many segments its kernel counted, where the trace shows fewer."""
     exact: bool = False
     """Whether sockets come from the kernel's trace, which the counters confirm: no gap is longer than an instant."""
     shared: frozenset[str] = frozenset()

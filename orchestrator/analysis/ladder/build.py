@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 
 from orchestrator.analysis.exchanges import Exchange, Reports, addresses
 from orchestrator.analysis.ladder.ends import Life
+from orchestrator.analysis.ladder.footnotes import footnotes_of
 from orchestrator.analysis.ladder.headline import headline
 from orchestrator.analysis.ladder.items import SILENCE, Items, gather
-from orchestrator.analysis.ladder.model import End, Head, Ladder, Row, RowKind
+from orchestrator.analysis.ladder.model import STRETCHES, End, Head, Ladder, Row, RowKind
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.queues import close_wait_queue
 from orchestrator.history.model import Connection, History, Side
@@ -21,9 +22,6 @@ from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import duration
 
 _S = TcpState
-
-STRETCHES = (RowKind.REQUESTS, RowKind.RETRANSMIT, RowKind.TRAFFIC)
-"""Rows whose interval is the stretch of time that many things took; of one thing alone it is known as exactly."""
 
 _IDLENESS = {True: " idle", False: ", data under way", None: ", whether idle is not known"}
 
@@ -38,7 +36,8 @@ _FAILURES = 3
 def ladder(name: str, connection: Connection, history: History, reports: Reports) -> Ladder:
     """The ladder of one connection of the history. `reports`: what its programs reported."""
     found = gather(connection, history, reports)
-    folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items))), found), found))
+    fewer = {life.side for life in (found.wire.client, found.wire.server) if life.node in history.retransmits_counted}
+    folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items, fewer))), found), found))
     end = list(_end(folded, found))
     while not end and folded and folded[-1].kind is RowKind.STEP:
         folded.pop()  # the story is over: both ends are gone
@@ -50,7 +49,7 @@ def ladder(name: str, connection: Connection, history: History, reports: Reports
         client=_head(found.wire.client, client, history),
         server=_head(found.wire.server, server, history),
         rows=rows,
-        footnotes=tuple(_footnotes(rows, found)),
+        footnotes=tuple(footnotes_of(rows, found)),
     )
 
 
@@ -72,8 +71,9 @@ def _collapse(items: Sequence[Item]) -> Iterator[Item]:
         yield from _collapse_run(found) if plain else found
 
 
-def _collapse_again(items: Iterable[Item]) -> Iterator[Item]:
-    """What one end sends again and again, while nothing else happens, becomes one row."""
+def _collapse_again(items: Iterable[Item], fewer: Container[Side]) -> Iterator[Item]:
+    """What one end sends again and again, while nothing else happens, becomes one row. `fewer`: ends of which the trace
+    shows fewer than the kernel counted."""
 
     def alike(item: Item) -> tuple[object, ...]:
         again = item.kind is RowKind.RETRANSMIT and not item.changes
@@ -83,7 +83,8 @@ def _collapse_again(items: Iterable[Item]) -> Iterator[Item]:
         found = list(run)
         if again and len(found) > 1:
             first, last = found[0], found[-1]
-            text = f"{first.text}, {len(found)} times in {duration(last.before - first.after)}"
+            least = "at least " if first.sender in fewer else ""
+            text = f"{first.text}, {least}{len(found)} times in {duration(last.before - first.after)}"
             yield Item(
                 RowKind.RETRANSMIT, first.after, last.before, text, first.sender, lost=first.lost, flags=first.flags
             )
@@ -269,22 +270,3 @@ def _left(found: Items, left: dict[Side, TcpState | None], until: float) -> Iter
                 yield f"TIME_WAIT on {life.node} has {max(0.0, to_go):.0f} s to go"
         elif state is _S.CLOSE_WAIT:
             yield f"CLOSE_WAIT stays until {life.node} closes"
-
-
-def _footnotes(rows: Sequence[Row], found: Items) -> Iterator[str]:
-    """What a reader may need to read this ladder, and only that."""
-    timed = [row for row in rows if row.kind not in (RowKind.SILENCE, *STRETCHES)]
-    if any(row.before - row.after > 0.001 for row in timed):
-        yield "5.27-5.32, ~5.30: between two observations; 5.303: to the millisecond"
-    waiting = [row.end(side) for row in rows for side in Side if row.end(side).state is _S.CLOSE_WAIT]
-    unread = {end.queue[1] for end in waiting if end.queue}
-    if 1 in unread:
-        yield "Recv-Q 1 in CLOSE_WAIT: the FIN came, the program has not read the end yet"
-    if 0 in unread:
-        yield "Recv-Q 0 in CLOSE_WAIT: the program has read the end and does not close"
-    if unread - {0, 1}:
-        yield "Recv-Q above 1 in CLOSE_WAIT: the program has not even read what came before the FIN"
-    for life in (found.wire.client, found.wire.server):
-        if life.socket is None:
-            whose = f"of {life.node}" if life.node else f"of the {life.side}"
-            yield f"the end {whose} was not seen: its column shows what the other end proves"

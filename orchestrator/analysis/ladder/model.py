@@ -70,6 +70,9 @@ class RowKind(StrEnum):
     """The recording ends, and something of the connection is left."""
 
 
+STRETCHES = (RowKind.REQUESTS, RowKind.RETRANSMIT, RowKind.TRAFFIC)
+"""Rows whose interval is the stretch of time that many things took; of one thing alone it is known as exactly."""
+
 Queue = tuple[str, int]
 """`Recv-Q` or `Send-Q`, and its bytes."""
 

@@ -41,6 +41,19 @@ final class Connections implements Handler<NioChannel> {
             return requests;
         }
 
+        /** A response was written whole. The last one of a connection is reported beside the FIN, not before it. */
+        void answered(int status, int nth) {
+            long now = System.nanoTime();
+            Map<String, Object> fields = new LinkedHashMap<>(names);
+            fields.put("status", status);
+            fields.put("nth", nth);
+            if (last == null) {
+                Events.emit("answered", now, fields);
+            } else {
+                report("answered", now, fields);
+            }
+        }
+
         /** The response being written is the last of the connection: `request`, `limit` or `error`. */
         void last(String why) {
             last = why;

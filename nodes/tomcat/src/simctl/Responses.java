@@ -47,11 +47,7 @@ final class Responses extends ValveBase {
         }
         response.getOutputStream().write(content.body());
         response.finishResponse(); // else Tomcat writes it when this method is over
-        long now = System.nanoTime();
-        Map<String, Object> fields = new LinkedHashMap<>(state.names());
-        fields.put("status", content.status());
-        fields.put("nth", nth);
-        Connections.report("answered", now, fields);
+        state.answered(content.status(), nth);
     }
 
     /** Why Tomcat closes the connection after this request. */
