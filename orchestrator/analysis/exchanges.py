@@ -60,6 +60,13 @@ class Reports:
     exchanges: list[Exchange] = field(default_factory=list)
     closed: Event | None = None
     """The server's event `closed`."""
+    told: bool = True
+    """Whether a program reports at one of the ends, and no data went over it of which none did."""
+
+    @property
+    def count(self) -> int | None:
+        """How many requests it carried; None: nobody tells."""
+        return len(self.exchanges) if self.exchanges or self.told else None
 
 
 def addresses(connection: Connection) -> tuple[str, str]:
@@ -79,9 +86,16 @@ def reports_of_each(history: History) -> list[Reports]:
         Reports(
             list(_exchanges(requests[number], served[number], answers[number], connection.server_node in telling)),
             closed[number][-1] if closed[number] else None,
+            _told(connection, history),
         )
         for number, connection in enumerate(history.connections)
     ]
+
+
+def _told(connection: Connection, history: History) -> bool:
+    reports = connection.client_node in history.asking or connection.server_node in history.speaking
+    readings = (reading for end in connection.ends for reading in end.traffic)
+    return reports and not any(reading.sent_at or reading.received_at for reading in readings)
 
 
 def _exchanges(requests: list[Event], served: list[Event], answers: list[Event], telling: bool) -> Iterator[Exchange]:

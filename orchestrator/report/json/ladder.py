@@ -41,7 +41,7 @@ def _entry(entry: ListedConnection) -> Json:
         "server": {"node": entry.connection.server_node, "address": server},
         "via": [flow.node for flow in entry.connection.via],
         "opened": _times(*entry.connection.opened),
-        "requests": len(entry.reports.exchanges),
+        "requests": entry.reports.count,
         "failed": entry.failed,
         "first_closer": entry.closing.first_closer,
         "ended": ended(entry),
