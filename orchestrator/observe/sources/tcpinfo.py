@@ -16,13 +16,13 @@ _INFO = 2
 _FIRST = 72
 """Bytes of an inet_diag message before its attributes, and with the 16 of its netlink header 88."""
 _ATTRIBUTE = struct.Struct("=HH")
-_MOVED = struct.Struct("=HH120x16s8x4s4x8s40x8s")
-"""From the attribute's head on: bytes acknowledged and received, bytes not yet sent, segments with data in and out,
-bytes sent. They change only when something goes over the wire."""
+_BYTES, _SEGMENTS = 124, 156
+"""From the attribute's head on: bytes acknowledged and received; segments with data in and out. These change only when
+something goes over the wire, and of all that is read nothing changes without them or the queues."""
 _READING = struct.Struct("=44xI4xI64xQQ8xI4xII40xQ")
 _LEAST = 4 + _READING.size
 
-NOTHING = bytes(36)
+NOTHING = bytes(24)
 
 
 class Traffic(NamedTuple):
@@ -54,23 +54,24 @@ class TrafficReader:
     """Finds the struct in messages. Where it stands is the same in all messages of one length, so it is remembered."""
 
     def __init__(self) -> None:
-        self._at: dict[int, int] = {}
+        self._at: dict[int, tuple[int, bytes]] = {}
+        """Length of a message -> where the attribute stands, 0 for nowhere, and its head."""
 
     def moved(self, buffer: bytes, offset: int, length: int) -> bytes:
         """The part of a message whose change is an event; NOTHING where it has no such struct."""
-        at = self._at.get(length)
-        if at is not None:
-            size, kind, *parts = _MOVED.unpack_from(buffer, offset + at) if at else (0, 0)
-            if kind == _INFO and size >= _LEAST:
-                return b"".join(parts)
-            if not at:
-                return NOTHING
-        at = self._at[length] = _find(buffer, offset, length)
-        return b"".join(_MOVED.unpack_from(buffer, offset + at)[2:]) if at else NOTHING
+        at, head = self._at.get(length, (0, b""))
+        start = offset + at
+        if not head or (at and buffer[start : start + 4] != head):
+            at = _find(buffer, offset, length)
+            start = offset + at
+            self._at[length] = at, buffer[start : start + 4]
+        if not at:
+            return NOTHING
+        return buffer[start + _BYTES : start + _BYTES + 16] + buffer[start + _SEGMENTS : start + _SEGMENTS + 8]
 
     def read(self, buffer: bytes, offset: int, length: int) -> Traffic | None:
         """The whole of it, for a message of which moved() was asked; None where it has none."""
-        at = self._at.get(length)
+        at, _ = self._at.get(length, (0, b""))
         if not at:
             return None
         sent_ago, received_ago, acked, received, unsent, came, went, sent = _READING.unpack_from(
