@@ -50,6 +50,7 @@ class Connection:
         self._idle = True
         self._count = 0
         self._fin_at: float | None = None
+        self._written_at = 0.0
         # The cookie is made here, so that the minisocket which this may become inherits it.
         self._names = {"local": address(sock.getsockname()), "peer": address(peer), "sk": cookie(sock)}
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -178,6 +179,7 @@ class Connection:
         if reply.never:
             self._stuck()
         self._send(reply.render(request.method, fields, chunked), last=bool(last))
+        self._report_answered(reply)
         return last or ("unannounced" if fault is Fault.CLOSE_UNANNOUNCED else "")
 
     def _why_last(self, request: h11.Request, reply: Reply) -> str:
@@ -219,15 +221,20 @@ class Connection:
             }
         )
 
+    def _report_answered(self, reply: Reply) -> None:
+        event = {"ev": "answered", "t": self._written_at, **self._names}
+        emit(event | {"status": reply.reported_status, "nth": self._count})
+
     def _send(self, response: bytes, *, last: bool) -> None:
         if not last or self._settings.close_how is CloseHow.RESET:
             self._sock.sendall(response)
+            self._written_at = time.monotonic()
             return
         # A client that reads `Connection: close` closes as soon as it has the body. Whoever says close should be the
         # one who closes: held back by the cork, the end of the response leaves in one segment with the FIN.
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         self._sock.sendall(response)
-        self._fin_at = time.monotonic()
+        self._written_at = self._fin_at = time.monotonic()
         self._sock.shutdown(socket.SHUT_WR)
 
     def _refuse(self, reply: Reply) -> None:

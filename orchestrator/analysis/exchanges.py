@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -20,8 +21,9 @@ class Exchange:
     """One request and what became of it. Times in seconds of the run.
 
     `began` is when the client's program called its library, before the connection was there if it needed a new one;
-    `served` when the server's program had read the request; `done` when the client's program had its answer or error.
-    Without a client that speaks, `began` and `done` are `served`.
+    `served` when the server's program had read the request; `answered` when it had written its response; `done` when
+    the client's program had its answer or error. Without a client that speaks, `began` is `served`, and `done` too as
+    long as the server does not say that it answered: what it began is not what it answered.
     """
 
     method: str
@@ -31,16 +33,24 @@ class Exchange:
     status: str = ""
     error: str = ""
     served: float | None = None
+    answered: float | None = None
+    telling: bool = True
+    """Whether the server would have told that it answered: recordings of older versions have no `answered`."""
     met: frozenset[str] = frozenset()
     """Names of the errors that the client met, those that its library swallowed included."""
     reported: bool = True
     """Whether the client reports it; else only the server does."""
     answer: str = ""
-    """The status with which the server says that it answered; the client may not have got it."""
+    """The status of the server's response, as it says itself; the client may not have got it."""
 
     @property
     def request(self) -> str:
         return f"{self.method} {self.path}".strip()
+
+    @property
+    def outcome_known(self) -> bool:
+        """Whether an answer or error would have been reported."""
+        return self.reported or self.telling
 
 
 @dataclass(slots=True)
@@ -50,6 +60,13 @@ class Reports:
     exchanges: list[Exchange] = field(default_factory=list)
     closed: Event | None = None
     """The server's event `closed`."""
+    told: bool = True
+    """Whether a program reports at one of the ends, and no data went over it of which none did."""
+
+    @property
+    def count(self) -> int | None:
+        """How many requests it carried; None: nobody tells."""
+        return len(self.exchanges) if self.exchanges or self.told else None
 
 
 def addresses(connection: Connection) -> tuple[str, str]:
@@ -62,20 +79,44 @@ def reports_of_each(history: History) -> list[Reports]:
     finder = Finder(history.connections)
     requests = finder.sort(history.requests, by_client=True)
     served = finder.sort(history.served, by_client=False)
+    answers = finder.sort(history.answered, by_client=False)
+    telling = {event["node"] for event in history.answered}
     closed = finder.sort(history.closed, by_client=False)
     return [
-        Reports(_exchanges(requests[number], served[number]), closed[number][-1] if closed[number] else None)
-        for number in range(len(history.connections))
+        Reports(
+            list(_exchanges(requests[number], served[number], answers[number], connection.server_node in telling)),
+            closed[number][-1] if closed[number] else None,
+            _told(connection, history),
+        )
+        for number, connection in enumerate(history.connections)
     ]
 
 
-def _exchanges(requests: list[Event], served: list[Event]) -> list[Exchange]:
-    by_number: dict[object, list[Event]] = defaultdict(list)
-    for event in reversed(served):
-        by_number[event.get("nth")].append(event)
-    found = [_reported_by_client(event, _last(by_number[event.get("nth")])) for event in requests]
-    found += [_reported_by_server(event) for left in by_number.values() for event in left]
-    return sorted(found, key=lambda exchange: (exchange.done, exchange.began))
+def _told(connection: Connection, history: History) -> bool:
+    reports = connection.client_node in history.asking or connection.server_node in history.speaking
+    readings = (reading for end in connection.ends for reading in end.traffic)
+    return reports and not any(reading.sent_at or reading.received_at for reading in readings)
+
+
+def _exchanges(requests: list[Event], served: list[Event], answers: list[Event], telling: bool) -> Iterator[Exchange]:
+    """In order of their ends. `telling`: the server tells when it answers."""
+    begun, ended = _by_number(served), _by_number(answers)
+    found = []
+    for event in requests:
+        number = event.get("nth")
+        found.append(_reported_by_client(event, _last(begun[number]), _last(ended[number]), telling))
+    found += [
+        _reported_by_server(event, _last(ended[number]), telling) for number, left in begun.items() for event in left
+    ]
+    return iter(sorted(found, key=lambda exchange: (exchange.done, exchange.began)))
+
+
+def _by_number(events: list[Event]) -> dict[object, list[Event]]:
+    """By the number of the request on its connection, the first last."""
+    found: dict[object, list[Event]] = defaultdict(list)
+    for event in reversed(events):
+        found[event.get("nth")].append(event)
+    return found
 
 
 _T = TypeVar("_T")
@@ -85,7 +126,7 @@ def _last(items: list[_T]) -> _T | None:
     return items.pop() if items else None
 
 
-def _reported_by_client(event: Event, served: Event | None) -> Exchange:
+def _reported_by_client(event: Event, served: Event | None, response: Event | None, telling: bool) -> Exchange:
     done = float(event["t"])
     called = event.get("t0")
     names = errors_met(event)
@@ -97,15 +138,30 @@ def _reported_by_client(event: Event, served: Event | None) -> Exchange:
         status=answered(event),
         error=names[0] if event.get("error") else "",
         served=None if served is None else float(served["t"]),
+        answered=None if response is None else float(response["t"]),
+        telling=telling,
         met=frozenset(names),
-        answer=answered(served) if served is not None else "",
+        answer=answered(response or served or {}),
     )
 
 
-def _reported_by_server(event: Event) -> Exchange:
+def _reported_by_server(event: Event, response: Event | None, telling: bool) -> Exchange:
     t = float(event["t"])
-    status, method, path = answered(event), str(event.get("method") or ""), str(event.get("path") or "")
-    return Exchange(method, path, t, t, status, served=t, reported=False, answer=status)
+    done = t if response is None else max(t, float(response["t"]))
+    status = "" if response is None else answered(response)
+    method, path = str(event.get("method") or ""), str(event.get("path") or "")
+    return Exchange(
+        method,
+        path,
+        began=t,
+        done=done,
+        status=status,
+        served=t,
+        answered=None if response is None else done,
+        telling=telling,
+        reported=False,
+        answer=status or answered(event),
+    )
 
 
 def _path(url: str) -> str:

@@ -73,6 +73,7 @@ def build_history(events: Iterable[Event]) -> History:
         ),
         requests=requests,
         served=tuple(sorted(by_kind["served"], key=_time)),
+        answered=tuple(sorted(by_kind["answered"], key=_time)),
         closed=tuple(sorted(by_kind["closed"], key=_time)),
         counters=counters.series,
         speaking=_reporting(begin, "server"),
@@ -81,6 +82,7 @@ def build_history(events: Iterable[Event]) -> History:
         end=by_kind["end"][0] if by_kind["end"] else {},
         resets=resets,
         retransmits=trace.retransmits,
+        retransmits_counted=trace.retransmits_counted,
         exact=trace.complete,
         shared=_shared(begin),
         happened=tuple(sorted(by_kind["node"], key=_time)),
@@ -119,6 +121,7 @@ class _Trace:
     complete: bool = False
     doubts: tuple[str, ...] = ()
     retransmits: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
+    retransmits_counted: Mapping[str, int] = field(default_factory=dict)
 
 
 def _trace(
@@ -149,11 +152,11 @@ def _trace(
     doubts = [str(one) for one in differences if not one.agrees_with(int(loopback.get(one.what, 0)))]
     if doubts:
         return _Trace(doubts=(*doubts, "trace and counters disagree, so samples are used instead"))
-    retransmits = retransmissions(by_kind["retransmit"], counters, ticks)
+    retransmits, counted = retransmissions(by_kind["retransmit"], counters, ticks)
     to_itself = dict.fromkeys(one.node for one in differences)
     notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
     lives = tuple(trace_lives(events, _time(last), translations))
-    return _Trace(lives, complete=True, retransmits=retransmits, doubts=notes)
+    return _Trace(lives, complete=True, retransmits=retransmits, retransmits_counted=counted, doubts=notes)
 
 
 def _longest(ticks: list[Event]) -> float:

@@ -68,20 +68,25 @@ def compare(
 
 def retransmissions(
     events: Iterable[Event], counters: Counters, ticks: Sequence[Event]
-) -> dict[str, tuple[Event, ...]]:
-    """Node -> its `retransmit` events, for the nodes of which they are as many as the kernel counted.
+) -> tuple[dict[str, tuple[Event, ...]], dict[str, int]]:
+    """Node -> its `retransmit` events; and node -> how many segments the kernel counted, where those are more.
 
-    One event may stand for several segments, where the kernel sent a large one in pieces: then they are fewer.
+    One event may stand for several segments, where the kernel sent a large one in pieces: then they are fewer. A node
+    whose kernel counted fewer than the trace shows, or whose counter was not read, is in neither.
     """
     of_node: dict[str, list[Event]] = {node: [] for node in counters.series}
     for event in events:
         of_node[event["node"]].append(event)
-    return {
-        node: tuple(found)
-        for node, found in of_node.items()
-        if (one := _compare(node, _RETRANSMITTED, list(map(_time, found)), ("RetransSegs",), counters, ticks))
-        and one.agrees
-    }
+    shown: dict[str, tuple[Event, ...]] = {}
+    counted: dict[str, int] = {}
+    for node, found in of_node.items():
+        one = _compare(node, _RETRANSMITTED, list(map(_time, found)), ("RetransSegs",), counters, ticks)
+        if one is None or one.counted < one.least:
+            continue
+        shown[node] = tuple(found)
+        if one.counted > one.most:
+            counted[node] = one.counted
+    return shown, counted
 
 
 def _compare(

@@ -215,4 +215,5 @@ def _socket(
         comm=owner.comm if owner else None,
         ended_by=life.ended_by,
         owned=tuple(reading for one in seen for reading in one.owned),
+        traffic=tuple(reading for one in seen for reading in one.traffic),
     )

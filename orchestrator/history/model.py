@@ -49,6 +49,29 @@ class QueueReading:
     send_q: int
 
 
+@dataclass(frozen=True, slots=True)
+class TrafficReading:
+    """What a socket had sent and received by the tick at `t`, by TCP_INFO: whether a program reports it or not."""
+
+    t: float
+    received: int
+    """Bytes that came, a FIN as one."""
+    acked: int
+    """Bytes that the peer acknowledged, a SYN or FIN as one."""
+    sent: int
+    """Bytes of data sent, with what was sent again."""
+    unsent: int
+    """Bytes that its program wrote and that were not sent."""
+    sent_at: float | None
+    """When it last sent data, to some milliseconds; None: never."""
+    received_at: float | None
+    """When data last came."""
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        return self.received, self.acked, self.sent, self.unsent
+
+
 class MinisocketEnd(StrEnum):
     """What ended a TIME_WAIT, or an orphan in FIN_WAIT2."""
 
@@ -82,6 +105,9 @@ class Socket:
     """What ended it, when it ended as a minisocket; only a trace shows that."""
     owned: tuple[tuple[float, bool], ...] = ()
     """Whether a process had it open, as seen at a tick; a reading stands until the next one."""
+    traffic: tuple[TrafficReading, ...] = ()
+    """One for each tick at which something had gone over the wire since the one before, the first sight included;
+    empty where no tick could tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +235,7 @@ class History:
     connections: tuple[Connection, ...]
     requests: tuple[Event, ...]
     served: tuple[Event, ...]
+    """Requests that servers read whole, and gave to their handlers."""
     closed: tuple[Event, ...]
     """What our servers said on closing a connection, with their reasons."""
     counters: Mapping[str, Mapping[str, tuple[tuple[float, int], ...]]]
@@ -220,11 +247,15 @@ class History:
     resets: tuple[Event, ...] = ()
     """RST segments sent, with sender, address pair and the kernel's reason; only a trace shows them."""
     retransmits: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
-    """Node -> the segments that it sent again, for nodes of which a trace shows as many as the kernel counted."""
+    """Node -> the segments that it sent again, as the trace shows them: one event each, which may stand for several."""
+    retransmits_counted: Mapping[str, int] = field(default_factory=dict)
+    """Node -> how many segments its kernel counted, where the trace shows fewer."""
     exact: bool = False
     """Whether sockets come from the kernel's trace, which the counters confirm: no gap is longer than an instant."""
     shared: frozenset[str] = frozenset()
     """Nodes whose network namespace others may use: what the kernel counts there is theirs too, so nothing is exact."""
+    answered: tuple[Event, ...] = ()
+    """Responses that servers wrote whole."""
     begin: Event = field(default_factory=dict)
     end: Event = field(default_factory=dict)
     notes: tuple[str, ...] = ()

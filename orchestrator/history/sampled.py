@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.history.counters import Counters
-from orchestrator.history.model import QueueReading, Socket, StateInterval, UnknownInterval
+from orchestrator.history.model import QueueReading, Socket, StateInterval, TrafficReading, UnknownInterval
 from orchestrator.recording.events import TCPEXT_EVERY, Event
 from orchestrator.tcp.lifecycle import MINISOCKETS, TIME_WAIT_SECONDS, between, later
 from orchestrator.tcp.states import TcpState
@@ -66,6 +66,7 @@ class Life:
     pid: int | None = None
     comm: str | None = None
     owned: list[tuple[float, bool]] = field(default_factory=list)
+    traffic: list[TrafficReading] = field(default_factory=list)
 
     @property
     def state(self) -> TcpState:
@@ -79,6 +80,8 @@ class Life:
         last = self.queues[-1] if self.queues else None
         if last is None or (last.recv_q, last.send_q) != (reading.recv_q, reading.send_q):
             self.queues.append(reading)
+        if line.get("received") is not None:
+            self._see_traffic(t, line)
         # An inode is there as long as a descriptor is. Each state's first reading is kept: a later one may differ.
         if not self.owned or self.owned[-1][1] != bool(line.get("inode")) or self.sightings[-1][0] == t:
             self.owned.append((t, bool(line.get("inode"))))
@@ -86,6 +89,12 @@ class Life:
         self.uid = line["uid"] if line.get("uid") is not None else self.uid
         if line.get("pid") is not None:
             self.pid, self.comm = line["pid"], line.get("comm")
+
+    def _see_traffic(self, t: float, line: Event) -> None:
+        received, acked, sent, unsent = (int(line.get(name) or 0) for name in ("received", "acked", "sent", "unsent"))
+        reading = TrafficReading(t, received, acked, sent, unsent, line.get("sent_at"), line.get("received_at"))
+        if not self.traffic or self.traffic[-1].counts != reading.counts:
+            self.traffic.append(reading)
 
 
 def gather_lives(lines: Iterable[Event]) -> list[Life]:
@@ -135,6 +144,7 @@ def rejoined(lives: Iterable[Life]) -> list[Life]:
         if old is not None and state in later(old.state):
             old.sightings += life.sightings
             old.queues += life.queues
+            old.traffic += life.traffic
             old.gone = life.gone
             life = old
         else:
@@ -169,7 +179,7 @@ def _to_socket(life: Life, ticks: NodeTicks, rule: GapRule) -> Socket:
         )
     return Socket(
         life.node, life.sk, life.local, life.peer, tuple(intervals), tuple(gaps), tuple(life.queues),
-        life.uid, life.pid, life.comm, owned=tuple(life.owned),
+        life.uid, life.pid, life.comm, owned=tuple(life.owned), traffic=tuple(life.traffic),
     )  # fmt: skip
 
 

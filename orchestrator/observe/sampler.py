@@ -177,4 +177,6 @@ def _line(t: float, node: Observed, row: SocketRow) -> Event:
         event |= {"inode": row.inode, "uid": row.uid}
         if owner := node.owner_of.get(row.inode):
             event |= {"pid": owner[0], "comm": owner[1]}
+    if row.traffic is not None:
+        event |= row.traffic.fields(t)
     return event

@@ -103,6 +103,14 @@ class SocketLine(Line):
     uid: NotRequired[Annotated[Whole | None, Doc("user id of the owner")]]
     pid: NotRequired[Annotated[Whole | None, Doc("process id of the owner, as the observer sees it")]]
     comm: NotRequired[Annotated[str | None, Doc("command name of the owner")]]
+    received: NotRequired[Annotated[Whole | None, Doc("bytes that came, a FIN as one; null: this and what follows are "
+                                                      "not known, as of a minisocket. By TCP_INFO")]]  # fmt: skip
+    acked: NotRequired[Annotated[Whole | None, Doc("bytes that the peer acknowledged, a SYN or FIN as one; null: 0")]]
+    sent: NotRequired[Annotated[Whole | None, Doc("bytes of data sent, with what was sent again; null: 0")]]
+    unsent: NotRequired[Annotated[Whole | None, Doc("bytes that its program wrote and that are not sent; null: 0")]]
+    sent_at: NotRequired[Annotated[Number | None, Doc("s; when it last sent data, to a tick of the kernel's clock "
+                                                      "(1 to 10 ms); null: it never did")]]  # fmt: skip
+    received_at: NotRequired[Annotated[Number | None, Doc("s; when data last came; null: none ever did")]]
 
 
 class ErrorField(Fields):
@@ -151,6 +159,20 @@ class Served(Line):
     nth: NotRequired[Annotated[Whole | None, Doc("number of the request on its connection, from 1")]]
     request_headers: NotRequired[Headers | None]
     response_headers: NotRequired[Headers | None]
+
+
+class Answered(Line):
+    """A server's program has written a response whole: its kernel has it, and sends it as soon as it can. Its request
+    is the `served` line of the same connection with the same `nth`. Written by servers that report; recordings of
+    older versions have none."""
+
+    node: Node
+    local: NotRequired[str | None]
+    peer: NotRequired[str | None]
+    sk: NotRequired[Cookie | None]
+    status: NotRequired[Annotated[Whole | None, Doc("HTTP status")]]
+    answer: NotRequired[Annotated[str | None, Doc("what a data store answered")]]
+    nth: NotRequired[Annotated[Whole | None, Doc("number of the request on its connection, from 1")]]
 
 
 class Closed(Line):
@@ -211,6 +233,7 @@ LINES: dict[str, type] = {
     "socket": SocketLine,
     "request": Request,
     "served": Served,
+    "answered": Answered,
     "closed": Closed,
     "state": StateLine,
     "destroy": Destroy,

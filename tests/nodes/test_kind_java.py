@@ -79,7 +79,9 @@ def test_tomcat_tells_what_goes_over_the_wire() -> None:
         *requests, _ = them.do(do="request", url=url + '/bytes/5?x="é', session="s", count=3)
         assert [event["nth"] for event in requests] == [1, 2, 3]
         for sent in requests:
-            got = process.next("served")
+            got, answer = process.next("served"), process.next("answered")
+            assert (answer["nth"], answer["peer"], answer["status"]) == (sent["nth"], sent["local"], sent["status"])
+            assert got["t"] <= answer["t"]
             assert (got["nth"], got["peer"], got["local"]) == (sent["nth"], sent["local"], sent["peer"])
             assert got["response_headers"] == sent["response_headers"]
             assert got["response_headers"]["Keep-Alive"] == "timeout=30"

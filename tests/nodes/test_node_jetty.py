@@ -41,8 +41,10 @@ def test_a_connection_is_kept_and_everything_is_told(cache: Path) -> None:
         url = f"http://127.0.0.1:{port}"
         *requests, _ = them.do(do="request", url=url + '/bytes/5?x="é', session="s", count=3)
         assert [event["nth"] for event in requests] == [1, 2, 3]
-        served = [process.next("served") for _ in requests]
-        for sent, got in zip(requests, served, strict=True):
+        told = [(process.next("served"), process.next("answered")) for _ in requests]
+        for sent, (got, answer) in zip(requests, told, strict=True):
+            assert (answer["nth"], answer["peer"], answer["status"]) == (sent["nth"], sent["local"], sent["status"])
+            assert got["t"] <= answer["t"]
             assert (got["nth"], got["peer"], got["local"]) == (sent["nth"], sent["local"], sent["peer"])
             assert got["request_headers"] == sent["request_headers"]
             assert got["response_headers"] == sent["response_headers"]

@@ -25,6 +25,9 @@ def test_a_connection_is_kept_and_everything_is_told() -> None:
             assert served["peer"] == local
             assert served["request_headers"] == {"Host": "test", "X-Test": "one, two"}
             assert served["response_headers"]["Content-Length"] == "14"
+            answered = origin.next("answered")
+            assert (answered["nth"], answered["status"], answered["peer"]) == (nth, 200, local)
+            assert served["t"] <= answered["t"]
         wire.socket.shutdown(socket.SHUT_WR)
         closed = origin.next("closed")
         assert (closed["reason"], closed["requests"], closed["peer"]) == ("peer", 3, local)

@@ -67,6 +67,51 @@ def test_the_idle_close_story_row_by_row() -> None:
     in_netns(story)
 
 
+def test_what_went_over_a_connection_is_told_when_it_changed_and_when_it_was() -> None:
+    def story() -> None:
+        table = SockDiag()
+        with _listener() as server:
+            client = socket.create_connection(server.getsockname())
+            accepted, _ = server.accept()
+            first = {row.local: row.traffic for row in table.changes().rows}
+            name, far = (f"127.0.0.1:{end.getsockname()[1]}" for end in (client, accepted))
+            begun = first[name]
+            assert begun is not None
+            assert (begun.sent, begun.sent_ago) == (0, None)
+            client.sendall(b"x" * 100)
+            sent = time.monotonic()
+            assert accepted.recv(100) == b"x" * 100
+            rows = {row.local: row.traffic for row in table.changes().rows}
+            ours, theirs = rows[name], rows[far]
+            assert ours is not None and theirs is not None
+            assert (ours.sent, ours.received, ours.acked) == (100, 0, 101), "the SYN counts 1"
+            assert (theirs.sent, theirs.received, theirs.received_ago is None) == (0, 100, False)
+            assert table.changes().rows == [], "only what moves is told: time alone does not"
+            (now,) = [row.traffic for row in table.rows() if row.local == name]
+            assert now is not None and now.sent_ago is not None
+            assert now.sent_ago <= time.monotonic() - sent + 0.02, "to a tick of the kernel's clock"
+            fields = theirs.fields(1000.0)
+            assert set(fields) == {"received", "received_at"}
+            assert 999 < fields["received_at"] <= 1000
+            client.close()
+            accepted.close()
+
+    in_netns(story)
+
+
+def test_minisockets_and_listening_sockets_have_no_traffic() -> None:
+    def story() -> None:
+        table = SockDiag()
+        with _listener() as server:
+            with socket.create_connection(server.getsockname()):
+                accepted, _ = server.accept()
+            accepted.close()
+            _until(lambda: "TIME_WAIT" in _states(table.rows()))
+            assert {row.state.value: row.traffic for row in table.rows()} == {"LISTEN": None, "TIME_WAIT": None}
+
+    in_netns(story)
+
+
 def test_cookie_is_what_the_socket_itself_says() -> None:
     def story() -> None:
         with _listener() as server:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-_TIMES = frozenset({"t", "t0", "took", "expires"})
+_TIMES = frozenset({"t", "t0", "took", "expires", "sent_at", "received_at"})
 _NUMBERS = frozenset({"pid", "inode", "sk", "a"})
 _PORTS = frozenset({"local", "peer"})
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 
 from orchestrator.analysis.exchanges import Exchange, Reports, addresses
 from orchestrator.analysis.ladder.ends import Life
+from orchestrator.analysis.ladder.footnotes import footnotes_of
 from orchestrator.analysis.ladder.headline import headline
-from orchestrator.analysis.ladder.items import Items, gather
-from orchestrator.analysis.ladder.model import End, Head, Ladder, Row, RowKind
+from orchestrator.analysis.ladder.items import SILENCE, Items, gather
+from orchestrator.analysis.ladder.model import STRETCHES, End, Head, Ladder, Row, RowKind
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.queues import close_wait_queue
 from orchestrator.history.model import Connection, History, Side
@@ -22,11 +23,7 @@ from orchestrator.text.durations import duration
 
 _S = TcpState
 
-SILENCE = 0.3
-"""Seconds without anything that make a row of their own."""
-
-STRETCHES = (RowKind.REQUESTS, RowKind.RETRANSMIT)
-"""Rows whose interval is the stretch of time that many things took; of one thing alone it is known as exactly."""
+_IDLENESS = {True: " idle", False: ", data under way", None: ", whether idle is not known"}
 
 _PAUSES = 4
 _LONGER = 3.0
@@ -39,7 +36,8 @@ _FAILURES = 3
 def ladder(name: str, connection: Connection, history: History, reports: Reports) -> Ladder:
     """The ladder of one connection of the history. `reports`: what its programs reported."""
     found = gather(connection, history, reports)
-    folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items))), found)))
+    fewer = {life.side for life in (found.wire.client, found.wire.server) if life.node in history.retransmits_counted}
+    folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items, fewer))), found), found))
     end = list(_end(folded, found))
     while not end and folded and folded[-1].kind is RowKind.STEP:
         folded.pop()  # the story is over: both ends are gone
@@ -51,7 +49,7 @@ def ladder(name: str, connection: Connection, history: History, reports: Reports
         client=_head(found.wire.client, client, history),
         server=_head(found.wire.server, server, history),
         rows=rows,
-        footnotes=tuple(_footnotes(rows, found)),
+        footnotes=tuple(footnotes_of(rows, found)),
     )
 
 
@@ -73,8 +71,9 @@ def _collapse(items: Sequence[Item]) -> Iterator[Item]:
         yield from _collapse_run(found) if plain else found
 
 
-def _collapse_again(items: Iterable[Item]) -> Iterator[Item]:
-    """What one end sends again and again, while nothing else happens, becomes one row."""
+def _collapse_again(items: Iterable[Item], fewer: Container[Side]) -> Iterator[Item]:
+    """What one end sends again and again, while nothing else happens, becomes one row. `fewer`: ends of which the trace
+    shows fewer than the kernel counted."""
 
     def alike(item: Item) -> tuple[object, ...]:
         again = item.kind is RowKind.RETRANSMIT and not item.changes
@@ -84,7 +83,8 @@ def _collapse_again(items: Iterable[Item]) -> Iterator[Item]:
         found = list(run)
         if again and len(found) > 1:
             first, last = found[0], found[-1]
-            text = f"{first.text}, {len(found)} times in {duration(last.before - first.after)}"
+            least = "at least " if first.sender in fewer else ""
+            text = f"{first.text}, {least}{len(found)} times in {duration(last.before - first.after)}"
             yield Item(
                 RowKind.RETRANSMIT, first.after, last.before, text, first.sender, lost=first.lost, flags=first.flags
             )
@@ -104,7 +104,7 @@ def _collapse_run(run: list[Item]) -> Iterator[Item]:
     parts: list[list[list[Item]]] = [[]]
     cuts = _pauses(units)
     for number, unit in enumerate(units):
-        alone = len(unit) == 1 or id(unit) in failed[:_FAILURES]
+        alone = (len(unit) == 1 and _exchange(unit).outcome_known) or id(unit) in failed[:_FAILURES]
         if alone or number in cuts:
             parts.append([])
         parts[-1].append(unit)
@@ -142,14 +142,19 @@ def _pauses(units: Sequence[Sequence[Item]]) -> set[int]:
 
 def _summary(parts: Sequence[Sequence[Item]]) -> Item:
     exchanges = [_exchange(items) for items in parts]
-    outcomes = Counter(one.error or one.status or "no answer" for one in exchanges)
+    outcomes = Counter(
+        one.error or one.status or ("no answer" if one.outcome_known else "answers not reported") for one in exchanges
+    )
     first = min(items[0].earliest for items in parts)
     last = max(items[-1].before for items in parts)
+    alike = len(outcomes) == 1 and exchanges[0].outcome_known
     told = ", ".join(
-        f"all {outcome}" if len(outcomes) == 1 else f"{count} x {outcome}" for outcome, count in outcomes.most_common(4)
+        f"all {outcome}" if alike else outcome if len(outcomes) == 1 else f"{count} x {outcome}"
+        for outcome, count in outcomes.most_common(4)
     )
     text = f"{len(exchanges)} more requests in {duration(last - first)}: {told}"
-    return Item(RowKind.REQUESTS, min(first, last), last, text)
+    known = exchanges[-1].outcome_known
+    return Item(RowKind.REQUESTS, min(first, last), last, text, answers_known=known)
 
 
 # -- states ----------------------------------------------------------------------------------------------------------
@@ -177,12 +182,24 @@ def _fold(items: Iterable[Item], found: Items) -> Iterator[Row]:
         row = Row(
             item.after, item.before, item.kind, item.text, ends[Side.CLIENT], ends[Side.SERVER], item.sender,
             item.flags, tuple(item.notes), lost=item.lost, by=item.by, arrives=item.arrives,
+            unproven=item.unproven, awaits=_awaits(item, rows[-1].awaits if rows else False),
         )  # fmt: skip
         if rows and (merged := _merge(rows[-1], row)):
             rows[-1] = merged
         else:
             rows.append(row)
     return iter(rows)
+
+
+def _awaits(item: Item, before: bool | None) -> bool | None:
+    """Whether an answer is due once the item has happened. One exchange at a time, as HTTP/1.1 is used."""
+    if item.kind in (RowKind.REQUEST, RowKind.UNSERVED):
+        return True if item.exchange is None or item.exchange.outcome_known else None
+    if item.kind in (RowKind.RESPONSE, RowKind.ERROR):
+        return False
+    if item.kind is RowKind.REQUESTS:
+        return False if item.answers_known else None
+    return before
 
 
 def _merge(one: Row, two: Row) -> Row | None:
@@ -201,34 +218,29 @@ def _merge(one: Row, two: Row) -> Row | None:
 # -- silences and the end --------------------------------------------------------------------------------------------
 
 
-def _with_silences(rows: Iterator[Row]) -> Iterator[Row]:
+def _with_silences(rows: Iterator[Row], found: Items) -> Iterator[Row]:
     last: Row | None = None
-    asking = False
     for row in rows:
         if last is not None and row.after - last.before >= SILENCE:
-            yield silence(last, row.after, row.after if row.kind in STRETCHES else row.before, asking=asking)
+            yield _silence(last, row.after, row.after if row.kind in STRETCHES else row.before, found)
         yield row
         last = row
-        if row.kind in (RowKind.REQUEST, RowKind.UNSERVED):
-            asking = True
-        elif row.kind in (RowKind.RESPONSE, RowKind.ERROR, RowKind.REQUESTS):
-            asking = False
 
 
-def silence(last: Row, after: float, before: float, *, asking: bool) -> Row:
+def _silence(last: Row, after: float, before: float, found: Items) -> Row:
     """The row for the time between a row and what happens in [after, before]."""
     # Of what took its time the end and the beginning are known: the last of many requests, the first of them.
     lasted = (after - last.before, before - (last.before if last.kind in STRETCHES else last.after))
     states = {side: last.end(side).state for side in Side}
     text = duration(*lasted)
-    if asking:
+    if last.awaits:
         text += ", no answer yet"
     elif set(states.values()) == {_S.ESTABLISHED}:
-        text += " idle"
+        text += _IDLENESS[found.quiet(last.before, after) if last.awaits is not None else None]
     elif _S.SYN_SENT in states.values():
         text += ", no answer"
     client, server = (replace(last.end(side), changed=False, queue=None) for side in Side)
-    return Row(last.before, after, RowKind.SILENCE, text, client, server, lasted=lasted)
+    return Row(last.before, after, RowKind.SILENCE, text, client, server, lasted=lasted, awaits=last.awaits)
 
 
 def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
@@ -240,8 +252,7 @@ def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
     if not any(state not in (None, _S.CLOSED) for state in left.values()):
         return
     if until - last.before >= SILENCE:
-        asking = any(row.kind in (RowKind.REQUEST, RowKind.UNSERVED) for row in rows[-1:])
-        yield silence(last, until, until, asking=asking)
+        yield _silence(last, until, until, found)
     how = str(found.history.end.get("outcome", "broken off"))
     text = "the run ends" if how == "done" else f"the run is {how}" if how != "failed" else "the run fails"
     client, server = (End(state, changed=state not in (None, _S.CLOSED)) for state in left.values())
@@ -259,22 +270,3 @@ def _left(found: Items, left: dict[Side, TcpState | None], until: float) -> Iter
                 yield f"TIME_WAIT on {life.node} has {max(0.0, to_go):.0f} s to go"
         elif state is _S.CLOSE_WAIT:
             yield f"CLOSE_WAIT stays until {life.node} closes"
-
-
-def _footnotes(rows: Sequence[Row], found: Items) -> Iterator[str]:
-    """What a reader may need to read this ladder, and only that."""
-    timed = [row for row in rows if row.kind not in (RowKind.SILENCE, *STRETCHES)]
-    if any(row.before - row.after > 0.001 for row in timed):
-        yield "5.27-5.32, ~5.30: between two observations; 5.303: to the millisecond"
-    waiting = [row.end(side) for row in rows for side in Side if row.end(side).state is _S.CLOSE_WAIT]
-    unread = {end.queue[1] for end in waiting if end.queue}
-    if 1 in unread:
-        yield "Recv-Q 1 in CLOSE_WAIT: the FIN came, the program has not read the end yet"
-    if 0 in unread:
-        yield "Recv-Q 0 in CLOSE_WAIT: the program has read the end and does not close"
-    if unread - {0, 1}:
-        yield "Recv-Q above 1 in CLOSE_WAIT: the program has not even read what came before the FIN"
-    for life in (found.wire.client, found.wire.server):
-        if life.socket is None:
-            whose = f"of {life.node}" if life.node else f"of the {life.side}"
-            yield f"the end {whose} was not seen: its column shows what the other end proves"

@@ -6,10 +6,12 @@ import math
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import Change
+from orchestrator.analysis.ladder.traffic import Stretch
 from orchestrator.analysis.ladder.wire import Wire
 from orchestrator.history.model import MinisocketEnd, Side
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import duration
+from orchestrator.text.numbers import short_count
 
 _S = TcpState
 
@@ -31,6 +33,11 @@ def answer_text(exchange: Exchange) -> str:
     if exchange.error:
         return f"{exchange.status}, then {exchange.error} {after}" if exchange.status else f"{exchange.error} {after}"
     return f"{exchange.status} {after}" if exchange.reported else exchange.status
+
+
+def traffic_text(one: Stretch) -> str:
+    """`data, 1.9k bytes to the server, 3k back: no program reports it`."""
+    return f"data, {short_count(one.sent)} bytes to the server, {short_count(one.received)} back: nobody reports it"
 
 
 def is_arrival(change: Change) -> bool:

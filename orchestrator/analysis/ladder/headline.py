@@ -20,6 +20,9 @@ _S = TcpState
 
 _CLOSING = (Flags.FIN, Flags.FIN_ACK, Flags.RST)
 
+_TALK = (RowKind.REQUEST, RowKind.UNSERVED, RowKind.RESPONSE, RowKind.ERROR, RowKind.TRAFFIC)
+"""What programs said to each other."""
+
 _IDLE = 0.3
 """Seconds after which a closing is called one after idleness."""
 
@@ -109,11 +112,7 @@ def _name(life: Life) -> str:
 def _how(first: Item, found: Items, reports: Reports) -> str:
     lost = _lost(first, found)
     how = ("RST" if first.flags is Flags.RST else "FIN") + lost
-    before = [item.before for item in found.items if item.exchange is not None and item.before <= first.before]
-    quiet = (first.after - max(before), first.before - max(before)) if before else (0.0, 0.0)
-    answered = all(item.kind is not RowKind.ERROR for item in found.items if item.before <= first.before)
-    if quiet[0] >= _IDLE and answered:
-        how += f"{',' if lost else ''} after {duration(*quiet)} idle"
+    how += _after(first, found, lost)
     assert first.sender is not None
     closer = found.wire.life(first.sender).node
     ended = next((item for item in found.items if item.kind is RowKind.NODE and _ends_it(item, first, closer)), None)
@@ -122,6 +121,22 @@ def _how(first: Item, found: Items, reports: Reports) -> str:
     elif ended is not None:
         how += f" ({ended.text})"
     return how
+
+
+def _after(first: Item, found: Items, lost: str) -> str:
+    """What went before it: idleness, where that is known, or a wait for an answer, which is none."""
+    talk = [item for item in found.items if item.before <= first.before and item.kind in _TALK]
+    if not talk or any(item.kind is RowKind.ERROR for item in talk):
+        return ""
+    last = talk[-1]
+    lasted = (first.after - last.before, first.before - last.before)
+    if lasted[0] < _IDLE:
+        return ""
+    told = f"{',' if lost else ''} after {duration(*lasted)}"
+    if last.kind in (RowKind.REQUEST, RowKind.UNSERVED):
+        known = last.exchange is None or last.exchange.outcome_known
+        return f"{told} without an answer" if known else ""
+    return f"{told} idle" if found.quiet(last.before, first.after) else ""
 
 
 def _ends_it(item: Item, first: Item, closer: str | None) -> bool:

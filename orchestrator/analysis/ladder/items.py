@@ -6,19 +6,22 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.analysis.exchanges import Exchange, Reports
 from orchestrator.analysis.ladder.ends import Change, Life
-from orchestrator.analysis.ladder.explain import answer_text, explain, is_arrival, own_account
+from orchestrator.analysis.ladder.exchangeitems import ExchangeItems
+from orchestrator.analysis.ladder.explain import explain, is_arrival, own_account, traffic_text
 from orchestrator.analysis.ladder.model import Flags, RowKind
 from orchestrator.analysis.ladder.order import Item, Ordering
 from orchestrator.analysis.ladder.queues import beside_change, standing_queues
-from orchestrator.analysis.ladder.resets import CAME_LATE
-from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
+from orchestrator.analysis.ladder.segment import Segment
 from orchestrator.analysis.ladder.surroundings import forgotten_items, node_items, step_items
+from orchestrator.analysis.ladder.traffic import moved_at_either, stretches
 from orchestrator.analysis.ladder.wire import Wire, wire_of
-from orchestrator.history.closing import FIN_ERRORS, RST_ERRORS
 from orchestrator.history.model import Connection, History, Side
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState
+
+SILENCE = 0.3
+"""Seconds without anything that make a row of their own."""
 
 _QUEUES = 6
 """Rows about queues of one end."""
@@ -46,6 +49,7 @@ class Items:
         self.items: list[Item] = []
         self._gave_up = connection.closing.gave_up
         self._via = connection.via
+        self._reported = connection.client_node in history.asking or connection.server_node in history.speaking
         self._order = Ordering()
         self._found: list[Item] = []
         self._of_change: dict[int, Item] = {}
@@ -57,9 +61,12 @@ class Items:
         """From every source; those that stand for the same, or follow each other for a reason, are joined."""
         self._begin()
         self._segments()
-        self._exchanges(exchanges)
+        ExchangeItems(
+            self.wire, self.history, self._order, self._add, self._handshake, self._fin, self._resets
+        ).collect(exchanges)
+        if not exchanges:
+            self._unreported()
         self._retransmissions()
-        self._late_answer(exchanges)
         self._unexplained()
         self._closed(reports)
         self._queues()
@@ -68,8 +75,17 @@ class Items:
         self._surroundings()
         self.items = self._order.sort(self._found)
         for item in self.items:
-            if item.kind is RowKind.UNSERVED:
-                item.lost = self.wire.losses.cut(item.after, item.before)
+            unserved = item.kind is RowKind.UNSERVED or (item.kind is RowKind.REQUEST and item.unproven)
+            if unserved and self.wire.losses.cut(item.after, item.before):
+                item.lost, item.unproven = True, False
+
+    def quiet(self, after: float, before: float) -> bool | None:
+        """Whether no data went over the connection inside (after, before), as the kernel's numbers or the silence of
+        programs that report show; None: neither would tell."""
+        data = moved_at_either((self.wire.client, self.wire.server), self.history, after, before)
+        if data is not None:
+            return not data
+        return True if self._reported else None
 
     # -- the wire --------------------------------------------------------------------------------------------------
 
@@ -167,50 +183,6 @@ class Items:
 
     # -- programs --------------------------------------------------------------------------------------------------
 
-    def _exchanges(self, exchanges: Iterable[Exchange]) -> None:
-        server, client = self._fin.get(Side.SERVER), self._fin.get(Side.CLIENT)
-        last = self._handshake[-1] if self._handshake else None
-        for exchange in exchanges:
-            request, answer = self._request(exchange), self._answer(exchange)
-            self._order.then(last, request, answer)
-            for reset in self._resets:
-                if reset.sender is Side.SERVER and exchange.error and exchange.began <= reset.before <= exchange.done:
-                    self._order.then(request, reset)
-            if answer is not None and exchange.reported:
-                last = answer
-                if exchange.met & FIN_ERRORS:
-                    self._order.then(server, answer)
-                elif exchange.met & RST_ERRORS:
-                    self._order.then(*self._resets[:1], answer)
-                elif not exchange.error:
-                    self._order.then(answer, server)
-        self._order.then(last, client)
-
-    def _request(self, exchange: Exchange) -> Item:
-        served, kind = exchange.served, RowKind.REQUEST
-        after, before = exchange.began, exchange.done
-        if served is not None and served <= exchange.done:
-            after = before = served
-        elif exchange.reported and not exchange.status and self.wire.server.node in self.history.speaking:
-            kind = RowKind.UNSERVED
-        item = Item(kind, after, before, exchange.request, Side.CLIENT, exchange=exchange, floor=exchange.began)
-        if served is not None and served > exchange.done:
-            late = Item(RowKind.PROGRAM, served, served, f"too late: {self.wire.server.node} serves {exchange.request}")
-            self._add(late)
-            self._order.then(item, late)
-        elif kind is RowKind.UNSERVED:
-            item.notes.append(f"{self.wire.server.node} did not serve it")
-        return self._add(item)
-
-    def _answer(self, exchange: Exchange) -> Item | None:
-        if not (exchange.error or exchange.status):
-            return None
-        floor = exchange.served if exchange.served is not None and exchange.served <= exchange.done else exchange.began
-        kind, text = RowKind.ERROR if exchange.error else RowKind.RESPONSE, answer_text(exchange)
-        sender = Side.SERVER if kind is RowKind.RESPONSE else None
-        item = Item(kind, exchange.done, exchange.done, text, sender, exchange=exchange, floor=floor)
-        return self._add(item)
-
     def _closed(self, reports: Reports) -> None:
         """The server's own reason: at its FIN where that is known, else in a row of its own."""
         if reports.closed is None or float(reports.closed["t"]) > self.until:
@@ -223,28 +195,12 @@ class Items:
         else:
             self._add(Item(RowKind.PROGRAM, t, t, text))
 
-    def _late_answer(self, exchanges: Sequence[Exchange]) -> None:
-        """An answer that came when the client had closed: the RST with which the client's kernel met it proves it."""
-        waited = [one for one in exchanges if one.reported and one.error and not one.status]
-        for segment, reset in zip(self.wire.resets, self._resets, strict=True):
-            given_up = [one for one in waited if one.done <= segment.before]
-            if segment.sender is Side.SERVER or segment.reason not in CAME_LATE or not given_up:
-                continue
-            exchange = given_up[-1]
-            known = exchange.served is not None and exchange.served <= segment.before
-            if self._near_fin(segment) or not (known or self.wire.server.node not in self.history.speaking):
-                continue
-            text = f"{exchange.answer or 'answer'}, too late"
-            item = self._add(
-                Item(RowKind.RESPONSE, segment.after, segment.before, text, Side.SERVER, floor=exchange.done)
-            )
-            self._order.then(item, reset)
-
-    def _near_fin(self, reset: Segment) -> bool:
-        """Whether it may be the server's FIN that a RST answers."""
-        sent = [self.wire.fins.get(Side.SERVER), *self.wire.retransmissions]
-        fins = [one for one in sent if one and one.sender is Side.SERVER and one.flags.has_fin]
-        return any(not one.lost and one.after <= reset.before <= one.before + UNDER_WAY for one in fins)
+    def _unreported(self) -> None:
+        """Data of which no program tells."""
+        ends = (self.wire.client, self.wire.server)
+        for one in stretches(ends, self.history, self.until, SILENCE):
+            item = Item(RowKind.TRAFFIC, min(one.begun, one.before), one.before, traffic_text(one), floor=one.after)
+            self._order.then(*self._handshake[-1:], self._add(item))
 
     # -- queues, nodes, steps --------------------------------------------------------------------------------------
 

@@ -24,6 +24,9 @@ from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 
+_RTO_MIN = 0.19
+"""Seconds: no timer sends the same segment again sooner (TCP_RTO_MIN is 0.2 s, in ticks of the kernel's clock)."""
+
 _HANDSHAKE = {_S.SYN_SENT: Flags.SYN, _S.SYN_RECV: Flags.SYN_ACK}
 
 
@@ -114,7 +117,9 @@ class Losses:
         for one, following in pairwise([*again, None]):
             assert one is not None
             arrived = next((served for asked, served in read if asked <= one.before <= served), -math.inf)
-            in_vain = following is not None and following.after <= arrived
+            # Those that come close upon each other are pieces of one large segment: each may have come.
+            once_more = following is not None and following.after - one.before >= _RTO_MIN
+            in_vain = once_more and following is not None and following.after <= arrived
             one.lost = in_vain or self.cut(one.after, one.before)
 
     def _mark(self, sent: Sequence[Segment], arrived: float | None) -> None:

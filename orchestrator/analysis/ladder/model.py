@@ -52,6 +52,8 @@ class RowKind(StrEnum):
     """What the client's program got instead of a response."""
     REQUESTS = "requests"
     """Many exchanges in one row: the interval is the stretch of time that they took."""
+    TRAFFIC = "traffic"
+    """Data went over the wire, and no program reports what: the interval is the stretch of time that it took."""
     STATE = "state"
     """An end changed its state, and no segment explains it: a timer, the end of a process, or nothing is known."""
     QUEUE = "queue"
@@ -67,6 +69,9 @@ class RowKind(StrEnum):
     END = "end"
     """The recording ends, and something of the connection is left."""
 
+
+STRETCHES = (RowKind.REQUESTS, RowKind.RETRANSMIT, RowKind.TRAFFIC)
+"""Rows whose interval is the stretch of time that many things took; of one thing alone it is known as exactly."""
 
 Queue = tuple[str, int]
 """`Recv-Q` or `Send-Q`, and its bytes."""
@@ -106,6 +111,10 @@ class Row:
     """The change of state shows that a FIN came."""
     by: str | None = None
     """A node between the two ends that sent it, as if it were `sender`, which knows nothing of it."""
+    unproven: bool = False
+    """Nothing shows that what `sender` sent came to the other end, and nothing that it did not."""
+    awaits: bool | None = False
+    """Whether an answer is due after the row; None: one may have come, which nobody would have reported."""
 
     def end(self, side: Side) -> End:
         return self.client if side is Side.CLIENT else self.server

@@ -51,6 +51,10 @@ class Item:
     """A change of state that shows that a FIN came."""
     by: str | None = None
     """The node between the two ends that sent it, as if it were `sender`."""
+    answers_known: bool = True
+    """Of many requests: whether the answer to the last of them would have been reported."""
+    unproven: bool = False
+    """Nothing shows that it came to the other end, and nothing that it did not."""
 
     @property
     def earliest(self) -> float:

@@ -21,6 +21,9 @@ KEEPALIVE = "TCP_KEEPALIVE_TIMEOUT"
 CAME_LATE = frozenset({"TCP_ABORT_ON_DATA", "TCP_TIMEWAIT_SOCKET", "NO_SOCKET"})
 """Reasons of an end that had closed and got data all the same."""
 
+DATA_CAME_LATE = frozenset({"TCP_ABORT_ON_DATA", "TCP_TIMEWAIT_SOCKET"})
+"""Of these the ones that no bare FIN brings about."""
+
 _WORDS = {
     "NO_SOCKET": "no socket there",
     "TCP_ABORT_ON_CLOSE": "closed with data unread",

@@ -22,9 +22,16 @@ def resets(index: Index, node: str, question: Question, inside: Inside, where: F
 
 
 def retransmits(index: Index, node: str, question: Question, inside: Inside, where: Filter) -> Tally:
-    if node in index.history.retransmits:
-        return count_events(node, index.history.retransmits[node], inside, where, segment_seen, traced=True)
-    return kernel_counter(index, node, "RetransSegs", inside, where)
+    counted = kernel_counter(index, node, "RetransSegs", inside, where)
+    if node not in index.history.retransmits:
+        return counted
+    shown = count_events(node, index.history.retransmits[node], inside, where, segment_seen, traced=True)
+    if node not in index.history.retransmits_counted or where.by_owner:
+        return shown
+    # The trace shows some of them, each one at least; and the counter all of the node.
+    least = max(shown.least, counted.least)
+    most = max(least, counted.most)
+    return Tally(least, most, None if least == most else counted.doubt, shown.evidence)
 
 
 def _answers_for_others(index: Index, node: str) -> bool:

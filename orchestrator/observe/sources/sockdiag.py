@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from orchestrator.observe.sources.minisockets import ID, ID_END, STATE, MiniTable
+from orchestrator.observe.sources.tcpinfo import EXTENSION, NOTHING, Traffic, TrafficReader
 from orchestrator.tcp.states import TcpState
 
 _NETLINK_SOCK_DIAG = 4
@@ -30,7 +31,7 @@ _LENGTH_TYPE = struct.Struct("=IH")
 # nlmsghdr (16), then inet_diag_msg: family state timer retrans, id (ports, addresses, interface, cookie), expires,
 # recv and send queue, uid, inode.
 _MESSAGE = struct.Struct("=16xBBBB48sIIIII")
-_BRIEF = struct.Struct("=17xs2x48s4x8s4x4s")
+_BRIEF = struct.Struct("=I13xs2x48s4x8s4x4s")
 _BUFFER = 1 << 16
 """Bytes: the kernel fills 32 KB at most (net/netlink/af_netlink.c, netlink_recvmsg)."""
 _PORTS = struct.Struct("!HH")
@@ -75,10 +76,12 @@ class SocketRow(NamedTuple):
     retrans: int
     inode: int
     uid: int
+    traffic: Traffic | None = None
+    """None: it has none of its own, as a minisocket or a listening socket; or the kernel does not say."""
 
 
 Table = dict[bytes, bytes]
-"""Socket id -> state, queues and inode, as raw bytes: the part whose change is an event."""
+"""Socket id -> state, queues, inode and traffic, as raw bytes: the part whose change is an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,11 @@ class SockDiag:
         self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
         self._netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
         self._netlink.bind((0, 0))
-        body = _REQUEST.pack(0, 0, 0, 0, b"", 0xFFF | 1 << 12, 0)
+        body = _REQUEST.pack(0, 0, 0, EXTENSION, b"", 0xFFF | 1 << 12, 0)
         self._request = _HEADER.pack(_HEADER.size + len(body), _TCPDIAG_GETSOCK, _NLM_F_REQUEST_DUMP, 1, 0) + body
         self._table: Table = {}
         self._minis = MiniTable()
+        self._traffic = TrafficReader()
 
     def close(self) -> None:
         self._netlink.close()
@@ -109,10 +113,10 @@ class SockDiag:
         """Dump the table and compare it with the last dump of this object. Raises OSError."""
         raw, size, messages = _split(self._buffers())
         table: Table = {}
-        rows = _compare(messages, self._table, table)
+        rows = self._compare(messages, self._table, table)
         minis = self._minis.update(raw, size)
         for offset in minis.came:
-            value = raw[offset + STATE : offset + STATE + 1] + _NO_QUEUES_NO_INODE
+            value = raw[offset + STATE : offset + STATE + 1] + _NO_QUEUES_NO_INODE + NOTHING
             if self._table.get(raw[offset + ID : offset + ID_END]) != value:
                 rows.append(_row(raw, offset))
         gone = [socket_id for socket_id in self._table if socket_id not in table and socket_id not in self._minis]
@@ -124,7 +128,22 @@ class SockDiag:
         """The whole table, decoded."""
         raw, size, messages = _split(self._buffers())
         messages += [(raw, offset) for offset in range(0, len(raw), size or 1)]
-        return _compare(messages, {}, {})
+        return self._compare(messages, {}, {})
+
+    def _compare(self, messages: Iterable[tuple[bytes, int]], before: Table, now: Table) -> list[SocketRow]:
+        """Enter the messages into `now`; the rows of those that `before` has not, or not like that."""
+        rows: dict[bytes, SocketRow] = {}
+        moved = self._traffic.moved
+        for buffer, offset in messages:
+            length, state, socket_id, queues, inode = _BRIEF.unpack_from(buffer, offset)
+            value = state + queues + inode + moved(buffer, offset, length)
+            now[socket_id] = value
+            if before.get(socket_id) != value:
+                row = _row(buffer, offset)
+                if row.state is not TcpState.LISTEN:
+                    row = row._replace(traffic=self._traffic.read(buffer, offset, length))
+                rows[socket_id] = row
+        return list(rows.values())
 
     def _buffers(self) -> list[bytes]:
         """The messages of one dump; a buffer holds whole messages, the closing NLMSG_DONE taken off."""
@@ -196,18 +215,6 @@ def _run(buffer: bytes, offset: int, size: int) -> int:
     low, high = buffer[offset::size], buffer[offset + 1 :: size]
     same = min(len(low) - len(low.lstrip(bytes([size]))), len(high) - len(high.lstrip(b"\0")))
     return same * size
-
-
-def _compare(messages: Iterable[tuple[bytes, int]], before: Table, now: Table) -> list[SocketRow]:
-    """Enter the messages into `now`; the rows of those that `before` has not, or not like that."""
-    rows: dict[bytes, SocketRow] = {}
-    for buffer, offset in messages:
-        state, socket_id, queues, inode = _BRIEF.unpack_from(buffer, offset)
-        value = state + queues + inode
-        now[socket_id] = value
-        if before.get(socket_id) != value:
-            rows[socket_id] = _row(buffer, offset)
-    return list(rows.values())
 
 
 def _row(buffer: bytes, offset: int) -> SocketRow:

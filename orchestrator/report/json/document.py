@@ -115,8 +115,8 @@ class ConnectionDocument(Data):
     """Where the other end is."""
     via: tuple[str, ...]
     """The nodes in between that translate its addresses, as seen from the client."""
-    requests: int
-    """How many requests it carried, as far as a client or server of ours told."""
+    requests: int | None
+    """How many requests it carried; null when no client or server told, which is not 0."""
     close_reason: str | None
     """Why the server closed, where it is one of ours and said so; otherwise null."""
     client: SocketEnd | None

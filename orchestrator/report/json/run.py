@@ -114,7 +114,7 @@ def _connection(connection: Connection, reports: Reports) -> ConnectionDocument:
         client_node=connection.client_node,
         server_node=connection.server_node,
         via=tuple(flow.node for flow in connection.via),
-        requests=len(reports.exchanges),
+        requests=reports.count,
         close_reason=None if reports.closed is None or connection.closed is None else str(reports.closed["reason"]),
         client=_end(connection.client),
         server=_end(connection.server),

@@ -255,13 +255,18 @@ class _Picture:
         return [centred(Text(part, style=style), self._middle) for part in parts]
 
     def _arrow(self, row: Row, text: str) -> Text:
-        """`──── GET / ────►`; one that was not taken up ends in an x, one that got lost ends before the other line,
-        one that a node in between sent begins behind the line."""
+        """`──── GET / ────►`; one that was not taken up ends in an x, one that got lost ends before the other line, one
+        of which nothing shows that it arrived ends in a question mark, one that a node in between sent begins behind
+        the line."""
         glyphs, to_right = self._glyphs, row.sender is Side.CLIENT
         label = f" {text} "
         short = min(self._middle // 6, self._middle - 3 - cell_len(label)) if row.lost or row.by else 0
         body = filled(label, self._middle - 1 - short, glyphs.dash)
-        head = "x" if row.lost or row.kind is RowKind.UNSERVED else glyphs.right if to_right else glyphs.left
+        head = glyphs.right if to_right else glyphs.left
+        if row.lost or row.kind is RowKind.UNSERVED:
+            head = "x"
+        elif row.unproven:
+            head = "?"
         gap = " " * short
         before, after = (gap, "") if row.by else ("", gap)
         arrow = Text(before + body + head + after if to_right else after + head + body + before)

@@ -118,9 +118,9 @@ def opened(entry: ListedConnection) -> str:
 
 
 def requests_on(entry: ListedConnection) -> str:
-    """`6`; `6, 1 failed`."""
-    count = len(entry.reports.exchanges)
-    return f"{count}, {entry.failed} failed" if entry.failed else str(count)
+    """`6`; `6, 1 failed`; `?` when nobody reports them."""
+    count = entry.reports.count
+    return f"{count}, {entry.failed} failed" if entry.failed else "?" if count is None else str(count)
 
 
 def first_closer(entry: ListedConnection) -> str:

@@ -15,6 +15,8 @@ import java.util.List;
 import java.util.Map;
 import org.eclipse.jetty.io.ChannelEndPoint;
 import org.eclipse.jetty.io.ManagedSelector;
+import org.eclipse.jetty.server.HttpChannel;
+import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
 
@@ -49,6 +51,12 @@ public final class Main {
         connector.setPort(settings.port);
         connector.setIdleTimeout(settings.keepAliveTimeout);
         connector.setAcceptQueueSize(settings.backlog);
+        connector.addBean(new HttpChannel.Listener() {
+            @Override
+            public void onResponseEnd(Request request) {
+                ((Wire) request.getHttpChannel().getEndPoint()).written(request.getResponse().getStatus());
+            }
+        });
         server.addConnector(connector);
         server.setHandler(new Responses(settings.keepAliveRequests));
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server)));

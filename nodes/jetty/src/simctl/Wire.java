@@ -29,6 +29,7 @@ final class Wire extends SocketChannelEndPoint {
     private volatile boolean endOfFile;
     private volatile boolean idle;
     private volatile String last;
+    private volatile Runnable unreported;
 
     Wire(SocketChannel channel, ManagedSelector selector, SelectionKey key, Scheduler scheduler, boolean leak) {
         super(channel, selector, key, scheduler);
@@ -49,6 +50,20 @@ final class Wire extends SocketChannelEndPoint {
     /** The response being written is the last of the connection: `request` or `limit`. */
     void last(String why) {
         last = why;
+    }
+
+    /** The response to the last request was written whole. The last one of the connection is reported at the FIN. */
+    void written(int status) {
+        long now = System.nanoTime();
+        Map<String, Object> fields = new LinkedHashMap<>(names);
+        fields.put("status", status);
+        fields.put("nth", requests);
+        Runnable report = () -> Events.emit("answered", now, fields);
+        if (last == null) {
+            report.run();
+        } else {
+            unreported = report;
+        }
     }
 
     @Override
@@ -96,6 +111,9 @@ final class Wire extends SocketChannelEndPoint {
                 return;
             }
             reported = true;
+        }
+        if (unreported != null) {
+            unreported.run();
         }
         Map<String, Object> fields = new LinkedHashMap<>(names);
         fields.put("reason", why);

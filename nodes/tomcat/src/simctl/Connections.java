@@ -41,6 +41,19 @@ final class Connections implements Handler<NioChannel> {
             return requests;
         }
 
+        /** A response was written whole. The last one of a connection is reported beside the FIN, not before it. */
+        void answered(int status, int nth) {
+            long now = System.nanoTime();
+            Map<String, Object> fields = new LinkedHashMap<>(names);
+            fields.put("status", status);
+            fields.put("nth", nth);
+            if (last == null) {
+                Events.emit("answered", now, fields);
+            } else {
+                report("answered", now, fields);
+            }
+        }
+
         /** The response being written is the last of the connection: `request`, `limit` or `error`. */
         void last(String why) {
             last = why;
@@ -60,6 +73,10 @@ final class Connections implements Handler<NioChannel> {
 
     Connections(Handler<NioChannel> real) {
         this.real = real;
+    }
+
+    static void report(String kind, long now, Map<String, Object> fields) {
+        REPORTER.execute(() -> Events.emit(kind, now, fields));
     }
 
     /** By Tomcat's name for the connection, which a request has too. */
@@ -95,7 +112,7 @@ final class Connections implements Handler<NioChannel> {
             Map<String, Object> fields = new LinkedHashMap<>(state.names);
             fields.put("reason", why);
             fields.put("requests", state.requests());
-            REPORTER.execute(() -> Events.emit("closed", now, fields));
+            report("closed", now, fields);
         }
     }
 

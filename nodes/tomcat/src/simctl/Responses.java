@@ -46,6 +46,8 @@ final class Responses extends ValveBase {
             reportServed(state, nth, request, content.status(), headers);
         }
         response.getOutputStream().write(content.body());
+        response.finishResponse(); // else Tomcat writes it when this method is over
+        state.answered(content.status(), nth);
     }
 
     /** Why Tomcat closes the connection after this request. */
