@@ -24,7 +24,9 @@ def contradictions(socket: Socket, seen: Sequence[Life], ticks: NodeTicks, slack
             t = next((one.first for one in _others(socket, state, first + slack, last)), None)
         if t is not None:
             held = possible(socket, t, t + slack)
-            found.append(Contradiction(socket.node, socket.sk, socket.local, socket.peer, t, "sample", state, held))
+            until = max([t, *(min(one.last, last) for one in _others(socket, state, t, last))])
+            told = Contradiction(socket.node, socket.sk, socket.local, socket.peer, t, "sample", state, held, until)
+            found.append(told)
     return found
 
 
@@ -38,9 +40,9 @@ def possible(socket: Socket, start: float, end: float) -> frozenset[TcpState]:
 
 
 def doubted(socket: Socket, against: Iterable[Contradiction], ticks: NodeTicks) -> Socket:
-    """The socket, with nothing known from the tick before each contradiction to the tick after it."""
+    """The socket, with nothing known from the tick before each contradiction to the tick after its end."""
     for one in against:
-        before, after = ticks.before(one.t), ticks.from_(one.t + 1e-9)
+        before, after = ticks.before(one.t), ticks.from_((one.t if one.until is None else one.until) + 1e-9)
         start = socket.intervals[0].first if before is None else before
         end = ticks.times[-1] if after is None else after
         socket = _without(socket, start, end, {one.shown} | one.held)

@@ -125,6 +125,8 @@ class Contradiction:
     """What that witness shows; CLOSED: no such socket."""
     held: frozenset[TcpState]
     """What the history had: the states that the socket can have been in then."""
+    until: float | None = None
+    """The last time at which they cannot both be right, where the witness showed that state on and on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 A reading stands until the next one. Between a tick that shows a right value and one that shows a wrong one nothing is
 known; between two that agree, the fact is taken to have held as they say. From when a socket enters a state, which a
-trace may tell, until a tick sees it there nothing is known of its queues.
+trace may tell, until a tick sees it there nothing is known of its queues. A listener's Recv-Q stands only until the
+trace shows that a connection came (arrivals.py).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from operator import attrgetter
 
 from orchestrator.history.index import Index, queue_at, situation
 from orchestrator.history.model import QueueReading, Socket, StateInterval, UnknownInterval
+from orchestrator.judge.arrivals import Arrivals
 from orchestrator.judge.evidence import Shown, sockets_seen
 from orchestrator.judge.filter import Filter
 from orchestrator.judge.question import Question
@@ -21,6 +23,7 @@ from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
 from orchestrator.recording.causes import MatchedNothing, QueueOutOfRange, QueueUnknown, Reason
 from orchestrator.recording.quantities import Bounds, Instant
 from orchestrator.recording.verdict import Margin
+from orchestrator.tcp.states import TcpState
 
 
 class Queue:
@@ -29,12 +32,20 @@ class Queue:
     by_samples = True
 
     def __init__(
-        self, index: Index, question: Question, matching: Filter, value: Callable[[QueueReading], int]
+        self,
+        index: Index,
+        question: Question,
+        matching: Filter,
+        value: Callable[[QueueReading], int],
+        *,
+        grows: bool,
     ) -> None:
+        """`grows`: what comes to a listener is in it. (Its Send-Q is what it was told to hold.)"""
         self.question = question
         self.nodes = index.resolve(question.node)
         self._index, self._state, self._range, self._filter = index, question.state, question.expected, matching
         self._value = value
+        self._arrivals = Arrivals(index.history) if grows and question.state is TcpState.LISTEN else None
         self._spans: dict[int, list[Span]] = {PASS: [], UNKNOWN: [], FAIL: []}
         for truth, span in self._find_spans():
             self._spans[truth].append(span)
@@ -61,7 +72,7 @@ class Queue:
             for socket, interval in self._index.intervals(node, self._state):
                 matches = self._filter.socket(socket)
                 if matches is not False:
-                    for truth, span in self._readings(socket, interval):
+                    for truth, span in self._known(socket, interval):
                         yield truth if matches else UNKNOWN, span
             for possible, gaps in self._index.unknown(node).items():
                 if self._state in possible:
@@ -70,6 +81,24 @@ class Queue:
                             yield UNKNOWN, Span(gap.after, gap.before, False, 0, 1)
             for entry, after, before in self._index.hidden(node, frozenset({self._state})):
                 yield UNKNOWN, Span(after, before, False, 0, entry.count)
+
+    def _known(self, socket: Socket, interval: StateInterval) -> Iterator[tuple[int, Span]]:
+        """The readings, but for the times when connections came that no tick has read yet."""
+        spans = list(self._readings(socket, interval))
+        unread = [] if self._arrivals is None else list(self._arrivals.unread(socket, self._index.ticks(socket.node)))
+        for start, end, came in unread:
+            spans = [piece for truth, span in spans for piece in _without(truth, span, start, end)]
+            if end > start >= interval.first and start <= interval.last:
+                reading = queue_at(socket, start)
+                most = None if reading is None else self._value(reading) + came
+                truth = UNKNOWN if most is None else self._among(most)
+                spans += [(truth, Span(start, start, True, 0, 1)), (truth, Span(start, end, False, 0, 1))]
+        yield from spans
+
+    def _among(self, most: int) -> int:
+        """The truth of a queue that holds from 0 to so many."""
+        right = sum(value in self._range for value in range(most + 1))
+        return PASS if right == most + 1 else UNKNOWN if right else FAIL
 
     def _readings(self, socket: Socket, interval: StateInterval) -> Iterator[tuple[int, Span]]:
         ticks = self._index.ticks(socket.node)
@@ -147,3 +176,19 @@ class Queue:
         sure, perhaps = self._at(t)
         sure.sort(key=lambda socket: (reading := queue_at(socket, t)) is None or self._truth(reading) == PASS)
         return sockets_seen(self._index, sure + perhaps, t)
+
+
+def _without(truth: int, span: Span, start: float, end: float) -> Iterator[tuple[int, Span]]:
+    """What is left of a span outside of [start, end)."""
+    if end <= start or span.end < start or span.start >= end or (span.start == span.end and not span.closed):
+        yield truth, span
+        return
+    if span.start < start:
+        if span.closed:
+            yield truth, Span(span.start, span.start, True, 0, 1)
+        yield truth, Span(span.start, start, False, 0, 1)
+    if span.end >= end:
+        if span.closed or span.end > end:
+            yield truth, Span(end, end, True, 0, 1)
+        if span.end > end:
+            yield truth, Span(end, span.end, span.closed, 0, 1)

@@ -122,7 +122,8 @@ class Prober:
             try:
                 answer = wire.ask(self._request(close=True))
             except Broken as broken:
-                raise NotMeasurable(f"a request got no HTTP response: {broken}") from None
+                why = str(broken) if broken.begun else f"a request got no HTTP response: {broken}"
+                raise NotMeasurable(why) from None
             self._tell("farewell", connect=wire.connect, answer=answer, end=wire.end(FAREWELL))
 
     def _one_after_the_other(self) -> None:

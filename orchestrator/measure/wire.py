@@ -44,11 +44,12 @@ class NotMeasurable(Exception):
 
 
 class Broken(Exception):
-    """No whole response came: `how` is `fin`, `rst` or `time`."""
+    """No whole response came: `how` is `fin`, `rst` or `time`. `begun`: its head did."""
 
-    def __init__(self, how: str) -> None:
-        super().__init__({"fin": "end of file", "rst": "connection reset", "time": "no response in time"}[how])
-        self.how = how
+    def __init__(self, how: str, *, begun: bool = False) -> None:
+        late = "its response began, and did not end in time" if begun else "no response in time"
+        super().__init__({"fin": "end of file", "rst": "connection reset", "time": late}[how])
+        self.how, self.begun = how, begun
 
 
 class Wire:
@@ -133,15 +134,21 @@ class Wire:
         """RFC 9112 section 6.3. False: the end of the connection was the end of the body."""
         names = {name for name, _ in response.headers}
         framed = response.status_code in (204, 304) or not names.isdisjoint((b"content-length", b"transfer-encoding"))
-        with contextlib.nullcontext() if framed else contextlib.suppress(Broken):
+        try:
             while not isinstance(event := _next_event(parser), h11.EndOfMessage):
                 if event is h11.NEED_DATA:
                     parser.receive_data(self._more())
+        except Broken as broken:
+            if broken.how == "time":
+                raise Broken("time", begun=True) from None
+            if framed:
+                raise
         self._read = bytes(parser.trailing_data[0])
         return framed
 
     def _more(self) -> bytes:
-        """What comes next, at least one byte. Raises Broken."""
+        """What comes next, at least one byte, and came before the deadline: a flood has no pause in which a socket's
+        timeout could end it. Raises Broken."""
         try:
             self._socket.settimeout(self._left())
             data, control, _, _ = self._socket.recvmsg(1 << 16, socket.CMSG_SPACE(_TIMESPEC.size))
@@ -152,6 +159,8 @@ class Wire:
             raise Broken("rst") from None
         if not data:
             raise Broken("fin")
+        if self._came > self._deadline:
+            raise Broken("time")
         return data
 
     def _left(self) -> float:

@@ -13,7 +13,7 @@ from orchestrator.judge.queues import Queue
 
 
 def _queue(index: Index, question: Question, where: Filter, *, name: str) -> Queue:
-    return Queue(index, question, where, attrgetter(name))
+    return Queue(index, question, where, attrgetter(name), grows=name == "recv_q")
 
 
 EVALUATIONS = {name: AtInstants(partial(_queue, name=name)) for name in ("recv_q", "send_q")}
