@@ -194,7 +194,7 @@ def test_a_matrix_that_is_none(simctl: Simctl, tmp_path: Path, matrix: str) -> N
 
 def test_a_matrix_is_checked_whole(simctl: Simctl, tmp_path: Path) -> None:
     path = write(tmp_path)
-    assert "1 expectations, 2 runs" in simctl("validate", path).stdout
+    assert "1 expectation, 2 runs" in simctl("validate", path).stdout
     done = simctl("run", path, "--vary-seed", "3")
     assert (done.returncode, "--vary-seed goes with one run" in done.stderr) == (2, True)
 
