@@ -130,7 +130,7 @@ def test_a_node_that_ended_is_shown_as_ended(lab: Simctl, up: Callable[..., str]
     init = record(tmp_path)["nodes"]["server"]["pid"]
     os.kill(descendants(init)[0], signal.SIGKILL)
     deadline = time.monotonic() + PATIENCE
-    while "ended: killed by signal 9" not in (shown := lab("ps").stdout):
+    while "ended: killed by SIGKILL" not in (shown := lab("ps").stdout):
         assert time.monotonic() < deadline, shown
     assert re.search(r"^  client .* up$", shown, re.MULTILINE)
     assert "LISTEN" not in lab("ss", "server").stdout
