@@ -77,7 +77,7 @@ def test_a_server_that_dies_by_itself_is_told(tmp_path: Path) -> None:
         stdout, _ = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "server's program ended by itself" in " ".join(stdout.split())
-    assert "killed by signal 9" in " ".join(stdout.split())
+    assert "killed by SIGKILL" in " ".join(stdout.split())
 
 
 def command_line(pid: int) -> bytes:

@@ -108,7 +108,7 @@ def test_a_listener_who_left_does_not_cost_the_log(engine: tuple[socket.socket, 
 
 
 @pytest.mark.parametrize(
-    ("code", "text"), [(0, "exit status 0"), (128, "exit status 128"), (137, "killed by signal 9")]
+    ("code", "text"), [(0, "exit status 0"), (128, "exit status 128"), (137, "killed by SIGKILL")]
 )
 def test_what_exit_codes_mean(code: int, text: str) -> None:
     assert str(exited(code)) == text
