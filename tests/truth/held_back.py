@@ -20,7 +20,7 @@ KINDS_HELD_BACK = {
 
 CASES_HELD_BACK = {
     "defer-then-fin": "second round: one connection is told as two",
-    "listener-resets": "a RST by the listening socket, traced with 0.0.0.0, costs the trace; then a FIN is drawn for data",
+    "listener-resets": "a RST by the listening socket costs the trace; from samples a FIN is drawn for data",
     "no-free-address": "11: a connect() that finds no free address costs the trace",
 }
 """Names in `cases/`."""
