@@ -13,13 +13,9 @@ FEATURES_HELD_BACK = {
 }
 """Features of random programs that no seed of the quick form has."""
 
-KINDS_HELD_BACK = {
-    "idle": "6: 'idle' is drawn where nobody reports what goes on",
-}
-"""Kinds of findings that it passes over."""
-
 CASES_HELD_BACK = {
     "defer-then-fin": "second round: one connection is told as two",
+    "half-open-recovery": "4: the RST of the old life is drawn in the new one",
     "listener-resets": "a RST by the listening socket costs the trace; from samples a FIN is drawn for data",
     "no-free-address": "11: a connect() that finds no free address costs the trace",
 }
