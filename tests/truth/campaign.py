@@ -24,6 +24,8 @@ class Campaign:
     lab: Lab
     where: Path
     without: Collection[str] = ()
+    ladders: int = 4
+    """Connections of a run that are drawn: each is a process of its own."""
     total: Comparison = field(default_factory=Comparison)
     broken: list[str] = field(default_factory=list)
     """Programs that could not be run, or whose recording the model could not read."""
@@ -60,7 +62,7 @@ class Campaign:
                 found.append(None)
                 continue
             folder = Path(report["folder"])
-            result = examine(report, folder, seed=program["seed"])
+            result = examine(report, folder, seed=program["seed"], ladders=self.ladders)
             found.append(result)
             if not result.findings and not result.unexplained:
                 shutil.rmtree(folder)

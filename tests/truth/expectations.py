@@ -125,7 +125,7 @@ def _connections(truth: Truth, node: str) -> tuple[int, int]:
     for c in truth.connections:
         for key in c.keys:
             if key[0] == node:
-                surely, perhaps = c.known[key].ever(*_CONNECTED)
+                surely, perhaps = truth.ever(c.known[key], *_CONNECTED)
                 surely = surely or (key == c.client and c.established is not None)
                 low += surely
                 high += perhaps or key == c.client
@@ -155,7 +155,7 @@ def _ever(truth: Truth) -> Iterator[Expectation]:
         if node in truth.translators or any(k.lost for k in known):
             continue
         for state in _EVER:
-            ever = [k.ever(state) for k in known]
+            ever = [truth.ever(k, state) for k in known]
             if any(surely for surely, _ in ever):
                 yield Expectation(True, f"eventually {state}", {"eventually": "start .. end", node: {state: "1.."}})
                 yield Expectation(False, f"never {state}", {"never": "start .. end", node: {state: 0}})

@@ -22,8 +22,6 @@ from tests.truth.findings import Comparison
 from tests.truth.ladders import compare_ladder
 from tests.truth.model import Truth, read_truth
 
-_LADDERS = 4
-"""Connections of a run that are drawn: each is a process of its own."""
 _PATIENCE = 900.0
 
 
@@ -80,7 +78,7 @@ def _documents(text: str) -> list[Mapping[str, Any]]:
     return found if isinstance(found, list) else [found]
 
 
-def examine(report: Mapping[str, Any], folder: Path, *, seed: int = 0, ladders: int = _LADDERS) -> Comparison:
+def examine(report: Mapping[str, Any], folder: Path, *, seed: int = 0, ladders: int = 4) -> Comparison:
     """One recorded run: its report, its verdicts on expectations that are true or false, its ladders."""
     truth = read_truth(folder)
     found = compare(report, truth)

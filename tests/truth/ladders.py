@@ -27,6 +27,7 @@ def compare_ladder(drawn: Mapping[str, Any], truth: Truth, found: Comparison) ->
             _arrow(row, name, connection, segments, truth, found)
         elif row["kind"] == "silence" and row["text"].endswith("idle") and None not in row["t"]:
             begin, end = row["t"][0] + truth.slack, row["t"][1] - truth.slack
+            found.figures["silences compared"] += 1
             data = next((s for s in segments if s.size > 1 and begin <= s.t <= end), None)
             if data is not None:
                 found.add("idle", name, f"{row['text']} from {row['t'][0]:.3f}", f"there is {data}", data.t)
@@ -60,6 +61,8 @@ def _arrow(
     t = high if high is not None else low if low is not None else 0.0
     if not like:
         found.add(f"drawn {row['text']}", name, f"{row['text']} by {sender}", "there is none on the wire then", t)
+    elif row["unproven"]:
+        found.figures["arrivals simctl does not know"] += 1
     elif wanted == FIN and row["by"] is None:
         if not row["lost"] and truth.never_arrived(connection, like[0]):
             found.add("drawn-arriving", name, f"FIN by {sender} arrives", "its receiver never noticed it", t)

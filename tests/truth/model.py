@@ -75,6 +75,10 @@ class Truth:
     def nodes(self) -> list[str]:
         return [node["name"] for node in self.samples.begun["nodes"]]
 
+    def ever(self, known: Known, *states: str) -> tuple[bool, bool]:
+        """Whether an end surely was in one of the states before the moment `end`, and whether it may have been."""
+        return known.ever(states, self.samples.end, self.slack)
+
     def first_closing(self, connection: Connection) -> tuple[Segment, frozenset[str]] | None:
         """The first FIN or RST, and the nodes that may have sent the first: more than one when they crossed.
 

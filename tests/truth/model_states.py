@@ -93,9 +93,13 @@ class Known:
         bounds = zip(self.times, [*self.times[1:], float("inf")], self.sets, strict=True)
         return frozenset(state for low, high, sets in bounds if low <= end and begin <= high for state in sets)
 
-    def ever(self, *states: str) -> tuple[bool, bool]:
-        """Whether it surely was in one of the states at some time, and whether it may have been."""
-        return any(sets <= set(states) for sets in self.sets), any(not sets.isdisjoint(states) for sets in self.sets)
+    def ever(self, states: Collection[str], until: float, slack: float) -> tuple[bool, bool]:
+        """Whether it surely was in one of the states before `until`, and whether it may have been."""
+        known = list(zip(self.times, self.sets, strict=True))
+        return (
+            any(sets <= set(states) for t, sets in known if t < until - slack),
+            any(not sets.isdisjoint(states) for t, sets in known if t < until + slack),
+        )
 
     def at(self, t: float) -> frozenset[str]:
         index = sum(time <= t for time in self.times) - 1

@@ -24,7 +24,7 @@ def test_what_is_held_back_is_there() -> None:
 def test_simctl_says_nothing_false_of_what_it_once_was_wrong_about(tmp_path: Path, as_root: None) -> None:
     programs = {name: json.loads(path.read_text()) for name, path in _CASES.items() if name not in CASES_HELD_BACK}
     scenarios = {write(program, tmp_path / name): name for name, program in programs.items()}
-    wrong = []
+    wrong: list[str] = []
     for scenario, report in Lab(tmp_path / "runs").run(list(scenarios)).items() if scenarios else ():
         assert not isinstance(report, str), report
         found = examine(report, Path(report["folder"]))

@@ -177,7 +177,16 @@ def test_expectations_are_true_and_false_and_verdicts_are_held_against_them() ->
 
 def _drawn(**row: Any) -> dict[str, Any]:
     ends = {"client": {"node": "client", "address": CLIENT}, "server": {"node": "server", "address": SERVER}}
-    whole = {"kind": "segment", "lost": False, "by": None, "node": "client", "t": [3.0, 3.0], "text": "FIN", **row}
+    whole = {
+        "kind": "segment",
+        "lost": False,
+        "unproven": False,
+        "by": None,
+        "node": "client",
+        "t": [3.0, 3.0],
+        "text": "FIN",
+        **row,
+    }
     return {"connection": "c1", "connections": [{"id": "c1", "opened": [1.0, 1.0], **ends}], "rows": [whole]}
 
 
@@ -186,6 +195,7 @@ def _drawn(**row: Any) -> dict[str, Any]:
     [
         ({"lost": True}, []),
         ({"lost": False}, ["drawn-arriving"]),
+        ({"lost": False, "unproven": True}, []),
         ({"node": "server", "t": [2.0, 2.0], "lost": True}, ["drawn-lost"]),
         ({"text": "ACK", "node": "server", "t": [3.01, 3.01]}, ["drawn ACK"]),
         ({"text": "RST"}, ["drawn RST"]),

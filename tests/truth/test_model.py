@@ -62,14 +62,14 @@ def test_a_sample_after_it_shows_that_a_fin_was_lost() -> None:
     seen = [_stretch(SERVER_KEY, "FIN_WAIT2", 2.05, 9.0)]
     known = _of(Recording([talk], stretches=seen), SERVER_KEY)
     assert known.at(3.5) == known.at(8.0) == {"FIN_WAIT2"}
-    assert known.ever("TIME_WAIT") == (False, False)
+    assert known.ever(["TIME_WAIT"], 10.0, 0.02) == (False, False)
 
 
 def test_a_link_that_is_down_shows_it_too() -> None:
     talk = Talk().open(1.0).fin(1, 2.0).ack(0, 2.04).fin(0, 3.0, arrives=False)
     steps = [{"name": "cut", "link": {"node": "client", "up": False}}]
     known = _of(Recording([talk], moments={"cut.start": 2.5, "cut.end": 2.6}, steps=steps), SERVER_KEY)
-    assert known.ever("TIME_WAIT") == (False, False)
+    assert known.ever(["TIME_WAIT"], 10.0, 0.02) == (False, False)
 
 
 def test_a_fin_with_data_for_an_end_that_has_closed_is_answered_with_a_reset() -> None:
@@ -78,7 +78,7 @@ def test_a_fin_with_data_for_an_end_that_has_closed_is_answered_with_a_reset() -
     known = _of(Recording([talk]), CLIENT_KEY)
     assert known.at(2.5) == {"FIN_WAIT1", "FIN_WAIT2", "CLOSED"}
     assert known.at(3.5) == {"CLOSED"}
-    assert known.ever("TIME_WAIT") == (False, False)
+    assert known.ever(["TIME_WAIT"], 10.0, 0.02) == (False, False)
 
 
 def test_fins_that_cross_lead_to_closing() -> None:
@@ -169,6 +169,12 @@ def test_a_reset_of_the_nat_is_its_own() -> None:
     first = truth.first_closing(truth.connections[0])
     assert first is not None
     assert first[1] == {"nat"}
+
+
+def test_what_comes_after_the_end_is_not_what_ever_was() -> None:
+    known = _of(Recording([Talk().open(1.0).fin(1, 2.0).ack(0, 2.04).fin(0, 3.0).ack(1, 3.0001)]), SERVER_KEY)
+    assert known.ever(["TIME_WAIT"], 10.0, 0.02) == (True, True)
+    assert known.ever(["TIME_WAIT"], 2.5, 0.02) == (False, False)
 
 
 def test_what_is_sent_again_is_counted() -> None:
