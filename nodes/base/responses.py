@@ -46,6 +46,9 @@ class Refused(ValueError):
         self.body = f"{text}\n".encode()
 
 
+_WRITTEN = {"delay": "MS", "status": "CODE"}
+"""How the number of a path is written where it is more than a number."""
+
 Numbered = Mapping[str, tuple[int, int, Callable[[int], R]]]
 """Of paths with a number at their end, as /bytes/N: name -> smallest, largest, what to make of one."""
 
@@ -55,7 +58,8 @@ def by_number(path: str, numbered: Numbered[R], others: str) -> R:
     _, _, rest = path.partition("/")
     name, _, number = rest.partition("/")
     if name not in numbered:
-        raise Refused(404, f"nothing is at {path}; there are {others}, /{'/N, /'.join(numbered)}/N")
+        *paths, last = (f"/{each}/{_WRITTEN.get(each, 'N')}" for each in numbered)
+        raise Refused(404, f"nothing is here; there are {', '.join([others, *paths])} and {last}")
     low, high, make = numbered[name]
     if not (number.isascii() and number.isdigit() and len(number) < 12 and low <= int(number) <= high):
         raise Refused(400, f"/{name}/ takes a number from {low} to {high}")

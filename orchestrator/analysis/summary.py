@@ -128,7 +128,8 @@ def _own_reason(connection: Connection, reasons: Reasons) -> str:
     """Why the first closer closed, as it says itself; empty when it says nothing, or only what its peer did."""
     closing = connection.closing
     end = connection.client if closing.side is Side.CLIENT else connection.server
-    reported = reasons.get((end.node, end.local, end.peer), ()) if end is not None and closing.first_closer else ()
+    own = end is not None and closing.first_closer == end.node  # not a NAT that closed in its name
+    reported = reasons.get((end.node, end.local, end.peer), ()) if end is not None and own else ()
     near = min(reported, key=lambda event: abs(float(event["t"]) - _closed_at(connection)), default=None)
     return str(near["reason"]) if near is not None and near["reason"] in _OWN_REASONS else ""
 

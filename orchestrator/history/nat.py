@@ -60,8 +60,13 @@ def flows_of(events: Iterable[Event]) -> list[Flow]:
 
 
 def expired(flow: Flow, connection: Connection) -> bool:
-    """Whether the entry of the NAT surely expired while neither end had closed it."""
-    return flow.ended is not None and (connection.closed is None or flow.ended[1] <= connection.closed[0])
+    """Whether the entry of the NAT surely expired while neither end had closed it. A NAT often notices only when a
+    segment comes for it: one that answers with a RST of its own had no entry any more."""
+    if flow.ended is None or connection.closed is None:
+        return flow.ended is not None
+    if connection.closing.by == flow.node:
+        return flow.ended[0] <= connection.closed[1]
+    return flow.ended[1] <= connection.closed[0]
 
 
 class Translations:
