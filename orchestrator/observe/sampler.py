@@ -50,17 +50,22 @@ class Observed:
 
 
 class Sampler:
-    """Holds the nodes and makes ticks. `emit` takes events; times are `clock()` values, seconds."""
+    """Holds the nodes and makes ticks. `emit` takes events; times are `clock()` values, seconds. `addresses`: those of
+    the nodes, as far as they are known; new ones are added."""
 
-    def __init__(self, emit: Callable[[Iterable[Event]], None], clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        emit: Callable[[Iterable[Event]], None],
+        clock: Clock = time.monotonic,
+        addresses: set[str] | None = None,
+    ) -> None:
         self._emit = emit
         self._clock = clock
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._next_tcpext = 0.0
         self._last = clock()
         self.nodes: dict[str, Observed] = {}
-        self.addresses: set[str] = set()
-        """Those of the nodes that are known: whoever watches adds those that it knows from the beginning."""
+        self._known = set() if addresses is None else addresses
 
     def add(self, name: str, pid: int, *, nat: bool = False) -> None:
         """Observe the namespace of `pid` from the next tick on. Raises OSError when the process is gone.
@@ -119,8 +124,8 @@ class Sampler:
 
     def _new_addresses(self, t: float, node: Observed) -> Iterable[Event]:
         for address in node.addresses.take():
-            if address not in self.addresses:
-                self.addresses.add(address)
+            if address not in self._known:
+                self._known.add(address)
                 yield {"t": t, "ev": "address", "node": node.name, "address": address}
 
     @property

@@ -107,8 +107,6 @@ def test_a_listener_who_left_does_not_cost_the_log(engine: tuple[socket.socket, 
     assert (tmp_path / "a.log").read_bytes() == b"oops\n"
 
 
-@pytest.mark.parametrize(
-    ("code", "text"), [(0, "exit status 0"), (128, "exit status 128"), (137, "killed by SIGKILL")]
-)
+@pytest.mark.parametrize(("code", "text"), [(0, "exit status 0"), (128, "exit status 128"), (137, "killed by SIGKILL")])
 def test_what_exit_codes_mean(code: int, text: str) -> None:
     assert str(exited(code)) == text

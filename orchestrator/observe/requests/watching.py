@@ -32,6 +32,7 @@ class Watching:
         self.zero = 0.0
         self._schedule = Schedule(REAL.period, REAL.quiet)
         self._sampler: Sampler | None = None
+        self._known_addresses: set[str] = set()
         self._tracer: Tracer | None = None
         self._segments: Segments | None = None
         self._texts: SocketTexts | None = None
@@ -116,7 +117,7 @@ class Watching:
             setns(fd, CLONE_NEWUSER)
             os.close(fd)
         unshare(CLONE_NEWNET)  # nothing of the probe is in any table that it reads
-        self._sampler = Sampler(self._emit, self.clock)
+        self._sampler = Sampler(self._emit, self.clock, self._known_addresses)
         return {}
 
     def _addresses(self, pid: int) -> list[str]:
@@ -141,13 +142,13 @@ class Watching:
         from orchestrator.observe.trace.tracefs import remove_leftovers
         from orchestrator.observe.trace.tracer import Tracer
 
-        self.sampler.addresses.update(message["addresses"])
+        self._known_addresses.update(message["addresses"])
         if message["unprivileged"]:
             return {"untraced": "it needs root"}
         records = self._machine.records
         try:
             remove_leftovers(records)
-            self._tracer = Tracer(self.sampler.addresses, self.zero, records)
+            self._tracer = Tracer(self._known_addresses, self.zero, records)
         except OSError as error:
             return {"untraced": error.strerror or str(error)}
         return {"untraced": None}
