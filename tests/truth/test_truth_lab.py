@@ -16,7 +16,6 @@ _SEEDS = {
     29: "fork",
     32: "slow-reader",
     36: "drop, link, reset",
-    47: "nat, retries, signal",
     52: "drop, fin-timeout, tw-buckets",
     64: "half-close, link, relay, retries",
 }
