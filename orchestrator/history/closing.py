@@ -61,7 +61,7 @@ def closing_of(
     """
     ends = of_connection(connection, wire)
     if ends is not None:
-        return _by_segments(connection, ends, resets or {})
+        return _by_segments(connection, ends, resets)
     closing = by_states(connection)
     if resets is None:
         return _by_errors(connection, closing, requests) or closing
@@ -73,15 +73,18 @@ def closing_of(
     return _by_reset(connection, closing, resets) or _given_up(connection, closing) or closing
 
 
-def _by_segments(connection: Connection, ends: Ends, resets: Mapping[frozenset[str], Sequence[Event]]) -> Closing:
-    """What was sent first. Whoever gave up is named with it, and alone where nothing that was sent has arrived."""
-    gave_up = _quitter(connection, ends)
+def _by_segments(
+    connection: Connection, ends: Ends, resets: Mapping[frozenset[str], Sequence[Event]] | None
+) -> Closing:
+    """What was sent first. Whoever gave up is named with it, and alone where nothing that was sent has arrived: a trace
+    shows that. Between samples a socket goes through states that nobody sees."""
+    gave_up = None if resets is None else _quitter(connection, ends)
     if ends.first is None:
         return _timeout(connection, gave_up) if gave_up is not None else _open_or_unknown(connection)
     side, segment = ends.first
     at = (segment.t, segment.t)
     if ends.first.is_rst:
-        reason = _reason(connection, segment, resets)
+        reason = _reason(connection, segment, resets or {})
         return Closing(ClosingKind.RST, side, segment.node, reason, traced=True, at=at)
     answer = ends.fin(side.other)
     crossed = answer is not None and not answer.acknowledges(segment.after_fin) and answer.t - segment.t < AT_ONCE
