@@ -7,13 +7,16 @@ timer is started, and the same CPU reports the end of its full socket next (net/
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from orchestrator.recording.events import Event
 from orchestrator.tcp.states import TcpState
 
 _UNDER_WAY = 1.0
 """Seconds that the making of a minisocket may take, a virtual CPU that is taken away meanwhile included."""
+
+_INTERRUPTED = 0.005
+"""The same where its CPU reports something else in between, from a soft interrupt."""
 
 _TO_MINISOCKET = ((TcpState.FIN_WAIT2, TcpState.CLOSED), (TcpState.CLOSING, TcpState.CLOSED))
 """What a full socket reports when it becomes a minisocket; a CLOSED from LAST_ACK is some peer's."""
@@ -30,33 +33,48 @@ def recognised(lines: Iterable[Event]) -> list[Event]:
     last start that is still open.
     """
     found: list[Event] = []
-    started: dict[int, list[Event]] = defaultdict(list)
-    before: dict[int, Event] = {}
+    by_cpu: dict[int, list[Event]] = defaultdict(list)
     for line in lines:
-        cpu = line["cpu"]
-        if line["ev"] == "timer":
-            if line["what"] == "start":
-                started[cpu].append(line)
-            else:
-                found.append(_minisocket(line, "expired"))
-        else:
-            if started[cpu] and _makes_one(line, started[cpu][-1], before.get(cpu)):
-                found.append(_born(started[cpu].pop(), line))
-            if line["ev"] != "other":
-                found.append({key: value for key, value in line.items() if key != "cpu"})
-        before[cpu] = line
-    found += [_minisocket(start, "rearmed") for starts in started.values() for start in starts]
-    found.sort(key=_time)
+        by_cpu[line["cpu"]].append(line)
+        if line["ev"] == "timer" and line["what"] == "expire":
+            found.append(_minisocket(line, "expired"))
+        elif line["ev"] not in ("timer", "other"):
+            found.append({key: value for key, value in line.items() if key != "cpu"})
+    for of_cpu in by_cpu.values():
+        found += _of_one_cpu(of_cpu)
+    found.sort(key=_order)
     return found
 
 
-def _makes_one(line: Event, start: Event, before: Event | None) -> bool:
-    """Whether this is the end of a full socket of which a minisocket was made, the one whose timer was started. One
-    that a RST ends goes the same way, and none is made."""
+def _of_one_cpu(lines: Sequence[Event]) -> Iterator[Event]:
+    """Births, and starts of timers that are none."""
+    started: list[int] = []
+    for number, line in enumerate(lines):
+        if line["ev"] == "timer":
+            if line["what"] == "start":
+                started.append(number)
+        elif started and _makes_one(lines, number, started[-1]):
+            yield _born(lines[started.pop()], line)
+    yield from (_minisocket(lines[number], "rearmed") for number in started)
+
+
+def _makes_one(lines: Sequence[Event], number: int, start: int) -> bool:
+    """Whether line `number` is the end of a full socket of which a minisocket was made, the one whose timer was started
+    in line `start`. One that a RST ends goes the same way, and none is made: a RST that came is reported before, one
+    that is sent for unread data after it (net/ipv4/tcp.c, __tcp_close)."""
+    line = lines[number]
     if line["ev"] not in ("state", "other") or (line.get("old"), line.get("new")) not in _TO_MINISOCKET:
         return False
-    reset = before is not None and before["ev"] in ("rst", "rst_received") and before.get("a") == line.get("a")
-    return not reset and _time(line) - _time(start) <= _UNDER_WAY
+    beside = (*lines[max(0, number - 1) : number], *lines[number + 1 : number + 2])
+    if any(one["ev"] in ("rst", "rst_received") and one.get("a") == line.get("a") for one in beside):
+        return False
+    at_most = _UNDER_WAY if start == number - 1 else _INTERRUPTED
+    return _time(line) - _time(lines[start]) <= at_most
+
+
+def _order(event: Event) -> tuple[float, bool]:
+    """A birth comes before what is reported at the same time."""
+    return float(event["t"]), event["ev"] != "minisocket"
 
 
 def _born(start: Event, ended: Event) -> Event:

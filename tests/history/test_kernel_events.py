@@ -117,6 +117,11 @@ def test_a_socket_that_a_rst_ends_leaves_no_minisocket() -> None:
     assert minisockets(BORN, START | {"t": 2.0}, came, gone) == []
 
 
+def test_a_socket_that_is_closed_with_unread_data_leaves_no_minisocket() -> None:
+    gone, sent = CLOSED | {"t": 2.000_002}, ends("rst", 2.000_005, 0, 1, reason="")
+    assert minisockets(BORN, START | {"t": 2.0}, gone, sent) == []
+
+
 @pytest.mark.parametrize(
     "following",
     [
