@@ -169,7 +169,7 @@ LAB = """
 services:
   server:
     image: simctl/origin
-    environment: {KEEPALIVE_TIMEOUT: 1s}
+    environment: {KEEPALIVE_TIMEOUT: 4s}
     networks: [lab]
 """
 
@@ -194,7 +194,7 @@ def test_idle_connections_in_a_lab(simctl: Simctl, tmp_path: Path) -> None:
         "topology": "compose.yaml",
         "steps": [
             *(ask(name, 2, "first") for name in names),
-            {"name": "idle", "wait": "2s"},
+            {"name": "idle", "wait": "5s"},
             *(ask(name, 1, "then") for name in names),
             {"name": "rest", "wait": "500ms"},  # the last of curl has closed, and the server answers that
         ],
