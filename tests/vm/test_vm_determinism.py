@@ -57,11 +57,7 @@ def test_seeds_show_which_expectation_is_flaky(simctl: Simctl, tmp_path: Path) -
     steady, minute = variation["expectations"]
     assert steady["outcomes"] == {"pass": len(SEEDS), "unknown": 0, "fail": 0}
     (fact,) = minute["facts"]
-    seconds = {
-        seed: item["value"]["least"]
-        for item in fact["actual"]
-        for seed in item["seeds"]
-    }
+    seconds = {seed: item["value"]["least"] for item in fact["actual"] for seed in item["seeds"]}
     assert sorted(seconds) == SEEDS
     assert all(60 <= value < 62.1 for value in seconds.values()), seconds
     assert max(seconds.values()) - min(seconds.values()) > 0.05, "the seeds moved the timer in the wheel"
