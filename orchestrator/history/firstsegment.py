@@ -33,10 +33,9 @@ class Sent(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """What the ends of one connection sent, each FIN once, in order of time; and whether both SYNs were sent."""
+    """What the ends of one connection sent, each FIN once, in order of time."""
 
     sent: tuple[Sent, ...]
-    answered: bool
 
     @property
     def first(self) -> Sent | None:
@@ -58,7 +57,7 @@ def of_connection(connection: Connection, wire: Wire) -> Ends | None:
         known = wire.with_number(there, near.syn.seq)
         far = known if known is not None else WireLife(there, near.syn)
     sent = sorted(_sent(connection, near, far), key=lambda one: one.segment.t)
-    return Ends(tuple(_once(sent)), near.answer is not None)
+    return Ends(tuple(_once(sent)))
 
 
 def _life(connection: Connection, wire: Wire) -> WireLife | None:

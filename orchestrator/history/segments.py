@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -71,14 +71,6 @@ class Wire:
         self._lives: dict[Pair, list[WireLife]] = defaultdict(list)
         for event in sorted(events, key=lambda event: float(event["t"])):
             self._take((event["local"], event["peer"]), _segment(event))
-
-    def __bool__(self) -> bool:
-        return bool(self._lives)
-
-    def __iter__(self) -> Iterator[WireLife]:
-        """Every life, pair by pair, each pair's in order of time."""
-        for lives in self._lives.values():
-            yield from lives
 
     def first(self, pair: Pair, since: float) -> WireLife | None:
         """The first life of a pair, as its client's end has it, of which the SYN was sent then or later."""
