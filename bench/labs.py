@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -79,11 +80,15 @@ def against_docker_compose(folder: Path, nodes: int, runtime_name: str, goal: fl
     # Their containers get no line `go`, so the program is started without our init.
     peer_file = compose_file(peers, nodes, "simctl/host", entrypoint=["sleep", "infinity"], stop_grace_period="0s")
     peer_file.write_text("version: '3.7'\n" + peer_file.read_text())
-    command = ["docker-compose", "--project-name", f"simctlbench{nodes}", "-f", str(peer_file)]
+    # The engine takes two networks of one name, and then neither can be used: benchmarks run beside each other in tests.
+    project = f"simctlbench{nodes}-{os.getpid()}"
+    command = ["docker-compose", "--project-name", project, "-f", str(peer_file)]
 
     def theirs() -> None:
-        _quiet([*command, "up", "-d"])
-        _quiet([*command, "down", "--timeout", "0"])
+        try:
+            _quiet([*command, "up", "-d"])
+        finally:
+            _quiet([*command, "down", "--timeout", "0"])
 
     return compare(
         f"{runtime_name} up+down, {nodes} nodes",

@@ -173,7 +173,7 @@ def test_a_standing_lab_is_refused(simctl: Simctl) -> None:
 def test_the_rights_of_root_are_not_needed(simctl: Simctl, tmp_path: Path, as_root: None) -> None:
     """With image and snapshot made, a run needs nothing but to read them: all of root's capabilities are dropped."""
     code = (
-        "import os, sys; from orchestrator import linux; linux.limit_capabilities(frozenset()); "
+        "import os, sys; from orchestrator.system import linux; linux.limit_capabilities(frozenset()); "
         "os.execv(sys.executable, [sys.executable, '-m', 'orchestrator', *sys.argv[1:]])"
     )
     command = [sys.executable, "-c", code, "run", "session-close", "-r", "vm", "-o", str(tmp_path / "runs")]
