@@ -80,7 +80,7 @@ def against_docker_compose(folder: Path, nodes: int, runtime_name: str, goal: fl
     # Their containers get no line `go`, so the program is started without our init.
     peer_file = compose_file(peers, nodes, "simctl/host", entrypoint=["sleep", "infinity"], stop_grace_period="0s")
     peer_file.write_text("version: '3.7'\n" + peer_file.read_text())
-    # The engine takes two networks of one name, and then neither can be used: benchmarks run beside each other in tests.
+    # The engine takes two networks of one name, and then neither can be used; tests run benchmarks side by side.
     project = f"simctlbench{nodes}-{os.getpid()}"
     command = ["docker-compose", "--project-name", project, "-f", str(peer_file)]
 
