@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.history.closing import NO_WIRE
 from orchestrator.history.connections import join
-from orchestrator.history.conservation import compare, retransmissions
+from orchestrator.history.conservation import called, compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
 from orchestrator.history.exact import Exact
 from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
@@ -52,7 +52,8 @@ def build_history(events: Iterable[Event]) -> History:
     translations = Translations(flows_of(by_kind["nat"]))
     if begin["format"] > 1:
         _understand(by_kind, traced, addresses, translations)
-    trace = _trace(by_kind, counters, translations, _shared(begin))
+    wire = _wire(by_kind)
+    trace = _trace(by_kind, counters, translations, _shared(begin), wire)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     found = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]), translations)
     sockets = with_reported_owners(found.sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
@@ -68,9 +69,7 @@ def build_history(events: Iterable[Event]) -> History:
         sockets=sockets,
         unobserved=found.unobserved,
         contradictions=found.contradictions,
-        connections=join(
-            sockets, addresses, resets if trace.complete else None, translations, requests, _wire(by_kind)
-        ),
+        connections=join(sockets, addresses, resets if trace.complete else None, translations, requests, wire),
         requests=requests,
         served=tuple(sorted(by_kind["served"], key=_time)),
         answered=tuple(sorted(by_kind["answered"], key=_time)),
@@ -96,11 +95,16 @@ def history_of(folder: RunFolder) -> History:
     return with_doubts(history, against_texts(history, folder.ss)) if history.exact else history
 
 
-def _wire(by_kind: Mapping[str, list[Event]]) -> Wire:
+def _segments(by_kind: Mapping[str, list[Event]]) -> list[Event]:
     """The segments that opened and closed connections; none where the recording may lack one."""
     ended = by_kind.get("segments")
     complete = bool(ended) and not any(line["lost"] for line in ended or ())
-    return Wire(by_kind["segment"]) if complete else NO_WIRE
+    return by_kind["segment"] if complete else []
+
+
+def _wire(by_kind: Mapping[str, list[Event]]) -> Wire:
+    segments = _segments(by_kind)
+    return Wire(segments) if segments else NO_WIRE
 
 
 def _understand(
@@ -109,7 +113,7 @@ def _understand(
     """Put what the kernel's trace means into the place of what it reported."""
     for kind in TRACE_KINDS:
         by_kind.pop(kind, None)
-    for event in understood(traced, addresses.get, translations):
+    for event in understood(traced, addresses.get, translations, _segments(by_kind)):
         by_kind[event["ev"]].append(event)
 
 
@@ -125,7 +129,7 @@ class _Trace:
 
 
 def _trace(
-    by_kind: dict[str, list[Event]], counters: Counters, translations: Translations, shared: frozenset[str]
+    by_kind: dict[str, list[Event]], counters: Counters, translations: Translations, shared: frozenset[str], wire: Wire
 ) -> _Trace:
     """The trace, when there is one and nothing of it was missed. Otherwise the samples are all there is to go by.
 
@@ -155,8 +159,8 @@ def _trace(
     retransmits, counted = retransmissions(by_kind["retransmit"], counters, ticks)
     to_itself = dict.fromkeys(one.node for one in differences)
     notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
-    lives = tuple(trace_lives(events, _time(last), translations))
-    return _Trace(lives, complete=True, retransmits=retransmits, retransmits_counted=counted, doubts=notes)
+    lives = called(trace_lives(events, _time(last), translations), counters, ticks, wire, wire is not NO_WIRE)
+    return _Trace(tuple(lives), complete=True, retransmits=retransmits, retransmits_counted=counted, doubts=notes)
 
 
 def _longest(ticks: list[Event]) -> float:

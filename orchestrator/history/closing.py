@@ -14,6 +14,7 @@ from dataclasses import replace
 from orchestrator.history.firstsegment import Ends, of_connection
 from orchestrator.history.lifetimes import death
 from orchestrator.history.model import OPEN, Closing, ClosingKind, Connection, Side, Witness
+from orchestrator.history.ownresets import ONE_RST, nearest, of_pairs
 from orchestrator.history.reports import errors_met
 from orchestrator.history.segments import Segment, Wire
 from orchestrator.history.votes import AT_ONCE, by_states, closed_between, end_of, leaves_open, node_of, vote_of
@@ -28,9 +29,6 @@ _HEARD = PASSIVE_CLOSE | {TcpState.CLOSING, TcpState.TIME_WAIT}
 
 _ARRIVED = 0.25
 """Seconds after which a FIN that was not lost has surely arrived: a lab's links delay less."""
-
-_ONE_RST = 0.005
-"""Seconds between a RST in the trace and on the wire, or between a RST and the end that it brings."""
 
 _RST_AFTER_CLOSE = 0.001
 
@@ -119,14 +117,8 @@ def _open_or_unknown(connection: Connection) -> Closing:
 
 def _reason(connection: Connection, segment: Segment, resets: Mapping[frozenset[str], Sequence[Event]]) -> str:
     """The kernel's reason for a RST, by the trace's event of the same node that is nearest."""
-    near = [
-        reset
-        for pair in {frozenset(connection.client_pair), frozenset(connection.server_pair)}
-        for reset in resets.get(pair, ())
-        if reset["node"] == segment.node and abs(float(reset["t"]) - segment.t) <= _ONE_RST
-    ]
-    nearest = min(near, key=lambda reset: abs(float(reset["t"]) - segment.t), default=None)
-    return "" if nearest is None else str(nearest.get("reason") or "")
+    found = nearest(segment, of_pairs(connection, resets))
+    return "" if found is None else str(found.get("reason") or "")
 
 
 def _quitter(connection: Connection, ends: Ends) -> Side | None:
@@ -138,7 +130,7 @@ def _quitter(connection: Connection, ends: Ends) -> Side | None:
         if end is None or death(end) == math.inf or end.intervals[-1].state not in _GIVES_UP:
             continue
         gone = death(end)
-        if not any(one.is_rst and one.segment.t <= gone + _ONE_RST for one in ends.sent):
+        if not any(one.is_rst and one.segment.t <= gone + ONE_RST for one in ends.sent):
             quit_at.append((gone, side))
     return min(quit_at)[1] if quit_at else None
 

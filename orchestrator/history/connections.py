@@ -18,6 +18,7 @@ from orchestrator.history.closing import NO_WIRE, closing_of
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, Socket
 from orchestrator.history.nat import NO_NAT, NatPath, Translations
+from orchestrator.history.ownresets import own_resets
 from orchestrator.history.reports import Finder
 from orchestrator.history.segments import Wire
 from orchestrator.recording.events import Event
@@ -69,8 +70,8 @@ def join(
     traced = by_pair if resets is not None else None
     reported = Finder(found).sort(requests, by_client=True)
     closed = [
-        replace(connection, closing=closing_of(connection, traced, reported.get(number, ()), wire))
-        for number, connection in enumerate(found)
+        replace(connection, closing=closing_of(connection, traced, reported.get(number, ()), wire), resets=own)
+        for number, (connection, own) in enumerate(zip(found, own_resets(found, by_pair, wire), strict=True))
     ]
     return tuple(sorted(closed, key=lambda connection: (connection.opened[1], connection.opened[0])))
 

@@ -15,12 +15,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.history.counters import Counters
+from orchestrator.history.segments import Wire
 from orchestrator.history.tracedlife import TracedLife
 from orchestrator.recording.events import Event
 from orchestrator.tcp.states import TcpState
 
+_OPENED = "connections opened"
+
+_LEAVES = 3.5
+"""Seconds that a SYN may leave after its call: until a neighbour answers, or is given up (three probes)."""
+
 _WHAT = {
-    "connections opened": ("ActiveOpens",),
+    _OPENED: ("ActiveOpens",),
     "connections accepted": ("PassiveOpens",),
     "RST sent": ("OutRsts",),
     "minisockets": ("TW", "TWKilled"),
@@ -57,13 +63,44 @@ def compare(
     lives: Iterable[TracedLife], events: Iterable[Event], counters: Counters, ticks: Sequence[Event]
 ) -> list[Comparison]:
     """Every node and number in which trace and counters differ; empty when nothing was missed."""
-    counted = _count(lives, events)
+    known = list(lives)
+    counted = _count((life for life in known if not life.fruitless), events)
+    unsure = _count((life for life in known if life.fruitless), ())
     found = (
-        _compare(node, what, counted[node, what], names, counters, ticks)
+        _compare(node, what, counted[node, what], names, counters, ticks, unsure[node, what])
         for node in counters.series
         for what, names in _WHAT.items()
     )
     return [one for one in found if one is not None and not one.agrees]
+
+
+def called(
+    lives: Sequence[TracedLife], counters: Counters, ticks: Sequence[Event], wire: Wire, recorded: bool
+) -> list[TracedLife]:
+    """The lives without those whose call sent nothing, because there was no free port or address: the counter did not
+    count them, or it counted fewer than there are and their SYN is not on the wire. `recorded`: whether that one is
+    known."""
+    none: set[str] = set()
+    some: set[str] = set()
+    for node in {life.node for life in lives if life.fruitless}:
+        of_node = [life for life in lives if life.node == node]
+        times = _count((life for life in of_node if not life.fruitless), ())[node, _OPENED]
+        unsure = _count((life for life in of_node if life.fruitless), ())[node, _OPENED]
+        one = _compare(node, _OPENED, times, _WHAT[_OPENED], counters, ticks, unsure)
+        if one is not None and one.counted <= one.least:
+            none.add(node)
+        elif one is not None and one.counted < one.most:
+            some.add(node)
+
+    def sent_nothing(life: TracedLife) -> bool:
+        if life.portless or (life.fruitless and life.node in none):
+            return True
+        if not (life.fruitless and recorded and life.node in some):
+            return False
+        found = wire.first((life.local, life.peer), life.born)
+        return found is None or found.syn.t > life.born + _LEAVES
+
+    return [life for life in lives if not sent_nothing(life)]
 
 
 def retransmissions(
@@ -90,15 +127,21 @@ def retransmissions(
 
 
 def _compare(
-    node: str, what: str, times: Sequence[float], names: Sequence[str], counters: Counters, ticks: Sequence[Event]
+    node: str,
+    what: str,
+    times: Sequence[float],
+    names: Sequence[str],
+    counters: Counters,
+    ticks: Sequence[Event],
+    unsure: Sequence[float] = (),
 ) -> Comparison | None:
-    """None when the counters were not read."""
+    """None when the counters were not read. `unsure`: times of what may have been none."""
     first, last = ticks[0], ticks[-1]
     rises = [counters.rise(node, name, float(first["t"]), float(last["t"])) for name in names]
     if None in rises:
         return None
     least = _inside(times, _read(first), float(last["t"]))
-    most = _inside(times, float(first["t"]), _read(last))
+    most = _inside([*times, *unsure], float(first["t"]), _read(last))
     return Comparison(node, what, least, most, sum(value for value in rises if value is not None))
 
 
@@ -108,8 +151,8 @@ def _count(lives: Iterable[TracedLife], events: Iterable[Event]) -> Mapping[tupl
     for life in lives:
         if life.changes[0][1] is TcpState.SYN_RECV:
             counted[life.node, "connections accepted"].append(life.born)
-        elif not (life.ended is not None and life.local.endswith(":0")):  # no port was left: no SYN went out
-            counted[life.node, "connections opened"].append(life.born)
+        elif not life.portless:
+            counted[life.node, _OPENED].append(life.born)
     for event in events:
         if event["ev"] == "rst" and not event.get("rule"):  # a packet filter's are not counted
             counted[event["node"], "RST sent"].append(float(event["t"]))

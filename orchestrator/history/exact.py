@@ -52,9 +52,7 @@ class Exact:
         _name_ports(traced, sampled, slack)
         seen_of = self._seen(traced, sampled)
         for number, life in enumerate(traced, 1):
-            # No port was left (EADDRNOTAVAIL): nothing was sent, so there was no connection.
-            if not (life.local.endswith(":0") and life.ended is not None):
-                self._add(life, seen_of.get(id(life), []), f"t{number}")
+            self._add(life, seen_of.get(id(life), []), f"t{number}")
 
     def _seen(self, traced: Sequence[TracedLife], sampled: Sequence[Life]) -> dict[int, list[Life]]:
         """Id of a traced life -> the sampled ones that are the same socket, each of one traced life only."""
@@ -63,7 +61,7 @@ class Exact:
             by_pair[one.node, one.local, one.peer].append(one)
         taken: dict[int, list[Life]] = {}
         known: set[int] = set()
-        for same in (_same_cookie, _same_state, _within):  # the surest first
+        for same in (_same_cookie, _same_state, _later_state, _within, _became):  # the surest first
             for life in traced:
                 for one in by_pair[life.node, life.local, life.peer]:
                     if id(one) not in known and same(one, life, self._slack):
@@ -182,11 +180,31 @@ def _same_state(sampled: Life, life: TracedLife, slack: float) -> bool:
     first, state = sampled.sightings[0]
     if not _within(sampled, life, slack):
         return False
-    if state in MINISOCKETS and life.mini is not None and life.mini <= first + slack:
-        return True
+    return _was_in(life, state, first, slack)
+
+
+def _later_state(sampled: Life, life: TracedLife, slack: float) -> bool:
+    """The same of a later sighting, where the first one was of the request, long before the child was made
+    (TCP_DEFER_ACCEPT, a SYN+ACK that got lost, no room in the accept queue)."""
+    if sampled.sightings[0][1] is not TcpState.SYN_RECV or life.changes[0][1] is not TcpState.SYN_RECV:
+        return False
+    return any(_was_in(life, state, t, slack) for t, state in sampled.sightings[1:])
+
+
+def _became(sampled: Life, life: TracedLife, slack: float) -> bool:
+    """Whether a request of which samples saw nothing else is the one whose child is traced: it was gone when that had
+    come to be."""
+    if sampled.state is not TcpState.SYN_RECV or life.changes[0][1] is not TcpState.SYN_RECV:
+        return False
+    return sampled.sightings[0][0] <= life.born <= (math.inf if sampled.gone is None else sampled.gone + slack)
+
+
+def _was_in(life: TracedLife, state: TcpState, t: float, slack: float) -> bool:
+    if state in MINISOCKETS and life.mini is not None and life.mini <= t + slack:
+        return life.ended is None or t <= life.ended
     lefts = [*(t for t, _ in life.changes[1:]), math.inf if life.ended is None else life.ended]
     held = zip(life.changes, lefts, strict=True)
-    return any(entered <= first + slack and first <= left for (entered, one), left in held if one is state)
+    return any(entered <= t + slack and t <= left for (entered, one), left in held if one is state)
 
 
 def _within(sampled: Life, life: TracedLife, slack: float) -> bool:

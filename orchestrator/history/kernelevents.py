@@ -23,18 +23,21 @@ _NAMED_LATER = ("state", "rst")
 
 
 def understood(
-    lines: Iterable[Event], node_of: Callable[[str], str | None], translations: Translations = NO_NAT
+    lines: Iterable[Event],
+    node_of: Callable[[str], str | None],
+    translations: Translations = NO_NAT,
+    segments: Iterable[Event] = (),
 ) -> list[Event]:
     """The events of the lab's sockets in order of time, each with its `node`; a `minisocket` for what became of each.
 
     `lines`: of a recording; those that are not of the trace are passed over. `node_of`: address -> node.
-    `translations`: what NATs did.
+    `translations`: what NATs did. `segments`: the lines `segment`, where none is missing.
     """
     in_order = sorted((line for line in lines if line["ev"] in KINDS), key=lambda line: float(line["t"]))
     named = (_named(line, node_of) if "local" in line else line for line in in_order)
     ours = (line for line in named if line.get("node") != "" or line["ev"] in _NAMED_LATER)
     events = placed(name_accepted(recognised(ours)))
-    return complete_resets(without_orphans(events), node_of, translations)
+    return complete_resets(without_orphans(events), node_of, translations, segments)
 
 
 def _named(line: Event, node_of: Callable[[str], str | None]) -> Event:

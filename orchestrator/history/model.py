@@ -180,6 +180,8 @@ class Connection:
     """The NATs that it passes through, as seen from the client."""
     unobserved_pair: tuple[str, str] | None = None
     """Local and peer address of the end that was not seen, where a NAT makes them others than those of the other."""
+    resets: tuple[Event, ...] = ()
+    """The RSTs that a trace shows of it, in order of time."""
 
     @property
     def closed(self) -> tuple[float, float] | None:

@@ -6,8 +6,9 @@
 - Before Linux 6.10, the answer to a segment that meets no socket at all: there is no event.
 
 But one that the peer's socket received is reported by `tcp_receive_reset` too, with both addresses. So a RST that was
-received and that no complete event accounts for shows its sender. The counter OutRsts says in the end whether all
-were found (recording/conservation.py): one that nobody received is missing, and that shows.
+received and that no complete event accounts for shows its sender. One that nobody received, because its end was gone
+by then, is on the wire all the same: where segments were recorded they name its sender. The counter OutRsts says in the
+end whether all were found (history/conservation.py).
 
 Through a NAT the addresses of a RST are others when it is received. And a NAT that has forgotten a connection answers
 itself what comes for it: by its own TCP, or by a rule of its packet filter, which neither event nor counter shows.
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.recording.events import Event
@@ -34,6 +35,9 @@ _UNDER_WAY = 5.0
 _TOLD_LATE = 0.1
 """Seconds: tcp_send_active_reset() reports a RST when it is sent, which on a veth is after it was received."""
 
+_LEAVES = 0.01
+"""Seconds between the event of a RST and its segment: the frame is taken at the far end of a veth pair."""
+
 _ANSWERS = 0.001
 """Seconds. tcp_rcv_state_process() ends such a socket by tcp_reset(), as if a RST had come, and sends one then."""
 
@@ -44,11 +48,15 @@ def whole(reset: Event) -> bool:
 
 
 def complete_resets(
-    events: Sequence[Event], node_of: Callable[[str], str | None], translations: Translations | None = None
+    events: Sequence[Event],
+    node_of: Callable[[str], str | None],
+    translations: Translations | None = None,
+    segments: Iterable[Event] = (),
 ) -> list[Event]:
     """The events, in order of time, with every RST that some node received as one that its peer sent.
 
     `rst` events that nobody can complete are left out. `node_of`: address -> node. `translations`: what NATs did.
+    `segments`: the lines `segment` of the recording, where they are all there.
     """
     sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
     own: dict[tuple[int, str, str], list[float]] = defaultdict(list)
@@ -82,8 +90,47 @@ def complete_resets(
             found.append(_sent(event, (str(expired_at), local, peer), ()) | {"rule": True})
         else:
             found.append(_sent(event, (sender, local, peer), listeners[_port(local)]))
+    found += _unheard(found, listeners, segments)
     found.sort(key=_time)
     return found
+
+
+def _unheard(
+    known: Iterable[Event], listeners: Mapping[str, Sequence[Event]], segments: Iterable[Event]
+) -> Iterator[Event]:
+    """RSTs of listening sockets that met no socket any more: each has an event without names, and a segment with them.
+
+    An event that was used for a RST which its peer did receive is used for no other.
+    """
+    accounted: dict[tuple[str, str], list[float]] = defaultdict(list)
+    used: set[tuple[str, float]] = set()
+    for event in known:
+        if event["ev"] == "rst":
+            accounted[event["local"], event["peer"]].append(_time(event))
+            used.add((_port(event["local"]), _time(event)))
+    for segment in sorted(segments, key=_time):
+        if "R" not in segment["flags"] or _account(accounted[segment["local"], segment["peer"]], _time(segment)):
+            continue
+        port = _port(segment["local"])
+        near = [one for one in listeners[port] if (port, _time(one)) not in used and _at_once(one, segment)]
+        if near:
+            event = min(near, key=lambda one: abs(_time(one) - _time(segment)))
+            used.add((port, _time(event)))
+            names = {"node": segment["node"], "local": segment["local"], "peer": segment["peer"]}
+            yield event | names | {"a": 0}
+
+
+def _account(times: list[float], sent: float) -> bool:
+    """Take the event out that stands for a segment: it is told when the RST was sent, or when it was received."""
+    for number, t in enumerate(times):
+        if -_TOLD_LATE <= t - sent <= _UNDER_WAY:
+            del times[number]
+            return True
+    return False
+
+
+def _at_once(event: Event, segment: Event) -> bool:
+    return abs(_time(event) - _time(segment)) <= _LEAVES
 
 
 def _sends(event: Event, own: Mapping[tuple[int, str, str], Sequence[float]]) -> bool:

@@ -9,6 +9,9 @@ from orchestrator.history.model import MinisocketEnd
 from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
 
+_AT_ONCE = 0.001
+"""Seconds."""
+
 
 @dataclass(slots=True)
 class TracedLife:
@@ -58,6 +61,20 @@ class TracedLife:
     def timed_out(self) -> float | None:
         """When its minisocket's time was over, None when something else ended it, or nothing."""
         return self.ended if self.ended_by is MinisocketEnd.EXPIRED else None
+
+    @property
+    def fruitless(self) -> bool:
+        """Whether its call may have sent nothing: connect() found no free port or address (EADDRNOTAVAIL). The kernel
+        reports SYN_SENT all the same, and the end of it some microseconds later. One that sent its SYN and was closed
+        in the same moment looks alike."""
+        answered = self.reset_received is not None or bool(self.sent_again)
+        calling = self.changes[0][1] is TcpState.SYN_SENT and len(self.changes) == 1
+        return calling and not answered and self.ended is not None and self.ended - self.born < _AT_ONCE
+
+    @property
+    def portless(self) -> bool:
+        """Whether it ended without ever having had a port: then it surely sent nothing."""
+        return self.local.endswith(":0") and self.ended is not None
 
     def entered(self, state: TcpState) -> float | None:
         """When it entered a state, None when it never did."""

@@ -9,7 +9,18 @@ from orchestrator.analysis.ladder.model import RowKind
 from orchestrator.history.model import Side
 from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import history, request
-from tests.support.ladders import CLIENT, LISTENS, SERVER, by_server, ladder_of, rows_of, segments, served, told
+from tests.support.ladders import (
+    CLIENT,
+    LISTENS,
+    SERVER,
+    by_server,
+    ladder_of,
+    rows_of,
+    segments,
+    served,
+    told,
+    with_resets,
+)
 
 IDLE_CLOSE = f"""
     {LISTENS}
@@ -145,7 +156,7 @@ def test_a_traced_reset_has_its_time_and_the_kernels_reason() -> None:
         server:8080 > client:41000 | - E E - - -
     """
     rst = {"ev": "rst", "t": 2.25, "node": "server", "local": SERVER, "peer": CLIENT, "reason": "TCP_ABORT_ON_DATA"}
-    found = ladder_of(replace(history(table), resets=(rst,), exact=True))
+    found = ladder_of(with_resets(replace(history(table), exact=True), rst))
     last = found.rows[-1]
     assert (last.text, last.sender, last.after, last.before) == ("RST", Side.SERVER, 2.25, 2.25)
     assert last.notes == ("data came after it had closed",)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from orchestrator.history.build import build_history
@@ -65,6 +67,67 @@ RST = line(2.5, "rst", "server", reason="NO_SOCKET")
 COUNTED = "unseen server 0 1 0 0 0\ncount client TW 0 1 1 1 1\ncount server OutRsts 0 0 0 1 1"
 
 BRIEF = "client:41000 > server:8080 | - T T\nunseen server 0 1 0\ncount client TW 0 1 1"
+
+
+def test_a_call_that_found_no_free_address_is_no_connection() -> None:
+    """connect() from a bound port whose pair is taken: EADDRNOTAVAIL. The trace reports it like any other."""
+    in_vain = states("client", 9, (0.55, S.SYN_SENT), (0.550005, S.CLOSED))
+    assert len(told(BRIEF, *SHORT, *in_vain).connections) == 1
+
+
+def test_a_call_that_was_taken_back_at_once_is_one_when_the_kernel_counted_it() -> None:
+    taken_back = states("client", 9, (0.55, S.SYN_SENT), (0.550005, S.CLOSED))
+    assert len(told(BRIEF + "\ncount client ActiveOpens 0 2 2", *SHORT, *taken_back).connections) == 2
+
+
+def test_a_request_that_waits_for_its_child_is_one_connection_with_it() -> None:
+    """TCP_DEFER_ACCEPT: samples see SYN_RECV long before the child, which the trace sees, and no cookie joins them."""
+    table = """
+        client:41000 > server:8080 | - E  E  F2 F2
+        server:8080 > client:41000 | - SR SR CW CW
+        count client TW 0 0 0 1 1
+    """
+    trace = [
+        *states(
+            "client", 1, (0.5, S.SYN_SENT), (0.501, S.ESTABLISHED), (2.5, S.FIN_WAIT1), (2.503, S.FIN_WAIT2),
+            (2.505, S.CLOSED),
+        ),
+        line(2.504, "minisocket", "client", 1, what="born", old=S.FIN_WAIT2),
+        *states("server", 2, (2.501, S.SYN_RECV), (2.5011, S.ESTABLISHED), (2.502, S.CLOSE_WAIT)),
+    ]  # fmt: skip
+    history = told(table, *trace)
+    assert len(history.connections) == 1
+    server = history.connections[0].server
+    assert server is not None
+    assert [interval.state for interval in server.intervals] == [S.SYN_RECV, S.ESTABLISHED, S.CLOSE_WAIT]
+    assert server.intervals[0].first == 1.0, "as the sample has it"
+
+
+def test_a_request_that_only_samples_saw_is_one_connection_with_its_child() -> None:
+    """The child is gone at the next sample."""
+    table = """
+        client:41000 > server:8080 | - E  T T T
+        server:8080 > client:41000 | - SR - - -
+        unseen server 0 0 1 0 0
+        count client TW 0 0 1 1 1
+    """
+    history = told(table, *connection_late_child())
+    assert len(history.connections) == 1
+    assert [len(connection.ends) for connection in history.connections] == [2]
+
+
+def connection_late_child() -> list[Event]:
+    return [
+        *states(
+            "client", 1, (0.5, S.SYN_SENT), (0.501, S.ESTABLISHED), (1.5, S.FIN_WAIT1), (1.503, S.FIN_WAIT2),
+            (1.505, S.CLOSED),
+        ),
+        line(1.504, "minisocket", "client", 1, what="born", old=S.FIN_WAIT2),
+        *states(
+            "server", 2, (1.5005, S.SYN_RECV), (1.5006, S.ESTABLISHED), (1.501, S.CLOSE_WAIT), (1.502, S.LAST_ACK),
+            (1.5035, S.CLOSED),
+        ),
+    ]  # fmt: skip
 
 
 def test_a_reset_kills_a_time_wait() -> None:
@@ -170,8 +233,8 @@ LISTENER: Event = {
 }  # fmt: skip
 
 
-def resets(*trace: Event) -> list[Event]:
-    return [event for event in complete_resets(trace, NODES) if event["ev"] == "rst"]
+def resets(*trace: Event, segments: Sequence[Event] = ()) -> list[Event]:
+    return [event for event in complete_resets(trace, NODES, segments=segments) if event["ev"] == "rst"]
 
 
 def test_a_listeners_reset_is_told_by_who_received_it() -> None:
@@ -203,6 +266,28 @@ def test_what_belongs_to_others_is_left_out(other: Event) -> None:
 
 def test_a_listeners_reset_that_nobody_received_is_left_out() -> None:
     assert resets(LISTENER) == []
+
+
+ON_WIRE: Event = {
+    "t": 2.5001, "ev": "segment", "node": "server", "local": RST["local"], "peer": RST["peer"], "flags": "R", "seq": 9,
+    "ack": 0, "len": 0,
+}  # fmt: skip
+
+
+def test_the_wire_tells_whose_a_listeners_reset_was_that_nobody_received() -> None:
+    found = resets(LISTENER, segments=[ON_WIRE])
+    assert [(one["node"], one["local"], one["peer"], one["reason"]) for one in found] == [
+        ("server", RST["local"], RST["peer"], "TCP_FLAGS")
+    ]
+
+
+def test_a_segment_stands_for_one_reset_and_only_for_what_was_sent_then() -> None:
+    assert len(resets(LISTENER, RECEIVED, segments=[ON_WIRE])) == 1, "received, and on the wire"
+    twice = [ON_WIRE, ON_WIRE | {"t": 2.7}]
+    assert len(resets(LISTENER, RECEIVED, LISTENER | {"t": 2.7}, segments=twice)) == 2, "the second one met nobody"
+    assert resets(LISTENER | {"t": 1.0}, segments=[ON_WIRE]) == [], "another one's"
+    assert resets(LISTENER | {"local": "0.0.0.0:9090"}, segments=[ON_WIRE]) == []
+    assert resets(LISTENER, segments=[ON_WIRE | {"flags": "F."}]) == []
 
 
 # -- owners ------------------------------------------------------------------------------------------------------------

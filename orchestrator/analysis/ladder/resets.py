@@ -10,8 +10,8 @@ from orchestrator.analysis.ladder.model import Flags
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
 from orchestrator.history.closing import RST_ERRORS
 from orchestrator.history.counters import Counters
-from orchestrator.history.lifetimes import birth, death
-from orchestrator.history.model import Flow, History, Side
+from orchestrator.history.lifetimes import death
+from orchestrator.history.model import Connection, Flow, History, Side
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState
@@ -54,18 +54,16 @@ def in_words(reason: str, sender: Side) -> str:
     return _WORDS.get(reason, f"the kernel's reason: {name}" if name else "")
 
 
-def traced(history: History, client: Life, server: Life, until: float, via: Sequence[Flow]) -> Iterator[Segment]:
-    """Those that the trace shows. `via`: what NATs between the two ends made of the connection."""
-    sockets = [life.socket for life in (client, server) if life.socket]
+def traced(connection: Connection, client: Life, server: Life, until: float) -> Iterator[Segment]:
+    """Those that the trace shows."""
+    via = connection.via
     life_of = {(end.local, end.peer): life for life in (client, server) if (end := life.socket)}
-    begun = min(end.intervals[0].first if birth(end)[0] == float("-inf") else birth(end)[0] for end in sockets)
-    ended = max(map(death, sockets)) + UNDER_WAY
-    for event in history.resets:
+    for event in connection.resets:
         t = float(event["t"])
         sends = life_of.get((event["local"], event["peer"]))
         meets = life_of.get((event["peer"], event["local"]))
         one = sends or meets
-        if one is None or one.socket is None or not begun <= t <= min(ended, until):
+        if one is None or one.socket is None or t > until:
             continue
         if via and t > death(one.socket) + UNDER_WAY:  # its addresses are another's now, though the far end lives on
             continue

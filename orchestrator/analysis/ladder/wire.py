@@ -51,6 +51,7 @@ class Wire:
         self.client, self.server = lives(connection, until)
         self.closing = connection.closed_by(until)
         self.losses = Losses(connection, history, self.client, self.server, until)
+        self._connection = connection
         self._via = connection.via
         self._history = history
         self._closed = closed
@@ -73,7 +74,7 @@ class Wire:
         """All but the ACKs of FINs."""
         history, ends = self._history, (self.client, self.server)
         self.retransmissions = [one for life in ends for one in retransmissions(life, history, self._until)]
-        self.resets = list(ladderresets.traced(history, *ends, self._until, self._via))
+        self.resets = list(ladderresets.traced(self._connection, *ends, self._until))
         if not history.exact:
             self.resets += ladderresets.met(exchanges, *ends, history, self._via)
         self.handshake = list(self._handshake())
