@@ -332,3 +332,29 @@ def test_margins_of_counts_and_durations() -> None:
     assert worded(run, "{client: {requests: 4..9}}").margin == "2 requests"
     assert worded(run, "{client: {requests: 0..}}").margin == ""
     assert worded(history(WAITS), "{client: {lasts: {TIME_WAIT: 57s..65s}}}").margin == "3s"
+
+
+def test_first_close_counts_by_whose_program_closed_first() -> None:
+    run = history(CLOSES)
+    assert verdict(run, "{client: {first_close: 1}, server: {first_close: 1}}").outcome is PASS
+    assert worded(run, "{over: start .. start + 1s, client: {first_close: 0}}").outcome is PASS
+    assert worded(run, "{client: {first_close: 0}}").outcome is FAIL
+
+
+def test_a_program_whose_peer_had_closed_was_not_the_first() -> None:
+    run = history("client:1 > server:80 | - E CW LA -\nserver:80 > client:1 | - E F2 F2 T\nserver:80 | L L L L L")
+    assert verdict(run, "{client: {first_close: 0}, server: {first_close: 1}}").outcome is PASS
+
+
+def test_two_closes_between_two_samples_are_in_no_order() -> None:
+    run = history("client:1 > server:80 | - E F1 T\nserver:80 > client:1 | - E F1 -")
+    assert worded(run, "{client: {first_close: 1}}").actual == "0..1"
+    assert worded(run, "{server: {first_close: 1}}").actual == "0..1"
+
+
+def test_whoever_is_still_there_has_not_closed() -> None:
+    vanished = history("client:1 > server:80 | - E - -\nserver:80 > client:1 | - E E E")
+    assert worded(vanished, "{client: {first_close: 1}}").actual == "0..1", "samples do not show why it is gone"
+    assert worded(vanished, "{server: {first_close: 0}}").outcome is PASS
+    never = history("client:1 > server:80 | - SS SS -")
+    assert worded(never, "{client: {first_close: 0}}").outcome is PASS, "there was no connection"

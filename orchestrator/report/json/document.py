@@ -107,6 +107,9 @@ class ConnectionDocument(Data):
     """The node that sent the first FIN or RST; null when the recording does not show it."""
     closing: Closing
     """Who closed it first, how, when, and what shows that."""
+    first_close: str | None
+    """The node whose program closed it first, by close(), shutdown() or its end; its FIN may have left later, or never.
+    Null when nobody did, or the recording does not show who."""
     how: str
     """What ended it, or the observation that shows that, in words; empty while it is open."""
     client_node: str | None

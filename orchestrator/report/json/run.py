@@ -13,6 +13,7 @@ from orchestrator.analysis.exchanges import Reports, reports_of_each
 from orchestrator.analysis.report import EXIT_CODES, RunReport
 from orchestrator.analysis.requests import requests_by_node
 from orchestrator.analysis.states import Count, count_states, moments_by_instant, recv_q
+from orchestrator.history.firstcall import first_to_close
 from orchestrator.history.index import Index, orphaned_at
 from orchestrator.history.lifetimes import lasted
 from orchestrator.history.model import Connection, Contradiction, History, Socket, StateInterval, Unobserved
@@ -88,7 +89,10 @@ def document(report: RunReport) -> ReportDocument:
         },
         verdicts=tuple(map(verdict_document, report.verdicts)),
         story=tuple(sentences(history)),
-        connections=tuple(map(_connection, history.connections, reports_of_each(history))),
+        connections=tuple(
+            _connection(connection, reports, history)
+            for connection, reports in zip(history.connections, reports_of_each(history), strict=True)
+        ),
         unseen=tuple(map(_unseen, history.unobserved)),
         moments=tuple(_moments(history)),
         requests={
@@ -104,12 +108,13 @@ def document(report: RunReport) -> ReportDocument:
     )
 
 
-def _connection(connection: Connection, reports: Reports) -> ConnectionDocument:
+def _connection(connection: Connection, reports: Reports, history: History) -> ConnectionDocument:
     return ConnectionDocument(
         opened=connection.opened,
         closed=connection.closed,
         first_closer=connection.closing.first_closer,
         closing=connection.closing,
+        first_close=first_to_close(connection, exact=history.exact),
         how=shown_by(connection.closing),
         client_node=connection.client_node,
         server_node=connection.server_node,

@@ -51,6 +51,12 @@ FACTS = (
         reported=True,
         roles=_SERVERS,
     ),
+    Fact(
+        "first_close",
+        _COUNTER,
+        "connections that this node's program closed first, whenever its FIN left",
+        "connection",
+    ),
     Fact("first_fin", _COUNTER, "connections of which this node sent the first FIN or RST", "connection"),
     Fact("resets", _COUNTER, "RST segments that this node sent", "segment"),
     Fact("retransmits", _COUNTER, "segments that this node sent again", "segment"),
