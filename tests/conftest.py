@@ -47,6 +47,10 @@ _left_behind: list[str] = []
 # Before pytest-xdist starts its workers, and in each of them.
 signals.heed()
 
+# What a developer's shell says to pytest and to programs that print is not meant for those that tests start.
+for _name in ("PYTEST_ADDOPTS", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "MAKEFLAGS"):
+    os.environ.pop(_name, None)
+
 # Examples are never timed: the machine decides how long one takes.
 hypothesis.settings.register_profile("simctl", deadline=None)
 hypothesis.settings.load_profile("simctl")
