@@ -47,13 +47,9 @@ class RunReport:
         return list(dict.fromkeys([*self.history.notes, *self.notes]))
 
     @property
-    def trouble(self) -> str:
-        """Why the run did not get to its end, in one sentence; empty when it did."""
-        how = str(self.history.end.get("outcome", "done" if self.history.end else "broken off"))
-        if how == "done":
-            return ""
-        detail = str(self.history.end.get("detail") or "")
-        return f"the run was not completed: {how}" + (f", {detail}" if detail else "")
+    def ended(self) -> str | None:
+        """How the run ended: `done`, `failed`, `interrupted`; None when its recording breaks off."""
+        return str(self.history.end.get("outcome", "done")) if self.history.end else None
 
 
 @dataclass(frozen=True, slots=True)

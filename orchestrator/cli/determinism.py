@@ -109,12 +109,14 @@ def _run_twice(path: Path, options: Options, jobs: int, progress: ProgressLines)
 
 
 def _print_difference(found: Difference, first: RunFolder, second: RunFolder) -> None:
+    from orchestrator.report.words.determinism import CAUSES
+
     column = _column(found)
     for folder, line in ((first, found.first), (second, found.second)):
         print(f"  {shown(folder.events)}:{found.line}\n    {excerpt(line, column)}")
     if found.fields:
         print(f"  what differs: {', '.join(found.fields)}")
-    print(f"  what may cause it: {found.cause}")
+    print(f"  what may cause it: {CAUSES[found.cause]}")
 
 
 def _snapshot(folder: RunFolder) -> object:

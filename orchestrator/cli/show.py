@@ -14,7 +14,7 @@ from orchestrator.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.analysis.ladder.list import ListedConnection
+    from orchestrator.analysis.ladder.list import ListedConnection, Telling
     from orchestrator.recording.folder import RunFolder
     from orchestrator.recording.verdict import Verdict
 
@@ -48,7 +48,8 @@ def show(
     folder = RunFolder.open(run)
     history = history_of(folder)
     known = entries(history, reports_of_each(history))
-    chosen, why = find(conn, known) if conn else None, ""
+    chosen = find(conn, known) if conn else None
+    why = None
     if chosen is None and known:
         chosen, why = most_telling(known, _verdicts(folder))
     drawn = ladder(chosen.name, chosen.connection, history, chosen.reports) if chosen else None
@@ -70,7 +71,7 @@ def show(
         _list(known, chosen, console, ascii_only=ascii_only)
     for line in draw(drawn, console.width, ascii_only=ascii_only):
         console.print(line, soft_wrap=True)
-    if not conn and len(known) > 1:
+    if why is not None and len(known) > 1:
         _explain(chosen, why, run, console)
 
 
@@ -123,9 +124,10 @@ def _plain(cell: str) -> str:
     return cell.encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _explain(chosen: ListedConnection, why: str, run: Path, console: Console) -> None:
+def _explain(chosen: ListedConnection, why: Telling, run: Path, console: Console) -> None:
     from orchestrator.report.text.terminal import command, lines, shell_path, text
+    from orchestrator.report.words.summaries import TELLING
 
     console.print()
-    lines(console, [text(f"{chosen.name} is drawn because {why}. Another one:", "dim")])
+    lines(console, [text(f"{chosen.name} is drawn because {TELLING[why]}. Another one:", "dim")])
     command(console, f"simctl show {shell_path(run)} --conn ID", indent=2)

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.analysis.ladder.headlinenotes import Headline
 from orchestrator.analysis.ladder.model import Head, Ladder, Row, RowKind
+from orchestrator.analysis.ladder.notes import Request
 from orchestrator.history.model import Closing, ClosingKind, Side
+from orchestrator.report.words.headline import headline
+from orchestrator.report.words.ladder import beneath, said
 from tests.conftest import Simctl
 from tests.support.builders import history, request
 from tests.support.ladders import ENDS, TICKS, ladder_of, lost, off, picture, sent, told, traced
@@ -31,7 +35,7 @@ def test_a_syn_that_nobody_took_up() -> None:
     table = "ticks 0 1 2 3\nserver:8080 | L L L L\nclient:41000 > server:8080 | - SS SS -"
     found = ladder_of(traced(table, client=(1.5,)))
     assert lost(found) == ["client > SYN", "client > SYN retransmission"]
-    assert [row.notes for row in found.rows if row.lost] == [("server did not take it up",)] * 2
+    assert [tuple(beneath(row.notes)) for row in found.rows if row.lost] == [("server did not take it up",)] * 2
     assert not lost(ladder_of(history(table)))
     cut = ladder_of(history(table, *off(0.0, 2.5)))
     assert lost(cut) == ["client > SYN"], "but while the server is cut off nothing gets there"
@@ -53,7 +57,7 @@ def test_the_last_syn_before_the_answer_came_through() -> None:
         "server > SYN+ACK | ESTABLISHED .",
         "client > ACK | . ESTABLISHED",
     ]
-    assert [row.lost for row in found.rows if row.text.startswith("SYN")] == [True, True, False, False]
+    assert [row.lost for row in found.rows if said(row).startswith("SYN")] == [True, True, False, False]
 
 
 def test_who_gave_up_calling() -> None:
@@ -63,7 +67,7 @@ def test_who_gave_up_calling() -> None:
     run = replace(run, connections=(replace(connection, closing=Closing(ClosingKind.TIMEOUT, Side.CLIENT, "client")),))
     found = ladder_of(run)
     assert told(found)[-1] == "gives up: no answer came | CLOSED ."
-    assert found.headline == "never established: client gave up, no answer came"
+    assert headline(found.headline) == "never established: client gave up, no answer came"
 
 
 # -- FIN -------------------------------------------------------------------------------------------------------------
@@ -80,7 +84,7 @@ LOST_FIN = f"""
 def test_a_fin_that_is_never_noticed() -> None:
     found = ladder_of(traced(LOST_FIN, server=(2.2, 3.5)))
     assert lost(found) == ["server > FIN", "server > FIN retransmission, 2 times in 1.3 s"]
-    assert found.headline.startswith("server closed first, with a FIN that never arrived")
+    assert headline(found.headline).startswith("server closed first, with a FIN that never arrived")
     assert not lost(ladder_of(history(LOST_FIN))), "a sample late, and the client may have noticed"
 
 
@@ -99,7 +103,7 @@ def test_the_fin_that_comes_through_brings_the_change() -> None:
         "client > ACK | . FIN_WAIT2",
     ]
     assert lost(found) == ["server > FIN", "server > FIN retransmission"]
-    assert found.headline.startswith("server closed first, with a FIN that was lost at first")
+    assert headline(found.headline).startswith("server closed first, with a FIN that was lost at first")
 
 
 def test_both_close_and_neither_fin_comes_through() -> None:
@@ -119,7 +123,7 @@ def test_both_close_and_neither_fin_comes_through() -> None:
         "client > FIN retransmission | . .",
     ]
     assert len(lost(found)) == 5
-    assert "; client closed 1.0 s later without having seen it" in found.headline
+    assert "; client closed 1.0 s later without having seen it" in headline(found.headline)
 
 
 def test_fins_that_crossed_still_share_a_row() -> None:
@@ -145,14 +149,14 @@ WAITS = (
 def test_a_fin_behind_data_that_is_not_acknowledged_was_not_seen_to_be_sent() -> None:
     rst = {"ev": "rst", "t": 7.9, "node": "client", "reason": "TCP_ABORT_ON_DATA", **ENDS["client"]}
     found = ladder_of(traced(WAITS.replace("{}", "- -"), *off(1.5, 5.0), client=(2.5, 3.5, 7.8), rst=(rst,)))
-    assert "FIN" not in [row.text for row in found.rows]
+    assert "FIN" not in [said(row) for row in found.rows]
     closing = next(row for row in found.rows if row.client.state == "FIN_WAIT1")
     assert (closing.kind, closing.sender) == (RowKind.STATE, None)
-    assert closing.text == "client closes: its FIN waits behind 142 unacknowledged bytes"
+    assert said(closing) == "client closes: its FIN waits behind 142 unacknowledged bytes"
     assert closing.client.queue == ("Send-Q", 143)
-    again = [(row.text, row.lost) for row in found.rows if row.kind is RowKind.RETRANSMIT]
+    again = [(said(row), row.lost) for row in found.rows if row.kind is RowKind.RETRANSMIT]
     assert again == [("data retransmission", True), ("data retransmission", True), ("data retransmission", False)]
-    assert found.headline.startswith(
+    assert headline(found.headline).startswith(
         "client closed first; its FIN waited behind 142 unacknowledged bytes; then client reset the connection"
     )
 
@@ -165,7 +169,7 @@ def test_a_fin_that_waited_is_drawn_when_it_comes() -> None:
         "client > FIN | . CLOSE_WAIT/0",
         "server > ACK | FIN_WAIT2 .",
     ]
-    assert found.headline.startswith(
+    assert headline(found.headline).startswith(
         "client closed first, with a FIN that waited behind 142 unacknowledged bytes; left"
     )
 
@@ -206,8 +210,9 @@ def test_a_lost_arrow_ends_before_the_other_line() -> None:
 def test_words_between_the_lines_are_not_cut() -> None:
     words = "a story that is longer than the room between two lines of a picture has"
     kinds = [kind for kind in RowKind if kind is not RowKind.CROSSING]  # whose text is never longer than FIN
-    rows = tuple(Row(1, 1, kind, words, sender=Side.CLIENT, notes=(words,), lost=True) for kind in kinds)
-    drawn = picture(Ladder("c1", "", Head(f"{words}!", "a:1"), Head("server", "a:2"), rows))
+    told = (Request(words),)
+    rows = tuple(Row(1, 1, kind, told, sender=Side.CLIENT, notes=told, lost=True) for kind in kinds)
+    drawn = picture(Ladder("c1", Headline((), ()), Head(f"{words}!", "a:1"), Head("server", "a:2"), rows))
     assert "…" not in drawn
     assert drawn.count("picture") == 2 * len(rows) + 1
 

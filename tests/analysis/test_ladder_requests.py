@@ -7,6 +7,8 @@ from dataclasses import replace
 from orchestrator.analysis.ladder.model import RowKind
 from orchestrator.history.model import Side
 from orchestrator.recording.events import Event
+from orchestrator.report.words.headline import headline
+from orchestrator.report.words.ladder import beneath, said
 from tests.support.builders import history, request
 from tests.support.ladders import LISTENS, by_server, ladder_of, rows_of, served, told
 
@@ -58,7 +60,7 @@ def test_a_request_that_a_speaking_server_never_served() -> None:
     """
     run = history(table, request(2.5, error="ReadTimeout"))
     (row,) = [row for row in ladder_of(run).rows if row.kind is RowKind.UNSERVED]
-    assert row.notes == ("server did not serve it",)
+    assert tuple(beneath(row.notes)) == ("server did not serve it",)
     silent = ladder_of(replace(run, speaking=frozenset()))
     assert not [row for row in silent.rows if row.kind is RowKind.UNSERVED], "a server that says nothing is not accused"
 
@@ -72,15 +74,15 @@ def test_the_end_of_file_proves_a_fin_that_no_sample_shows() -> None:
     """
     failed = request(5.04, nth=2, error="RemoteDisconnected")
     found = ladder_of(history(table, request(0.08), failed, by_server("closed", 5.02, reason="idle")))
-    fin = next(row for row in found.rows if row.text == "FIN")
+    fin = next(row for row in found.rows if said(row) == "FIN")
     assert (fin.sender, fin.after, fin.before) == (Side.SERVER, 5.02, 5.04)
-    assert [row.text for row in found.rows].index("FIN") < [row.kind for row in found.rows].index(RowKind.ERROR)
-    assert "closed by server: idle" in found.headline
-    assert "a request failed with RemoteDisconnected" in found.headline
+    assert [said(row) for row in found.rows].index("FIN") < [row.kind for row in found.rows].index(RowKind.ERROR)
+    assert "closed by server: idle" in headline(found.headline)
+    assert "a request failed with RemoteDisconnected" in headline(found.headline)
     # An error on sending that the library swallowed: what looks like an end of file may have been a RST.
     swallowed = failed | {"send_error": {"name": "BrokenPipeError", "text": ""}}
     reset = ladder_of(history(table, request(0.08), swallowed, by_server("closed", 5.02, reason="idle")))
-    assert "FIN" not in [row.text for row in reset.rows]
+    assert "FIN" not in [said(row) for row in reset.rows]
 
 
 def test_requests_go_to_the_connection_that_carried_them_when_a_port_is_used_again() -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.report.words.headline import headline
+from orchestrator.report.words.ladder import beneath, said
 from tests.support.builders import request
 from tests.support.closings import rst
 from tests.support.ladders import ENDS, TICKS, ladder_of, lost, sent, traced
@@ -23,7 +25,7 @@ def test_an_answer_that_came_too_late_explains_the_rst() -> None:
     slow = {**request(1.995, error="ReadTimeout"), "t0": 1.4}
     found = ladder_of(traced(table, slow, {**served, **ENDS["server"]}, rst=(rst,)))
     assert sent(found)[-2:] == ["server > 200, too late | . .", "client > RST | CLOSED CLOSED"]
-    assert found.rows[-1].notes == ("data came after it had closed",)
+    assert tuple(beneath(found.rows[-1].notes)) == ("data came after it had closed",)
 
 
 def test_a_rst_that_gets_lost_and_why_it_was_sent() -> None:
@@ -40,7 +42,7 @@ def test_a_rst_that_gets_lost_and_why_it_was_sent() -> None:
     run = replace(run, connections=(replace(connection, closing=sent),))
     found = ladder_of(run)
     assert lost(found) == ["client > RST"], "the server's end lives on"
-    assert found.headline.startswith(
+    assert headline(found.headline).startswith(
         "client reset the connection with a RST that never arrived: server did not answer its keep-alive probes"
     )
 
@@ -65,5 +67,5 @@ def test_the_kernel_s_reasons_in_words(node: str, reason: str, words: str | None
         server:8080 > client:41000 | - E E -
     """
     rst = {"ev": "rst", "t": 2.5, "node": node, "reason": reason, **ENDS[node]}
-    (row,) = [row for row in ladder_of(traced(table, rst=(rst,))).rows if row.text == "RST"]
-    assert row.notes == ((words,) if words else ())
+    (row,) = [row for row in ladder_of(traced(table, rst=(rst,))).rows if said(row) == "RST"]
+    assert tuple(beneath(row.notes)) == ((words,) if words else ())

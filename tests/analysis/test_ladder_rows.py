@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.analysis.ladder.explain import own_account
 from orchestrator.analysis.ladder.model import RowKind
+from orchestrator.analysis.ladder.notes import OwnAccount
 from orchestrator.history.model import Side
+from orchestrator.report.words.headline import headline
+from orchestrator.report.words.ladder import beneath, owner, said, sentence
 from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import history, request
 from tests.support.ladders import (
@@ -41,14 +43,14 @@ def test_idle_close_is_told_segment_by_segment() -> None:
         "server > ACK | CLOSED .",
     ]
     assert told(found, RowKind.REQUEST, RowKind.RESPONSE) == ["client > GET / | . .", "server > 200 after 10 ms | . ."]
-    assert found.headline == (
+    assert headline(found.headline) == (
         "server closed first, with a FIN after ~1.2 s idle (closed by server: idle); TIME_WAIT landed on server"
     )
-    (fin, _) = [row for row in found.rows if row.text == "FIN"]
+    (fin, _) = [row for row in found.rows if said(row) == "FIN"]
     assert (fin.after, fin.before) == (2.5, 3.0), "not before the server said that it closes, seen by the next sample"
-    assert fin.notes == ("closed by server: idle",)
+    assert tuple(beneath(fin.notes)) == ("closed by server: idle",)
     assert found.rows[-1].kind is RowKind.END
-    assert found.rows[-1].notes == ("TIME_WAIT on server has 59 s to go",)
+    assert tuple(beneath(found.rows[-1].notes)) == ("TIME_WAIT on server has 59 s to go",)
 
 
 def test_client_closes_first() -> None:
@@ -68,8 +70,8 @@ def test_client_closes_first() -> None:
         "server > FIN | TIME_WAIT LAST_ACK",
         "client > ACK | . CLOSED",
     ]
-    assert found.headline.startswith("client closed first, with a FIN")
-    assert found.headline.endswith("TIME_WAIT landed on client")
+    assert headline(found.headline).startswith("client closed first, with a FIN")
+    assert headline(found.headline).endswith("TIME_WAIT landed on client")
 
 
 def test_one_segment_when_the_ack_did_not_come_before_the_second_fin() -> None:
@@ -105,7 +107,7 @@ def test_crossing_fins_share_a_row() -> None:
         "client > ACK | . TIME_WAIT",
         "1.0-2.0 s | . .",
     ]
-    assert found.headline == (
+    assert headline(found.headline) == (
         "both ends closed at the same time: their FINs crossed; TIME_WAIT landed on client and server"
     )
 
@@ -118,7 +120,7 @@ def test_nothing_is_drawn_that_nothing_proves() -> None:
     """
     found = ladder_of(history(table))
     assert told(found)[3:] == ["1.0-3.0 s idle | . .", "gone, the recording does not show how | CLOSED CLOSED"]
-    assert found.headline.startswith("the recording does not show who closed first")
+    assert headline(found.headline).startswith("the recording does not show who closed first")
 
 
 def test_a_counter_names_the_sender_of_a_reset() -> None:
@@ -130,7 +132,8 @@ def test_a_counter_names_the_sender_of_a_reset() -> None:
     """
     found = ladder_of(history(table))
     assert segments(found)[-1] == "client > RST | CLOSED CLOSED"
-    assert rows_of(list(found.rows), RowKind.SEGMENT)[-1].notes == ("the counter OutRsts of client rose",)
+    last = rows_of(list(found.rows), RowKind.SEGMENT)[-1]
+    assert beneath(last.notes) == ["the counter OutRsts of client rose"]
     both = ladder_of(history(table.replace("count client", "count server OutRsts 0 0 0 1 1 1\ncount client")))
     assert len(segments(both)) == 3, "when both rose nobody is accused"
 
@@ -146,7 +149,7 @@ def test_a_fin_that_meets_nobody() -> None:
     """
     found = ladder_of(history(table))
     assert told(found)[-2:] == ["client > FIN | . .", "server > RST | CLOSED ."]
-    assert "no TIME_WAIT was seen" in found.headline
+    assert "no TIME_WAIT was seen" in headline(found.headline)
 
 
 def test_a_traced_reset_has_its_time_and_the_kernels_reason() -> None:
@@ -158,10 +161,10 @@ def test_a_traced_reset_has_its_time_and_the_kernels_reason() -> None:
     rst = {"ev": "rst", "t": 2.25, "node": "server", "local": SERVER, "peer": CLIENT, "reason": "TCP_ABORT_ON_DATA"}
     found = ladder_of(with_resets(replace(history(table), exact=True), rst))
     last = found.rows[-1]
-    assert (last.text, last.sender, last.after, last.before) == ("RST", Side.SERVER, 2.25, 2.25)
-    assert last.notes == ("data came after it had closed",)
+    assert (said(last), last.sender, last.after, last.before) == ("RST", Side.SERVER, 2.25, 2.25)
+    assert tuple(beneath(last.notes)) == ("data came after it had closed",)
     assert (last.client.state, last.server.state) == (S.CLOSED, S.CLOSED)
-    assert found.headline.startswith("server reset the connection with a RST")
+    assert headline(found.headline).startswith("server reset the connection with a RST")
 
 
 # -- ends that are missing, and runs that are cut ------------------------------------------------------------------
@@ -169,7 +172,7 @@ def test_a_traced_reset_has_its_time_and_the_kernels_reason() -> None:
 
 def test_the_server_is_no_node() -> None:
     found = ladder_of(history("client:41000 > 10.9.8.7:443 | - SS E CW/1 CW/0 -"))
-    assert (found.server.address, found.server.owner, found.server.seen) == (
+    assert (found.server.address, owner(found.server), found.server.seen) == (
         "10.9.8.7:443",
         "no node of the run",
         False,
@@ -181,7 +184,7 @@ def test_the_server_is_no_node() -> None:
         "server > FIN | CLOSE_WAIT/1 .",
     ]
     assert "client reads the end | . ." in told(found)
-    assert found.headline.startswith("the server closed first")
+    assert headline(found.headline).startswith("the server closed first")
 
 
 def test_the_client_is_no_node() -> None:
@@ -205,7 +208,7 @@ def test_what_was_there_before_the_recording() -> None:
         "5.0 s idle | . .",
         "the run ends | ESTABLISHED ESTABLISHED",
     ]
-    assert found.headline == "open at the end of the recording: nobody closed"
+    assert headline(found.headline) == "open at the end of the recording: nobody closed"
 
 
 def test_a_connection_that_was_never_answered() -> None:
@@ -215,7 +218,7 @@ def test_a_connection_that_was_never_answered() -> None:
         "2.0-4.0 s, no answer | . .",
         "gone, the recording does not show how | CLOSED .",
     ]
-    assert found.headline == "never established: no answer was seen"
+    assert headline(found.headline) == "never established: no answer was seen"
 
 
 def test_runs_that_did_not_get_to_their_end() -> None:
@@ -230,7 +233,7 @@ def test_runs_that_did_not_get_to_their_end() -> None:
         ({"outcome": "failed"}, "the run fails"),
         ({}, "the run is broken off"),
     ):
-        assert ladder_of(replace(history(table), end=end)).rows[-1].text == text
+        assert said(ladder_of(replace(history(table), end=end)).rows[-1]) == text
 
 
 def test_what_the_taking_down_did_is_left_out() -> None:
@@ -242,7 +245,7 @@ def test_what_the_taking_down_did_is_left_out() -> None:
     run = history(table)
     run = replace(run, moments={**run.moments, "end": 3.0})
     assert told(ladder_of(run))[-1] == "the run ends | ESTABLISHED ESTABLISHED"
-    assert ladder_of(run).headline == "open at the end of the recording: nobody closed"
+    assert headline(ladder_of(run).headline) == "open at the end of the recording: nobody closed"
 
 
 def test_nodes_and_steps_have_rows() -> None:
@@ -257,7 +260,7 @@ def test_nodes_and_steps_have_rows() -> None:
     other = {"ev": "node", "t": 2.9, "node": "proxy", "what": "killed"}
     found = ladder_of(history(table, killed, other))
     assert told(found, RowKind.STEP, RowKind.NODE) == ["load | . .", "rest | . .", "server is killed | . ."]
-    assert found.headline.startswith("server closed first, with a FIN (server is killed)")
+    assert headline(found.headline).startswith("server closed first, with a FIN (server is killed)")
 
 
 def test_a_queue_that_stands_is_told() -> None:
@@ -268,7 +271,7 @@ def test_a_queue_that_stands_is_told() -> None:
     """
     found = ladder_of(history(table, request(3.5, error="ReadTimeout")))
     (row,) = rows_of(list(found.rows), RowKind.QUEUE)
-    assert (row.text, row.server.queue) == ("server does not read", ("Recv-Q", 142))
+    assert (said(row), row.server.queue) == ("server does not read", ("Recv-Q", 142))
 
 
 def test_a_segment_that_takes_its_time_arrives_in_a_row_of_its_own() -> None:
@@ -283,5 +286,5 @@ def test_a_segment_that_takes_its_time_arrives_in_a_row_of_its_own() -> None:
 
 
 def test_a_server_that_closes_after_its_peer_is_not_told_as_the_first() -> None:
-    assert own_account("server", "idle") == "closed by server: idle"
-    assert own_account("server", "peer") == "server closed after its peer had"
+    assert sentence(OwnAccount("server", "idle")) == "closed by server: idle"
+    assert sentence(OwnAccount("server", "peer")) == "server closed after its peer had"

@@ -11,6 +11,8 @@ from orchestrator.analysis.exchanges import reports_of_each
 from orchestrator.analysis.ladder.model import Ladder, Row, RowKind
 from orchestrator.history.model import History
 from orchestrator.recording.events import Event
+from orchestrator.report.words.headline import headline
+from orchestrator.report.words.ladder import beneath, said
 from tests.support.builders import history, request
 from tests.support.ladders import (
     CLIENT,
@@ -55,7 +57,7 @@ def silent(run: History) -> History:
 
 
 def silences(found: Ladder) -> list[str]:
-    return [row.text for row in found.rows if row.kind is RowKind.SILENCE]
+    return [said(row) for row in found.rows if row.kind is RowKind.SILENCE]
 
 
 def rows(found: Ladder, kind: RowKind) -> list[Row]:
@@ -68,7 +70,7 @@ def rows(found: Ladder, kind: RowKind) -> list[Row]:
 def test_a_server_at_work_has_not_answered_and_its_client_is_not_idle() -> None:
     found = ladder_of(history(OPEN, served(1.5), answered(4.5)))
     (answer,) = rows(found, RowKind.RESPONSE)
-    assert (answer.before, answer.text) == (4.5, "200")
+    assert (answer.before, said(answer)) == (4.5, "200")
     assert silences(found)[1:] == ["3.0 s, no answer yet", "500 ms idle"]
 
 
@@ -88,7 +90,7 @@ def test_of_a_recording_without_answers_none_is_drawn_and_nothing_is_called_idle
 
 def test_many_requests_without_reported_answers_still_share_a_row() -> None:
     found = ladder_of(history(OPEN, *(served(1 + n / 100, n) for n in range(1, 50))))
-    assert [row.text for row in rows(found, RowKind.REQUESTS)] == ["48 more requests in 470 ms: answers not reported"]
+    assert [said(row) for row in rows(found, RowKind.REQUESTS)] == ["48 more requests in 470 ms: answers not reported"]
 
 
 def test_the_peer_that_closes_while_the_server_works_is_not_idle() -> None:
@@ -100,14 +102,14 @@ def test_the_peer_that_closes_while_the_server_works_is_not_idle() -> None:
     """
     other = answered(0.5) | {"peer": "198.18.0.9:1"}
     found = ladder_of(history(table, other, served(1.5)))
-    assert "after 1.5 s without an answer" in found.headline
-    assert "idle" not in found.headline
+    assert "after 1.5 s without an answer" in headline(found.headline)
+    assert "idle" not in headline(found.headline)
 
 
 def test_an_answer_that_its_client_no_longer_wanted_is_told_as_that() -> None:
     found = ladder_of(history(OPEN, request(2.0, error="ReadTimeout"), served(1.995), answered(4.0)))
     (answer,) = rows(found, RowKind.RESPONSE)
-    assert (answer.text, answer.before, answer.unproven) == ("200, too late", 4.0, True)
+    assert (said(answer), answer.before, answer.unproven) == ("200, too late", 4.0, True)
     assert "?" in picture(found)
 
 
@@ -148,7 +150,7 @@ def test_data_that_no_program_reports_is_told_and_the_rest_is_idle() -> None:
     )
     found = ladder_of(run)
     (data,) = rows(found, RowKind.TRAFFIC)
-    assert data.text == "data, 142 bytes to the server, 200 back: nobody reports it"
+    assert said(data) == "data, 142 bytes to the server, 200 back: nobody reports it"
     assert data.before == 1.25
     assert silences(found) == ["3.8 s idle"]
 
@@ -180,6 +182,6 @@ def test_requests_that_nobody_reports_are_not_zero() -> None:
 def test_where_the_kernel_counted_more_the_trace_shows_the_least() -> None:
     run = traced(OPEN, client=(2.1, 2.4, 3.0))
     found = ladder_of(replace(run, retransmits_counted={"client": 9}))
-    assert [row.text for row in rows(found, RowKind.RETRANSMIT)] == ["data retransmission, at least 3 times in 900 ms"]
-    assert "the trace shows 3 retransmissions of client, its kernel counted 9" in " ".join(found.footnotes)
+    assert [said(row) for row in rows(found, RowKind.RETRANSMIT)] == ["data retransmission, at least 3 times in 900 ms"]
+    assert "the trace shows 3 retransmissions of client, its kernel counted 9" in " ".join(beneath(found.footnotes))
     assert "at least" not in " ".join(told(ladder_of(run)))

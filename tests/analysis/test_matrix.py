@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.compare.matrix import HEADERS, Broken, Matrix
+from orchestrator.analysis.compare.matrix import Broken, Matrix
 from orchestrator.analysis.hops import Hop
 from orchestrator.analysis.report import RunReport
 from orchestrator.errors import InputError
 from orchestrator.recording.verdict import Outcome
 from orchestrator.report.json.matrix import MatrixDocument, hop_document, to_json
+from orchestrator.report.words.matrix import HEADERS
 from orchestrator.scenario.loader import bundled_scenarios
 from orchestrator.scenario.matrix import cells, label, parse_matrix
 from orchestrator.system import resources

@@ -19,6 +19,8 @@ from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.resets import complete_resets
 from orchestrator.recording.checker import LineChecker
 from orchestrator.recording.events import Event
+from orchestrator.report.words.headline import headline
+from orchestrator.report.words.ladder import said
 from orchestrator.report.words.summaries import sentences
 from orchestrator.tcp.states import TcpState as S
 from tests.support.builders import HOSTS, begin, events, fact, history, request
@@ -266,20 +268,20 @@ def through_nat(t: float, **more: object) -> Event:
 
 def rows_of(run: History) -> tuple[str, list[Row]]:
     shown = ladder("c1", run.connections[0], run, reports_of_each(run)[0])
-    return shown.headline, list(shown.rows)
+    return headline(shown.headline), list(shown.rows)
 
 
 def test_the_rst_of_the_nat_is_told_as_that() -> None:
     lost = through_nat(2.502, t0=2.499, error={"name": "ConnectionResetError", "text": ""}, status=None)
     run = traced(AFTER_RESET, *FORGOTTEN, *OPENED, *RESET, lost)
     assert "proxy had forgotten it; proxy closed first (RST)" in sentences(run)[0]
-    headline, rows = rows_of(run)
-    assert headline.startswith("through proxy, which forgot it: proxy reset the connection with a RST")
-    (rst,) = [row for row in rows if row.text == "RST"]
+    told, rows = rows_of(run)
+    assert told.startswith("through proxy, which forgot it: proxy reset the connection with a RST")
+    (rst,) = [row for row in rows if said(row) == "RST"]
     assert (rst.by, rst.lost, rst.server.state) == ("proxy", False, S.ESTABLISHED)
     (asked,) = [row for row in rows if row.kind is RowKind.UNSERVED]
     assert asked.lost, "the NAT kept it"
-    assert [row.text for row in rows if row.kind is RowKind.NODE] == ["proxy has forgotten the connection"]
+    assert [said(row) for row in rows if row.kind is RowKind.NODE] == ["proxy has forgotten the connection"]
     assert fact(run, "{over: start .. end, proxy: {resets: 1}}").outcome == "pass"
     assert fact(run, "{over: start .. end, proxy: {first_fin: 1}}").outcome == "pass"
     assert fact(run, "{over: start .. end, server: {first_fin: 0}}").outcome == "pass"
@@ -290,7 +292,7 @@ def test_without_a_trace_the_nat_is_named_because_it_had_forgotten() -> None:
     lost = through_nat(2.502, t0=2.2, error={"name": "ConnectionResetError", "text": ""}, status=None)
     run = history(PAIR.format("- E E - -", "- E E E E"), *FORGOTTEN, lost)
     _, rows = rows_of(run)
-    assert [row.by for row in rows if row.text == "RST"] == ["proxy"]
+    assert [row.by for row in rows if said(row) == "RST"] == ["proxy"]
 
 
 def test_a_connection_that_was_closed_before_was_not_forgotten() -> None:

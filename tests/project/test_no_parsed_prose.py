@@ -1,13 +1,15 @@
 """No sentence that simctl made is ever taken apart, and the rooms that reason make none for certain fields.
 
 A reworded sentence must change what is shown, never what is decided. So the texts of models are only ever shown whole:
-nothing looks at their beginning, splits them, or searches them. And what history, judge and analysis store in a field
-such as `how` or `by` is a value of an enum or a name, never a phrase put together there.
+nothing looks at their beginning, splits them, or searches them. What history, judge and analysis store in a field such
+as `how` or `by` is a value of an enum or a name, never a phrase put together there. And analysis has no phrase at all
+but in its errors: report/words says what it found.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +87,53 @@ def test_no_text_of_a_model_is_parsed() -> None:
 def test_rooms_that_reason_store_no_phrase() -> None:
     found = [f"{path}: {what}" for path, tree in modules(DATA_ONLY) for what in phrases(tree)]
     assert found == []
+
+
+def words(tree: ast.Module) -> Iterator[str]:
+    """Every text of several words, but for docstrings, messages of errors, and values of enums."""
+    passed: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant()):
+                passed.add(node.value)
+            case ast.Call(func=ast.Name(id=name)) if name.endswith("Error"):
+                passed.update(ast.walk(node))
+            case ast.ClassDef(bases=[ast.Name(id="StrEnum")]):
+                passed.update(ast.walk(node))
+            case ast.JoinedStr() if node not in passed:
+                passed.update(part for part in ast.walk(node) if part is not node)
+                if any(isinstance(part, ast.Constant) and _several(str(part.value)) for part in node.values):
+                    yield ast.unparse(node)
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Constant)
+            and node not in passed
+            and isinstance(node.value, str)
+            and _several(node.value)
+        ):
+            yield ast.unparse(node)
+
+
+def _several(text: str) -> bool:
+    """Whether there is a word in it beside a space: `, ` has none."""
+    return re.search(r"[A-Za-z]{2} | [A-Za-z]{2}", text) is not None
+
+
+def test_analysis_says_nothing_in_words() -> None:
+    found = [f"{path}: {what}" for path, tree in modules(("analysis",)) for what in words(tree)]
+    assert found == []
+
+
+@pytest.mark.parametrize("line", ['text = f"{node} closed first"', 'return "no answer"', '{1: " idle"}'])
+def test_a_phrase_in_analysis_is_seen(line: str) -> None:
+    assert list(words(ast.parse(f"def f():\n    {line}")))
+
+
+@pytest.mark.parametrize(
+    "line", ['raise InputError("no such thing")', '", ".join(names)', 'f"{method} {path}"', '"""A docstring of it."""']
+)
+def test_errors_names_and_docstrings_are_no_phrases(line: str) -> None:
+    assert not list(words(ast.parse(f"def f():\n    {line}")))
 
 
 @pytest.mark.parametrize(

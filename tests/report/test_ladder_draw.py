@@ -8,7 +8,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from orchestrator.analysis.ladder.headlinenotes import ClosedFirst, Headline
 from orchestrator.analysis.ladder.model import End, Head, Ladder, Row, RowKind
+from orchestrator.analysis.ladder.notes import Request
 from orchestrator.history.model import Side
 from orchestrator.report.text.ladder import NARROWEST, can_draw, draw
 from orchestrator.tcp.states import TcpState as S
@@ -78,16 +80,21 @@ def test_a_wide_terminal_puts_the_queue_beside_the_state() -> None:
     assert picture(idle_close(), 500) == drawn, "arrows do not grow for ever"
 
 
+def headline(name: str) -> Headline:
+    """One that names a node so."""
+    return Headline((), (ClosedFirst(name),))
+
+
 @pytest.mark.parametrize("width", [NARROWEST, 72, 80, 103, 104, 120])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     nasty = "GET /" + "中文" * 60
     rows = tuple(
-        Row(123456.25, 123456.75, kind, nasty, End(S.ESTABLISHED, True, ("Recv-Q", 6_291_456)), End(S.CLOSE_WAIT, True),
-            Side.CLIENT, notes=(nasty, "x" * 300))
+        Row(123456.25, 123456.75, kind, (Request(nasty),), End(S.ESTABLISHED, True, ("Recv-Q", 6_291_456)),
+            End(S.CLOSE_WAIT, True), Side.CLIENT, notes=(Request(nasty), Request("x" * 300)))
         for kind in RowKind
     )  # fmt: skip
-    head = Head("node-" * 20, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535", "python3 pid 4194304")
-    found = Ladder("c12345", "word " * 60, head, head, rows, ("note " * 60,))
+    head = Head("node-" * 20, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535", "python3", 4194304)
+    found = Ladder("c12345", headline("word " * 60), head, head, rows, (Request("note " * 60),))
     for ascii_only in (False, True):
         lines = picture(found, width, ascii_only=ascii_only).splitlines()
         assert max(map(cell_len, lines)) <= width
@@ -96,10 +103,10 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 def test_text_from_nodes_is_harmless() -> None:
     evil = "/\x1b[31m\n\u202e\x9b[bold]"
     rows = (
-        Row(1, 1, RowKind.REQUEST, f"GET {evil}", sender=Side.CLIENT),
-        Row(1, 1, RowKind.ERROR, evil, notes=(evil,)),
+        Row(1, 1, RowKind.REQUEST, (Request(f"GET {evil}"),), sender=Side.CLIENT),
+        Row(1, 1, RowKind.ERROR, (Request(evil),), notes=(Request(evil),)),
     )
-    found = Ladder("c1", evil, Head(evil, evil, evil), Head("server", "a:1"), rows, (evil,))
+    found = Ladder("c1", headline(evil), Head(evil, evil, evil), Head("server", "a:1"), rows, (Request(evil),))
     for ascii_only in (False, True):
         for line in draw(found, 80, ascii_only=ascii_only):
             assert line.plain.isprintable(), line.plain

@@ -14,6 +14,7 @@ from orchestrator.history.model import History, Side
 from orchestrator.history.ownresets import own_resets
 from orchestrator.recording.events import Event
 from orchestrator.report.text.ladder import draw
+from orchestrator.report.words.ladder import said
 from orchestrator.tcp.states import TcpState
 from tests.support.builders import HOSTS, history
 
@@ -39,7 +40,7 @@ def told(found: Ladder, *kinds: RowKind) -> list[str]:
 
 def _told(row: Row) -> str:
     arrow = f"{row.sender} > " if row.sender else ""
-    return f"{arrow}{row.text} | {_state(row, Side.CLIENT)} {_state(row, Side.SERVER)}"
+    return f"{arrow}{said(row)} | {_state(row, Side.CLIENT)} {_state(row, Side.SERVER)}"
 
 
 def _state(row: Row, side: Side) -> str:
@@ -93,7 +94,7 @@ def off(begun: float, over: float, node: str = "server", **detail: str) -> tuple
 
 
 def lost(found: Ladder) -> list[str]:
-    return [f"{row.sender} > {row.text}" for row in found.rows if row.lost]
+    return [f"{row.sender} > {said(row)}" for row in found.rows if row.lost]
 
 
 def sent(found: Ladder) -> list[str]:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.analysis.compare.determinism import compare
+from orchestrator.analysis.compare.determinism import Cause, compare
 from orchestrator.analysis.compare.seeds import SeedVariation
 from orchestrator.cli.determinism import determinism, excerpt
 from orchestrator.recording.folder import RunFolder
 from orchestrator.recording.verdict import Outcome
+from orchestrator.report.words.determinism import CAUSES
 from orchestrator.run.batch import Done, Task
 from orchestrator.run.judge import judge_folder
 from orchestrator.system import resources
@@ -156,7 +157,7 @@ def test_the_first_difference_is_named_and_explained(
     assert found is not None
     assert (found.line, found.lines, found.fields) == (line, 1, fields)
     assert found.first.encode() == LINES[line - 1] and found.second.encode() == changed[line - 1]
-    assert found.cause.startswith(cause)
+    assert CAUSES[found.cause].startswith(cause)
 
 
 def test_a_recording_that_ends_early_differs_where_it_ends() -> None:
@@ -164,7 +165,7 @@ def test_a_recording_that_ends_early_differs_where_it_ends() -> None:
         found = compare(recording(*one), recording(*other))
         assert found is not None
         assert (found.line, found.lines) == (3, 2)
-        assert "ends here" in found.cause
+        assert found.cause is Cause.ENDED
     only_the_last_newline = compare(recording(*LINES), recording(*LINES)[:-1])
     assert only_the_last_newline is not None and only_the_last_newline.line == 4
 
@@ -172,7 +173,7 @@ def test_a_recording_that_ends_early_differs_where_it_ends() -> None:
 def test_another_snapshot_is_the_cause_of_everything() -> None:
     changed = recording(*LINES).replace(b"40000", b"40001")
     found = compare(recording(*LINES), changed, same_snapshot=False)
-    assert found is not None and "same snapshot" in found.cause
+    assert found is not None and found.cause is Cause.SNAPSHOT
     assert compare(changed, changed, same_snapshot=False) is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import zip_longest
 from typing import Any
 
@@ -12,30 +13,32 @@ _TIMES = frozenset({"t", "t0", "took", "expires", "sent_at", "received_at"})
 _NUMBERS = frozenset({"pid", "inode", "sk", "a"})
 _PORTS = frozenset({"local", "peer"})
 
+
+class Cause(StrEnum):
+    """What may have made two recordings differ."""
+
+    INSTRUCTIONS = "instructions"
+    """The same happened at another time: the guests had not executed the same instructions before."""
+    RANDOM = "random"
+    """Other ports: the guests had other random numbers."""
+    NUMBERING = "numbering"
+    """Another number of processes, files or sockets was made before."""
+    PROGRAM = "program"
+    """A program said something else."""
+    ORDER = "order"
+    """Another event: two that happen at nearly the same time changed places, or one is missing."""
+    ENDED = "ended"
+    """One recording ends here."""
+    SNAPSHOT = "snapshot"
+    """The runs did not begin with the same snapshot."""
+
+
 _CAUSES = (
-    (
-        _TIMES,
-        "the same happened at another time: the guests had not executed the same instructions before. One had more to "
-        "do: a larger file, more random tries",
-    ),
-    (
-        _PORTS | _TIMES,
-        "other ports: the guests had other random numbers. Was one run with --seed, or did a node's program begin with "
-        "entropy of its own?",
-    ),
-    (
-        _NUMBERS | _PORTS | _TIMES,
-        "another number of processes, files or sockets was made before",
-    ),
+    (_TIMES, Cause.INSTRUCTIONS),
+    (_PORTS | _TIMES, Cause.RANDOM),
+    (_NUMBERS | _PORTS | _TIMES, Cause.NUMBERING),
 )
 """Which fields differ -> what that tells; the first that has them all."""
-
-_OTHER_FIELDS = "a program said something else: does it look at anything that the scenario does not give it?"
-_OTHER_EVENT = (
-    "another event came here: two things that happen at nearly the same time changed places, or one is missing"
-)
-_ENDED = "one recording ends here: that run was cut short, or did less"
-_SNAPSHOT = "the runs did not begin with the same snapshot: simctl's code, its image or QEMU changed in between"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,7 @@ class Difference:
     """The keys whose values differ, of two events of the same kind; of nested ones with dots between."""
     lines: int
     """How many lines differ in all."""
-    cause: str
-    """What may be the cause, in a sentence."""
+    cause: Cause
 
 
 def compare(first: bytes, second: bytes, *, same_snapshot: bool = True) -> Difference | None:
@@ -70,23 +72,23 @@ def compare(first: bytes, second: bytes, *, same_snapshot: bool = True) -> Diffe
         second=other.decode(errors="replace"),
         fields=fields,
         lines=len(places),
-        cause=cause if same_snapshot else _SNAPSHOT,
+        cause=cause if same_snapshot else Cause.SNAPSHOT,
     )
 
 
-def _explained(one: bytes, other: bytes) -> tuple[tuple[str, ...], str]:
+def _explained(one: bytes, other: bytes) -> tuple[tuple[str, ...], Cause]:
     """The fields that differ, and the cause."""
     if not one or not other:
-        return (), _ENDED
+        return (), Cause.ENDED
     try:
         events = [dict(_flat(json.loads(line))) for line in (one, other)]
     except ValueError:  # a broken recording
-        return (), _ENDED
+        return (), Cause.ENDED
     if any(events[0].get(key) != events[1].get(key) for key in ("ev", "node", "what", "name", "state", "new")):
-        return (), _OTHER_EVENT
+        return (), Cause.ORDER
     fields = tuple(sorted(key for key in {*events[0], *events[1]} if events[0].get(key) != events[1].get(key)))
     last = {key.rpartition(".")[2] for key in fields}
-    return fields, next((cause for known, cause in _CAUSES if last <= known), _OTHER_FIELDS)
+    return fields, next((cause for known, cause in _CAUSES if last <= known), Cause.PROGRAM)
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -97,4 +99,4 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     elif name:
         yield name, json.dumps(value)
     else:
-        raise ValueError("no event")
+        raise ValueError(value)

@@ -14,16 +14,26 @@ from orchestrator.analysis.ladder.footnotes import footnotes_of
 from orchestrator.analysis.ladder.headline import headline
 from orchestrator.analysis.ladder.items import SILENCE, Items, gather
 from orchestrator.analysis.ladder.model import STRETCHES, End, Head, Ladder, Row, RowKind
+from orchestrator.analysis.ladder.notes import (
+    BothFinsArrive,
+    CloseWaitStays,
+    MoreRequests,
+    Note,
+    Quiet,
+    RunEnds,
+    SentAgain,
+    Silence,
+    TimeWaitToGo,
+)
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.queues import close_wait_queue
 from orchestrator.history.model import Connection, History, Side
 from orchestrator.tcp.lifecycle import TIME_WAIT_SECONDS
 from orchestrator.tcp.states import TcpState
-from orchestrator.text.durations import duration
 
 _S = TcpState
 
-_IDLENESS = {True: " idle", False: ", data under way", None: ", whether idle is not known"}
+_IDLENESS = {True: Quiet.IDLE, False: Quiet.BUSY, None: Quiet.PERHAPS}
 
 _PAUSES = 4
 _LONGER = 3.0
@@ -55,10 +65,14 @@ def ladder(name: str, connection: Connection, history: History, reports: Reports
 
 def _head(life: Life, address: str, history: History) -> Head:
     socket = life.socket
-    owner = f"{socket.comm} pid {socket.pid}" if socket and socket.comm else ""
-    if socket is None:
-        owner = "not seen" if life.node in history.nodes else "no node of the run"
-    return Head(life.node or str(life.side), address, owner, seen=socket is not None)
+    return Head(
+        life.node or str(life.side),
+        address,
+        program=(socket.comm or "") if socket else "",
+        pid=socket.pid if socket else None,
+        seen=socket is not None,
+        of_lab=life.node in history.nodes,
+    )
 
 
 # -- many requests in one row ----------------------------------------------------------------------------------------
@@ -77,16 +91,16 @@ def _collapse_again(items: Iterable[Item], fewer: Container[Side]) -> Iterator[I
 
     def alike(item: Item) -> tuple[object, ...]:
         again = item.kind is RowKind.RETRANSMIT and not item.changes
-        return again, item.sender, item.text, item.lost
+        return again, item.sender, item.flags, item.lost
 
     for (again, *_), run in groupby(items, key=alike):
         found = list(run)
         if again and len(found) > 1:
             first, last = found[0], found[-1]
-            least = "at least " if first.sender in fewer else ""
-            text = f"{first.text}, {least}{len(found)} times in {duration(last.before - first.after)}"
+            assert first.flags is not None
+            told = SentAgain(first.flags, len(found), first.sender in fewer, last.before - first.after)
             yield Item(
-                RowKind.RETRANSMIT, first.after, last.before, text, first.sender, lost=first.lost, flags=first.flags
+                RowKind.RETRANSMIT, first.after, last.before, told, first.sender, lost=first.lost, flags=first.flags
             )
         else:
             yield from found
@@ -142,19 +156,11 @@ def _pauses(units: Sequence[Sequence[Item]]) -> set[int]:
 
 def _summary(parts: Sequence[Sequence[Item]]) -> Item:
     exchanges = [_exchange(items) for items in parts]
-    outcomes = Counter(
-        one.error or one.status or ("no answer" if one.outcome_known else "answers not reported") for one in exchanges
-    )
+    outcomes = Counter(one.error or one.status or ("" if one.outcome_known else None) for one in exchanges)
     first = min(items[0].earliest for items in parts)
     last = max(items[-1].before for items in parts)
-    alike = len(outcomes) == 1 and exchanges[0].outcome_known
-    told = ", ".join(
-        f"all {outcome}" if alike else outcome if len(outcomes) == 1 else f"{count} x {outcome}"
-        for outcome, count in outcomes.most_common(4)
-    )
-    text = f"{len(exchanges)} more requests in {duration(last - first)}: {told}"
-    known = exchanges[-1].outcome_known
-    return Item(RowKind.REQUESTS, min(first, last), last, text, answers_known=known)
+    told = MoreRequests(len(exchanges), last - first, tuple(outcomes.most_common(4)), known=exchanges[0].outcome_known)
+    return Item(RowKind.REQUESTS, min(first, last), last, told, answers_known=exchanges[-1].outcome_known)
 
 
 # -- states ----------------------------------------------------------------------------------------------------------
@@ -179,8 +185,9 @@ def _fold(items: Iterable[Item], found: Items) -> Iterator[Row]:
             side, queue = item.queue
             ends[side] = replace(ends[side], queue=queue)
         now = ends
+        says = () if item.says is None else (item.says,)
         row = Row(
-            item.after, item.before, item.kind, item.text, ends[Side.CLIENT], ends[Side.SERVER], item.sender,
+            item.after, item.before, item.kind, says, ends[Side.CLIENT], ends[Side.SERVER], item.sender,
             item.flags, tuple(item.notes), lost=item.lost, by=item.by, arrives=item.arrives,
             unproven=item.unproven, awaits=_awaits(item, rows[-1].awaits if rows else False),
         )  # fmt: skip
@@ -208,11 +215,11 @@ def _merge(one: Row, two: Row) -> Row | None:
         return None
     if any(one.end(side).changed and two.end(side).changed for side in Side):
         return None
-    texts = [text for text in dict.fromkeys((one.text, two.text)) if text]
-    both = len(texts) == 2 and one.arrives and two.arrives
-    text = "each FIN arrives" if both else ", ".join(texts)
+    says = tuple(dict.fromkeys((*one.says, *two.says)))
+    if len(says) == 2 and one.arrives and two.arrives:
+        says = (BothFinsArrive(),)
     ends = {side: one.end(side) if one.end(side).changed else two.end(side) for side in Side}
-    return replace(two, after=min(one.after, two.after), text=text, client=ends[Side.CLIENT], server=ends[Side.SERVER])
+    return replace(two, after=min(one.after, two.after), says=says, client=ends[Side.CLIENT], server=ends[Side.SERVER])
 
 
 # -- silences and the end --------------------------------------------------------------------------------------------
@@ -232,15 +239,16 @@ def _silence(last: Row, after: float, before: float, found: Items) -> Row:
     # Of what took its time the end and the beginning are known: the last of many requests, the first of them.
     lasted = (after - last.before, before - (last.before if last.kind in STRETCHES else last.after))
     states = {side: last.end(side).state for side in Side}
-    text = duration(*lasted)
+    what = Quiet.OTHER
     if last.awaits:
-        text += ", no answer yet"
+        what = Quiet.NO_ANSWER_YET
     elif set(states.values()) == {_S.ESTABLISHED}:
-        text += _IDLENESS[found.quiet(last.before, after) if last.awaits is not None else None]
+        what = _IDLENESS[found.quiet(last.before, after) if last.awaits is not None else None]
     elif _S.SYN_SENT in states.values():
-        text += ", no answer"
+        what = Quiet.NO_ANSWER
     client, server = (replace(last.end(side), changed=False, queue=None) for side in Side)
-    return Row(last.before, after, RowKind.SILENCE, text, client, server, lasted=lasted, awaits=last.awaits)
+    told = (Silence(*lasted, what),)
+    return Row(last.before, after, RowKind.SILENCE, told, client, server, lasted=lasted, awaits=last.awaits)
 
 
 def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
@@ -253,20 +261,19 @@ def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
         return
     if until - last.before >= SILENCE:
         yield _silence(last, until, until, found)
-    how = str(found.history.end.get("outcome", "broken off"))
-    text = "the run ends" if how == "done" else f"the run is {how}" if how != "failed" else "the run fails"
+    told = (RunEnds(found.history.end.get("outcome")),)
     client, server = (End(state, changed=state not in (None, _S.CLOSED)) for state in left.values())
     notes = tuple(_left(found, left, until))
-    yield Row(until, until, RowKind.END, text, client, server, notes=notes)
+    yield Row(until, until, RowKind.END, told, client, server, notes=notes)
 
 
-def _left(found: Items, left: dict[Side, TcpState | None], until: float) -> Iterator[str]:
+def _left(found: Items, left: dict[Side, TcpState | None], until: float) -> Iterator[Note]:
     for side, state in left.items():
         life = found.wire.life(side)
         if state is _S.TIME_WAIT:
             begun = next((change for change in life.changes if change.state is _S.TIME_WAIT), None)
             if begun is not None:
                 to_go = TIME_WAIT_SECONDS - (until - begun.before)
-                yield f"TIME_WAIT on {life.node} has {max(0.0, to_go):.0f} s to go"
+                yield TimeWaitToGo(life.node, max(0.0, to_go))
         elif state is _S.CLOSE_WAIT:
-            yield f"CLOSE_WAIT stays until {life.node} closes"
+            yield CloseWaitStays(life.node)

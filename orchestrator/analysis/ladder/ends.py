@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from orchestrator.analysis.ladder.notes import Party
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, Side, Socket
 from orchestrator.tcp.lifecycle import EMBRYONIC, PASSIVE_CLOSE
@@ -48,6 +49,10 @@ class Life:
     socket: Socket | None
     changes: tuple[Change, ...]
     states: frozenset[TcpState]
+
+    @property
+    def party(self) -> Party:
+        return Party(self.side, self.node)
 
     @property
     def initial(self) -> TcpState | None:

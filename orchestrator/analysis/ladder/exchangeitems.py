@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from orchestrator.analysis.exchanges import Exchange
-from orchestrator.analysis.ladder.explain import answer_text
+from orchestrator.analysis.ladder.explain import outcome_of
 from orchestrator.analysis.ladder.model import RowKind
+from orchestrator.analysis.ladder.notes import NotServed, Request, ServedLate, UnreadAnswer
 from orchestrator.analysis.ladder.order import Item, Ordering
 from orchestrator.analysis.ladder.resets import CAME_LATE, DATA_CAME_LATE
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
@@ -84,17 +85,15 @@ class ExchangeItems:
             unproven = kind is RowKind.REQUEST and not exchange.status and arrived is None
             unproven = unproven and not acknowledged(self._wire.client, after, before)
         item = Item(
-            kind, after, before, exchange.request, Side.CLIENT,
+            kind, after, before, Request(exchange.request), Side.CLIENT,
             exchange=exchange, floor=exchange.began, unproven=unproven,
         )  # fmt: skip
         if served is not None and served > exchange.done:
-            late = Item(
-                RowKind.PROGRAM, served, served, f"too late: {self._wire.server.node} serves {exchange.request}"
-            )
+            late = Item(RowKind.PROGRAM, served, served, ServedLate(self._wire.server.node, exchange.request))
             self._add(late)
             self._order.then(item, late)
         elif kind is RowKind.UNSERVED:
-            item.notes.append(f"{self._wire.server.node} did not serve it")
+            item.notes.append(NotServed(self._wire.server.node))
         return self._add(item)
 
     # -- answers ---------------------------------------------------------------------------------------------------
@@ -104,9 +103,9 @@ class ExchangeItems:
         if not (exchange.error or exchange.status) or (id(exchange) in self._late and not exchange.reported):
             return None
         floor = exchange.served if exchange.served is not None and exchange.served <= exchange.done else exchange.began
-        kind, text = RowKind.ERROR if exchange.error else RowKind.RESPONSE, answer_text(exchange)
+        kind, outcome = RowKind.ERROR if exchange.error else RowKind.RESPONSE, outcome_of(exchange)
         sender = Side.SERVER if kind is RowKind.RESPONSE else None
-        item = Item(kind, exchange.done, exchange.done, text, sender, exchange=exchange, floor=floor)
+        item = Item(kind, exchange.done, exchange.done, outcome, sender, exchange=exchange, floor=floor)
         item.lost = not exchange.reported and self._wire.losses.cut(exchange.done, exchange.done)
         return self._add(item)
 
@@ -115,10 +114,8 @@ class ExchangeItems:
         answered = exchange.answered
         if answered is None or not exchange.reported or exchange.status or id(exchange) in self._late:
             return
-        late = ", too late" if answered > exchange.done else ""
-        item = Item(
-            RowKind.RESPONSE, answered, answered, f"{exchange.answer}{late}", Side.SERVER, floor=exchange.served
-        )
+        unread = UnreadAnswer(exchange.answer, answered > exchange.done)
+        item = Item(RowKind.RESPONSE, answered, answered, unread, Side.SERVER, floor=exchange.served)
         item.lost = self._wire.losses.cut(answered, answered)
         item.unproven = not item.lost
         self._add(item)
@@ -131,9 +128,9 @@ class ExchangeItems:
             if exchange is None or id(exchange) in self._late:
                 continue
             self._late.add(id(exchange))
-            text = f"{exchange.answer or 'answer'}, too late"
+            unread = UnreadAnswer(exchange.answer, late=True)
             floor = exchange.served if exchange.answered is not None else exchange.done
-            item = Item(RowKind.RESPONSE, segment.after, segment.before, text, Side.SERVER, floor=floor)
+            item = Item(RowKind.RESPONSE, segment.after, segment.before, unread, Side.SERVER, floor=floor)
             self._order.then(self._add(item), self._fin.get(Side.SERVER) if self._with_fin(segment) else reset)
             self._order.then(item, reset)
 

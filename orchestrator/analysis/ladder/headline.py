@@ -1,4 +1,5 @@
-"""The sentence above a ladder: who closed first, how, and why when the server reports it; where TIME_WAIT landed."""
+"""What the sentence above a ladder tells: who closed first, how, and why when the server reports it; where TIME_WAIT
+landed."""
 
 from __future__ import annotations
 
@@ -6,15 +7,33 @@ from collections.abc import Iterator
 
 from orchestrator.analysis.exchanges import Reports
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
-from orchestrator.analysis.ladder.explain import own_account
+from orchestrator.analysis.ladder.flags import Flags
+from orchestrator.analysis.ladder.headlinenotes import (
+    Closed,
+    ClosedBehindData,
+    ClosedFirst,
+    ClosedUnaware,
+    ClosingSegment,
+    Failures,
+    Fate,
+    GaveUpAlone,
+    Headline,
+    Left,
+    NeverEstablished,
+    OpenToTheEnd,
+    Pause,
+    Simultaneous,
+    Through,
+    TimeWaitLanded,
+)
 from orchestrator.analysis.ladder.items import Items
-from orchestrator.analysis.ladder.model import Flags, RowKind
+from orchestrator.analysis.ladder.model import RowKind
+from orchestrator.analysis.ladder.notes import Befell, Note, OwnAccount
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.resets import KEEPALIVE
 from orchestrator.history.model import ClosingKind, Connection, Side
 from orchestrator.history.nat import expired
 from orchestrator.tcp.states import TcpState
-from orchestrator.text.durations import duration
 
 _S = TcpState
 
@@ -27,116 +46,108 @@ _IDLE = 0.3
 """Seconds after which a closing is called one after idleness."""
 
 
-def headline(connection: Connection, found: Items, reports: Reports) -> str:
+def headline(connection: Connection, found: Items, reports: Reports) -> Headline:
     """`server closed first, with a FIN after 5.0 s idle (closed by server: idle); TIME_WAIT landed on server`."""
-    parts = [_closing(connection, found, reports), *_errors(reports), *_left(found)]
-    names = [flow.node + (", which forgot it" if expired(flow, connection) else "") for flow in connection.via]
-    through = f"through {' and '.join(names)}: " if names else ""
-    return through + "; ".join(part for part in parts if part)
+    via = tuple(Through(flow.node, expired(flow, connection)) for flow in connection.via)
+    return Headline(via, (*_closing(connection, found, reports), *_errors(reports), *_left(found)))
 
 
-def _closing(connection: Connection, found: Items, reports: Reports) -> str:
-    wire = found.wire
-    if not (wire.client.up or wire.server.up):
-        return f"never established: {_unanswered(connection, found)}"
-    if wire.closing.kind is ClosingKind.SIMULTANEOUS:
-        return "both ends closed at the same time" + (": their FINs crossed" if wire.crossing else "")
+def _closing(connection: Connection, found: Items, reports: Reports) -> Iterator[Note]:
+    wire, closing = found.wire, found.wire.closing
     first = next((item for item in found.items if item.flags in _CLOSING and item.kind is RowKind.SEGMENT), None)
-    closing = wire.closing
     ends = [life for life in (wire.client, wire.server) if life.socket]
-    if first is None and closing.kind is ClosingKind.OPEN:
-        if all(life.states <= {_S.SYN_SENT, _S.SYN_RECV, _S.ESTABLISHED} for life in ends):
-            return "open at the end of the recording: nobody closed"
-        return "it was closed before the recording began" if any(life.initial for life in ends) else "it was closed"
+    if not (wire.client.up or wire.server.up):
+        refused = any(reset.sender is Side.SERVER for reset in wire.resets)
+        yield NeverEstablished(refused, connection.closing.gave_up)
+    elif closing.kind is ClosingKind.SIMULTANEOUS:
+        yield Simultaneous(wire.crossing)
+    elif first is None and closing.kind is ClosingKind.OPEN:
+        still = all(life.states <= {_S.SYN_SENT, _S.SYN_RECV, _S.ESTABLISHED} for life in ends)
+        yield OpenToTheEnd() if still else Closed(before=any(life.initial for life in ends))
+    else:
+        yield from _closed(found, first, reports)
+
+
+def _closed(found: Items, first: Item | None, reports: Reports) -> Iterator[Note]:
+    wire, closing = found.wire, found.wire.closing
     sender = first.sender if first is not None and first.flags is Flags.RST else wire.first
-    waited = "; ".join(_waited(found, first))
+    waited = list(_waited(found, first))
     if first is None or sender is None or first.sender is not sender:
         if closing.gave_up:
-            return f"{closing.gave_up} gave up: no answer came, so neither FIN nor RST ended it"
-        closer = closing.first_closer
-        return waited or (f"{closer} closed first" if closer else "the recording does not show who closed first")
-    if first.flags is Flags.RST:
-        return f"{waited}; then {_reset(first, found, reports)}" if waited else _reset(first, found, reports)
-    return f"{_name(wire.life(sender))} closed first, with a {_how(first, found, reports)}{_second(found, sender)}"
+            yield GaveUpAlone(closing.gave_up)
+        elif waited:
+            yield from waited
+        else:
+            yield ClosedFirst(closing.first_closer)
+    elif first.flags is Flags.RST:
+        yield from waited
+        yield _segment(first, sender, found, reports, then=bool(waited))
+    else:
+        yield _segment(first, sender, found, reports)
+        yield from _second(found, sender)
 
 
-def _unanswered(connection: Connection, found: Items) -> str:
-    if any(reset.sender is Side.SERVER for reset in found.wire.resets):
-        return "the server's node answered with a RST"
-    gave_up = connection.closing.gave_up
-    return f"{gave_up} gave up, no answer came" if gave_up else "no answer was seen"
-
-
-def _waited(found: Items, first: Item | None) -> Iterator[str]:
+def _waited(found: Items, first: Item | None) -> Iterator[ClosedBehindData]:
     """Ends that closed, before anything else did, without their FIN having come through."""
     for side, size in found.wire.waiting.items():
         closing = found.wire.life(side).into(SENT_FIN)
         if closing is not None and (first is None or closing.before < first.before):
-            yield f"{_name(found.wire.life(side))} closed first; its FIN waited behind {size} unacknowledged bytes"
+            yield ClosedBehindData(found.wire.life(side).party, size)
 
 
-def _reset(first: Item, found: Items, reports: Reports) -> str:
-    wire, sender = found.wire, first.sender
-    assert sender is not None
-    text = f"{first.by or _name(wire.life(sender))} reset the connection with a {_how(first, found, reports)}"
-    if any(reset.reason == KEEPALIVE and reset.sender is sender for reset in wire.resets):
-        text += f": {_name(wire.life(sender.other))} did not answer its keep-alive probes"
-    return text
+def _segment(first: Item, sender: Side, found: Items, reports: Reports, *, then: bool = False) -> ClosingSegment:
+    wire, rst = found.wire, first.flags is Flags.RST
+    fate = _fate(first, sender, found)
+    probes = rst and any(reset.reason == KEEPALIVE and reset.sender is sender for reset in wire.resets)
+    closer = wire.life(sender).node
+    own = reports.closed is not None and sender is Side.SERVER and first.by is None
+    account = OwnAccount(closer, str(reports.closed["reason"])) if own and reports.closed is not None else None
+    ended = next((item for item in found.items if item.kind is RowKind.NODE and _ends_it(item, first, closer)), None)
+    return ClosingSegment(
+        rst=rst,
+        by=wire.life(sender).party,
+        between=first.by if rst else None,
+        then=then,
+        fate=fate,
+        unacknowledged=wire.waiting[sender] if fate is Fate.WAITED else None,
+        pause=_pause(first, found),
+        account=account,
+        ended=ended.says if ended is not None and account is None and isinstance(ended.says, Befell) else None,
+        unanswered_probes=wire.life(sender.other).party if probes else None,
+    )
 
 
-def _lost(first: Item, found: Items) -> str:
-    """What became of the segment that closed the connection, when it did not simply arrive."""
-    assert first.sender is not None
-    if first.flags is not Flags.RST and first.sender in found.wire.waiting:
-        return f" that waited behind {found.wire.waiting[first.sender]} unacknowledged bytes"
+def _fate(first: Item, sender: Side, found: Items) -> Fate:
+    """What became of the segment that closed the connection."""
+    if first.flags is not Flags.RST and sender in found.wire.waiting:
+        return Fate.WAITED
     if not first.lost:
-        return ""
-    noticed = first.sender in found.wire.acks or found.wire.life(first.sender.other).into(GOT_FIN) is not None
-    return " that was lost at first" if noticed and first.flags is not Flags.RST else " that never arrived"
+        return Fate.ARRIVED
+    noticed = sender in found.wire.acks or found.wire.life(sender.other).into(GOT_FIN) is not None
+    return Fate.LOST_AT_FIRST if noticed and first.flags is not Flags.RST else Fate.NEVER_ARRIVED
 
 
-def _second(found: Items, sender: Side) -> str:
+def _second(found: Items, sender: Side) -> Iterator[ClosedUnaware]:
     """That the other end closed without having seen the first one's FIN, which was lost."""
     fin, other = found.wire.fins.get(sender), found.wire.life(sender.other)
     closing = other.into(SENT_FIN)
-    if fin is None or not fin.lost or closing is None or closing.state is not _S.FIN_WAIT1:
-        return ""
-    later = duration(closing.after - fin.before, closing.before - fin.after)
-    return f"; {_name(other)} closed {later} later without having seen it"
+    if fin is not None and fin.lost and closing is not None and closing.state is _S.FIN_WAIT1:
+        yield ClosedUnaware(other.party, closing.after - fin.before, closing.before - fin.after)
 
 
-def _name(life: Life) -> str:
-    return life.node or f"the {life.side}"
-
-
-def _how(first: Item, found: Items, reports: Reports) -> str:
-    lost = _lost(first, found)
-    how = ("RST" if first.flags is Flags.RST else "FIN") + lost
-    how += _after(first, found, lost)
-    assert first.sender is not None
-    closer = found.wire.life(first.sender).node
-    ended = next((item for item in found.items if item.kind is RowKind.NODE and _ends_it(item, first, closer)), None)
-    if reports.closed is not None and first.sender is Side.SERVER and first.by is None:
-        how += f" ({own_account(closer, reports.closed['reason'])})"
-    elif ended is not None:
-        how += f" ({ended.text})"
-    return how
-
-
-def _after(first: Item, found: Items, lost: str) -> str:
+def _pause(first: Item, found: Items) -> Pause | None:
     """What went before it: idleness, where that is known, or a wait for an answer, which is none."""
     talk = [item for item in found.items if item.before <= first.before and item.kind in _TALK]
     if not talk or any(item.kind is RowKind.ERROR for item in talk):
-        return ""
+        return None
     last = talk[-1]
     lasted = (first.after - last.before, first.before - last.before)
     if lasted[0] < _IDLE:
-        return ""
-    told = f"{',' if lost else ''} after {duration(*lasted)}"
+        return None
     if last.kind in (RowKind.REQUEST, RowKind.UNSERVED):
         known = last.exchange is None or last.exchange.outcome_known
-        return f"{told} without an answer" if known else ""
-    return f"{told} idle" if found.quiet(last.before, first.after) else ""
+        return Pause(*lasted, unanswered=True) if known else None
+    return Pause(*lasted, unanswered=False) if found.quiet(last.before, first.after) else None
 
 
 def _ends_it(item: Item, first: Item, closer: str | None) -> bool:
@@ -145,25 +156,23 @@ def _ends_it(item: Item, first: Item, closer: str | None) -> bool:
     return ends and abs(first.before - item.before) < _IDLE
 
 
-def _errors(reports: Reports) -> Iterator[str]:
-    names = [exchange.error for exchange in reports.exchanges if exchange.error]
-    if len(names) == 1:
-        yield f"a request failed with {names[0]}"
-    elif names:
-        yield f"{len(names)} requests failed with {', '.join(sorted(set(names)))}"
+def _errors(reports: Reports) -> Iterator[Note]:
+    names = tuple(exchange.error for exchange in reports.exchanges if exchange.error)
+    if names:
+        yield Failures(names)
 
 
-def _left(found: Items) -> Iterator[str]:
+def _left(found: Items) -> Iterator[Note]:
     """Where TIME_WAIT landed, and which end is still waiting for something."""
     ends = [life for life in (found.wire.client, found.wire.server) if life.socket]
-    landed = [str(life.node) for life in ends if _S.TIME_WAIT in life.states]
-    stuck = [(life, state) for life in ends if (state := _half_closed(life))]
+    landed = tuple(life.node for life in ends if _S.TIME_WAIT in life.states)
+    stuck = tuple((state, life.node) for life in ends if (state := _half_closed(life)))
     if landed:
-        yield f"TIME_WAIT landed on {' and '.join(landed)}"
+        yield TimeWaitLanded(landed)
     if stuck:
-        yield "left at the end: " + ", ".join(f"{state} on {life.node}" for life, state in stuck)
+        yield Left(stuck)
     if not landed and not stuck and found.wire.fins:
-        yield "no TIME_WAIT was seen"
+        yield TimeWaitLanded(())
 
 
 def _half_closed(life: Life) -> TcpState | None:

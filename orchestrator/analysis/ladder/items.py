@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from orchestrator.analysis.exchanges import Exchange, Reports
 from orchestrator.analysis.ladder.ends import Change, Life
 from orchestrator.analysis.ladder.exchangeitems import ExchangeItems
-from orchestrator.analysis.ladder.explain import explain, is_arrival, own_account, traffic_text
-from orchestrator.analysis.ladder.model import Flags, RowKind
+from orchestrator.analysis.ladder.explain import explain, is_arrival
+from orchestrator.analysis.ladder.flags import Flags
+from orchestrator.analysis.ladder.model import RowKind
+from orchestrator.analysis.ladder.notes import AlreadyThere, NotTakenUp, OwnAccount, Sent, Unreported
 from orchestrator.analysis.ladder.order import Item, Ordering
 from orchestrator.analysis.ladder.queues import beside_change, standing_queues
 from orchestrator.analysis.ladder.segment import Segment
@@ -96,7 +98,7 @@ class Items:
             if life.initial is not None and life.socket is not None
         ]
         if there:
-            self._add(Item(RowKind.BEGIN, min(there), min(there), "already there when the recording begins"))
+            self._add(Item(RowKind.BEGIN, min(there), min(there), AlreadyThere()))
 
     def _segments(self) -> None:
         self._handshake = [self._segment(segment) for segment in self.wire.handshake]
@@ -122,12 +124,11 @@ class Items:
 
     def _segment(self, segment: Segment) -> Item:
         kind = RowKind.RETRANSMIT if segment.retransmission else RowKind.SEGMENT
-        text = f"{segment.flags} retransmission" if segment.retransmission else segment.flags
         item = Item(
             kind,
             segment.after,
             segment.before,
-            text,
+            Sent(segment.flags, again=segment.retransmission),
             segment.sender,
             lost=segment.lost,
             by=segment.by,
@@ -135,7 +136,7 @@ class Items:
         )
         item.notes += [segment.note] if segment.note else []
         if segment.lost and segment.flags == Flags.SYN and not self.wire.losses.cut(segment.after, segment.before):
-            item.notes.append(f"{self.wire.server.node} did not take it up")
+            item.notes.append(NotTakenUp(self.wire.server.node))
         return self._add(item, segment.changes)
 
     def _crossing(self, one: Segment, two: Segment) -> Item:
@@ -143,7 +144,11 @@ class Items:
         opened = (_S.SYN_RECV, _S.ESTABLISHED)
         sent = [change for change in (*one.changes, *two.changes) if change.was in opened]
         item = Item(
-            RowKind.CROSSING, min(one.after, two.after), max(one.before, two.before), Flags.FIN, flags=Flags.FIN
+            RowKind.CROSSING,
+            min(one.after, two.after),
+            max(one.before, two.before),
+            Sent(Flags.FIN),
+            flags=Flags.FIN,
         )
         self._add(item, sent)
         for change in (*one.changes, *two.changes):
@@ -156,8 +161,8 @@ class Items:
             self._state(change)
 
     def _state(self, change: Change) -> None:
-        text = explain(change, self.wire, gave_up=self._gave_up == self.wire.life(change.side).node)
-        self._add(Item(RowKind.STATE, change.after, change.before, text, arrives=is_arrival(change)), [change])
+        why = explain(change, self.wire, gave_up=self._gave_up == self.wire.life(change.side).node)
+        self._add(Item(RowKind.STATE, change.after, change.before, why, arrives=is_arrival(change)), [change])
 
     def _retransmissions(self) -> None:
         """Retransmissions, where the trace shows each of them."""
@@ -188,18 +193,19 @@ class Items:
         if reports.closed is None or float(reports.closed["t"]) > self.until:
             return
         t = float(reports.closed["t"])
-        text = own_account(self.wire.server.node, reports.closed["reason"])
+        account = OwnAccount(self.wire.server.node, str(reports.closed["reason"]))
         fin = self._fin.get(Side.SERVER)
         if fin is not None and fin.after - _NEAR <= t <= fin.before + _NEAR:
-            fin.notes.append(text)
+            fin.notes.append(account)
         else:
-            self._add(Item(RowKind.PROGRAM, t, t, text))
+            self._add(Item(RowKind.PROGRAM, t, t, account))
 
     def _unreported(self) -> None:
         """Data of which no program tells."""
         ends = (self.wire.client, self.wire.server)
         for one in stretches(ends, self.history, self.until, SILENCE):
-            item = Item(RowKind.TRAFFIC, min(one.begun, one.before), one.before, traffic_text(one), floor=one.after)
+            told = Unreported(one.sent, one.received)
+            item = Item(RowKind.TRAFFIC, min(one.begun, one.before), one.before, told, floor=one.after)
             self._order.then(*self._handshake[-1:], self._add(item))
 
     # -- queues, nodes, steps --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from orchestrator.analysis.exchanges import Reports, addresses
 from orchestrator.errors import InputError
@@ -110,32 +111,52 @@ def find(wanted: str, known: Sequence[ListedConnection]) -> ListedConnection:
             f"--conn {wanted}: {len(found)} connections have an end there: {some}",
             hint="choose one of them by its name, or by the address of its client",
         )
-    names = f"c1 to c{len(known)}" if len(known) > 1 else "c1"
+    last = known[-1].name if known else ""
     raise InputError(
         f"--conn {wanted}: the run has no such connection",
-        hint=f"one of {names}, or the address:port or node:port of an end" if known else "it has no connection at all",
+        hint=f"one of c1 to {last}, or the address:port or node:port of an end"
+        if len(known) > 1
+        else "it has c1, or the address:port or node:port of an end"
+        if known
+        else "it has no connection at all",
     )
 
 
-def most_telling(known: Sequence[ListedConnection], verdicts: Iterable[Verdict]) -> tuple[ListedConnection, str]:
+class Telling(StrEnum):
+    """Why one connection tells more than the others."""
+
+    ACCUSED = "accused"
+    """It is evidence of a failed expectation."""
+    FAILED = "failed"
+    """A request on it failed."""
+    CLOSE_WAIT = "CLOSE_WAIT"
+    """An end of it is left in CLOSE_WAIT."""
+    BY_SERVER = "by server"
+    """The server closed it first."""
+    CLOSED = "closed"
+    """It is the first that was closed."""
+    FIRST = "first"
+
+
+def most_telling(known: Sequence[ListedConnection], verdicts: Iterable[Verdict]) -> tuple[ListedConnection, Telling]:
     """The connection to show when none was chosen, and why it: evidence of what failed, failed requests, an end that
     is left half closed, one that the server closed, one that was closed at all."""
     accused = _accused(verdicts)
-    questions: tuple[tuple[str, Callable[[ListedConnection], bool]], ...] = (
-        ("it is evidence of a failed expectation", lambda entry: not accused.isdisjoint(_names_of(entry.connection))),
-        ("a request on it failed", lambda entry: entry.failed > 0),
+    questions: tuple[tuple[Telling, Callable[[ListedConnection], bool]], ...] = (
+        (Telling.ACCUSED, lambda entry: not accused.isdisjoint(_names_of(entry.connection))),
+        (Telling.FAILED, lambda entry: entry.failed > 0),
         (
-            "an end of it is left in CLOSE_WAIT",
+            Telling.CLOSE_WAIT,
             lambda entry: any(state is TcpState.CLOSE_WAIT for state, _ in entry.left),
         ),
-        ("the server closed it first", lambda entry: entry.closed and _by_server(entry.connection)),
-        ("it is the first that was closed", lambda entry: entry.closed),
+        (Telling.BY_SERVER, lambda entry: entry.closed and _by_server(entry.connection)),
+        (Telling.CLOSED, lambda entry: entry.closed),
     )
     for why, question in questions:
         found = next((entry for entry in known if question(entry)), None)
         if found is not None:
             return found, why
-    return known[0], "it is the first"
+    return known[0], Telling.FIRST
 
 
 def _names_of(connection: Connection) -> frozenset[_Name]:

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
-from orchestrator.analysis.ladder.model import Flags
+from orchestrator.analysis.ladder.flags import Flags
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
 from orchestrator.history.index import queue_at
 from orchestrator.history.lifetimes import birth, death

@@ -10,35 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.analysis.ladder.flags import Flags
+from orchestrator.analysis.ladder.headlinenotes import Headline
+from orchestrator.analysis.ladder.notes import Note
 from orchestrator.history.model import Side
 from orchestrator.tcp.states import TcpState
-
-
-class Flags(StrEnum):
-    """What a segment is, by the flags of its TCP header that matter to a ladder."""
-
-    SYN = "SYN"
-    SYN_ACK = "SYN+ACK"
-    ACK = "ACK"
-    FIN = "FIN"
-    FIN_ACK = "FIN+ACK"
-    RST = "RST"
-    DATA = "data"
-
-    @property
-    def opens(self) -> bool:
-        return self in (Flags.SYN, Flags.SYN_ACK)
-
-    @property
-    def has_fin(self) -> bool:
-        return self in (Flags.FIN, Flags.FIN_ACK)
 
 
 class RowKind(StrEnum):
     BEGIN = "begin"
     """The connection was there already when the recording began."""
     SEGMENT = "segment"
-    """One TCP segment from `sender`; `text` has its flags."""
+    """One TCP segment from `sender`."""
     CROSSING = "crossing"
     """Two FINs under way at the same time, one from each end."""
     RETRANSMIT = "retransmit"
@@ -89,20 +72,22 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """See the top of this file. Times in seconds of the run; -inf where nothing bounds them. Texts are as they came
-    from the nodes: whoever shows them makes them harmless (`report.safe`)."""
+    """See the top of this file. Times in seconds of the run; -inf where nothing bounds them. Names are as they came
+    from the nodes: whoever shows them makes them harmless."""
 
     after: float
     before: float
     kind: RowKind
-    text: str = ""
+    says: tuple[Note, ...] = ()
+    """What happened; several where two changes share the row."""
     client: End = End()
     server: End = End()
     sender: Side | None = None
     """From which end the arrow goes; None for rows without one."""
     flags: Flags | None = None
     """Of a segment."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    """What stands below it."""
     lasted: tuple[float, float] | None = None
     """Shortest and longest possible duration of a silence, seconds."""
     lost: bool = False
@@ -126,8 +111,11 @@ class Head:
 
     name: str
     address: str
-    owner: str = ""
+    program: str = ""
+    pid: int | None = None
     seen: bool = True
+    of_lab: bool = True
+    """Whether its node is one of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +123,11 @@ class Ladder:
     """One connection, ready to be drawn. `headline` says who closed first, how and why, and what that left behind."""
 
     name: str
-    headline: str
+    headline: Headline
     client: Head
     server: Head
     rows: tuple[Row, ...]
-    footnotes: tuple[str, ...] = ()
+    footnotes: tuple[Note, ...] = ()
 
     def head(self, side: Side) -> Head:
         return self.client if side is Side.CLIENT else self.server

@@ -13,7 +13,9 @@ from itertools import pairwise
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import Change
-from orchestrator.analysis.ladder.model import Flags, Queue, RowKind
+from orchestrator.analysis.ladder.flags import Flags
+from orchestrator.analysis.ladder.model import Queue, RowKind
+from orchestrator.analysis.ladder.notes import Note
 from orchestrator.history.model import Side
 from orchestrator.scenario.steps.base import Effect
 
@@ -32,9 +34,9 @@ class Item:
     kind: RowKind
     after: float
     before: float
-    text: str = ""
+    says: Note | None = None
     sender: Side | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     exchange: Exchange | None = None
     floor: float | None = None

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
 from orchestrator.analysis.ladder.model import Queue, RowKind
+from orchestrator.analysis.ladder.notes import DoesNotRead, NotAcknowledged, ReadsTheEnd
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.history.index import queue_at
 from orchestrator.history.model import History, StateInterval
@@ -54,19 +55,19 @@ def standing_queues(life: Life, history: History, until: float) -> Iterator[Item
         if interval is not None and interval.first <= reading.t <= interval.last:
             queue = ("Recv-Q", reading.recv_q)
             if shown and queue != shown:
-                text = f"{life.node} reads the end" if reading.recv_q == 0 else ""
-                yield Item(RowKind.QUEUE, max(after, interval.first), reading.t, text, queue=(life.side, queue))
+                read = ReadsTheEnd(life.node) if reading.recv_q == 0 else None
+                yield Item(RowKind.QUEUE, max(after, interval.first), reading.t, read, queue=(life.side, queue))
                 shown = queue
             continue
         stands = min(following.t if following else until, life.socket.intervals[-1].last, until) - reading.t
         if stands >= _STANDS and life.socket.intervals[0].state is not _S.LISTEN:
             fin = life.at(reading.t) in GOT_FIN  # it counts as one byte
             if reading.recv_q > fin:
-                text = f"{life.node} does not read"
-                yield Item(RowKind.QUEUE, after, reading.t, text, queue=(life.side, ("Recv-Q", reading.recv_q)))
+                queue = ("Recv-Q", reading.recv_q)
+                yield Item(RowKind.QUEUE, after, reading.t, DoesNotRead(life.node), queue=(life.side, queue))
             elif reading.send_q:
-                text = "not acknowledged"
-                yield Item(RowKind.QUEUE, after, reading.t, text, queue=(life.side, ("Send-Q", reading.send_q)))
+                queue = ("Send-Q", reading.send_q)
+                yield Item(RowKind.QUEUE, after, reading.t, NotAcknowledged(), queue=(life.side, queue))
 
 
 def beside_change(life: Life, item: Item, of_change: Mapping[int, Item]) -> bool:

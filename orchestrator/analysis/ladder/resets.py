@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import Change, Life
-from orchestrator.analysis.ladder.model import Flags
+from orchestrator.analysis.ladder.flags import Flags
+from orchestrator.analysis.ladder.notes import CounterRose, FilterRule, ResetReason
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
 from orchestrator.history.closing import RST_ERRORS
 from orchestrator.history.counters import Counters
@@ -23,35 +24,6 @@ CAME_LATE = frozenset({"TCP_ABORT_ON_DATA", "TCP_TIMEWAIT_SOCKET", "NO_SOCKET"})
 
 DATA_CAME_LATE = frozenset({"TCP_ABORT_ON_DATA", "TCP_TIMEWAIT_SOCKET"})
 """Of these the ones that no bare FIN brings about."""
-
-_WORDS = {
-    "NO_SOCKET": "no socket there",
-    "TCP_ABORT_ON_CLOSE": "closed with data unread",
-    "TCP_ABORT_ON_DATA": "data came after it had closed",
-    # Only an orphan in FIN_WAIT2 says so, which Linux keeps as a minisocket; one in TIME_WAIT answers with an ACK.
-    "TCP_TIMEWAIT_SOCKET": "data came after it had closed",
-    "TCP_ABORT_ON_LINGER": "closed with TCP_LINGER2 below 0",
-    "TCP_ABORT_ON_MEMORY": "no memory, or too many orphans",
-    "TCP_DISCONNECT_WITH_DATA": "disconnected with data unsent",
-    KEEPALIVE: "no answer to keep-alive probes",
-    "TCP_FLAGS": "no such connection, only a listening socket",
-    "INVALID_SYN": "a SYN came inside the connection",
-    "TCP_RFC7323_PAWS": "a segment with an old timestamp",
-    "TCP_INVALID_ACK_SEQUENCE": "an ACK of what it had not sent",
-    "TCP_ACK_UNSENT_DATA": "an ACK of what it had not sent",
-    "TCP_TOO_OLD_ACK": "an ACK that is too old",
-    "TCP_OLD_ACK": "an ACK that is too old",
-    "NOT_SPECIFIED": "",
-}
-"""enum sk_rst_reason (include/net/rstreason.h), by where net/ipv4 uses each name."""
-
-
-def in_words(reason: str, sender: Side) -> str:
-    """The kernel's reason in words, where its name is known."""
-    if reason == "TCP_STATE":  # tcp_disconnect(): close() with SO_LINGER 0, or the end of a listening socket
-        return "aborted by SO_LINGER 0" + (", or never accepted" if sender is Side.SERVER else "")
-    name = reason.replace("_", " ").lower()
-    return _WORDS.get(reason, f"the kernel's reason: {name}" if name else "")
 
 
 def traced(connection: Connection, client: Life, server: Life, until: float) -> Iterator[Segment]:
@@ -70,7 +42,7 @@ def traced(connection: Connection, client: Life, server: Life, until: float) -> 
         reason = str(event.get("reason") or "")
         sender = one.side if sends else one.side.other
         by = event["node"] if event["node"] in {flow.node for flow in via} else None
-        note = "by a rule of its packet filter" if event.get("rule") else in_words(reason, sender)
+        note = FilterRule() if event.get("rule") else ResetReason(reason, sender)
         yield Segment(Flags.RST, sender, t, t, note, reason=reason, by=by)
 
 
@@ -101,7 +73,7 @@ def counted(history: History, change: Change, ends: Sequence[Life], known: Seque
     rose = [life for life in ends if life.node and _rose(history, life.node, change.after, change.before)]
     if len(rose) != 1:
         return None
-    note = f"the counter OutRsts of {rose[0].node} rose"
+    note = CounterRose(rose[0].node)
     found = next((one for one in known if one.sender is rose[0].side and near(one, change)), None)
     return found or Segment(Flags.RST, rose[0].side, change.after, change.before, note)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from orchestrator.analysis.ladder.ends import Change
-from orchestrator.analysis.ladder.model import Flags
+from orchestrator.analysis.ladder.flags import Flags
+from orchestrator.analysis.ladder.notes import Note
 from orchestrator.history.model import Side
 
 UNDER_WAY = 0.25
@@ -20,7 +21,7 @@ class Segment:
     sender: Side
     after: float
     before: float
-    note: str = ""
+    note: Note | None = None
     retransmission: bool = False
     lost: bool = False
     """The other end surely did not notice it."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Set
 
 from orchestrator.analysis.ladder.model import RowKind
+from orchestrator.analysis.ladder.notes import Befell, Forgot, Steps
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.history.model import Flow, History
 from orchestrator.scenario.steps import EFFECTS
@@ -20,10 +21,8 @@ def node_items(history: History, nodes: Set[str | None], first: float, last: flo
         t = float(event["t"])
         effect = EFFECTS.get(event["what"])
         if effect is not None and effect.words and event["node"] in nodes and first <= t <= last:
-            network = event.get("detail", {}).get("network")
-            where = f" ({network})" if network else ""
-            text = f"{event['node']} is {effect.words}{where}"
-            yield Item(RowKind.NODE, t, t, text, effect=effect, node=event["node"])
+            befell = Befell(event["node"], event["what"], event.get("detail", {}).get("network") or None)
+            yield Item(RowKind.NODE, t, t, befell, effect=effect, node=event["node"])
 
 
 def forgotten_items(via: Iterable[Flow], first: float, last: float) -> Iterator[Item]:
@@ -31,7 +30,7 @@ def forgotten_items(via: Iterable[Flow], first: float, last: float) -> Iterator[
     looks at it, which may be some time later."""
     for flow in via:
         if flow.ended is not None and first <= flow.ended[0] <= last:
-            yield Item(RowKind.NODE, *flow.ended, f"{flow.node} has forgotten the connection")
+            yield Item(RowKind.NODE, *flow.ended, Forgot(flow.node))
 
 
 def step_items(history: History, until: float, first: float, last: float) -> Iterator[Item]:
@@ -45,4 +44,4 @@ def step_items(history: History, until: float, first: float, last: float) -> Ite
     shown = {t: names for t, names in sorted(starts.items()) if begun <= t <= last and t < until}
     if len(shown) <= _STEPS:
         for t, names in shown.items():
-            yield Item(RowKind.STEP, t, t, ", ".join(names))
+            yield Item(RowKind.STEP, t, t, Steps(tuple(names)))

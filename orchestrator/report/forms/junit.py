@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from orchestrator.analysis.report import NotRun, RunReport
 from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
 from orchestrator.report.forms.form import Form, Page, Results
-from orchestrator.report.words.notes import notes_of
+from orchestrator.report.words.notes import notes_of, trouble
 from orchestrator.report.words.quantities import when
 from orchestrator.report.words.summaries import sentences
 from orchestrator.report.words.verdicts import of_fact
@@ -46,8 +46,8 @@ def _suite(parent: ElementTree.Element, report: RunReport) -> None:
         case = _case(suite, report, verdict.that)
         if element := _ELEMENTS.get(verdict.outcome):
             _problem(case, element, _summary(verdict), _lines(verdict))
-    if report.trouble:
-        _problem(_case(suite, report, "the run is complete"), "error", report.trouble, [])
+    if trouble(report):
+        _problem(_case(suite, report, "the run is complete"), "error", trouble(report), [])
     _count(suite)
     output = ElementTree.SubElement(suite, "system-out")
     output.text = "\n".join(visible(line) for line in (*sentences(report.history), *notes_of(report)))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from orchestrator.analysis.exchanges import addresses
 from orchestrator.analysis.ladder.list import ListedConnection
 from orchestrator.analysis.ladder.model import End, Head, Ladder, Row
+from orchestrator.analysis.ladder.notes import Note
+from orchestrator.report.words.headline import headline
+from orchestrator.report.words.ladder import beneath, owner, said
 from orchestrator.report.words.summaries import ended
+from orchestrator.text.jsondata import Json, plain
 
 SCHEMA = 1
 """Raised when a key changes its meaning or goes away."""
-
-Json = dict[str, Any]
 
 
 def render(known: Sequence[ListedConnection], shown: Ladder | None) -> str:
@@ -51,15 +52,17 @@ def _entry(entry: ListedConnection) -> Json:
 def _frame(ladder: Ladder) -> Json:
     return {
         "connection": ladder.name,
-        "headline": ladder.headline,
+        "headline": headline(ladder.headline),
+        "closing": {"via": plain(ladder.headline.via), "parts": _values(ladder.headline.parts)},
         "client": _head(ladder.client),
         "server": _head(ladder.server),
-        "footnotes": list(ladder.footnotes),
+        "footnotes": beneath(ladder.footnotes),
+        "legend": _values(ladder.footnotes),
     }
 
 
 def _head(head: Head) -> Json:
-    return {"name": head.name, "address": head.address, "owner": head.owner, "seen": head.seen}
+    return {"name": head.name, "address": head.address, "owner": owner(head), "seen": head.seen}
 
 
 def _row(row: Row, ladder: Ladder) -> Json:
@@ -68,15 +71,26 @@ def _row(row: Row, ladder: Ladder) -> Json:
         "kind": row.kind.value,
         "from": row.sender.value if row.sender else None,
         "node": ladder.head(row.sender).name if row.sender else None,
-        "text": row.text,
+        "text": said(row),
+        "says": _values(row.says),
         "lost": row.lost,
         "unproven": row.unproven,
         "by": row.by,
         "client": _end(row.client),
         "server": _end(row.server),
-        "notes": list(row.notes),
+        "notes": beneath(row.notes),
+        "remarks": _values(row.notes),
         "lasted": None if row.lasted is None else _times(*row.lasted),
     }
+
+
+def _values(notes: Sequence[Note]) -> list[Json]:
+    """Each remark as its values, `is` being what it is: `{"is": "own_account", "node": "server", "reason": "idle"}`."""
+    return [{"is": _name(type(note).__name__), **plain(note)} for note in notes]
+
+
+def _name(kind: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind).removeprefix("_")
 
 
 def _end(end: End) -> Json:

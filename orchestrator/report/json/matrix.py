@@ -11,6 +11,7 @@ from orchestrator.analysis.report import RunReport
 from orchestrator.recording.verdict import Outcome
 from orchestrator.report.json.verdicts import VerdictDocument
 from orchestrator.report.json.verdicts import document as verdict_document
+from orchestrator.report.words.notes import trouble
 from orchestrator.text.jsondata import Data, Json, plain
 
 SCHEMA = 2
@@ -121,7 +122,7 @@ def _cell(report: RunReport) -> CellDocument:
         expectations={outcome: report.count(outcome) for outcome in Outcome},
         hops=tuple(map(hop_document, hops(report.history))),
         verdicts=tuple(map(verdict_document, report.verdicts)),
-        trouble=report.trouble,
+        trouble=trouble(report),
         folder=None if report.folder is None else str(report.folder),
     )
 

@@ -34,7 +34,7 @@ from orchestrator.report.json.document import (
 )
 from orchestrator.report.json.verdicts import document as verdict_document
 from orchestrator.report.words.evidence import shown_by
-from orchestrator.report.words.notes import notes_of
+from orchestrator.report.words.notes import notes_of, trouble
 from orchestrator.report.words.summaries import sentences
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import plain
@@ -80,7 +80,7 @@ def document(report: RunReport) -> ReportDocument:
         exit_code=ExitStatus(int(EXIT_CODES[report.outcome]), _MEANINGS[report.outcome]),
         duration=report.duration,
         wall=report.wall,
-        trouble=report.trouble,
+        trouble=trouble(report),
         expectations={
             "total": len(report.verdicts),
             "pass": report.count(Outcome.PASS),

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from orchestrator.analysis.ladder.model import End, Flags, Head, Ladder, Row, RowKind
+from orchestrator.analysis.ladder.flags import Flags
+from orchestrator.analysis.ladder.model import End, Head, Ladder, Row, RowKind
 from orchestrator.history.model import Side
 from orchestrator.report.text.lettering import PLAIN, Lettering, centred, filled
+from orchestrator.report.words.headline import headline
+from orchestrator.report.words.ladder import beneath, owner, said
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import TIME_WIDTH, time_between
 from orchestrator.text.numbers import short_count
@@ -93,13 +96,13 @@ class _Picture:
             last_time = time or last_time
         if self._ladder.footnotes:
             yield Text()
-        for note in self._ladder.footnotes:
+        for note in beneath(self._ladder.footnotes):
             for part in Text(self._text.safe(note), style="dim").wrap(PLAIN, self._width - 2):
                 yield _stripped(Text("  ") + part)
 
     def _headline(self) -> Iterator[Text]:
         name = f"{self._ladder.name}  "
-        sentence = Text(self._text.safe(self._ladder.headline), style="bold")
+        sentence = Text(self._text.safe(headline(self._ladder.headline)), style="bold")
         for number, part in enumerate(sentence.wrap(PLAIN, self._width - len(name))):
             yield _stripped(Text(name if number == 0 else " " * len(name)) + part)
 
@@ -134,7 +137,7 @@ class _Picture:
 
     def _head_texts(self, head: Head) -> list[Text]:
         """The lines in a box, none wider than half of the middle: boxes never touch."""
-        styled = ((head.name, "bold"), (head.address, ""), (head.owner, ""))
+        styled = ((head.name, "bold"), (head.address, ""), (owner(head), ""))
         return [
             Text(part, style=style)
             for text, style in styled
@@ -167,7 +170,11 @@ class _Picture:
 
     def _row(self, row: Row, time: str) -> Iterator[Text]:
         between, *more = self._between(row)
-        notes = [Text(part, style="dim") for note in row.notes for part in self._text.wrapped(note, self._middle - 2)]
+        notes = [
+            Text(part, style="dim")
+            for note in beneath(row.notes)
+            for part in self._text.wrapped(note, self._middle - 2)
+        ]
         below = [*more, *(centred(note, self._middle) for note in notes)]
         beside = {side: self._beside(row.end(side)) for side in Side}
         yield self._line(row, time, {side: found[0] for side, found in beside.items()}, between, first=True)
@@ -223,32 +230,32 @@ class _Picture:
         match row.kind:
             case RowKind.SEGMENT | RowKind.RETRANSMIT | RowKind.REQUEST | RowKind.RESPONSE | RowKind.UNSERVED:
                 sent_by = f" by {row.by}" if row.by else ""
-                text, *more = self._text.wrapped(row.text + sent_by, self._middle - 7)
+                text, *more = self._text.wrapped(said(row) + sent_by, self._middle - 7)
                 return [self._arrow(row, text), *(centred(Text(part), self._middle) for part in more)]
             case RowKind.CROSSING:
-                return [self._crossed(self._text.safe(row.text))]
+                return [self._crossed(self._text.safe(said(row)))]
             case RowKind.ERROR:
-                parts = self._text.wrapped(row.text, self._middle - 2)
+                parts = self._text.wrapped(said(row), self._middle - 2)
                 marks = ["x", *(" " for _ in parts[1:])]
                 return [
                     Text(set_cell_size(f"{mark} {part}", self._middle), style="red")
                     for mark, part in zip(marks, parts, strict=True)
                 ]
             case RowKind.STEP:
-                text, *more = self._text.wrapped(f"step {row.text}", self._middle - 6)
+                text, *more = self._text.wrapped(f"step {said(row)}", self._middle - 6)
                 line = Text(filled(f" {text} ", self._middle, self._glyphs.step), style="dim")
                 return [line, *(centred(Text(part, style="dim"), self._middle) for part in more)]
             case RowKind.SILENCE | RowKind.END:
                 return self._pause(row)
-        return [centred(Text(part), self._middle) for part in self._text.wrapped(row.text, self._middle - 2)]
+        return [centred(Text(part), self._middle) for part in self._text.wrapped(said(row), self._middle - 2)]
 
     def _pause(self, row: Row) -> list[Text]:
         """`· · ·  5.0 s idle  · · ·`, with fewer dots where there is no room for them, or none."""
         style = "dim" if row.kind is RowKind.SILENCE else ""
-        text = self._text.safe(row.text)
+        text = self._text.safe(said(row))
         count = min(3, (self._middle - 4 - cell_len(text)) // 4)
         if count < 1:
-            parts = self._text.wrapped(row.text, self._middle - 2)
+            parts = self._text.wrapped(said(row), self._middle - 2)
         else:
             dots = " ".join([self._glyphs.dots] * count)
             parts = [f"{dots}  {text}  {dots}"]

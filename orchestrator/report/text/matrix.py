@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.analysis.compare.matrix import HEADERS, Matrix, columns
+from orchestrator.analysis.compare.matrix import Matrix
 from orchestrator.analysis.hops import Hop, hops
 from orchestrator.analysis.report import RunReport
 from orchestrator.recording.verdict import Outcome
@@ -26,6 +26,8 @@ from orchestrator.report.text.terminal import (
     shell_path,
     text,
 )
+from orchestrator.report.words.matrix import HEADERS, columns
+from orchestrator.report.words.notes import trouble
 from orchestrator.scenario.matrix import label as cell_label
 from orchestrator.text.numbers import plural
 
@@ -36,7 +38,7 @@ def render(matrix: Matrix, console: Console) -> None:
     console.print()
     if matrix.reports:
         _print_table(matrix, console)
-    wrong = [report for report in matrix.reports if report.outcome is not Outcome.PASS or report.trouble]
+    wrong = [report for report in matrix.reports if report.outcome is not Outcome.PASS or trouble(report)]
     for report in sorted(wrong, key=lambda report: ORDER.index(report.outcome)):
         _print_wrong(report, console)
     if matrix.broken:
@@ -90,7 +92,7 @@ def _outcome(report: RunReport) -> Text:
 
 def _print_wrong(report: RunReport, console: Console) -> None:
     console.print()
-    rows = [(label(report.outcome, loud=True), text(cell_label(report.cell), "bold") + text(f"  {report.trouble}"))]
+    rows = [(label(report.outcome, loud=True), text(cell_label(report.cell), "bold") + text(f"  {trouble(report)}"))]
     width = label_width([report.outcome])
     labelled(console, rows, width)
     for verdict in report.verdicts:

@@ -30,7 +30,7 @@ from orchestrator.report.text.terminal import (
 )
 from orchestrator.report.words import summaries as words
 from orchestrator.report.words.evidence import shown_by
-from orchestrator.report.words.notes import notes_of
+from orchestrator.report.words.notes import notes_of, trouble
 from orchestrator.text.numbers import plural
 
 _GROUPS = 12
@@ -98,8 +98,8 @@ def _print_headline(report: RunReport, console: Console) -> None:
     rows = [(label(report.outcome, loud=True), text(report.name, "bold") + text(f"  {facts}"))]
     if report.title:
         rows.append((Text(), text(report.title)))
-    if report.trouble:
-        rows.append((Text(), text(report.trouble, "bold")))
+    if trouble(report):
+        rows.append((Text(), text(trouble(report), "bold")))
     labelled(console, rows, _label_width(report))
 
 
@@ -176,4 +176,4 @@ def _worst_sentence(report: RunReport) -> str:
     """The first expectation that has the run's outcome, unless it passed."""
     if report.outcome is Outcome.PASS:
         return ""
-    return next((v.that for v in report.verdicts if v.outcome is report.outcome), report.trouble)
+    return next((v.that for v in report.verdicts if v.outcome is report.outcome), trouble(report))

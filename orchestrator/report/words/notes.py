@@ -12,6 +12,14 @@ _NAMED = 3
 """Contradictions that are named one by one."""
 
 
+def trouble(report: RunReport) -> str:
+    """Why the run did not get to its end, in one sentence; empty when it did."""
+    if report.ended == "done":
+        return ""
+    detail = str(report.history.end.get("detail") or "")
+    return f"the run was not completed: {report.ended or 'broken off'}" + (f", {detail}" if detail else "")
+
+
 def notes_of(report: RunReport) -> list[str]:
     """The recording's notes, those of the report, and where witnesses do not agree."""
     found = report.history.contradictions

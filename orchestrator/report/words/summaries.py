@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from orchestrator.analysis.ladder.list import ListedConnection
+from orchestrator.analysis.ladder.list import ListedConnection, Telling
 from orchestrator.analysis.requests import Requests, requests_by_client
 from orchestrator.analysis.summary import ConnectionSummary, Group, connection_groups, unobserved_by_node
 from orchestrator.history.model import ClosingKind, History, MinisocketEnd, Side
@@ -157,3 +157,14 @@ def ended(entry: ListedConnection) -> str:
         parts.append(entry.reason)
     left = ", ".join(f"{state} on {node}" for state, node in entry.left) or "no TIME_WAIT"
     return "; ".join([*parts, f"TIME_WAIT on {' and '.join(entry.time_wait)}" if entry.time_wait else left])
+
+
+TELLING = {
+    Telling.ACCUSED: "it is evidence of a failed expectation",
+    Telling.FAILED: "a request on it failed",
+    Telling.CLOSE_WAIT: "an end of it is left in CLOSE_WAIT",
+    Telling.BY_SERVER: "the server closed it first",
+    Telling.CLOSED: "it is the first that was closed",
+    Telling.FIRST: "it is the first",
+}
+"""Why a connection is the one to look at."""

@@ -1,0 +1,143 @@
+"""What the sentence above a ladder tells, as values: who closed first, how, and why; what that left behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.analysis.ladder.notes import Befell, Note, OwnAccount, Party
+from orchestrator.tcp.states import TcpState
+from orchestrator.text.jsondata import Data
+
+
+@dataclass(frozen=True, slots=True)
+class Through(Data):
+    """A NAT on the way. `forgot`: its entry had expired before an end closed."""
+
+    node: str
+    forgot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NeverEstablished(Note):
+    """No end ever had its handshake finished. `refused`: the server's node answered with a RST; else `gave_up` is the
+    node that gave up, None when no answer was seen."""
+
+    refused: bool
+    gave_up: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Simultaneous(Note):
+    """Both ends closed at the same time. `crossed`: their FINs are known to have been under way together."""
+
+    crossed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenToTheEnd(Note):
+    """Nobody closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(Note):
+    """It was closed, and nothing more is known. `before`: before the recording began."""
+
+    before: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUpAlone(Note):
+    """No answer came, so neither FIN nor RST ended it."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedFirst(Note):
+    """`node` did, None: the recording does not show who."""
+
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBehindData(Note):
+    """An end closed first, and its FIN waited behind so many bytes."""
+
+    end: Party
+    unacknowledged: int
+
+
+class Fate(StrEnum):
+    """What became of a segment."""
+
+    ARRIVED = "arrived"
+    WAITED = "waited"
+    """Behind data."""
+    LOST_AT_FIRST = "lost at first"
+    NEVER_ARRIVED = "never arrived"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Data):
+    """What went before: idleness, or a wait for an answer; shortest and longest, seconds."""
+
+    least: float
+    most: float
+    unanswered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingSegment(Note):
+    """The FIN or RST that closed the connection. `by` is who sent it: an end, or a node in between. `then`: something
+    else was told before. `account`: what the server's program says; `ended`: what ended the sender's program.
+    `unanswered_probes`: the end that did not answer keep-alive probes."""
+
+    rst: bool
+    by: Party
+    between: str | None
+    then: bool
+    fate: Fate
+    unacknowledged: int | None
+    pause: Pause | None
+    account: OwnAccount | None
+    ended: Befell | None
+    unanswered_probes: Party | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedUnaware(Note):
+    """The other end closed so much later, without having seen the first FIN; seconds."""
+
+    end: Party
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failures(Note):
+    """Requests that failed, by the names of their errors, in order of time."""
+
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWaitLanded(Note):
+    """Where; empty when none was seen although a FIN was sent."""
+
+    nodes: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Left(Note):
+    """Ends that are half closed when the recording ends: state and node."""
+
+    ends: tuple[tuple[TcpState, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Headline(Data):
+    """`via`: the NATs on the way, as seen from the client. `parts` in the order in which they are said."""
+
+    via: tuple[Through, ...]
+    parts: tuple[Note, ...]

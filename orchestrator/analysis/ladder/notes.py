@@ -1,0 +1,299 @@
+"""What a ladder's rows and footnotes tell, as values. report/words/ladder says them in words; JSON has both.
+
+Times are in seconds, sizes in bytes. A node that has no name, because its address is no node's, is None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.analysis.ladder.flags import Flags
+from orchestrator.history.model import MinisocketEnd, Side
+from orchestrator.tcp.states import TcpState
+from orchestrator.text.jsondata import Data
+
+
+class Note(Data):
+    """One remark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Party(Data):
+    """An end, by its node where it is one's."""
+
+    side: Side
+    node: str | None
+
+
+# -- segments --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Note):
+    """A segment, or one that was retransmitted."""
+
+    flags: Flags
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SentAgain(Note):
+    """Many retransmissions in a row. `at_least`: the kernel counted more than the trace shows."""
+
+    flags: Flags
+    count: int
+    at_least: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotTakenUp(Note):
+    """A SYN that led to nothing on the server's node."""
+
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResetReason(Note):
+    """Why a kernel sent a RST, by its own name (enum sk_rst_reason)."""
+
+    reason: str
+    sender: Side
+
+
+@dataclass(frozen=True, slots=True)
+class FilterRule(Note):
+    """A RST that a rule of a packet filter sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class CounterRose(Note):
+    """No trace shows a RST; the counter OutRsts of the node does."""
+
+    node: str | None
+
+
+# -- programs --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Note):
+    """`GET /`, as the program said."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotServed(Note):
+    """The server's program never took the request up."""
+
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedLate(Note):
+    """The server's program took a request up after its client had given up."""
+
+    node: str | None
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Note):
+    """What became of a request: status, error, or both. `seconds` until the client's program had it; None where only
+    the server reports it."""
+
+    status: str
+    error: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadAnswer(Note):
+    """What the server wrote, by its status, and no program of the client got. `late`: it had given up before."""
+
+    status: str
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MoreRequests(Note):
+    """Many requests in one row. `outcomes`: status or error, and how many, the most frequent first; "" where there was
+    none, None where nobody would have reported one. `known`: whether that of the first would have been reported."""
+
+    count: int
+    seconds: float
+    outcomes: tuple[tuple[str | None, int], ...]
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAccount(Note):
+    """What the server's program says of its closing."""
+
+    node: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreported(Note):
+    """Data of which no program tells, from the client's view."""
+
+    sent: int
+    received: int
+
+
+# -- states ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyThere(Note):
+    """The connection is older than the recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutShort(Note):
+    """A TIME_WAIT that did not last its time, and what ended it."""
+
+    least: float
+    most: float
+    by: MinisocketEnd | None
+
+
+@dataclass(frozen=True, slots=True)
+class StateOver(Note):
+    """A state that ended by a timer, and how long it lasted, where that is known."""
+
+    state: TcpState
+    least: float | None
+    most: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp(Note):
+    """No answer came. `calling`: to its SYN."""
+
+    calling: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LastAckOver(Note):
+    """By an ACK or a RST."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone(Note):
+    """The recording does not show how."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinWaits(Note):
+    """An end closed, and its FIN waits behind data."""
+
+    end: Party
+    unacknowledged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrives(Note):
+    """A FIN or an ACK of that end."""
+
+    flags: Flags
+    sender: Party
+
+
+@dataclass(frozen=True, slots=True)
+class BothFinsArrive(Note):
+    """At the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoesNotRead(Note):
+    """Data stands in the node's Recv-Q."""
+
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadsTheEnd(Note):
+    """The node's program has read the FIN."""
+
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotAcknowledged(Note):
+    """Data stands in a Send-Q."""
+
+
+# -- around the connection -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Befell(Note):
+    """What a step did to a node (`kill`, `link down`), on one of its networks where it says which."""
+
+    node: str
+    what: str
+    network: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forgot(Note):
+    """A NAT has dropped its entry."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Steps(Note):
+    """Steps of the scenario that begin."""
+
+    names: tuple[str, ...]
+
+
+class Quiet(StrEnum):
+    """What a silence is."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    """Data was under way."""
+    PERHAPS = "perhaps"
+    """Nothing tells whether data was."""
+    NO_ANSWER_YET = "no answer yet"
+    """A request waits for its answer."""
+    NO_ANSWER = "no answer"
+    """A SYN does."""
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Silence(Note):
+    """Nothing happened."""
+
+    least: float
+    most: float
+    what: Quiet
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnds(Note):
+    """`outcome`: `done`, `failed`, `interrupted`; None when the recording breaks off."""
+
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWaitToGo(Note):
+    """How long a TIME_WAIT would have gone on."""
+
+    node: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CloseWaitStays(Note):
+    """Until the node's program closes."""
+
+    node: str | None
