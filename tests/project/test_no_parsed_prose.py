@@ -104,14 +104,8 @@ def words(tree: ast.Module) -> Iterator[str]:
                 passed.update(part for part in ast.walk(node) if part is not node)
                 if any(isinstance(part, ast.Constant) and _several(str(part.value)) for part in node.values):
                     yield ast.unparse(node)
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Constant)
-            and node not in passed
-            and isinstance(node.value, str)
-            and _several(node.value)
-        ):
-            yield ast.unparse(node)
+    texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in passed)
+    yield from (ast.unparse(node) for node in texts if isinstance(node.value, str) and _several(node.value))
 
 
 def _several(text: str) -> bool:
