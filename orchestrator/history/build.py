@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.history.closing import NO_WIRE
 from orchestrator.history.connections import join
 from orchestrator.history.conservation import called, compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
@@ -18,7 +17,7 @@ from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.owners import with_reported_owners
 from orchestrator.history.reports import with_repeats
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, rejoined, to_sockets
-from orchestrator.history.segments import Wire
+from orchestrator.history.segments import NO_WIRE, Wire
 from orchestrator.history.texts import against_texts, with_doubts
 from orchestrator.history.traced import trace_lives
 from orchestrator.history.tracedlife import TracedLife
@@ -159,7 +158,7 @@ def _trace(
     retransmits, counted = retransmissions(by_kind["retransmit"], counters, ticks)
     to_itself = dict.fromkeys(one.node for one in differences)
     notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
-    lives = called(trace_lives(events, _time(last), translations), counters, ticks, wire, wire is not NO_WIRE)
+    lives = called(trace_lives(events, _time(last), translations), counters, ticks, wire)
     return _Trace(tuple(lives), complete=True, retransmits=retransmits, retransmits_counted=counted, doubts=notes)
 
 

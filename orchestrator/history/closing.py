@@ -16,7 +16,7 @@ from orchestrator.history.lifetimes import death
 from orchestrator.history.model import OPEN, Closing, ClosingKind, Connection, Side, Witness
 from orchestrator.history.ownresets import ONE_RST, nearest, of_pairs
 from orchestrator.history.reports import errors_met
-from orchestrator.history.segments import Segment, Wire
+from orchestrator.history.segments import NO_WIRE, Segment, Wire
 from orchestrator.history.votes import AT_ONCE, by_states, closed_between, end_of, leaves_open, node_of, vote_of
 from orchestrator.recording.events import Event
 from orchestrator.tcp.lifecycle import PASSIVE_CLOSE
@@ -35,8 +35,6 @@ _RST_AFTER_CLOSE = 0.001
 _EXACT = 1e-6
 """Seconds. A change of state in a shorter interval was traced."""
 
-
-NO_WIRE = Wire()
 
 FIN_ERRORS = frozenset({"RemoteDisconnected", "IncompleteRead"})
 """Errors that a client meets after the server's FIN: it reads the end of file."""

@@ -14,13 +14,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.history.closing import NO_WIRE, closing_of
+from orchestrator.history.closing import closing_of
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, Socket
 from orchestrator.history.nat import NO_NAT, NatPath, Translations
-from orchestrator.history.ownresets import own_resets
+from orchestrator.history.ownresets import by_pairs, own_resets
 from orchestrator.history.reports import Finder
-from orchestrator.history.segments import Wire
+from orchestrator.history.segments import NO_WIRE, Wire
 from orchestrator.recording.events import Event
 from orchestrator.tcp.addresses import ANY, node_at, split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
@@ -43,9 +43,7 @@ def join(
     not known, and neither is an end that gave up. `translations`: what NATs did. `requests`: those that clients report,
     in order of time. `wire`: the segments that opened and closed them, where they were recorded.
     """
-    by_pair: dict[frozenset[str], list[Event]] = defaultdict(list)
-    for reset in resets or ():
-        by_pair[frozenset((reset["local"], reset["peer"]))].append(reset)
+    by_pair = by_pairs(resets or ())
     listening: set[tuple[str, str, int | None]] = set()
     ends: dict[frozenset[tuple[str | None, str]], tuple[list[Socket], list[Socket]]] = defaultdict(lambda: ([], []))
     nat_paths: dict[int, NatPath] = {}

@@ -15,15 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.history.counters import Counters
-from orchestrator.history.segments import Wire
+from orchestrator.history.firstsegment import SENT_AFTER
+from orchestrator.history.segments import NO_WIRE, Wire
 from orchestrator.history.tracedlife import TracedLife
 from orchestrator.recording.events import Event
 from orchestrator.tcp.states import TcpState
 
 _OPENED = "connections opened"
-
-_LEAVES = 3.5
-"""Seconds that a SYN may leave after its call: until a neighbour answers, or is given up (three probes)."""
 
 _WHAT = {
     _OPENED: ("ActiveOpens",),
@@ -74,31 +72,28 @@ def compare(
     return [one for one in found if one is not None and not one.agrees]
 
 
-def called(
-    lives: Sequence[TracedLife], counters: Counters, ticks: Sequence[Event], wire: Wire, recorded: bool
-) -> list[TracedLife]:
+def called(lives: Sequence[TracedLife], counters: Counters, ticks: Sequence[Event], wire: Wire) -> list[TracedLife]:
     """The lives without those whose call sent nothing, because there was no free port or address: the counter did not
-    count them, or it counted fewer than there are and their SYN is not on the wire. `recorded`: whether that one is
-    known."""
-    none: set[str] = set()
-    some: set[str] = set()
-    for node in {life.node for life in lives if life.fruitless}:
-        of_node = [life for life in lives if life.node == node]
-        times = _count((life for life in of_node if not life.fruitless), ())[node, _OPENED]
-        unsure = _count((life for life in of_node if life.fruitless), ())[node, _OPENED]
-        one = _compare(node, _OPENED, times, _WHAT[_OPENED], counters, ticks, unsure)
-        if one is not None and one.counted <= one.least:
-            none.add(node)
-        elif one is not None and one.counted < one.most:
-            some.add(node)
+    count them, or it counted fewer than there are and their SYN is not on the wire, where that was recorded."""
+    sure = _count((life for life in lives if not life.fruitless), ())
+    unsure = _count((life for life in lives if life.fruitless), ())
+    opened = {
+        node: _compare(node, _OPENED, sure[node, _OPENED], _WHAT[_OPENED], counters, ticks, unsure[node, _OPENED])
+        for node in {life.node for life in lives if life.fruitless}
+    }
 
     def sent_nothing(life: TracedLife) -> bool:
-        if life.portless or (life.fruitless and life.node in none):
+        if life.portless:
             return True
-        if not (life.fruitless and recorded and life.node in some):
+        one = opened[life.node] if life.fruitless else None
+        if one is None:
+            return False
+        if one.counted <= one.least:
+            return True
+        if one.counted >= one.most or wire is NO_WIRE:
             return False
         found = wire.first((life.local, life.peer), life.born)
-        return found is None or found.syn.t > life.born + _LEAVES
+        return found is None or found.syn.t > life.born + SENT_AFTER
 
     return [life for life in lives if not sent_nothing(life)]
 

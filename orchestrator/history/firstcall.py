@@ -7,28 +7,15 @@ is sent instead of a FIN, from an open state to CLOSED with that RST.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import NamedTuple
 
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import ClosingKind, Connection, Side, Socket
 from orchestrator.history.ownresets import ONE_RST
 from orchestrator.history.votes import end_of, leaves_open, node_of
-from orchestrator.recording.events import Event
-from orchestrator.tcp.lifecycle import EMBRYONIC, PASSIVE_CLOSE
+from orchestrator.tcp.lifecycle import PASSIVE_CLOSE, SENT_FIN
 from orchestrator.tcp.states import TcpState
-
-_CALLED = (
-    frozenset(TcpState)
-    - EMBRYONIC
-    - {
-        TcpState.LISTEN,
-        TcpState.ESTABLISHED,
-        TcpState.CLOSE_WAIT,
-        TcpState.CLOSED,
-    }
-)
-"""States of an end whose program has closed it."""
 
 _BY_CALL = frozenset({"TCP_ABORT_ON_CLOSE", "TCP_STATE", "TCP_DISCONNECT_WITH_DATA"})
 """The kernel's reasons (enum sk_rst_reason) for a RST that a program brings about: unread data, SO_LINGER 0."""
@@ -77,21 +64,20 @@ def _call(connection: Connection, side: Side, *, exact: bool) -> Call | None:
     end = end_of(connection, side)
     if end is None:
         return _of_unseen(connection, side)
-    closed = next((interval for interval in end.intervals if interval.state in _CALLED), None)
+    closed = next((interval for interval in end.intervals if interval.state in SENT_FIN), None)
     if closed is not None:
         gap = next((gap for gap in end.unknown if gap.before == closed.first), None)
         return Call(side, closed.first if gap is None else gap.after, closed.first, sure=True)
     left = leaves_open(end)
     if left is None and end.intervals[-1].state is not TcpState.CLOSE_WAIT:
         return None
-    if death(end) == float("inf"):
+    if death(end) == math.inf:
         return None
     gone = _last_gap(end)
-    own = _resets_of(end, connection.resets)
     if not exact:
         return Call(side, *gone, sure=False)
-    near = [reset for reset in own if abs(float(reset["t"]) - gone[1]) <= ONE_RST]
-    reasons = {str(reset.get("reason") or "") for reset in near}
+    own = (reset for reset in connection.resets if (reset["local"], reset["peer"]) == (end.local, end.peer))
+    reasons = {str(reset.get("reason") or "") for reset in own if abs(float(reset["t"]) - gone[1]) <= ONE_RST}
     if reasons & _BY_CALL:
         return Call(side, *gone, sure=True)
     return Call(side, *gone, sure=False) if reasons & _UNNAMED else None
@@ -112,7 +98,3 @@ def _of_unseen(connection: Connection, side: Side) -> Call | None:
 def _last_gap(end: Socket) -> tuple[float, float]:
     last = end.intervals[-1].last
     return last, max(last, death(end))
-
-
-def _resets_of(end: Socket, resets: Sequence[Event]) -> list[Event]:
-    return [reset for reset in resets if (reset["local"], reset["peer"]) == (end.local, end.peer)]

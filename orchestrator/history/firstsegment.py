@@ -8,7 +8,7 @@ from typing import NamedTuple
 from orchestrator.history.model import Connection, Side
 from orchestrator.history.segments import Segment, Wire, WireLife
 
-_SENT_AFTER = 3.5
+SENT_AFTER = 3.5
 """Seconds that a SYN may leave after its call: until a neighbour answers, or is given up (three probes)."""
 
 _HANDSHAKE = 130.0
@@ -67,7 +67,7 @@ def _life(connection: Connection, wire: Wire) -> WireLife | None:
         found = wire.last(connection.client_pair, before + _MARGIN)
         return found if found is not None and found.syn.t >= after - _HANDSHAKE else None
     found = wire.first(connection.client_pair, after - _MARGIN)
-    return found if found is not None and found.syn.t <= before + _SENT_AFTER else None
+    return found if found is not None and found.syn.t <= before + SENT_AFTER else None
 
 
 def _sent(connection: Connection, near: WireLife, far: WireLife) -> Iterator[Sent]:

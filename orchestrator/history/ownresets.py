@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.history.firstsegment import of_connection
 from orchestrator.history.lifetimes import birth, death
@@ -25,6 +25,13 @@ ONE_RST = 0.005
 
 _UNDER_WAY = 0.25
 """Seconds that a RST may take, and so how long it may come after both ends are gone."""
+
+
+def by_pairs(resets: Iterable[Event]) -> ByPair:
+    found: dict[frozenset[str], list[Event]] = defaultdict(list)
+    for reset in resets:
+        found[frozenset((reset["local"], reset["peer"]))].append(reset)
+    return found
 
 
 def own_resets(connections: Sequence[Connection], by_pair: ByPair, wire: Wire) -> list[tuple[Event, ...]]:

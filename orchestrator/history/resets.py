@@ -108,8 +108,9 @@ def _unheard(
         if event["ev"] == "rst":
             accounted[event["local"], event["peer"]].append(_time(event))
             used.add((_port(event["local"]), _time(event)))
-    for segment in sorted(segments, key=_time):
-        if "R" not in segment["flags"] or _account(accounted[segment["local"], segment["peer"]], _time(segment)):
+    on_wire = (segment for segment in segments if "R" in segment["flags"]) if listeners else ()
+    for segment in sorted(on_wire, key=_time):
+        if _account(accounted[segment["local"], segment["peer"]], _time(segment)):
             continue
         port = _port(segment["local"])
         near = [one for one in listeners[port] if (port, _time(one)) not in used and _at_once(one, segment)]

@@ -115,6 +115,10 @@ class Wire:
         return next((life for life in reversed(lives) if life.takes(segment, forth=forth)), None)
 
 
+NO_WIRE = Wire()
+"""Of a recording without segments, or that may lack one."""
+
+
 def _closed(life: WireLife) -> bool:
     return any(set("FR") & set(segment.flags) for segment in (*life.forth, *life.back))
 

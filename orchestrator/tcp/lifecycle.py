@@ -43,6 +43,9 @@ CLOSING_STATES = frozenset({_S.FIN_WAIT1, _S.FIN_WAIT2, _S.CLOSING, _S.LAST_ACK}
 """This end sent its FIN and its socket is not yet a TIME_WAIT: a process may still have it open (`shutdown`), or not
 (an orphan, tcp_orphan_retries and tcp_fin_timeout are for those)."""
 
+SENT_FIN = CLOSING_STATES | {_S.TIME_WAIT}
+"""This end has closed: its FIN is sent, or waits behind data that is not acknowledged."""
+
 MINISOCKETS = frozenset({_S.FIN_WAIT2, _S.TIME_WAIT})
 """States that Linux keeps in a small structure of its own once the descriptor is closed (net/ipv4/tcp_minisocks.c)."""
 

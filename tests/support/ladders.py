@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
 from orchestrator.analysis.exchanges import reports_of_each
 from orchestrator.analysis.ladder.build import ladder
 from orchestrator.analysis.ladder.model import Ladder, Row, RowKind
-from orchestrator.history.closing import NO_WIRE
 from orchestrator.history.model import History, Side
-from orchestrator.history.ownresets import own_resets
+from orchestrator.history.ownresets import by_pairs, own_resets
+from orchestrator.history.segments import NO_WIRE
 from orchestrator.recording.events import Event
 from orchestrator.report.text.ladder import draw
 from orchestrator.report.words.ladder import said
@@ -74,10 +73,7 @@ def traced(table: str, *more: Event, rst: tuple[Event, ...] = (), **again: tuple
 
 def with_resets(found: History, *resets: Event) -> History:
     """The history with RSTs as a trace shows them."""
-    by_pair: dict[frozenset[str], list[Event]] = defaultdict(list)
-    for reset in resets:
-        by_pair[frozenset((reset["local"], reset["peer"]))].append(reset)
-    own = own_resets(found.connections, by_pair, NO_WIRE)
+    own = own_resets(found.connections, by_pairs(resets), NO_WIRE)
     connections = tuple(replace(one, resets=its) for one, its in zip(found.connections, own, strict=True))
     return replace(found, resets=resets, connections=connections)
 

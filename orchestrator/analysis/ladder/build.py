@@ -248,7 +248,7 @@ def _silence(last: Row, after: float, before: float, found: Items) -> Row:
         what = Quiet.NO_ANSWER
     client, server = (replace(last.end(side), changed=False, queue=None) for side in Side)
     told = (Silence(*lasted, what),)
-    return Row(last.before, after, RowKind.SILENCE, told, client, server, lasted=lasted, awaits=last.awaits)
+    return Row(last.before, after, RowKind.SILENCE, told, client, server, awaits=last.awaits)
 
 
 def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:

@@ -15,9 +15,6 @@ from orchestrator.tcp.states import TcpState
 
 _S = TcpState
 
-SENT_FIN = frozenset({_S.FIN_WAIT1, _S.FIN_WAIT2, _S.CLOSING, _S.TIME_WAIT, _S.LAST_ACK})
-"""States of an end that has closed: its FIN is sent, or waits behind data that is not acknowledged."""
-
 GOT_FIN = frozenset({_S.CLOSE_WAIT, _S.LAST_ACK, _S.CLOSING, _S.TIME_WAIT})
 """States of an end to which its peer's FIN has come."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.analysis.exchanges import Reports
-from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
+from orchestrator.analysis.ladder.ends import GOT_FIN, Life
 from orchestrator.analysis.ladder.flags import Flags
 from orchestrator.analysis.ladder.headlinenotes import (
     Closed,
@@ -33,6 +33,7 @@ from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.resets import KEEPALIVE
 from orchestrator.history.model import ClosingKind, Connection, Side
 from orchestrator.history.nat import expired
+from orchestrator.tcp.lifecycle import SENT_FIN
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState
@@ -100,8 +101,8 @@ def _segment(first: Item, sender: Side, found: Items, reports: Reports, *, then:
     fate = _fate(first, sender, found)
     probes = rst and any(reset.reason == KEEPALIVE and reset.sender is sender for reset in wire.resets)
     closer = wire.life(sender).node
-    own = reports.closed is not None and sender is Side.SERVER and first.by is None
-    account = OwnAccount(closer, str(reports.closed["reason"])) if own and reports.closed is not None else None
+    closed = reports.closed if sender is Side.SERVER and first.by is None else None
+    account = None if closed is None else OwnAccount(closer, str(closed["reason"]))
     ended = next((item for item in found.items if item.kind is RowKind.NODE and _ends_it(item, first, closer)), None)
     return ClosingSegment(
         rst=rst,

@@ -111,12 +111,9 @@ def find(wanted: str, known: Sequence[ListedConnection]) -> ListedConnection:
             f"--conn {wanted}: {len(found)} connections have an end there: {some}",
             hint="choose one of them by its name, or by the address of its client",
         )
-    last = known[-1].name if known else ""
     raise InputError(
         f"--conn {wanted}: the run has no such connection",
-        hint=f"one of c1 to {last}, or the address:port or node:port of an end"
-        if len(known) > 1
-        else "it has c1, or the address:port or node:port of an end"
+        hint=f"one of {f'c1 to c{len(known)}' if len(known) > 1 else 'c1'}, or the address:port or node:port of an end"
         if known
         else "it has no connection at all",
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from orchestrator.analysis.exchanges import Exchange
-from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
+from orchestrator.analysis.ladder.ends import GOT_FIN, Life
 from orchestrator.analysis.ladder.flags import Flags
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
 from orchestrator.history.index import queue_at
@@ -20,6 +20,7 @@ from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, History, Side, Socket
 from orchestrator.recording.events import Event
 from orchestrator.scenario.steps import EFFECTS
+from orchestrator.tcp.lifecycle import SENT_FIN
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState

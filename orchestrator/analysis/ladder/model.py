@@ -48,7 +48,7 @@ class RowKind(StrEnum):
     STEP = "step"
     """A step of the scenario began."""
     SILENCE = "silence"
-    """Nothing happened; `lasted` is how long."""
+    """Nothing happened; its `Silence` has how long."""
     END = "end"
     """The recording ends, and something of the connection is left."""
 
@@ -88,8 +88,6 @@ class Row:
     """Of a segment."""
     notes: tuple[Note, ...] = ()
     """What stands below it."""
-    lasted: tuple[float, float] | None = None
-    """Shortest and longest possible duration of a silence, seconds."""
     lost: bool = False
     """What `sender` sent got lost on the way: the other end surely did not notice it."""
     arrives: bool = False

@@ -7,12 +7,13 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Life
+from orchestrator.analysis.ladder.ends import GOT_FIN, Life
 from orchestrator.analysis.ladder.model import Queue, RowKind
 from orchestrator.analysis.ladder.notes import DoesNotRead, NotAcknowledged, ReadsTheEnd
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.history.index import queue_at
 from orchestrator.history.model import History, StateInterval
+from orchestrator.tcp.lifecycle import SENT_FIN
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState

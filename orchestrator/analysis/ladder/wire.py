@@ -18,14 +18,14 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder import resets as ladderresets
-from orchestrator.analysis.ladder.ends import GOT_FIN, SENT_FIN, Change, Life, lives
+from orchestrator.analysis.ladder.ends import GOT_FIN, Change, Life, lives
 from orchestrator.analysis.ladder.flags import Flags
 from orchestrator.analysis.ladder.losses import Losses, retransmissions, unacknowledged
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
 from orchestrator.history.closing import FIN_ERRORS
 from orchestrator.history.model import ClosingKind, Connection, History, Side
 from orchestrator.recording.events import Event
-from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC
+from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC, SENT_FIN
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from orchestrator.analysis.exchanges import addresses
 from orchestrator.analysis.ladder.list import ListedConnection
 from orchestrator.analysis.ladder.model import End, Head, Ladder, Row
-from orchestrator.analysis.ladder.notes import Note
+from orchestrator.analysis.ladder.notes import Note, Silence
 from orchestrator.report.words.headline import headline
 from orchestrator.report.words.ladder import beneath, owner, said
 from orchestrator.report.words.summaries import ended
@@ -80,7 +80,7 @@ def _row(row: Row, ladder: Ladder) -> Json:
         "server": _end(row.server),
         "notes": beneath(row.notes),
         "remarks": _values(row.notes),
-        "lasted": None if row.lasted is None else _times(*row.lasted),
+        "lasted": next((_times(note.least, note.most) for note in row.says if isinstance(note, Silence)), None),
     }
 
 

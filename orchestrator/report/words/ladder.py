@@ -71,9 +71,8 @@ def owner(head: Head) -> str:
 
 def sentence(note: Note) -> str:
     """One remark; empty for a RST whose reason its kernel does not tell."""
-    told = _segment(note)
-    for more in (_program, _state, _around, _footnote):
-        told = told if told is not None else more(note)
+    rooms = (_segment, _program, _state, _around, _footnote)
+    told = next((text for say in rooms if (text := say(note)) is not None), None)
     assert told is not None, f"no words for {note}"
     return told
 
