@@ -58,6 +58,10 @@ def complete_resets(
     `rst` events that nobody can complete are left out. `node_of`: address -> node. `translations`: what NATs did.
     `segments`: the lines `segment` of the recording, where they are all there.
     """
+    on_wire = sorted((segment for segment in segments if "R" in segment["flags"]), key=_time)
+    crossed: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for segment in on_wire:
+        crossed[segment["local"], segment["peer"]].append(_time(segment))
     sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
     own: dict[tuple[int, str, str], list[float]] = defaultdict(list)
     listeners: dict[str, list[Event]] = defaultdict(list)
@@ -81,6 +85,8 @@ def complete_resets(
         known = _take(sent[event["peer"], event["local"]], _time(event))
         known = known or (nat_path is not None and _take(sent[nat_path.peer_pair], _time(event)))
         expired_at = nat_path.expired_at(_time(event)) if nat_path else None
+        if nat_path and _crossed(crossed[nat_path.peer_pair], _time(event)):
+            expired_at = None  # the entry that a RST ends is told as gone since some time before it
         # What a NAT still knew came through it; else the NAT itself has answered.
         local, peer = nat_path.peer_pair if nat_path and not expired_at else (event["peer"], event["local"])
         sender = node_of(local.rpartition(":")[0])
@@ -90,13 +96,13 @@ def complete_resets(
             found.append(_sent(event, (str(expired_at), local, peer), ()) | {"rule": True})
         else:
             found.append(_sent(event, (sender, local, peer), listeners[_port(local)]))
-    found += _unheard(found, listeners, segments)
+    found += _unheard(found, listeners, on_wire)
     found.sort(key=_time)
     return found
 
 
 def _unheard(
-    known: Iterable[Event], listeners: Mapping[str, Sequence[Event]], segments: Iterable[Event]
+    known: Iterable[Event], listeners: Mapping[str, Sequence[Event]], on_wire: Iterable[Event]
 ) -> Iterator[Event]:
     """RSTs of listening sockets that met no socket any more: each has an event without names, and a segment with them.
 
@@ -108,8 +114,7 @@ def _unheard(
         if event["ev"] == "rst":
             accounted[event["local"], event["peer"]].append(_time(event))
             used.add((_port(event["local"]), _time(event)))
-    on_wire = (segment for segment in segments if "R" in segment["flags"]) if listeners else ()
-    for segment in sorted(on_wire, key=_time):
+    for segment in on_wire if listeners else ():
         if _account(accounted[segment["local"], segment["peer"]], _time(segment)):
             continue
         port = _port(segment["local"])
@@ -119,6 +124,12 @@ def _unheard(
             used.add((port, _time(event)))
             names = {"node": segment["node"], "local": segment["local"], "peer": segment["peer"]}
             yield event | names | {"a": 0}
+
+
+def _crossed(times: Sequence[float], received: float) -> bool:
+    """Whether one of these segments can be the RST that was received then. `times` are in order."""
+    position = bisect_right(times, received)
+    return position > 0 and received - times[position - 1] <= _UNDER_WAY
 
 
 def _account(times: list[float], sent: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -212,8 +213,8 @@ def node_of(address: str) -> str | None:
 RECEIVED = line(2.0, "rst_received", "client", 1, sk="1")
 
 
-def sent(*given: Event, translations: Translations) -> list[Event]:
-    return [event for event in complete_resets(given, node_of, translations) if event["ev"] == "rst"]
+def sent(*given: Event, translations: Translations, segments: Sequence[Event] = ()) -> list[Event]:
+    return [event for event in complete_resets(given, node_of, translations, segments) if event["ev"] == "rst"]
 
 
 def test_a_rst_that_came_through_is_the_one_that_the_server_sent() -> None:
@@ -230,6 +231,16 @@ def test_later_it_is_the_nat_s_own() -> None:
     (rst,) = sent(RECEIVED, translations=Translations(flows_of([flow(1), flow(2.1, what="gone", after=1.9)])))
     assert (rst["node"], rst["local"], rst["peer"]) == ("proxy", f"{NAT}:8080", f"{CLIENT}:41000")
     assert "rule" not in rst
+
+
+@pytest.mark.parametrize(("end", "sender"), [("server", "server"), ("proxy", "proxy")])
+def test_where_the_entry_ended_around_then_the_wire_says_who_sent_it(end: str, sender: str) -> None:
+    """The NAT's table is read now and then: between two readings, the RST itself may have ended the entry."""
+    pair = ENDS["server"] if end == "server" else (f"{NAT}:8080", f"{CLIENT}:41000")
+    segment = {"t": 1.999, "ev": "segment", "node": end, "local": pair[0], "peer": pair[1], "flags": "R."}
+    translations = Translations(flows_of([flow(1), flow(2.1, what="gone", after=1.9)]))
+    (rst,) = sent(RECEIVED, translations=translations, segments=[segment])
+    assert (rst["node"], rst["local"], rst["peer"]) == (sender, *pair)
 
 
 def test_a_router_sends_it_in_the_name_of_the_server() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.history.build import history_of
+from orchestrator.history.kernelevents import understood
 from orchestrator.recording.folder import RunFolder
 from orchestrator.recording.reader import read_events
 from tests.conftest import Simctl
@@ -77,7 +78,8 @@ def test_churn_of_twenty_thousand_connections_loses_nothing(simctl: Simctl, tmp_
     events = list(read_events(folder.events))
     (traced,) = [event for event in events if event["ev"] == "traced"]
     assert traced["lost"] == 0
-    born = sum(event["ev"] == "minisocket" and event["what"] == "born" for event in events)
+    nodes = {address: node["name"] for node in events[0]["nodes"] for address in node["addresses"]}
+    born = sum(event["ev"] == "minisocket" and event["what"] == "born" for event in understood(events, nodes.get))
     readings = history.counters["client"]
     assert born == readings["TW"][-1][1] - readings["TW"][0][1] == 20000
 

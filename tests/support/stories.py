@@ -18,5 +18,6 @@ def assert_all_pass(simctl: Simctl, runtime: str, server: str) -> None:
     reports: list[dict[str, Any]] = json.loads(done.stdout)
     assert tuple(report["scenario"] for report in reports) == QUICK, done.stderr
     for report in reports:
+        assert report["contradictions"] == []
         assert (report["outcome"], report["runtime"]) == ("pass", runtime), json.dumps(report["verdicts"], indent=1)
     assert done.returncode == 0, done.stderr
