@@ -97,23 +97,20 @@ def complete_resets(
         else:
             found.append(_sent(event, (sender, local, peer), listeners[_port(local)]))
     found += _unheard(found, listeners, on_wire)
+    found += _unreported(found, on_wire, lambda segment: _is_own(segment, node_of, translations, crossed))
     found.sort(key=_time)
     return found
 
 
 def _unheard(
-    known: Iterable[Event], listeners: Mapping[str, Sequence[Event]], on_wire: Iterable[Event]
+    known: Sequence[Event], listeners: Mapping[str, Sequence[Event]], on_wire: Iterable[Event]
 ) -> Iterator[Event]:
     """RSTs of listening sockets that met no socket any more: each has an event without names, and a segment with them.
 
     An event that was used for a RST which its peer did receive is used for no other.
     """
-    accounted: dict[tuple[str, str], list[float]] = defaultdict(list)
-    used: set[tuple[str, float]] = set()
-    for event in known:
-        if event["ev"] == "rst":
-            accounted[event["local"], event["peer"]].append(_time(event))
-            used.add((_port(event["local"]), _time(event)))
+    accounted = _accounted(known)
+    used = {(_port(event["local"]), _time(event)) for event in known if event["ev"] == "rst"}
     for segment in on_wire if listeners else ():
         if _account(accounted[segment["local"], segment["peer"]], _time(segment)):
             continue
@@ -126,10 +123,45 @@ def _unheard(
             yield event | names | {"a": 0}
 
 
+def _unreported(known: Iterable[Event], on_wire: Iterable[Event], own: Callable[[Event], bool]) -> Iterator[Event]:
+    """RSTs of which only the wire tells: no event when they were sent, and nobody was left to receive them. Two
+    segments that come for a connection that is gone are answered by two, of which the first ends the peer's socket."""
+    accounted = _accounted(known)
+    for segment in on_wire:
+        if not _account(accounted[segment["local"], segment["peer"]], _time(segment)) and own(segment):
+            yield _sent(segment, (segment["node"], segment["local"], segment["peer"]), ())
+
+
+def _is_own(
+    segment: Event,
+    node_of: Callable[[str], str | None],
+    translations: Translations | None,
+    crossed: Mapping[tuple[str, str], Sequence[float]],
+) -> bool:
+    """Whether the TCP of the node where a segment was seen has sent it; else a NAT has passed it on, or a packet
+    filter has sent it, which no counter shows."""
+    local, peer, t = segment["local"], segment["peer"], _time(segment)
+    if node_of(local.rpartition(":")[0]) != segment["node"]:
+        return False
+    nat_path = translations.nat_path(peer, local, t) if translations else None
+    if nat_path is None or all(flow.node != segment["node"] for flow in nat_path.flows):
+        return True
+    return nat_path.expired_at(t) == segment["node"] and not _crossed(crossed.get(nat_path.peer_pair, ()), t)
+
+
 def _crossed(times: Sequence[float], received: float) -> bool:
     """Whether one of these segments can be the RST that was received then. `times` are in order."""
     position = bisect_right(times, received)
     return position > 0 and received - times[position - 1] <= _UNDER_WAY
+
+
+def _accounted(known: Iterable[Event]) -> dict[tuple[str, str], list[float]]:
+    """Local and peer address -> times of the RSTs that are known to have been sent."""
+    times: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for event in known:
+        if event["ev"] == "rst":
+            times[event["local"], event["peer"]].append(_time(event))
+    return times
 
 
 def _account(times: list[float], sent: float) -> bool:

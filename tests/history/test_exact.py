@@ -285,9 +285,16 @@ def test_a_segment_stands_for_one_reset_and_only_for_what_was_sent_then() -> Non
     assert len(resets(LISTENER, RECEIVED, segments=[ON_WIRE])) == 1, "received, and on the wire"
     twice = [ON_WIRE, ON_WIRE | {"t": 2.7}]
     assert len(resets(LISTENER, RECEIVED, LISTENER | {"t": 2.7}, segments=twice)) == 2, "the second one met nobody"
-    assert resets(LISTENER | {"t": 1.0}, segments=[ON_WIRE]) == [], "another one's"
-    assert resets(LISTENER | {"local": "0.0.0.0:9090"}, segments=[ON_WIRE]) == []
+    for other in (LISTENER | {"t": 1.0}, LISTENER | {"local": "0.0.0.0:9090"}):
+        assert [one["reason"] for one in resets(other, segments=[ON_WIRE])] == [""], "another one's"
     assert resets(LISTENER, segments=[ON_WIRE | {"flags": "F."}]) == []
+
+
+def test_the_wire_tells_of_a_reset_that_has_no_event_and_that_nobody_received() -> None:
+    """Before Linux 6.10: data and a FIN for a connection that is gone are two segments, and each is answered."""
+    twice = [ON_WIRE | {"t": 2.6}, ON_WIRE | {"t": 2.7}]
+    assert [(one["node"], one["t"]) for one in resets(RECEIVED, segments=twice)] == [("server", 2.6), ("server", 2.7)]
+    assert resets(segments=[ON_WIRE | {"node": "proxy"}]) == [], "passed on, or sent in the name of the server"
 
 
 # -- owners ------------------------------------------------------------------------------------------------------------

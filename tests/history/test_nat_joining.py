@@ -243,6 +243,17 @@ def test_where_the_entry_ended_around_then_the_wire_says_who_sent_it(end: str, s
     assert (rst["node"], rst["local"], rst["peer"]) == (sender, *pair)
 
 
+def test_a_reset_that_a_nat_passed_on_is_not_its_own_and_one_that_it_answers_with_is() -> None:
+    segments: list[Event] = [
+        {"t": 2.5, "ev": "segment", "node": node, "local": local, "peer": peer, "flags": "R"}
+        for node, (local, peer) in (("server", ENDS["server"]), ("proxy", (f"{NAT}:8080", f"{CLIENT}:41000")))
+    ]
+    known = flow(1)
+    assert [rst["node"] for rst in sent(translations=Translations(flows_of([known])), segments=segments)] == ["server"]
+    forgotten = Translations(flows_of([known, flow(2.1, what="gone", after=1.9)]))
+    assert [rst["node"] for rst in sent(translations=forgotten, segments=segments[1:])] == ["proxy"]
+
+
 def test_a_router_sends_it_in_the_name_of_the_server() -> None:
     """The client calls the server itself; of a RST that the router's rules send no counter tells."""
     known = [flow(1, destination=f"{SERVER}:8080"), flow(2.1, what="gone", after=1.9, destination=f"{SERVER}:8080")]

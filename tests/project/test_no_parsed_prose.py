@@ -90,15 +90,13 @@ def test_rooms_that_reason_store_no_phrase() -> None:
 
 
 def words(tree: ast.Module) -> Iterator[str]:
-    """Every text of several words, but for docstrings, messages of errors, and values of enums."""
+    """Every text of several words, but for docstrings and messages of errors."""
     passed: set[ast.AST] = set()
     for node in ast.walk(tree):
         match node:
             case ast.Expr(value=ast.Constant()):
                 passed.add(node.value)
             case ast.Call(func=ast.Name(id=name)) if name.endswith("Error"):
-                passed.update(ast.walk(node))
-            case ast.ClassDef(bases=[ast.Name(id="StrEnum")]):
                 passed.update(ast.walk(node))
             case ast.JoinedStr() if node not in passed:
                 passed.update(part for part in ast.walk(node) if part is not node)

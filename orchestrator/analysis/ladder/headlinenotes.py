@@ -74,8 +74,8 @@ class Fate(StrEnum):
     ARRIVED = "arrived"
     WAITED = "waited"
     """Behind data."""
-    LOST_AT_FIRST = "lost at first"
-    NEVER_ARRIVED = "never arrived"
+    LOST_AT_FIRST = "lost-at-first"
+    NEVER_ARRIVED = "never-arrived"
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ class Telling(StrEnum):
     """A request on it failed."""
     CLOSE_WAIT = "CLOSE_WAIT"
     """An end of it is left in CLOSE_WAIT."""
-    BY_SERVER = "by server"
+    BY_SERVER = "by-server"
     """The server closed it first."""
     CLOSED = "closed"
     """It is the first that was closed."""

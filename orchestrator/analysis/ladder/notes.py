@@ -261,9 +261,9 @@ class Quiet(StrEnum):
     """Data was under way."""
     PERHAPS = "perhaps"
     """Nothing tells whether data was."""
-    NO_ANSWER_YET = "no answer yet"
+    NO_ANSWER_YET = "no-answer-yet"
     """A request waits for its answer."""
-    NO_ANSWER = "no answer"
+    NO_ANSWER = "no-answer"
     """A SYN does."""
     OTHER = "other"
 
