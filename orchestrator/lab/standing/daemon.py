@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -92,7 +93,16 @@ def _keep(task: Mapping[str, Any]) -> None:
 
 
 def _serve(server: socket.socket, lab: Lab) -> None:
+    # A signal that comes just before a system call blocks is handled after it: accept() alone would miss the last one.
+    woken, waker = socket.socketpair()
+    waker.setblocking(False)
+    signal.set_wakeup_fd(waker.fileno())
     while True:
+        ready, _, _ = select.select([server, woken], [], [])
+        if woken in ready:
+            woken.recv(64)
+        if server not in ready:
+            continue
         connection, _ = server.accept()
         with connection, contextlib.suppress(OSError):  # the asker went away, or says nothing
             connection.settimeout(_PATIENCE)
