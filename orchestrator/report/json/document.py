@@ -204,6 +204,8 @@ class ContradictionDocument(Data):
     """What that witness shows; CLOSED: no such socket."""
     held: tuple[TcpState, ...]
     """The states that the history held possible then."""
+    until: float | None
+    """The last time at which they cannot both be right, where the witness showed that state on and on; or null."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def _connection(connection: Connection, reports: Reports, history: History) -> C
 
 def _contradiction(one: Contradiction) -> ContradictionDocument:
     held = tuple(sorted(one.held))
-    return ContradictionDocument(one.node, one.sk, one.local, one.peer, one.t, one.witness, one.shown, held)
+    return ContradictionDocument(one.node, one.sk, one.local, one.peer, one.t, one.witness, one.shown, held, one.until)
 
 
 def _end(socket: Socket | None) -> SocketEnd | None:
