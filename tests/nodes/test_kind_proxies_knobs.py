@@ -84,9 +84,11 @@ def test_the_knobs_and_defaults_of_node_yaml_are_those_of_the_program(kind: str)
         ("nginx", {"KEEPALIVE_TIMEOUT": "1500ms", "ADVERTISE": "true"}, "KEEPALIVE_TIMEOUT"),
     ],
 )
-def test_what_it_cannot_do_is_refused_in_one_line(kind: str, knobs: dict[str, str], named: str) -> None:
+def test_what_it_cannot_do_is_refused_in_one_line(kind: str, knobs: dict[str, str], named: str, tmp_path: Path) -> None:
     argv = [sys.executable, str(NODES / kind / "run.py")]
-    done = subprocess.run(argv, env=knobs, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        argv, env={"TMPDIR": str(tmp_path)} | knobs, capture_output=True, text=True, timeout=30, check=False
+    )
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{kind}: ")
