@@ -155,6 +155,16 @@ def test_data_that_no_program_reports_is_told_and_the_rest_is_idle() -> None:
     assert silences(found) == ["3.8 s idle"]
 
 
+def test_between_rare_samples_that_each_show_new_data_nothing_is_idle() -> None:
+    """All of it may have gone at any time since the sample before."""
+    numbers = [(2, 142, 1.9), (3, 284, 2.9), (4, 426, 3.9)]
+    run = silent(history(OPEN, *(counted(t, acked=sent + 1, sent=sent, sent_at=last) for t, sent, last in numbers)))
+    found = ladder_of(run)
+    (data,) = rows(found, RowKind.TRAFFIC)
+    assert (data.after, data.before) == (1.9, 3.9)
+    assert silences(found) == ["0.9-1.9 s, whether idle is not known", "1.1 s idle"]
+
+
 def test_where_neither_kernel_nor_program_tells_nothing_is_called_idle() -> None:
     assert silences(ladder_of(silent(history(OPEN)))) == ["4.0-5.0 s, whether idle is not known"]
     assert silences(ladder_of(history(OPEN))) == ["4.0-5.0 s idle"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -62,10 +63,10 @@ def test_a_wrong_knob_is_one_line(tmp_path: Path, name: str, knob: str, value: s
 
 @installed
 @pytest.mark.parametrize("name", ["postgres", "redis", "webapp"])
-def test_no_arguments_are_taken(name: str) -> None:
-    done = subprocess.run(
-        [*argv(kind(name), sys.executable), "--daemonize"], capture_output=True, text=True, timeout=30, check=False
-    )
+def test_no_arguments_are_taken(name: str, tmp_path: Path) -> None:
+    command = [*argv(kind(name), sys.executable), "--daemonize"]
+    own = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "takes no arguments" in done.stderr
 

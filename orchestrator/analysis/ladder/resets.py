@@ -39,11 +39,19 @@ def traced(connection: Connection, client: Life, server: Life, until: float) -> 
             continue
         if via and t > death(one.socket) + UNDER_WAY:  # its addresses are another's now, though the far end lives on
             continue
-        reason = str(event.get("reason") or "")
+        reason = str(event.get("reason") or "") or _reason(sends, t)
         sender = one.side if sends else one.side.other
         by = event["node"] if event["node"] in {flow.node for flow in via} else None
         note = FilterRule() if event.get("rule") else ResetReason(reason, sender)
         yield Segment(Flags.RST, sender, t, t, note, reason=reason, by=by)
+
+
+def _reason(sender: Life | None, t: float) -> str:
+    """The reason where the kernel gave none: a minisocket in FIN_WAIT2 sends a RST only when data comes."""
+    if sender is None or any(change.state is _S.CLOSED and change.before < t for change in sender.changes):
+        return ""
+    reached = [change.state for change in sender.changes if change.before <= t and change.state is not _S.CLOSED]
+    return "TCP_TIMEWAIT_SOCKET" if reached[-1:] == [_S.FIN_WAIT2] else ""
 
 
 def met(

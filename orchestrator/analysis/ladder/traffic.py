@@ -23,6 +23,9 @@ _TICK = 0.01
 _SLACK = 0.05
 """Seconds that a program may be late to report what its kernel has sent or got."""
 
+_HIDDEN = 0.5
+"""Seconds: what is not seen between the last sample of a silence and its end is overlooked when it is shorter."""
+
 _PAUSES = 4
 _LONGER = 3.0
 
@@ -55,7 +58,16 @@ def moved(life: Life, history: History, after: float, before: float) -> bool | N
     number = bisect_right(history.ticks, before) - 1
     if number < 0 or history.ticks[number] <= after or readings[0].t > history.ticks[number]:
         return None
+    if before - history.ticks[number] > _HIDDEN and not _quiet_until(life, history, number + 1):
+        return None
     return False if _observed(life, history.ticks[number]) else None
+
+
+def _quiet_until(life: Life, history: History, number: int) -> bool:
+    """Whether the tick of this number shows that nothing had gone over the wire since the tick before."""
+    if life.socket is None or number >= len(history.ticks) or not _observed(life, history.ticks[number]):
+        return False
+    return all(reading.t != history.ticks[number] for reading in life.socket.traffic)
 
 
 def _observed(life: Life, t: float) -> bool:
@@ -102,7 +114,8 @@ def stretches(lives: Iterable[Life], history: History, until: float, silence: fl
         return
     life = max(seen, key=lambda life: len(life.socket.traffic) if life.socket else 0)
     pulses = [pulse for pulse in _pulses(life, history) if pulse.begun <= until]
-    gaps = [max(0.0, two.begun - one.before) for one, two in pairwise(pulses)]
+    # A pulse may have begun as early as the sample before it: it is a pause only until then.
+    gaps = [max(0.0, two.after - one.before) for one, two in pairwise(pulses)]
     usual = statistics.median(gaps) if len(gaps) > _PAUSES else 0.0
     long = sorted((gap for gap in gaps if gap >= max(silence, _LONGER * usual)), reverse=True)[:_PAUSES]
     current: Stretch | None = None
