@@ -14,6 +14,8 @@ from rich.table import Table
 from bench import labs, observing, overhead, sampling, virtual
 from bench.measure import SMALLEST, Comparison
 from orchestrator.engine.client import engine_answers
+from orchestrator.exitcodes import ExitCode
+from orchestrator.system import interrupts
 from orchestrator.vm.machine import QEMU
 
 Benchmark = Callable[[Path, bool], Comparison]
@@ -109,4 +111,9 @@ def _missing(name: str) -> str | None:
 
 
 if __name__ == "__main__":
-    main()
+    interrupts.install()  # `make bench &` ignores Ctrl-C, and whatever it starts would
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted: no figures of what was not finished", file=sys.stderr)
+        sys.exit(ExitCode.INTERRUPTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -42,3 +43,17 @@ def test_an_unknown_one_is_named_and_the_known_are_listed() -> None:
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == f"unknown benchmark nonsense; there are: {', '.join([*BENCHMARKS, *TABLES])}\n"
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("as_root")
+def test_a_background_job_is_interrupted() -> None:
+    """`make bench &`: the shell has it ignore Ctrl-C."""
+    argv = ["sh", "-c", 'trap "" INT QUIT; exec "$@"', "sh", sys.executable, "-m", "bench", "--smallest", "overhead"]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "overhead ...\n"
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (130, "")
+    assert stderr == "interrupted: no figures of what was not finished\n"

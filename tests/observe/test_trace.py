@@ -206,3 +206,34 @@ def test_a_probe_that_is_told_twice_to_end_removes_its_instance() -> None:
             probe.send_signal(signal.SIGTERM)
             probe.wait(30)
         assert list(RECORDS.glob(f"*-{probe.pid}-*")) == []
+
+
+REMOVED = """
+import sys
+from pathlib import Path
+from orchestrator.observe.trace.tracefs import Instance
+
+class Pestered(Instance):
+    attempts = 0
+
+    def _write(self, name, value):
+        if name == "buffer_percent" and Pestered.attempts < int(sys.argv[2]):
+            Pestered.attempts += 1
+            self.path.rmdir()  # as an administrator may, or another tracer
+        super()._write(name, value)
+
+try:
+    made = Pestered.create(Path(sys.argv[1]))
+    print(len(made.formats()), "events")
+    made.close()
+except OSError as error:
+    print(error.strerror)
+print(list(Path(sys.argv[1]).iterdir()))
+"""
+
+
+@pytest.mark.parametrize(("times", "said"), [(2, "8 events"), (3, "No such file or directory")])
+def test_an_instance_that_somebody_removes_is_made_again(tmp_path: Path, times: int, said: str) -> None:
+    argv = [sys.executable, "-c", REMOVED, str(tmp_path / "records"), str(times)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [said, "[]"]

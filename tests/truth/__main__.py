@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from orchestrator.exitcodes import ExitCode
+from orchestrator.system import interrupts
 from tests.truth.campaign import Campaign
 from tests.truth.findings import Comparison
 from tests.truth.lab import Lab, examine, simctl
@@ -24,10 +26,17 @@ def main() -> int:
     campaign = Campaign(lab, given.output, without=frozenset(filter(None, given.without.split(","))))
     begun = time.monotonic()
     until = begun + 60 * given.minutes if given.minutes else float("inf")
-    campaign.run(_seeds(given.seeds), until=until, at_a_time=given.batch)
-    if given.shrink:
-        campaign.shrink_all(list(campaign.by_kind), until=until + 60 * given.shrink)
+    interrupts.install()
+    interrupted = False
+    try:
+        campaign.run(_seeds(given.seeds), until=until, at_a_time=given.batch)
+        if given.shrink:
+            campaign.shrink_all(list(campaign.by_kind), until=until + 60 * given.shrink)
+    except KeyboardInterrupt:
+        interrupted = True
     print(f"{time.monotonic() - begun:.0f} s", *campaign.broken, *campaign.summary(), sep="\n")
+    if interrupted:
+        return ExitCode.INTERRUPTED
     return 1 if campaign.total.findings else 0
 
 

@@ -35,6 +35,12 @@ _BUFFER_KB = 8192
 """Per CPU: room for 8000 connections between two reads, at about 1 KB each."""
 
 
+_GONE = (errno.ENODEV, errno.ENOENT)
+"""What the kernel says of an instance that somebody has removed meanwhile: an administrator, or another tracer."""
+
+_ATTEMPTS = 3
+
+
 class Instance:
     """One tracefs instance. Make it with `create`; `close` removes it."""
 
@@ -49,13 +55,19 @@ class Instance:
         name = f"simctl-{os.getpid()}-{process_start_time(os.getpid())}"
         records.mkdir(parents=True, exist_ok=True)
         instance = cls(root / "instances" / name, records / name)
-        instance._record.touch()
-        try:
-            instance.path.mkdir()
-            instance._configure()
-        except BaseException:
-            instance.close()
-            raise
+        for left in reversed(range(_ATTEMPTS)):
+            instance._record.touch()
+            try:
+                instance.path.mkdir()
+                instance._configure()
+                break
+            except OSError as error:
+                instance.close()
+                if error.errno not in _GONE or not left:
+                    raise
+            except BaseException:
+                instance.close()
+                raise
         return instance
 
     def _configure(self) -> None:
