@@ -208,32 +208,41 @@ def test_a_probe_that_is_told_twice_to_end_removes_its_instance() -> None:
         assert list(RECORDS.glob(f"*-{probe.pid}-*")) == []
 
 
-REMOVED = """
+LEFT = """
 import sys
 from pathlib import Path
-from orchestrator.observe.trace.tracefs import Instance
-
-class Pestered(Instance):
-    attempts = 0
-
-    def _write(self, name, value):
-        if name == "buffer_percent" and Pestered.attempts < int(sys.argv[2]):
-            Pestered.attempts += 1
-            self.path.rmdir()  # as an administrator may, or another tracer
-        super()._write(name, value)
-
-try:
-    made = Pestered.create(Path(sys.argv[1]))
-    print(len(made.formats()), "events")
-    made.close()
-except OSError as error:
-    print(error.strerror)
-print(list(Path(sys.argv[1]).iterdir()))
+from orchestrator.observe.trace.tracefs import _mounted
+for number in range(20):
+    name = f"simctl-{4_194_304 + number}-1"  # above every pid
+    (Path(sys.argv[1]) / name).touch()
+    instance = _mounted() / "instances" / name
+    instance.mkdir()
+    (instance / "buffer_size_kb").write_text("500")  # takes its time to go
+"""
+REMOVER = """
+import sys
+from pathlib import Path
+from orchestrator.observe.trace.tracefs import remove_leftovers
+print("ready", flush=True)
+sys.stdin.readline()
+remove_leftovers(Path(sys.argv[1]))
 """
 
 
-@pytest.mark.parametrize(("times", "said"), [(2, "8 events"), (3, "No such file or directory")])
-def test_an_instance_that_somebody_removes_is_made_again(tmp_path: Path, times: int, said: str) -> None:
-    argv = [sys.executable, "-c", REMOVED, str(tmp_path / "records"), str(times)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [said, "[]"]
+def test_two_may_remove_at_once_what_a_killed_one_left(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", LEFT, str(tmp_path)], check=True)
+    argv = [sys.executable, "-c", REMOVER, str(tmp_path)]
+    removers = [
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for remover in removers:
+        assert remover.stdout is not None
+        assert remover.stdout.readline() == "ready\n"
+    for remover in removers:
+        assert remover.stdin is not None
+        remover.stdin.write("now\n")
+        remover.stdin.flush()
+    said = [remover.communicate()[1] for remover in removers]
+    assert (said, [remover.returncode for remover in removers]) == ([""] * 3, [0] * 3)
+    assert list(tmp_path.iterdir()) == []

@@ -146,8 +146,9 @@ class Watching:
         if message["unprivileged"]:
             return {"untraced": "it needs root"}
         records = self._machine.records
-        try:
+        with contextlib.suppress(OSError):  # what others have left there does not cost this run its trace
             remove_leftovers(records)
+        try:
             self._tracer = Tracer(self._known_addresses, self.zero, records)
         except OSError as error:
             return {"untraced": error.strerror or str(error)}

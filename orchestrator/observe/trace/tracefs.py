@@ -6,7 +6,6 @@ down before it is made (`recorded`), and the next run or `simctl clean` removes 
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import os
@@ -35,12 +34,6 @@ _BUFFER_KB = 8192
 """Per CPU: room for 8000 connections between two reads, at about 1 KB each."""
 
 
-_GONE = (errno.ENODEV, errno.ENOENT)
-"""What the kernel says of an instance that somebody has removed meanwhile: an administrator, or another tracer."""
-
-_ATTEMPTS = 3
-
-
 class Instance:
     """One tracefs instance. Make it with `create`; `close` removes it."""
 
@@ -55,19 +48,13 @@ class Instance:
         name = f"simctl-{os.getpid()}-{process_start_time(os.getpid())}"
         records.mkdir(parents=True, exist_ok=True)
         instance = cls(root / "instances" / name, records / name)
-        for left in reversed(range(_ATTEMPTS)):
-            instance._record.touch()
-            try:
-                instance.path.mkdir()
-                instance._configure()
-                break
-            except OSError as error:
-                instance.close()
-                if error.errno not in _GONE or not left:
-                    raise
-            except BaseException:
-                instance.close()
-                raise
+        instance._record.touch()
+        try:
+            instance.path.mkdir()
+            instance._configure()
+        except BaseException:
+            instance.close()
+            raise
         return instance
 
     def _configure(self) -> None:
@@ -112,9 +99,12 @@ class Instance:
         self._write("tracing_on", "0")
 
     def close(self) -> None:
-        """Remove the instance; every descriptor into it must be closed."""
-        with contextlib.suppress(FileNotFoundError):
+        """Remove the instance; every descriptor into it must be closed. Two may remove one that was left behind."""
+        try:
             self.path.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV):  # ENODEV: somebody else is about to have removed it
+                raise
         self._record.unlink(missing_ok=True)
 
     def _write(self, name: str, value: str) -> None:
