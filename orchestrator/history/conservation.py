@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.history.counters import Counters
-from orchestrator.history.firstsegment import SENT_AFTER
+from orchestrator.history.firstsegment import MARGIN, SENT_AFTER
 from orchestrator.history.segments import NO_WIRE, Wire
 from orchestrator.history.tracedlife import TracedLife
 from orchestrator.recording.events import Event
@@ -92,7 +92,7 @@ def called(lives: Sequence[TracedLife], counters: Counters, ticks: Sequence[Even
             return True
         if one.counted >= one.most or wire is NO_WIRE:
             return False
-        found = wire.first((life.local, life.peer), life.born)
+        found = wire.first((life.local, life.peer), life.born - MARGIN)
         return found is None or found.syn.t > life.born + SENT_AFTER
 
     return [life for life in lives if not sent_nothing(life)]

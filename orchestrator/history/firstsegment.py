@@ -14,7 +14,7 @@ SENT_AFTER = 3.5
 _HANDSHAKE = 130.0
 """Seconds that a handshake may take at most: net.ipv4.tcp_syn_retries is 6, after 1, 2, 4, ... seconds."""
 
-_MARGIN = 0.001
+MARGIN = 0.001
 """Seconds. A frame bears the time at which the far end of a veth pair took it, a call that of the trace."""
 
 _PASSED_ON = 1.0
@@ -64,9 +64,9 @@ def _life(connection: Connection, wire: Wire) -> WireLife | None:
     """By when its client called, or, where only the server's end is known, by when that came to be."""
     after, before = connection.opened
     if connection.client is None:
-        found = wire.last(connection.client_pair, before + _MARGIN)
+        found = wire.last(connection.client_pair, before + MARGIN)
         return found if found is not None and found.syn.t >= after - _HANDSHAKE else None
-    found = wire.first(connection.client_pair, after - _MARGIN)
+    found = wire.first(connection.client_pair, after - MARGIN)
     return found if found is not None and found.syn.t <= before + SENT_AFTER else None
 
 
@@ -96,7 +96,7 @@ def _closing(segments: Iterable[Segment]) -> Iterator[Segment]:
 def _passed_on(segment: Segment, before: Iterable[Segment]) -> bool:
     """Whether another node had sent the same segment just before."""
     return any(
-        one.seq == segment.seq and one.flags == segment.flags and -_MARGIN <= segment.t - one.t <= _PASSED_ON
+        one.seq == segment.seq and one.flags == segment.flags and -MARGIN <= segment.t - one.t <= _PASSED_ON
         for one in before
     )
 
