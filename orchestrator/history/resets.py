@@ -96,22 +96,30 @@ def complete_resets(
             found.append(_sent(event, (str(expired_at), local, peer), ()) | {"rule": True})
         else:
             found.append(_sent(event, (sender, local, peer), listeners[_port(local)]))
-    found += _unheard(found, listeners, on_wire)
-    found += _unreported(found, on_wire, lambda segment: _is_own(segment, node_of, translations, crossed))
+    found += _unheard(found, listeners, on_wire, lambda segment: _is_own(segment, node_of, translations, crossed))
     found.sort(key=_time)
     return found
 
 
 def _unheard(
-    known: Sequence[Event], listeners: Mapping[str, Sequence[Event]], on_wire: Iterable[Event]
+    known: Sequence[Event],
+    listeners: Mapping[str, Sequence[Event]],
+    on_wire: Iterable[Event],
+    own: Callable[[Event], bool],
 ) -> Iterator[Event]:
-    """RSTs of listening sockets that met no socket any more: each has an event without names, and a segment with them.
+    """RSTs that met no socket any more, by their segments. One of a listening socket has an event without names; that
+    of no socket may have none: two segments for a connection that is gone are answered by two, of which the first ends
+    the peer's socket.
 
     An event that was used for a RST which its peer did receive is used for no other.
     """
-    accounted = _accounted(known)
-    used = {(_port(event["local"]), _time(event)) for event in known if event["ev"] == "rst"}
-    for segment in on_wire if listeners else ():
+    accounted: dict[tuple[str, str], list[float]] = defaultdict(list)
+    used: set[tuple[str, float]] = set()
+    for event in known:
+        if event["ev"] == "rst":
+            accounted[event["local"], event["peer"]].append(_time(event))
+            used.add((_port(event["local"]), _time(event)))
+    for segment in on_wire:
         if _account(accounted[segment["local"], segment["peer"]], _time(segment)):
             continue
         port = _port(segment["local"])
@@ -121,14 +129,7 @@ def _unheard(
             used.add((port, _time(event)))
             names = {"node": segment["node"], "local": segment["local"], "peer": segment["peer"]}
             yield event | names | {"a": 0}
-
-
-def _unreported(known: Iterable[Event], on_wire: Iterable[Event], own: Callable[[Event], bool]) -> Iterator[Event]:
-    """RSTs of which only the wire tells: no event when they were sent, and nobody was left to receive them. Two
-    segments that come for a connection that is gone are answered by two, of which the first ends the peer's socket."""
-    accounted = _accounted(known)
-    for segment in on_wire:
-        if not _account(accounted[segment["local"], segment["peer"]], _time(segment)) and own(segment):
+        elif own(segment):
             yield _sent(segment, (segment["node"], segment["local"], segment["peer"]), ())
 
 
@@ -153,15 +154,6 @@ def _crossed(times: Sequence[float], received: float) -> bool:
     """Whether one of these segments can be the RST that was received then. `times` are in order."""
     position = bisect_right(times, received)
     return position > 0 and received - times[position - 1] <= _UNDER_WAY
-
-
-def _accounted(known: Iterable[Event]) -> dict[tuple[str, str], list[float]]:
-    """Local and peer address -> times of the RSTs that are known to have been sent."""
-    times: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for event in known:
-        if event["ev"] == "rst":
-            times[event["local"], event["peer"]].append(_time(event))
-    return times
 
 
 def _account(times: list[float], sent: float) -> bool:

@@ -18,30 +18,8 @@ from orchestrator.report.words.headline import headline
 from orchestrator.report.words.ladder import said
 from orchestrator.report.words.summaries import sentences
 from orchestrator.tcp.states import TcpState as S
-from tests.support.builders import HOSTS, events, fact, history, request
-
-CLIENT, NAT, SERVER = HOSTS["client"], HOSTS["proxy"], HOSTS["server"]
-
-
-def flow(
-    t: float,
-    port: int = 41000,
-    onward: int = 41000,
-    *,
-    what: str = "new",
-    after: float | None = None,
-    **addresses: str,
-) -> Event:
-    """An entry of the NAT `proxy`: client:port -> proxy:8080 leaves as proxy:onward -> server:8080."""
-    line = {"t": t, "ev": "nat", "node": "proxy", "what": what, "after": t - 0.5 if after is None else after,
-            "source": f"{CLIENT}:{port}", "destination": f"{NAT}:8080",
-            "new_source": f"{NAT}:{onward}", "new_destination": f"{SERVER}:8080"}  # fmt: skip
-    return line | addresses
-
-
-PAIR = "client:41000 > proxy:8080 #c | {}\nserver:8080 > proxy:41000 #s | {}"
-OPEN = PAIR.format("- E E E E", "- E E E E")
-
+from tests.support.builders import HOSTS, events, fact, history
+from tests.support.nats import CLIENT, NAT, OPEN, PAIR, SERVER, flow, through_nat
 
 ENDS = {"client": (f"{CLIENT}:41000", f"{NAT}:8080"), "server": (f"{SERVER}:8080", f"{NAT}:41000")}
 COUNTS = "count client ActiveOpens 0 1 1 1 1\ncount server PassiveOpens 0 1 1 1 1\n"
@@ -174,15 +152,6 @@ RESET = [
     line(2.5, "state", "client", 1, old=S.ESTABLISHED, new=S.CLOSED),
 ]
 AFTER_RESET = f"ticks 0 1 2 3 4\n{COUNTS}count proxy OutRsts 0 0 0 1 1"
-
-
-def served(t: float, peer: str) -> Event:
-    return {"t": t, "ev": "served", "node": "server", "local": f"{SERVER}:8080", "peer": peer, "method": "GET",
-            "path": "/", "status": 200, "nth": 1}  # fmt: skip
-
-
-def through_nat(t: float, **more: object) -> Event:
-    return request(t) | {"peer": f"{NAT}:8080", "url": "http://proxy:8080/"} | more
 
 
 def rows_of(run: History) -> tuple[str, list[Row]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.recording.verdict import Outcome
-from tests.support.builders import history, in_words, request, verdict, worded
+from tests.support.builders import REQUESTS, TALK, history, in_words, request, verdict, worded
 
 PASS, UNKNOWN, FAIL = Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL
 
@@ -158,12 +158,6 @@ def test_a_connection_of_which_both_ends_were_unseen_may_have_been_closed_by_eit
 
 
 # -- every connection, every stay --------------------------------------------------------------------------------
-
-REQUESTS = [
-    request(0.5), request(1.0, nth=2), request(1.5, nth=3, error="RemoteDisconnected"), request(2.0, 41001),
-    request(2.5, 0, error="ConnectionRefusedError"),
-]  # fmt: skip
-TALK = "client:41000 > server:8080 | E E E E"
 
 
 @pytest.mark.parametrize(

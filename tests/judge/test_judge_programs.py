@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.recording.verdict import Outcome
-from tests.support.builders import history, request, verdict, worded
+from tests.support.builders import REQUESTS, TALK, history, verdict, worded
 
 PASS, UNKNOWN, FAIL = Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL
 
@@ -15,12 +15,6 @@ def outcome(run: str, expectation: str) -> Outcome:
 
 
 # -- what programs report ----------------------------------------------------------------------------------------
-
-REQUESTS = [
-    request(0.5), request(1.0, nth=2), request(1.5, nth=3, error="RemoteDisconnected"), request(2.0, 41001),
-    request(2.5, 0, error="ConnectionRefusedError"),
-]  # fmt: skip
-TALK = "client:41000 > server:8080 | E E E E"
 
 
 @pytest.mark.parametrize(

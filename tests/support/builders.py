@@ -178,3 +178,11 @@ def in_words(found: FactVerdict) -> Worded:
 def worded(run: History, text: str) -> Worded:
     """The verdict on an expectation that has one fact, in words."""
     return in_words(fact(run, text))
+
+
+REQUESTS: list[Event] = [
+    request(0.5), request(1.0, nth=2), request(1.5, nth=3, error="RemoteDisconnected"), request(2.0, 41001),
+    request(2.5, 0, error="ConnectionRefusedError"),
+]  # fmt: skip
+TALK = "client:41000 > server:8080 | E E E E"
+"""What a client reports of a talk that the table TALK shows, and of a call that was refused."""
