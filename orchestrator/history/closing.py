@@ -11,12 +11,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.history.firstsegment import Ends, of_connection
+from orchestrator.history.firstsegment import Ends
 from orchestrator.history.lifetimes import death
 from orchestrator.history.model import OPEN, Closing, ClosingKind, Connection, Side, Witness
 from orchestrator.history.ownresets import ONE_RST, nearest, of_pairs
 from orchestrator.history.reports import errors_met
-from orchestrator.history.segments import NO_WIRE, Segment, Wire
+from orchestrator.history.segments import Segment
 from orchestrator.history.votes import AT_ONCE, by_states, closed_between, end_of, leaves_open, node_of, vote_of
 from orchestrator.recording.events import Event
 from orchestrator.tcp.lifecycle import PASSIVE_CLOSE
@@ -47,15 +47,14 @@ def closing_of(
     connection: Connection,
     resets: Mapping[frozenset[str], Sequence[Event]] | None = None,
     requests: Iterable[Event] = (),
-    wire: Wire = NO_WIRE,
+    ends: Ends | None = None,
 ) -> Closing:
     """Who closed the connection first: by the first FIN or RST that entered the network, where segments were recorded;
     else by the states of its ends, by a trace where there is one, else by what the client's program met.
 
     `resets`: all RSTs that the trace shows, by the two addresses; None without a trace. `requests`: those that the
-    client reports of this connection.
+    client reports of this connection. `ends`: what is on the wire of it.
     """
-    ends = of_connection(connection, wire)
     if ends is not None:
         return _by_segments(connection, ends, resets)
     closing = by_states(connection)

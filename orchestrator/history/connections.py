@@ -15,8 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.history.closing import closing_of
+from orchestrator.history.firstsegment import of_connection
 from orchestrator.history.lifetimes import birth, death
-from orchestrator.history.model import Connection, Socket
+from orchestrator.history.model import Connection, Side, Socket
 from orchestrator.history.nat import NO_NAT, NatPath, Translations
 from orchestrator.history.ownresets import by_pairs, own_resets
 from orchestrator.history.reports import Finder
@@ -67,9 +68,16 @@ def join(
     ]
     traced = by_pair if resets is not None else None
     reported = Finder(found).sort(requests, by_client=True)
+    on_wire = [of_connection(connection, wire) for connection in found]
+    own = own_resets(found, by_pair, on_wire)
     closed = [
-        replace(connection, closing=closing_of(connection, traced, reported.get(number, ()), wire), resets=own)
-        for number, (connection, own) in enumerate(zip(found, own_resets(found, by_pair, wire), strict=True))
+        replace(
+            connection,
+            closing=closing_of(connection, traced, reported.get(number, ()), ends),
+            resets=own[number],
+            fins=None if ends is None else {side: fin.t for side in Side if (fin := ends.fin(side)) is not None},
+        )
+        for number, (connection, ends) in enumerate(zip(found, on_wire, strict=True))
     ]
     return tuple(sorted(closed, key=lambda connection: (connection.opened[1], connection.opened[0])))
 
@@ -114,6 +122,8 @@ def _can_be_one(one: Socket, other: Socket) -> bool:
     a loop of short connections meets that small difference often. That the one may have gone when the other came is
     not enough: the port was used again.
     """
+    if _called_after(one, other) or _called_after(other, one):
+        return False
     early, late = sorted((one, other), key=birth)
     late_from = birth(late)[0]
     if late_from >= death(early):
@@ -122,6 +132,14 @@ def _can_be_one(one: Socket, other: Socket) -> bool:
         return True
     waiting = [interval for interval in early.intervals if interval.first <= late_from]
     return bool(waiting) and waiting[-1].state in EMBRYONIC
+
+
+def _called_after(caller: Socket, callee: Socket) -> bool:
+    """Whether one sent its SYN when the other had surely come about by an earlier one: that SYN met a connection that
+    was left behind at this address pair, as one in CLOSE_WAIT, and was answered with an ACK."""
+    calls, is_called = caller.intervals[0].state, callee.intervals[0].state
+    known = calls is TcpState.SYN_SENT and is_called is TcpState.SYN_RECV
+    return known and birth(caller)[0] > birth(callee)[1]
 
 
 def _apart(one: Socket, other: Socket) -> float:

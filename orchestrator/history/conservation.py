@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.history.counters import Counters
-from orchestrator.history.firstsegment import MARGIN, SENT_AFTER
+from orchestrator.history.firstsegment import SENT_AFTER
 from orchestrator.history.segments import NO_WIRE, Wire
 from orchestrator.history.tracedlife import TracedLife
 from orchestrator.recording.events import Event
@@ -82,6 +82,10 @@ def called(lives: Sequence[TracedLife], counters: Counters, ticks: Sequence[Even
         for node in {life.node for life in lives if life.fruitless}
     }
 
+    by_pair: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for life in lives if opened else ():
+        by_pair[life.local, life.peer].append(life.born)
+
     def sent_nothing(life: TracedLife) -> bool:
         if life.portless:
             return True
@@ -92,8 +96,11 @@ def called(lives: Sequence[TracedLife], counters: Counters, ticks: Sequence[Even
             return True
         if one.counted >= one.most or wire is NO_WIRE:
             return False
-        found = wire.first((life.local, life.peer), life.born - MARGIN)
-        return found is None or found.syn.t > life.born + SENT_AFTER
+        found = wire.of_call((life.local, life.peer), life.born, life.born)
+        if found is None or found.syn.t > life.born + SENT_AFTER:
+            return True
+        calls = by_pair[life.local, life.peer]
+        return any(life.born < born <= found.syn.t for born in calls)  # it is another call's
 
     return [life for life in lives if not sent_nothing(life)]
 

@@ -6,16 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from orchestrator.history.model import Connection, Side
-from orchestrator.history.segments import Segment, Wire, WireLife
+from orchestrator.history.segments import MARGIN, Segment, Wire, WireLife
 
 SENT_AFTER = 3.5
 """Seconds that a SYN may leave after its call: until a neighbour answers, or is given up (three probes)."""
 
 _HANDSHAKE = 130.0
 """Seconds that a handshake may take at most: net.ipv4.tcp_syn_retries is 6, after 1, 2, 4, ... seconds."""
-
-MARGIN = 0.001
-"""Seconds. A frame bears the time at which the far end of a veth pair took it, a call that of the trace."""
 
 _PASSED_ON = 1.0
 """Seconds that a NAT may take to pass a segment on."""
@@ -66,7 +63,7 @@ def _life(connection: Connection, wire: Wire) -> WireLife | None:
     if connection.client is None:
         found = wire.last(connection.client_pair, before + MARGIN)
         return found if found is not None and found.syn.t >= after - _HANDSHAKE else None
-    found = wire.first(connection.client_pair, after - MARGIN)
+    found = wire.of_call(connection.client_pair, after, before)
     return found if found is not None and found.syn.t <= before + SENT_AFTER else None
 
 

@@ -182,6 +182,8 @@ class Connection:
     """Local and peer address of the end that was not seen, where a NAT makes them others than those of the other."""
     resets: tuple[Event, ...] = ()
     """The RSTs that a trace shows of it, in order of time."""
+    fins: Mapping[Side, float] | None = None
+    """When the first FIN of each end left, by the segments; None where they are not recorded."""
 
     @property
     def closed(self) -> tuple[float, float] | None:

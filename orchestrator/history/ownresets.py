@@ -11,10 +11,10 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from orchestrator.history.firstsegment import of_connection
+from orchestrator.history.firstsegment import Ends
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection
-from orchestrator.history.segments import Segment, Wire
+from orchestrator.history.segments import Segment
 from orchestrator.recording.events import Event
 
 ByPair = Mapping[frozenset[str], Sequence[Event]]
@@ -34,13 +34,14 @@ def by_pairs(resets: Iterable[Event]) -> ByPair:
     return found
 
 
-def own_resets(connections: Sequence[Connection], by_pair: ByPair, wire: Wire) -> list[tuple[Event, ...]]:
+def own_resets(
+    connections: Sequence[Connection], by_pair: ByPair, on_wire: Sequence[Ends | None]
+) -> list[tuple[Event, ...]]:
     """For each connection its RSTs, in order of time: those to and from its addresses while it lived, without those
-    whose numbers are another connection's."""
+    whose numbers are another connection's. `on_wire`: what is on the wire of each connection."""
     near = [_near(connection, by_pair) for connection in connections]
     owners: dict[int, set[int]] = defaultdict(set)
-    for number, (connection, resets) in enumerate(zip(connections, near, strict=True)):
-        ends = of_connection(connection, wire) if resets else None
+    for number, (ends, resets) in enumerate(zip(on_wire, near, strict=True)):
         for one in ends.sent if ends is not None else ():
             event = nearest(one.segment, resets) if one.is_rst else None
             if event is not None:

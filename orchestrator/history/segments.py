@@ -19,6 +19,12 @@ from orchestrator.recording.events import Event
 Pair = tuple[str, str]
 """Source and destination address of a segment."""
 
+MARGIN = 0.001
+"""Seconds. A frame bears the time at which the far end of a veth pair took it, a call that of the trace."""
+
+_CLOCKS = 2e-5
+"""Seconds by which the two clocks differ as a rule."""
+
 _HALF = 1 << 31
 _ROUND = 1 << 32
 
@@ -72,11 +78,16 @@ class Wire:
         for event in sorted(events, key=lambda event: float(event["t"])):
             self._take((event["local"], event["peer"]), _segment(event))
 
-    def first(self, pair: Pair, since: float) -> WireLife | None:
-        """The first life of a pair, as its client's end has it, of which the SYN was sent then or later."""
+    def of_call(self, pair: Pair, after: float, before: float) -> WireLife | None:
+        """The life of a pair, as its client's end has it, that a call inside [after, before] began: the first of which
+        the SYN was sent then or later; but one from just before where that would be much later. A port may be used
+        again within microseconds."""
         lives = self._lives.get(pair, ())
-        position = bisect_left(lives, since, key=_began)
-        return lives[position] if position < len(lives) else None
+        position = bisect_left(lives, after - _CLOCKS, key=_began)
+        following = lives[position] if position < len(lives) else None
+        just_before = lives[position - 1] if position and lives[position - 1].syn.t >= after - MARGIN else None
+        much_later = following is None or following.syn.t > before + MARGIN
+        return just_before if just_before is not None and much_later else following
 
     def last(self, pair: Pair, by: float) -> WireLife | None:
         """The last life of a pair of which the SYN was sent by then."""

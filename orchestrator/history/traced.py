@@ -60,9 +60,9 @@ class _Gathering:
                 if life is not None:
                     life.reset_received = float(event["t"])
             case "rst":
-                # A segment that met an orphan in FIN_WAIT2: the RST is the last that it did.
+                # A segment that met an orphan in FIN_WAIT2: the RST is the last that it did. Or it met nothing.
                 answering = self._end_mini((event["local"], event["peer"]), float(event["t"]), MinisocketEnd.RESET)
-                if answering is not None:
+                if answering is not None and _of_minisocket(event, answering):
                     answering.answered = float(event["t"])
                 life = self._minis.get(self._translations.peer_pair(event["local"], event["peer"], float(event["t"])))
                 if life is not None and life.reset_at is None:
@@ -116,3 +116,10 @@ class _Gathering:
         if life is not None:
             life.ended, life.ended_by = t, by
         return life
+
+
+def _of_minisocket(rst: Event, life: TracedLife) -> bool:
+    """Whether a RST was sent by the minisocket of a life. A kernel without reasons (before 6.10) does not say: then one
+    that a RST had come for before is taken to have been gone."""
+    reason = rst.get("reason")
+    return reason == "TCP_TIMEWAIT_SOCKET" if reason else life.reset_at is None

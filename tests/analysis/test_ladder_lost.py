@@ -174,6 +174,30 @@ def test_a_fin_that_waited_is_drawn_when_it_comes() -> None:
     )
 
 
+def test_the_wire_says_when_a_fin_left() -> None:
+    """Where its segments were recorded, a FIN is drawn when it left, however soon after its end had closed."""
+    table = f"""
+        {TICKS}
+        server:8080                | L L L L L L L        L  L  L  L  L  L
+        client:41000 > server:8080 | - - E E E E F1/0/143 F2 F2 F2 F2 F2 F2
+        server:8080 > client:41000 | - - E E E E E        CW CW CW CW CW CW
+    """
+    run = traced(table)
+    left = replace(run, connections=(replace(run.connections[0], fins={Side.CLIENT: 2.998}),))
+    drawn = told(ladder_of(left), RowKind.STATE, RowKind.SEGMENT)[3:]
+    assert drawn[0] == "client closes: its FIN waits behind 142 unacknowledged bytes | FIN_WAIT1 ."
+    assert drawn[1] == "client > FIN | . CLOSE_WAIT/0"
+    fin = next(row for row in ladder_of(left).rows if said(row) == "FIN")
+    assert (fin.after, fin.before) == (2.998, 2.998)
+
+
+def test_a_fin_that_the_other_end_answered_to_is_not_lost() -> None:
+    """A NAT may have forgotten the connection before it, as it tells; that the FIN came shows that it had not."""
+    table = OPEN.replace("E E E E\n", "F1 F2 F2 F2\n", 1)
+    table = "CW CW CW CW\n".join(table.rsplit("E E E E\n", 1))
+    assert not lost(ladder_of(traced(table, *off(2.0, 9.0))))
+
+
 # -- requests -------------------------------------------------------------------------------------------------------
 
 

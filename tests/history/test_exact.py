@@ -155,6 +155,36 @@ def test_of_two_resets_the_first_one_killed_it() -> None:
     assert end.unknown[-1].before == 2.5
 
 
+def test_a_reset_of_nobody_is_no_answer_of_a_minisocket_that_a_reset_had_killed() -> None:
+    """It was in TIME_WAIT, and is still that although the same port is refused later on."""
+    counted = COUNTED + "\n        count client OutRsts 0 0 0 1 1"
+    refused = line(2.7, "rst", "client", reason="NO_SOCKET")
+    end = client_end(told(f"client:41000 > server:8080 | - T T - -\n{counted}", *SHORT, RST, refused))
+    assert [interval.state for interval in end.intervals][-1] is S.TIME_WAIT
+    assert (end.ended_by, end.unknown[-1].before) == (MinisocketEnd.RESET, 2.5)
+
+
+def test_a_call_that_meets_what_an_earlier_connection_left_is_not_its_other_end() -> None:
+    """The first SYN was lost, so the server's end is nearer to the second call; but that came after it."""
+    table = """
+        client:41000 > server:8080 | - SS F2 - -
+        server:8080 > client:41000 | - - CW - -
+        client:41000 > server:8080 | - - - E E
+        server:8080 > client:41000 | - - - E E
+        count client RetransSegs 0 0 1 1 1
+    """
+    history = told(
+        table,
+        *states("client", 1, (0.9, S.SYN_SENT), (1.9, S.ESTABLISHED), (1.95, S.FIN_WAIT1), (1.952, S.FIN_WAIT2)),
+        line(1.89, "retransmit", "client", 1, state=S.SYN_SENT),
+        *states("server", 2, (1.901, S.SYN_RECV), (1.902, S.ESTABLISHED), (1.951, S.CLOSE_WAIT), (2.1001, S.CLOSED)),
+        *states("client", 3, (2.1, S.SYN_SENT), (2.11, S.ESTABLISHED)),
+        *states("server", 4, (2.101, S.SYN_RECV), (2.112, S.ESTABLISHED)),
+    )
+    pairs = [(one.client is not None, one.server is not None) for one in history.connections]
+    assert pairs == [(True, True), (True, True)]
+
+
 def test_a_new_connection_takes_a_time_wait_over() -> None:
     table = """
         client:41000 > server:8080 | - T T - -

@@ -10,7 +10,6 @@ from orchestrator.analysis.ladder.build import ladder
 from orchestrator.analysis.ladder.model import Ladder, Row, RowKind
 from orchestrator.history.model import History, Side
 from orchestrator.history.ownresets import by_pairs, own_resets
-from orchestrator.history.segments import NO_WIRE
 from orchestrator.recording.events import Event
 from orchestrator.report.text.ladder import draw
 from orchestrator.report.words.ladder import said
@@ -73,7 +72,7 @@ def traced(table: str, *more: Event, rst: tuple[Event, ...] = (), **again: tuple
 
 def with_resets(found: History, *resets: Event) -> History:
     """The history with RSTs as a trace shows them."""
-    own = own_resets(found.connections, by_pairs(resets), NO_WIRE)
+    own = own_resets(found.connections, by_pairs(resets), [None] * len(found.connections))
     connections = tuple(replace(one, resets=its) for one, its in zip(found.connections, own, strict=True))
     return replace(found, resets=resets, connections=connections)
 

@@ -62,10 +62,10 @@ class ClosedFirst(Note):
 
 @dataclass(frozen=True, slots=True)
 class ClosedBehindData(Note):
-    """An end closed first, and its FIN waited behind so many bytes."""
+    """An end closed first, and its FIN waited behind so many bytes; None: it is not known how many."""
 
     end: Party
-    unacknowledged: int
+    unacknowledged: int | None
 
 
 class Fate(StrEnum):

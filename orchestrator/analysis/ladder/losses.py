@@ -128,7 +128,8 @@ class Losses:
         for number, one in enumerate(sent):
             following = sent[number + 1].after if number + 1 < len(sent) else math.inf
             in_vain = arrived is not None and following <= arrived
-            one.lost = in_vain or self.cut(one.after, one.before)
+            came = arrived is not None and one.after <= arrived < min(following, math.inf)
+            one.lost = in_vain or (not came and self.cut(one.after, one.before))
 
     def _lives_on(self, life: Life, segment: Segment) -> bool:
         """Whether the trace shows that an end was there and went on as before, long enough to have noticed."""

@@ -189,10 +189,10 @@ class Gone(Note):
 
 @dataclass(frozen=True, slots=True)
 class FinWaits(Note):
-    """An end closed, and its FIN waits behind data."""
+    """An end closed, and its FIN waits behind data: so many bytes, None: it is not known how many."""
 
     end: Party
-    unacknowledged: int
+    unacknowledged: int | None
 
 
 @dataclass(frozen=True, slots=True)

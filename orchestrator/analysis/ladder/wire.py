@@ -17,15 +17,16 @@ import math
 from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.exchanges import Exchange
+from orchestrator.analysis.ladder import fins
 from orchestrator.analysis.ladder import resets as ladderresets
-from orchestrator.analysis.ladder.ends import GOT_FIN, Change, Life, lives
+from orchestrator.analysis.ladder.ends import Change, Life, lives
 from orchestrator.analysis.ladder.flags import Flags
-from orchestrator.analysis.ladder.losses import Losses, retransmissions, unacknowledged
-from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
+from orchestrator.analysis.ladder.losses import Losses, retransmissions
+from orchestrator.analysis.ladder.segment import Segment, near
 from orchestrator.history.closing import FIN_ERRORS
 from orchestrator.history.model import ClosingKind, Connection, History, Side
 from orchestrator.recording.events import Event
-from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC, SENT_FIN
+from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState
@@ -62,9 +63,9 @@ class Wire:
         """Side whose FIN was acknowledged -> the ACK, which the other side sent; it may be the other side's FIN."""
         self.resets: list[Segment] = []
         self.retransmissions: list[Segment] = []
-        self.waiting: dict[Side, int] = {}
+        self.waiting: dict[Side, int | None] = {}
         """Ends that closed with so many bytes before their FIN that were not acknowledged, when nothing shows that
-        the FIN came through soon."""
+        the FIN came through soon; None: it is not known how many."""
         self.crossing = False
         """Whether both FINs were under way at the same time."""
         self.unexplained: list[Change] = []
@@ -79,9 +80,11 @@ class Wire:
             self.resets += ladderresets.met(exchanges, *ends, history, self._via)
         self.handshake = list(self._handshake())
         for one, other in (ends, ends[::-1]):
-            fin = self._fin(one, other)
-            if fin is not None:
-                self.fins[one.side] = fin
+            fin = fins.fin_of(one, other, self._connection, history, self._closed, self._until)
+            if fin.segment is not None:
+                self.fins[one.side] = fin.segment
+            if fin.waited:
+                self.waiting[one.side] = fin.unacknowledged
         if Side.SERVER not in self.fins and not history.exact:
             self.fins |= {fin.sender: fin for fin in self._end_of_file(exchanges)}
 
@@ -150,33 +153,6 @@ class Wire:
             yield Segment(Flags.ACK, Side.CLIENT, min(after, before), before)
 
     # -- closing ---------------------------------------------------------------------------------------------------
-
-    def _fin(self, sender: Life, receiver: Life) -> Segment | None:
-        own, far = sender.into(SENT_FIN), receiver.into(GOT_FIN)
-        if far is not None and own is None:
-            # The sender went through its closing states between two samples.
-            own = next((one for one in sender.changes if one.state is _S.CLOSED and one.was not in SENT_FIN), None)
-        known = own or far
-        if known is None:
-            return None
-        came = far or sender.into({_S.FIN_WAIT2})
-        if own is not None and (came is None or came.before > own.before + UNDER_WAY):
-            waiting = unacknowledged(sender, self._history)
-            if waiting:
-                self.waiting[sender.side] = waiting
-                after = came.after if came is not None and self._history.exact else own.after
-                return Segment(Flags.FIN, sender.side, after, came.before) if came is not None else None
-        after, before = known.after, known.before
-        if own is not None and far is not None:
-            # Two nodes are sampled one after the other, so the receiver may seem to be first.
-            after, before = (after, min(before, far.before)) if far.before > after else (far.after, before)
-        reported = float(self._closed["t"]) if self._closed else -math.inf
-        if after <= reported <= before:
-            if sender.side is Side.SERVER:
-                after = reported
-            elif self._closed and self._closed["reason"] == "peer":  # it has read this FIN
-                before = reported
-        return Segment(Flags.FIN, sender.side, after, before)
 
     def _end_of_file(self, exchanges: Sequence[Exchange]) -> Iterator[Segment]:
         """The server's FIN, when a client read the end of file, and no RST can have looked like one."""
@@ -266,7 +242,8 @@ class Wire:
             case _S.ESTABLISHED:
                 return self._opening(Flags.SYN_ACK if side is Side.CLIENT else Flags.ACK)
             case _S.FIN_WAIT1 | _S.LAST_ACK:
-                return self.fins.get(side)
+                fin = self.fins.get(side)
+                return None if fin is not None and fins.went_later(fin, change) else fin
             case _S.FIN_WAIT2:
                 return self.acks.get(side)
             case _S.CLOSE_WAIT | _S.CLOSING:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from orchestrator.analysis.ladder import headlinenotes as told
 from orchestrator.analysis.ladder.headlinenotes import Fate, Headline, Through
 from orchestrator.analysis.ladder.notes import Note
-from orchestrator.report.words.ladder import befell, sentence, the
+from orchestrator.report.words.ladder import befell, sentence, the, unacknowledged
 from orchestrator.text.durations import duration
 
 
@@ -35,7 +35,7 @@ def _closing(part: Note) -> str:
         case told.ClosedFirst():
             return f"{part.node} closed first"
         case told.ClosedBehindData():
-            return f"{the(part.end)} closed first; its FIN waited behind {part.unacknowledged} unacknowledged bytes"
+            return f"{the(part.end)} closed first; its FIN waited behind {unacknowledged(part.unacknowledged)}"
         case told.ClosingSegment(rst=True):
             then = "then " if part.then else ""
             who = part.between or the(part.by)
@@ -85,7 +85,7 @@ def _how(part: told.ClosingSegment) -> str:
 def _pieces(part: told.ClosingSegment) -> Iterator[str]:
     yield "RST" if part.rst else "FIN"
     if part.fate is Fate.WAITED:
-        yield f" that waited behind {part.unacknowledged} unacknowledged bytes"
+        yield f" that waited behind {unacknowledged(part.unacknowledged)}"
     elif part.fate is Fate.LOST_AT_FIRST:
         yield " that was lost at first"
     elif part.fate is Fate.NEVER_ARRIVED:

@@ -162,7 +162,7 @@ def _state(note: Note) -> str | None:
         case notes.Gone():
             return "gone, the recording does not show how"
         case notes.FinWaits():
-            return f"{_bare(note.end)} closes: its FIN waits behind {note.unacknowledged} unacknowledged bytes"
+            return f"{_bare(note.end)} closes: its FIN waits behind {unacknowledged(note.unacknowledged)}"
         case notes.Arrives():
             return f"the {note.flags} of {_bare(note.sender)} arrives"
         case notes.BothFinsArrive():
@@ -228,3 +228,8 @@ def the(party: Party) -> str:
 
 def _bare(party: Party) -> str:
     return party.node or str(party.side)
+
+
+def unacknowledged(size: int | None) -> str:
+    """What a FIN waits behind."""
+    return "data" if size is None else f"{size} unacknowledged bytes"
