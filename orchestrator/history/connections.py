@@ -135,11 +135,12 @@ def _can_be_one(one: Socket, other: Socket) -> bool:
 
 
 def _called_after(caller: Socket, callee: Socket) -> bool:
-    """Whether one sent its SYN when the other had surely come about by an earlier one: that SYN met a connection that
-    was left behind at this address pair, as one in CLOSE_WAIT, and was answered with an ACK."""
-    calls, is_called = caller.intervals[0].state, callee.intervals[0].state
-    known = calls is TcpState.SYN_SENT and is_called is TcpState.SYN_RECV
-    return known and birth(caller)[0] > birth(callee)[1]
+    """Whether one sent its SYN when the other was up by an earlier one: that SYN met a connection that was left behind
+    at this address pair, as one in CLOSE_WAIT, and was answered with an ACK. Its SYN_RECV does not count: a sample that
+    shows it is dated up to its duration early."""
+    calls, called = caller.intervals[0], callee.intervals[0]
+    known = calls.state is TcpState.SYN_SENT and called.state is TcpState.SYN_RECV
+    return known and birth(caller)[0] > called.last
 
 
 def _apart(one: Socket, other: Socket) -> float:

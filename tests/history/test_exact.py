@@ -185,6 +185,20 @@ def test_a_call_that_meets_what_an_earlier_connection_left_is_not_its_other_end(
     assert pairs == [(True, True), (True, True)]
 
 
+def test_a_sample_that_shows_a_request_is_dated_before_the_call_that_it_is_of() -> None:
+    """A tick has the time at which it began; it may see what came about while it was taken."""
+    table = """
+        client:41000 > server:8080 | - E  E E
+        server:8080 > client:41000 | - SR E E
+    """
+    history = told(
+        table,
+        *states("client", 1, (1.0003, S.SYN_SENT), (1.0004, S.ESTABLISHED)),
+        *states("server", 2, (1.00045, S.SYN_RECV), (1.0005, S.ESTABLISHED)),
+    )
+    assert [len(connection.ends) for connection in history.connections] == [2]
+
+
 def test_a_new_connection_takes_a_time_wait_over() -> None:
     table = """
         client:41000 > server:8080 | - T T - -
