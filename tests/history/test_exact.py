@@ -188,7 +188,7 @@ def test_a_call_that_meets_what_an_earlier_connection_left_is_not_its_other_end(
 def test_a_sample_that_shows_a_request_is_dated_before_the_call_that_it_is_of() -> None:
     """A tick has the time at which it began; it may see what came about while it was taken."""
     table = """
-        client:41000 > server:8080 | - E  E E
+        client:41000 > server:8080 | - -  E E
         server:8080 > client:41000 | - SR E E
     """
     history = told(
