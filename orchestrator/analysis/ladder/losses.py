@@ -14,7 +14,7 @@ from itertools import pairwise
 from orchestrator.analysis.exchanges import Exchange
 from orchestrator.analysis.ladder.ends import GOT_FIN, Life
 from orchestrator.analysis.ladder.flags import Flags
-from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
+from orchestrator.analysis.ladder.segment import Segment
 from orchestrator.history.index import queue_at
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, History, Side, Socket
@@ -133,10 +133,14 @@ class Losses:
 
     def _lives_on(self, life: Life, segment: Segment) -> bool:
         """Whether the trace shows that an end was there and went on as before, long enough to have noticed."""
-        if not self._history.exact or life.socket is None or self._until < segment.before + UNDER_WAY:
+        if not self._history.exact or life.socket is None or self._until < segment.before + _NOTICED:
             return False
-        return birth(life.socket)[1] <= segment.after and life.socket.intervals[-1].last > segment.before + UNDER_WAY
+        return birth(life.socket)[1] <= segment.after and life.socket.intervals[-1].last > segment.before + _NOTICED
 
+
+_NOTICED = 0.1
+"""Seconds after which an end has noticed what came: a lab's links do not delay, and what is sent again is so after
+0.2 s (TCP_RTO_MIN)."""
 
 _ANSWERED = frozenset(TcpState) - _HANDSHAKE.keys() - {_S.CLOSED}
 
