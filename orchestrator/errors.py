@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.bounds import PROBLEMS
 from orchestrator.exitcodes import ExitCode
 
 
@@ -69,8 +70,28 @@ class InputError(SimctlError):
         self.problems = problems or [self]
 
 
+class Gathered(list[InputError]):
+    """The problems of one file while it is read. The last that may be told raises them all: a file of a thousand
+    mistakes is not read to its end."""
+
+    def __init__(self, path: Path | str, where: str = "") -> None:
+        super().__init__()
+        self._path = path
+        self._where = where
+
+    def append(self, problem: InputError) -> None:
+        super().append(problem)
+        if len(self) >= PROBLEMS.limit:
+            self.raise_all()
+
+    def raise_all(self) -> None:
+        """Raise one error that holds all; nothing when there are none."""
+        raise_problems(self, self._path, self._where)
+
+
 def raise_problems(problems: Iterable[InputError], path: Path | str, where: str = "") -> None:
-    """Raise one error that holds all problems of a file, each once, in the file's order; nothing when there are none.
+    """Raise one error that holds the problems of a file, each once, in the file's order; nothing when there are none.
+    Of very many only the first ones.
 
     `where` ends its message: `3 problems in this topology`.
     """
@@ -79,8 +100,9 @@ def raise_problems(problems: Iterable[InputError], path: Path | str, where: str 
     if len(ordered) == 1:
         raise ordered[0]
     if ordered:
-        message = f"{len(ordered)} problems {where}".rstrip()
-        raise InputError(message, place=Place(path), problems=ordered)
+        more = "the first " if len(ordered) >= PROBLEMS.limit else ""
+        message = f"{more}{min(len(ordered), PROBLEMS.limit)} problems {where}".rstrip()
+        raise InputError(message, place=Place(path), problems=ordered[: PROBLEMS.limit])
 
 
 def _position(problem: InputError) -> tuple[bool, int, int]:

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
 PACKAGE = "orchestrator"
-GROUND = ("text", "system", "tcp", "errors", "exitcodes")
+GROUND = ("text", "system", "tcp", "errors", "bounds", "exitcodes")
 """What everybody may import, and the table does not repeat."""
 
 _ROW = re.compile(r"^\| `(?P<room>[a-z]+)(?P<suffix>/|\.py)` \| (?P<what>.*) \| (?P<imports>[^|]*) \|$", re.MULTILINE)

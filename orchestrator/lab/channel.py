@@ -5,23 +5,36 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from orchestrator.bounds import NODE_LINE, NODE_LOG
 from orchestrator.errors import NodeFailure, Place
+from orchestrator.lab.nodelines import NodeLines, Refused
 from orchestrator.recording.events import Event
 from orchestrator.runtimes.base import Exited, StartedNode
+from orchestrator.system.tail import tail
 
 _LOG_TAIL = 15
 """Lines of a node's log that an error shows."""
 
+_REFUSED_HINT = "nodes/README.md says what a node's program may write on its standard output"
+
 
 class Channel:
-    """Writes commands, reads events in a thread of its own. `on_event` gets every event but `ready` and `done`."""
+    """Writes commands, reads events in a thread of its own. `on_event` gets every event but `ready` and `done`.
 
-    def __init__(self, node: StartedNode, log: Path, on_event: Callable[[str, Event], None]) -> None:
+    `role`: the kind's, where its program reports (see NodeLines).
+    """
+
+    def __init__(
+        self, node: StartedNode, log: Path, on_event: Callable[[str, Event], None], role: str | None = None
+    ) -> None:
         self.name = node.name
+        self._lines = NodeLines(node.name, role)
+        self._refused = ""
+        """What the node wrote that no node may write; empty: nothing."""
         self._node = node
         self._log = log
         self._on_event = on_event
@@ -52,9 +65,13 @@ class Channel:
         """
         while True:
             with self._changed:
-                if self._changed.wait_for(lambda: command_id in self._done or not self.alive, every):
-                    done = self._done.pop(command_id, None)
-                    break
+                over = self._changed.wait_for(
+                    lambda: command_id in self._done or self._refused or not self.alive, every
+                )
+                done = self._done.pop(command_id, None)
+            self.check()
+            if over:
+                break
             check()
         if done is None:
             raise self.failure(f"ended in the middle of a command ({self.exited or 'its output closed'})")
@@ -72,12 +89,19 @@ class Channel:
 
     def failure(self, what: str, *, place: Place | None = None, hint: str | None = None) -> NodeFailure:
         """An error about this node that shows the end of its log."""
-        try:
-            lines = self._log.read_text(errors="replace").splitlines()
-        except OSError:
-            lines = []
-        shown = [line for line in lines if line.strip()][-_LOG_TAIL:]
-        return NodeFailure(f"node {self.name} {what}", place=place, hint=hint, detail=shown or ["(its log is empty)"])
+        shown = tail(self._log, _LOG_TAIL) or ["(its log is empty)"]
+        return NodeFailure(f"node {self.name} {what}", place=place, hint=hint, detail=shown)
+
+    def check(self) -> None:
+        """Raise NodeFailure when the node said what no node may say, or printed more than its log may hold."""
+        if self._refused:
+            raise NodeFailure(f"node {self.name} {self._refused}", hint=_REFUSED_HINT)
+        with contextlib.suppress(OSError):
+            if self._log.stat().st_size > NODE_LOG.limit:
+                raise self.failure(
+                    f"filled its log: {self._log} has more than {NODE_LOG.limit >> 20} MiB",
+                    hint="let its program print less",
+                )
 
     def close(self) -> None:
         """End the node's input, which ends the node."""
@@ -98,20 +122,38 @@ class Channel:
             raise self.failure(f"does not take commands ({self.exited or 'it is gone'})") from None
 
     def _read(self, output_log: BinaryIO) -> None:
-        with output_log:
-            try:
-                for line in self._node.stdout:
-                    event = _event(line)
+        written = 0
+        try:
+            with output_log:
+                for line in _bounded(self._node.stdout):
+                    event = self._read_line(line)
                     if event is not None:
                         self._take(event)
-                    elif line.strip():
+                    elif line.strip() and not self._refused and written <= NODE_LOG.limit:
+                        written += len(line)
                         with contextlib.suppress(OSError):  # a full disk must not make us deaf to the node
                             output_log.write(line)
-            except (OSError, ValueError):  # the stream was closed under us by a teardown
-                pass
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        except (OSError, ValueError):  # the stream was closed under us by a teardown
+            pass
+        finally:  # whoever waits for the node must not wait in vain
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
+
+    def _read_line(self, line: bytes) -> Event | None:
+        """After one line that is refused nothing of the node is believed; it is read so that its pipe does not fill."""
+        if self._refused:
+            return None
+        try:
+            event = self._lines.read(line)
+            if event is not None and event["ev"] == "done" and not 0 < event["id"] <= self._next_id:
+                raise Refused(f"says that command {event['id']} is done, which it was not given")
+        except Refused as refused:
+            with self._changed:
+                self._refused = str(refused)
+                self._changed.notify_all()
+            return None
+        return event
 
     def _take(self, event: Event) -> None:
         kind = event["ev"]
@@ -130,11 +172,11 @@ class Channel:
             self._on_event(self.name, event)
 
 
-def _event(line: bytes) -> Event | None:
-    if not line.startswith(b"{"):
-        return None
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and isinstance(event.get("ev"), str) else None
+def _bounded(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines of a stream. Of one that is too long only what may be kept, and it ends as such a line may."""
+    while line := stream.readline(NODE_LINE.limit):
+        if len(line) == NODE_LINE.limit and not line.endswith(b"\n"):
+            while (rest := stream.readline(NODE_LINE.limit)) and not rest.endswith(b"\n"):
+                pass
+            line += b" ... cut off by simctl\n"
+        yield line

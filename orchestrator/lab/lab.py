@@ -158,12 +158,14 @@ class Lab:
             )
             for node in self.topology.nodes
         ]
+        kinds = {node.name: self._kinds.get(node.kind or "") for node in self.topology.nodes}
+        roles = {name: kind.role for name, kind in kinds.items() if kind is not None and kind.events}
         self._cleanup.callback(self._down)
         for name, node in self.runtime.start(plans).items():
             self.pids[name] = node.pid
             if "container" in node.detail:
                 self.containers[name] = node.detail["container"]
-            self.channels[name] = Channel(node, self.log(name), self.events.reported)
+            self.channels[name] = Channel(node, self.log(name), self.events.reported, roles.get(name))
             self.events.happened(name, "started", pid=node.pid, **node.detail)
 
     def _watch_and_wire(self, plan: AddressPlan) -> None:
@@ -219,6 +221,8 @@ class Lab:
     def check(self) -> None:
         """Raise when the lab is no longer what it claims to be."""
         self.session.check()
+        for channel in self.channels.values():
+            channel.check()
 
     def finish(self, outcome: str, detail: str = "") -> None:
         """Close the recording: `done`, `interrupted` or `failed`. The teardown is no part of it."""

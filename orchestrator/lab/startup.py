@@ -92,6 +92,7 @@ class Startup:
         waiting = list(nodes)
         while waiting:
             for node in list(waiting):
+                self._channels[node.name].check()
                 if not self._channels[node.name].alive:
                     raise self._died_at_start(node)
                 if self._is_ready(node) and self._is_healthy(node, deadline):

@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.observe.process import ProbeProcess
+from orchestrator.system.tail import tail
 
 _ANSWER_TIMEOUT = 60.0
 _END_TIMEOUT = 5.0
@@ -121,7 +122,7 @@ class ProbeClient:
         self._reader.join(timeout=5)
 
     def _lost(self, do: str) -> EnvironmentFailure:
-        lines = self._log.read_text(errors="replace").splitlines()[-10:]
+        lines = tail(self._log, 10)
         return EnvironmentFailure(
             f"the probe, which watches the nodes, ended during the request `{do}`",
             hint=f"something killed it, or it broke down: see {self._log}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.errors import InputError, raise_problems
+from orchestrator.errors import Gathered, InputError
 from orchestrator.kinds import errornames
 from orchestrator.kinds.registry import Kind
 from orchestrator.scenario.facts import FACTS
@@ -33,7 +33,7 @@ def check_scenario(
     checker.check_steps()
     for index, expectation in enumerate(loaded.scenario.expect):
         checker.check_expectation(("expect", index), expectation)
-    raise_problems(checker.problems, loaded.source.path)
+    checker.problems.raise_all()
 
 
 class _Checker:
@@ -44,7 +44,7 @@ class _Checker:
         kinds: Mapping[str, Kind],
         applies: Callable[[Expectation], bool],
     ) -> None:
-        self.problems: list[InputError] = []
+        self.problems = Gathered(loaded.source.path)
         self.topology = topology
         self._scenario, self._source, self._kinds = loaded.scenario, loaded.source, kinds
         self._applies = applies

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from orchestrator.lab.channel import Channel
 from orchestrator.lab.lab import Lab
 from orchestrator.runtimes.base import ExecResult
 from orchestrator.scenario.model import Scenario
@@ -23,6 +25,7 @@ def run_steps(scenario: Scenario, lab: Lab, progress: Progress, logs: Path) -> N
         progress(step.describe())
         lab.set_step(step.name)
         step.action.perform(LabContext(lab, step.name, logs))
+        lab.check()
         last = position + 1 == len(scenario.steps)
         lab.mark(f"{step.name}.end", "end" if last else f"{scenario.steps[position + 1].name}.start")
 
@@ -38,11 +41,21 @@ class LabContext:
     def nodes(self, name: str) -> Sequence[str]:
         return [node.name for node in self.lab.topology.resolve(name)]
 
-    def command(self, nodes: Sequence[str], do: str, **fields: Any) -> None:
+    def command(self, nodes: Sequence[str], do: str, within: float | None = None, **fields: Any) -> None:
+        deadline = None if within is None else time.monotonic() + within
+
+        def check(channel: Channel) -> None:
+            self.lab.check()
+            if deadline is not None and time.monotonic() > deadline:
+                raise channel.failure(
+                    f"is still at it {within:g} s after the step {self.step} began",
+                    hint="give the step longer with `within`, or each request less with `timeout`",
+                )
+
         channels = [self.lab.channels[node] for node in nodes]
         commands = [(channel, channel.command(do, **fields)) for channel in channels]
         for channel, command_id in commands:
-            channel.wait_done(command_id, self.lab.check, every=self.lab.pace.check_every)
+            channel.wait_done(command_id, partial(check, channel), every=self.lab.pace.check_every)
 
     def wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

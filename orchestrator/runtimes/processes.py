@@ -64,4 +64,4 @@ def exec_with_terminal(pid: int, command: Sequence[str], *, user_namespace: bool
 def nsenter(pid: int, *, user_namespace: bool) -> list[str]:
     """The start of a command line that runs inside a node; util-linux is on every Linux."""
     user = ["--user", "--preserve-credentials"] if user_namespace else []
-    return ["nsenter", "--target", str(pid), *user, "--mount", "--net", "--pid", "--uts", "--wd=/tmp", "--"]
+    return ["nsenter", "--target", str(pid), *user, "--mount", "--net", "--pid", "--uts", "--ipc", "--wd=/tmp", "--"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from orchestrator.bounds import PROBLEMS
 from orchestrator.errors import InputError, Place, raise_problems
 from orchestrator.scenario.matrix import Cell, cells
 from orchestrator.scenario.model import Scenario
@@ -76,6 +77,8 @@ def topologies_of(paths: Iterable[Path]) -> list[Path]:
 def parse_scenario(source: Source) -> Scenario:
     """The scenario in a YAML source. Raises InputError as `load_scenario` does, except for the topology."""
     problems = without_value(source)
+    if len(problems) >= PROBLEMS.limit:
+        raise_problems(problems, source.path)
     try:
         scenario = Scenario.model_validate(source.data)
     except ValidationError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from orchestrator.bounds import MATRIX
 from orchestrator.errors import InputError
 
 Cell = Mapping[str, str]
@@ -21,7 +23,7 @@ def parse_matrix(options: Iterable[str]) -> dict[str, list[str]]:
             raise InputError(f"--matrix {option!r}: expected NAME=VALUE,VALUE, as in --matrix SERVER=nginx,tomcat")
         if name in found:
             raise InputError(f"--matrix names {name} twice", hint=f"one --matrix {name}= with all its values")
-        if twice := next((value for value in values if values.count(value) > 1), None):
+        if (twice := first_twice(values)) is not None:
             raise InputError(f"--matrix {option!r}: {twice} is there twice")
         found[name] = values
     return found
@@ -38,7 +40,27 @@ def cells(
     if both := sorted(set(asked) & set(pinned)):
         raise InputError(f"--matrix and --set both name {both[0]}", hint="--set takes a variable out of the matrix")
     axes = {name: values for name, values in {**matrix, **asked}.items() if name not in pinned}
+    if problem := too_many(axes):
+        raise InputError(problem, hint=TOO_MANY_HINT)
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+TOO_MANY_HINT = "take a variable out with --set, or give it fewer values with --matrix"
+
+
+def too_many(axes: Mapping[str, Sequence[str]]) -> str | None:
+    """What is wrong with a matrix that has more combinations than may be run; None when it has not."""
+    runs = math.prod(map(len, axes.values()))
+    if runs <= MATRIX.limit:
+        return None
+    shown = f"{runs} runs" if runs < 10**9 else "more than a milliard runs"
+    return f"the matrix has {shown}: {MATRIX.limit} at most"
+
+
+def first_twice(values: Sequence[str]) -> str | None:
+    """The first value that was there before; None when each is there once."""
+    seen: set[str] = set()
+    return next((value for value in values if value in seen or seen.add(value)), None)  # type: ignore[func-returns-value]
 
 
 def label(cell: Cell) -> str:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, create_model, field_validator, model_validator
 
+from orchestrator.bounds import EXPECTATIONS, STEPS
 from orchestrator.scenario.facts import FACTS, LEGAL_WHENS
 from orchestrator.scenario.fields import Model, Text, Whole
-from orchestrator.scenario.matrix import cells
+from orchestrator.scenario.matrix import first_twice, too_many
 from orchestrator.scenario.problems import Problem, Problems
 from orchestrator.scenario.step import Step
 from orchestrator.scenario.values import Duration, Moment, Range, Window
@@ -62,7 +63,7 @@ WHENS = ("at", "always", "never", "eventually", "over")
 
 
 def _distinct(values: list[str]) -> list[str]:
-    if twice := next((value for value in values if values.count(value) > 1), None):
+    if (twice := first_twice(values)) is not None:
         raise ValueError(f"{twice!r} is there twice")
     return values
 
@@ -168,6 +169,14 @@ def _strangers(
             yield keys, f"the `matrix` has no {name} {describe(value)}", suggestion(value, matrix[name])
 
 
+def _meets_a_run(expectation: Expectation, matrix: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a run of the matrix is left for an expectation; all that it names is there."""
+    left = {name: (expectation.only or {}).get(name, values) for name, values in matrix.items()}
+    return expectation.unless is None or any(
+        set(left[name]) - set(values) for name, values in expectation.unless.items()
+    )
+
+
 class Scenario(Model):
     """A scenario file."""
 
@@ -187,8 +196,10 @@ class Scenario(Model):
     matrix: dict[str, Values] = Field(
         {}, description="variable of the Compose file -> values; it runs with each of them, and the report is one table"
     )
-    steps: list[Step] = Field(min_length=1, description="what happens, in order")
-    expect: list[Expectation] = Field([], description="what must be true; without: the run only records")
+    steps: list[Step] = Field(min_length=1, max_length=STEPS.limit, description="what happens, in order")
+    expect: list[Expectation] = Field(
+        [], max_length=EXPECTATIONS.limit, description="what must be true; without: the run only records"
+    )
 
     @property
     def seconds(self) -> float:
@@ -198,6 +209,8 @@ class Scenario(Model):
     @model_validator(mode="after")
     def _choices_are_of_the_matrix(self) -> Scenario:
         """A value with a typing error would let an expectation go unnoticed."""
+        if problem := too_many(self.matrix):
+            raise Problems([Problem(("matrix",), problem, "fewer values, or fewer variables")])
         problems = [
             Problem(keys, message, hint)
             for index, expectation in enumerate(self.expect)
@@ -210,8 +223,7 @@ class Scenario(Model):
                 ("expect", index, "only" if expectation.only else "unless"), "no run of the `matrix` is left for this"
             )
             for index, expectation in enumerate(self.expect if not problems else ())
-            if (expectation.only or expectation.unless)
-            and not any(map(expectation.applies, cells(self.matrix, {}, ())))
+            if (expectation.only or expectation.unless) and not _meets_a_run(expectation, self.matrix)
         ]
         if problems:
             raise Problems(problems)

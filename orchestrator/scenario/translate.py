@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from orchestrator.bounds import PROBLEMS
 from orchestrator.errors import InputError
 from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.model import Expectation, NodeFacts, Scenario
@@ -57,6 +58,8 @@ def translate(error: ValidationError, source: Source) -> list[InputError]:
     strangers: set[Keys] = set()
     nulls = list(_nulls(source.data, ()))
     for detail in error.errors(include_url=False):
+        if len(problems) >= PROBLEMS.limit:
+            break
         keys, _ = _locate(detail["loc"], source.data)
         if detail["type"] != "extra_forbidden" and any(null[: len(keys)] == keys for null in nulls):
             continue  # the empty value is the cause, or it may be

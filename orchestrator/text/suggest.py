@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST, _MOST = 100, 500
+"""Characters of a word, and number of candidates, beyond which nobody looks for a near one: each costs the product."""
+
+
+_SHOWN = 60
+"""Names that a hint lists."""
+
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `word` was most likely meant to be, letter case aside; None when none is near."""
+    if len(word) > _LONGEST:
+        return None
     by_lower: dict[str, str] = {}
     for candidate in candidates:
         by_lower.setdefault(candidate.lower(), candidate)
+    if len(by_lower) > _MOST:
+        return None
     near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[near[0]] if near else None
 
@@ -27,7 +38,8 @@ def suggestion(word: str, candidates: Iterable[str]) -> str | None:
     near = nearest(word, names)
     if near is not None:
         return near
-    return f"known: {', '.join(names)}" if names else None
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"known: {', '.join(names[:_SHOWN])}{more}" if names else None
 
 
 def describe(value: object) -> str:

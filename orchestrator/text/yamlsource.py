@@ -14,11 +14,10 @@ from typing import Any
 
 import yaml
 
+from orchestrator.bounds import FILE
 from orchestrator.errors import InputError, Place
 from orchestrator.text.suggest import describe, did_you_mean
 from orchestrator.text.yamltree import MAX_DEPTH, Builder, KeyPath, Spot, mark_place
-
-MAX_BYTES = 1_000_000
 
 Keys = Sequence[str | int]
 
@@ -60,8 +59,8 @@ def load_yaml(path: Path) -> Source:
 def parse_yaml(text: str, path: Path | str) -> Source:
     """As `load_yaml`, from text; `path` is what the places show."""
     source = Path(path)
-    if len(text) > MAX_BYTES:
-        raise InputError(f"the file is longer than {MAX_BYTES} characters", place=Place(source))
+    if len(text) > FILE.limit:
+        raise InputError(f"the file is longer than {FILE.limit} characters", place=Place(source))
     root = _compose(text, source)
     if root is None:
         raise InputError(
@@ -81,7 +80,7 @@ def parse_yaml(text: str, path: Path | str) -> Source:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
+            raw = stream.read(FILE.limit + 1)
     except FileNotFoundError:
         raise InputError("no such file", place=Place(path), hint=_near_files(path)) from None
     except IsADirectoryError:
@@ -91,8 +90,8 @@ def _read(path: Path) -> str:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"the file cannot be read: {reason}", place=Place(path)) from None
-    if len(raw) > MAX_BYTES:
-        raise InputError(f"the file is longer than {MAX_BYTES} bytes", place=Place(path))
+    if len(raw) > FILE.limit:
+        raise InputError(f"the file is longer than {FILE.limit} bytes", place=Place(path))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -27,7 +27,7 @@ class Noting:
     def nodes(self, name: str) -> Sequence[str]:
         return ["server-1", "server-2"] if name == "server" else [name]
 
-    def command(self, nodes: Sequence[str], do: str, **fields: Any) -> None:
+    def command(self, nodes: Sequence[str], do: str, within: float | None = None, **fields: Any) -> None:
         self.done.append(("command", *nodes, do, fields))
 
     def wait(self, seconds: float) -> None:

@@ -9,9 +9,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.bounds import FILE
 from orchestrator.errors import InputError, Place
 from orchestrator.text.suggest import describe, did_you_mean, suggestion
-from orchestrator.text.yamlsource import MAX_BYTES, Source, load_yaml, parse_yaml
+from orchestrator.text.yamlsource import Source, load_yaml, parse_yaml
 
 SAMPLE = """\
 name: demo
@@ -166,7 +167,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     latin = tmp_path / "latin.yaml"
     latin.write_bytes("a: 1\nb: é".encode("latin-1"))
     huge = tmp_path / "huge.yaml"
-    huge.write_bytes(b"#" * (MAX_BYTES + 1))
+    huge.write_bytes(b"#" * (FILE.limit + 1))
     for path, says in [
         (tmp_path / "idle-clsoe.yaml", "no such file"),
         (tmp_path, "not a folder"),

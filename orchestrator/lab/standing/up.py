@@ -15,6 +15,7 @@ from orchestrator.errors import EnvironmentFailure, InputError, Place
 from orchestrator.kinds.registry import kind_names
 from orchestrator.lab.standing import registry
 from orchestrator.system.interpreter import OWN_PYTHON
+from orchestrator.system.tail import tail
 from orchestrator.text.progress import Progress
 from orchestrator.text.suggest import suggestion
 from orchestrator.topology.compose.file import load_topology, variables_of
@@ -97,7 +98,7 @@ def _start_daemon(task: dict[str, Any], folder: Path, progress: Progress) -> dic
             if "error" in message:
                 raise _daemon_error(message)
             progress(message["progress"])
-        lines = (folder / "daemon.log").read_text(errors="replace").splitlines()[-_LOG_TAIL:]
+        lines = tail(folder / "daemon.log", _LOG_TAIL)
         raise EnvironmentFailure("the daemon of the lab ended before it was up", detail=lines)
     except BaseException:
         daemon.terminate()

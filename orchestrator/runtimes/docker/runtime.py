@@ -38,6 +38,7 @@ from orchestrator.runtimes.docker.events import Deaths
 from orchestrator.runtimes.docker.probe import ProbeContainer, start_probe
 from orchestrator.runtimes.docker.settings import container_settings, hosts_archive
 from orchestrator.runtimes.processes import TIMED_OUT
+from orchestrator.system.tail import tail
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -160,7 +161,7 @@ class DockerRuntime:
         assert container.streams is not None
         how = self._deaths.wait(container.id, timeout=2.0)
         container.streams.wait_ended(timeout=2.0)
-        lines = container.plan.log.read_text(errors="replace").splitlines()[-_LOG_TAIL:]
+        lines = tail(container.plan.log, _LOG_TAIL)
         return NodeFailure(
             f"node {container.plan.node.name} died at start ({how or 'its container is gone'})",
             place=container.plan.node.place,

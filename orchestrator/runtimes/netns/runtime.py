@@ -19,9 +19,11 @@ from orchestrator.kinds.registry import Kind, argv
 from orchestrator.observe.localprobe import LocalProbe
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
 from orchestrator.runtimes.netns.limits import check_nodes
+from orchestrator.runtimes.netns.view import HIDDEN, HOMES
 from orchestrator.runtimes.processes import exec_in, signal_program
-from orchestrator.system import resources, zygote
+from orchestrator.system import resources, usercache, zygote
 from orchestrator.system.interpreter import OWN_PYTHON
+from orchestrator.system.tail import tail
 from orchestrator.topology.model import Node
 
 _BIRTH_TIMEOUT = 30.0
@@ -104,7 +106,7 @@ class NetnsRuntime:
         except TimeoutError:
             data = b""
         if not data:
-            lines = self._log.read_text(errors="replace").splitlines()[-10:]
+            lines = tail(self._log, 10)
             raise EnvironmentFailure("the process that makes the nodes ended or hangs", detail=lines)
         answer: dict[str, Any] = json.loads(data)
         return answer
@@ -125,13 +127,22 @@ class NetnsRuntime:
                 {"source": str(volume.source), "target": volume.target, "read_only": volume.read_only}
                 for volume in node.volumes
             ],
-            "keep": _below_tmp(),
+            "keep": self._kept(node.kind),
+            "hidden": [] if self._allow_exec else [*HOMES, str(Path.home())],
             "capabilities": plan.capabilities,
         }
         try:
             return _send_request(control, json.dumps(message).encode(), plan.log)
         except OSError as error:
             raise EnvironmentFailure(f"node {node.name} could not be made: {error.strerror or error}") from None
+
+    def _kept(self, kind: str) -> list[str]:
+        """Folders that a node needs and that are hidden from it (view.py) otherwise: of a cache what its kind made."""
+        needed = {str(path) for path in _OURS}
+        if self._kinds[kind].prepare:
+            needed |= {str(usercache.location() / name) for name in (kind, "go")}
+        hiding = (*HIDDEN, *HOMES, "/tmp", str(Path.home()))
+        return sorted(path for path in needed if any(Path(path).is_relative_to(folder) for folder in hiding))
 
     def start_probe(self, log: Path) -> LocalProbe:
         return LocalProbe(log)
@@ -184,7 +195,5 @@ def environment(knobs: Mapping[str, str]) -> dict[str, str]:
     return base | dict(knobs)
 
 
-def _below_tmp() -> list[str]:
-    """Folders that a node needs and that its own /tmp would hide: the interpreter, the library, the cache."""
-    needed = [sys.prefix, sys.base_prefix, str(resources.ROOT), str(Path(__file__).resolve().parents[3])]
-    return sorted({path for path in needed if path.startswith("/tmp/")})
+_OURS = (Path(sys.prefix), Path(sys.base_prefix), resources.ROOT, Path(__file__).resolve().parents[3])
+"""What every node needs: the interpreter and its libraries, and the kinds."""

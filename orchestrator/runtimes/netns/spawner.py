@@ -1,8 +1,8 @@
 """The spawner: the process that makes the nodes of the netns runtime.
 
 `python -m orchestrator.runtimes.netns.spawner FD` serves spawn requests on a Unix SOCK_SEQPACKET socket. For each it
-forks a supervisor, which makes the node's namespaces (network, mount, pid, host name) and forks init, the first process
-of the node. A chain of parent-death signals (simctl's end closes the socket; spawner -> supervisor -> init -> the pid
+forks a supervisor, which makes the node's namespaces (network, mount, pid, IPC, host name) and forks init, the first
+process of the node. A chain of parent-death signals (simctl's end closes the socket; spawner -> supervisor -> init -> the pid
 namespace) lets nothing survive, whichever process is killed. Namespaces are anonymous: no name in /run/netns, no mount
 outside.
 
@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.runtimes.netns.view import make_view
 from orchestrator.system import linux, zygote
 from orchestrator.system.resources import NODES
 
@@ -34,6 +35,9 @@ have, less what nobody here needs. Numbers from linux/capability.h."""
 
 _BY_KIND = {"NET_ADMIN": 12}
 """What a node kind may ask for besides (kinds.registry.Capability); a Compose file may not."""
+
+_NAMESPACES = linux.CLONE_NEWNET | linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
+"""Of each node. IPC: System V memory and POSIX message queues."""
 
 _EHASH_ENTRIES = "16384"
 """Buckets of a node's own table of connections. Without one, nodes share the machine's, and each dump walks all of it:
@@ -131,7 +135,7 @@ def _supervisor(
         linux.die_with_parent(signal.SIGKILL)
         if os.getppid() != spawner:
             os._exit(1)
-        linux.unshare(linux.CLONE_NEWNET | linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWUTS)
+        linux.unshare(_NAMESPACES)
         linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
         alive, parent_end = os.pipe()
         child = os.fork()
@@ -163,7 +167,7 @@ def _init(
             os._exit(1)
         os.setsid()
         linux.sethostname(request["hostname"])
-        _make_mounts(request)
+        make_view(request)
         linux.limit_capabilities(_CAPABILITIES.union(_BY_KIND[name] for name in request["capabilities"]))
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
@@ -192,44 +196,6 @@ def _load_init() -> Callable[[list[str]], int]:
 def _start_program(start: Callable[[list[str]], int], argv: list[str]) -> int:
     """As start() of the images' init, without the start of an interpreter where that can be."""
     return zygote.spawn(argv) if zygote.applies(argv, os.environ) else start(argv)
-
-
-def _make_mounts(request: dict[str, Any]) -> None:
-    """Own /tmp, /proc and /etc/hosts, no resolver, the topology's volumes; all other files are the machine's."""
-    kept = [(path, os.open(path, os.O_PATH)) for path in request["keep"] if Path(path).exists()]
-    volumes = [(volume, os.open(volume["source"], os.O_PATH)) for volume in request["volumes"]]
-    linux.mount("simctl", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=1777")
-    _replace("/etc/hosts", request["hosts"])
-    _replace("/etc/resolv.conf", "# simctl: a lab has no name server; /etc/hosts has every name\n")
-    for path, fd in kept:  # an interpreter or a checkout below /tmp must stay visible
-        Path(path).mkdir(parents=True, exist_ok=True)
-        linux.mount(f"/proc/self/fd/{fd}", path, flags=linux.MS_BIND)
-    for volume, fd in volumes:
-        _bind_volume(volume, fd)
-    for fd in [fd for _, fd in kept + volumes]:
-        os.close(fd)
-    with contextlib.suppress(OSError):  # refused in containers that mask /proc: the machine's shows instead
-        linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
-
-
-def _replace(path: str, text: str) -> None:
-    """Show `text` at `path` to this node only, by a bind mount of a file that is already unlinked."""
-    if not Path(path).exists():
-        return
-    source = Path("/tmp/.simctl")
-    source.write_text(text)
-    linux.mount(str(source), path, flags=linux.MS_BIND)
-    source.unlink()
-
-
-def _bind_volume(volume: dict[str, Any], fd: int) -> None:
-    target = Path(volume["target"])
-    if not target.exists():
-        raise ValueError(f"the volume's target {target} does not exist on this machine; under netns nothing is created")
-    source = f"/proc/self/fd/{fd}"
-    linux.mount(source, str(target), flags=linux.MS_BIND)
-    if volume["read_only"]:
-        linux.mount("none", str(target), flags=linux.MS_BIND | linux.MS_REMOUNT | linux.MS_RDONLY)
 
 
 if __name__ == "__main__":

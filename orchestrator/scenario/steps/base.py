@@ -91,8 +91,9 @@ class Context(Protocol):
     def nodes(self, name: str) -> Sequence[str]:
         """The nodes that a name means: one, or all replicas of a service."""
 
-    def command(self, nodes: Sequence[str], do: str, **fields: Any) -> None:
-        """Have client nodes do something, all at the same time, and wait until all are done. See nodes/README.md."""
+    def command(self, nodes: Sequence[str], do: str, within: float | None = None, **fields: Any) -> None:
+        """Have client nodes do something, all at the same time, and wait until all are done. See nodes/README.md.
+        Raises NodeFailure when one is not done `within` so many seconds."""
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""

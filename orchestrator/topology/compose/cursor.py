@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from orchestrator.errors import InputError, Place
+from orchestrator.bounds import PROBLEMS
+from orchestrator.errors import Gathered, InputError, Place
 from orchestrator.text.safe import printable
 from orchestrator.text.suggest import describe, did_you_mean
 from orchestrator.text.yamlsource import Source
-from orchestrator.topology.compose.interpolate import InterpolationError, Variable, evaluate, names, parse
+from orchestrator.topology.compose.interpolate import InterpolationError, Variable, bounded, evaluate, names, parse
 from orchestrator.topology.compose.keys import KeyTable
 from orchestrator.topology.model import Note
 
@@ -29,10 +31,16 @@ class Reading:
 
     source: Source
     variables: Mapping[str, str]
-    problems: list[InputError] = field(default_factory=list)
+    problems: Gathered = field(init=False)
     notes: list[Note] = field(default_factory=list)
     mentioned: set[str] = field(default_factory=set)
+    env_files: dict[Path, dict[str, str]] = field(default_factory=dict)
+    """What was read from files that services name, each once."""
     _ignored: dict[tuple[str, str], _Ignored] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.problems = Gathered(self.source.path, "in this topology")
+        self.lookup_bounded = bounded(lambda name: self.variables.get(name))
 
     @property
     def root(self) -> Cursor:
@@ -41,7 +49,7 @@ class Reading:
     def lookup(self, name: str) -> str | None:
         """The value of a variable for a file that this one names (`env_file`); counts as a mention."""
         self.mentioned.add(name)
-        return self.variables.get(name)
+        return self.lookup_bounded(name)
 
     def ignore(self, table: KeyTable, key: str, cursor: Cursor) -> None:
         """One note a key, however many services have it."""
@@ -52,7 +60,11 @@ class Reading:
     def all_notes(self) -> tuple[Note, ...]:
         """Notes in the file's order."""
         notes = [*self.notes, *(entry.note() for entry in self._ignored.values())]
-        return tuple(sorted(dict.fromkeys(notes), key=lambda note: (note.place.line or 0, note.place.column or 0)))
+        ordered = sorted(dict.fromkeys(notes), key=lambda note: (note.place.line or 0, note.place.column or 0))
+        if len(ordered) > PROBLEMS.limit:
+            rest = Note(f"{len(ordered) - PROBLEMS.limit} more notes of this kind", ordered[PROBLEMS.limit].place)
+            ordered[PROBLEMS.limit :] = [rest]
+        return tuple(ordered)
 
 
 @dataclass
@@ -197,7 +209,7 @@ class Cursor:
         try:
             template = parse(text)
             reading.mentioned.update(names(template))
-            result = evaluate(template, reading.variables.get)
+            result = evaluate(template, reading.lookup_bounded)
         except InterpolationError as error:
             self.problem(str(error))
             return None

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from orchestrator.bounds import FILE
 from orchestrator.errors import InputError, Place
-from orchestrator.topology.compose.interpolate import Lookup, interpolate
-
-MAX_BYTES = 1_000_000
+from orchestrator.text.files import read_regular
+from orchestrator.topology.compose.interpolate import Lookup, bounded, interpolate
 
 _BLANK = re.compile(r"(?:\s|#[^\n]*)*")
 _NAME = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*(?:([=:])[ \t]*|(?=#|\n|$))")
@@ -31,16 +31,15 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "$": "$$"}
 def read_dotenv(path: Path, lookup: Lookup) -> dict[str, str]:
     """Name -> value. Variables in values come from `lookup`, then from earlier lines. Raises InputError."""
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
+        raw = read_regular(path, FILE.limit + 1)
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("the file is not UTF-8", place=Place(path), hint="save it with the encoding UTF-8") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"the file cannot be read: {reason}", place=Place(path)) from None
-    if len(raw) > MAX_BYTES:
-        raise InputError(f"the file is longer than {MAX_BYTES} bytes", place=Place(path))
+    if len(raw) > FILE.limit:
+        raise InputError(f"the file is longer than {FILE.limit} bytes", place=Place(path))
     return parse_dotenv(text, path, lookup)
 
 
@@ -49,9 +48,11 @@ def parse_dotenv(text: str, path: Path | str, lookup: Lookup) -> dict[str, str]:
     text = text.replace("\r\n", "\n")
     values: dict[str, str] = {}
 
-    def known(name: str) -> str | None:
+    def of_all(name: str) -> str | None:
         outside = lookup(name)
         return values.get(name) if outside is None else outside
+
+    known = bounded(of_all)
 
     position = _skip_blank(text, 0)
     while position < len(text):

@@ -60,8 +60,11 @@ def _env_files(cursor: Cursor | None, rules: Rules) -> dict[str, str]:
 
 
 def _read_env_file(path: Path, at: Cursor) -> dict[str, str]:
+    known = at.reading.env_files
     try:
-        return read_dotenv(path, at.reading.lookup)
+        if path not in known:
+            known[path] = read_dotenv(path, at.reading.lookup)
+        return known[path]
     except InputError as error:
         at.reading.problems.append(error)
         return {}

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.errors import InputError, Place, raise_problems
+from orchestrator.bounds import NODES
+from orchestrator.errors import InputError, Place
 from orchestrator.text.suggest import did_you_mean, suggestion
 from orchestrator.text.yamlsource import load_yaml
 from orchestrator.topology.compose import keys
@@ -54,7 +55,7 @@ def load_topology(
     nodes = _nodes(services)
     _note_shared_aliases(services, reading)
     _note_unused(reading, variables, path)
-    raise_problems(reading.problems, path, "in this topology")
+    reading.problems.raise_all()
     used = {name: value for name, value in reading.variables.items() if name in reading.mentioned}
     return Topology(path, nodes, networks, reading.all_notes(), used)
 
@@ -119,6 +120,10 @@ def _nodes(services: Sequence[Service]) -> tuple[Node, ...]:
     """One node a replica. Names that differ in case only are refused: host names ignore it."""
     nodes: list[Node] = []
     owners: dict[str, str] = {}
+    if (wanted := sum(service.replicas for service in services)) > NODES.limit:
+        largest = max(services, key=lambda service: service.replicas)
+        largest.cursor.problem(f"the topology has {wanted} nodes: {NODES.limit} at most", of_key=True)
+        return ()
     for service in services:
         for node in _replicas(service):
             other = owners.setdefault(node.name.lower(), service.node.name)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from orchestrator.bounds import VALUE, VALUES
 from orchestrator.text.safe import printable
 
 Lookup = Callable[[str], str | None]
@@ -60,7 +61,28 @@ def mentioned(text: str) -> set[str]:
 
 def evaluate(template: Template, lookup: Lookup) -> str:
     """The text with values in place; a variable that is not set is empty, as in Compose. Raises InterpolationError."""
-    return "".join(part if isinstance(part, str) else _value(part, lookup) for part in template)
+    text = "".join(part if isinstance(part, str) else _value(part, lookup) for part in template)
+    if len(text) > VALUE.limit:
+        raise InterpolationError(f"with its variables the value has {len(text)} characters: {VALUE.limit} at most")
+    return text
+
+
+def bounded(lookup: Lookup) -> Lookup:
+    """A lookup for one file, of which all values together are bounded: each may be used again and again. Raises
+    InterpolationError."""
+    used = 0
+
+    def look(name: str) -> str | None:
+        nonlocal used
+        value = lookup(name)
+        used += len(value or "")
+        if used > VALUES.limit:
+            raise InterpolationError(
+                f"the values of variables in this file come to more than {VALUES.limit} characters"
+            )
+        return value
+
+    return look
 
 
 def interpolate(text: str, lookup: Lookup) -> str:
