@@ -30,9 +30,16 @@ MATRIX = Bound("runs of a matrix", 1_000, "runs", "refused before anything is bu
 NODES = Bound("nodes of a topology, replicas counted", 2_000, "nodes", "refused")
 COUNT = Bound("`count` of a request step", 1_000_000, "requests", "refused")
 CONCURRENCY = Bound("`concurrency` of a request step", 5_000, "workers", "refused")
+NODE_START = Bound(
+    "environment, command, host names and volumes that a node is started with, on netns and vm",
+    200 * KIB,
+    "bytes",
+    "refused",
+)
 NODE_LINE = Bound("a line that a node's program prints", MIB, "bytes", "one that reports something ends the run; "
                   "of any other the rest is cut off")  # fmt: skip
-NODE_LOG = Bound("the log of a node", 64 * MIB, "bytes", "ends the run, and names the node")
+NODE_LOG = Bound("the log of a node", 64 * MIB, "bytes", "ends the run, and names the node; the rest is cut off")
+NODE_FILE = Bound("a file that a node writes, on netns and vm", 256 * MIB, "bytes", "the program gets EFBIG or SIGXFSZ")
 NODE_TMP = Bound("/tmp of a node, on netns and vm; its /dev/shm alike", 1024 * MIB, "bytes", "the program gets ENOSPC")
 NODE_PROCESSES = Bound("processes and threads of a node", 8_192, "processes", "the program gets EAGAIN. On netns and "
                        "vm from Linux 6.14 on")  # fmt: skip
@@ -50,8 +57,10 @@ BOUNDS = (
     NODES,
     COUNT,
     CONCURRENCY,
+    NODE_START,
     NODE_LINE,
     NODE_LOG,
+    NODE_FILE,
     NODE_TMP,
     NODE_PROCESSES,
     UNKNOWN_LINES,

@@ -17,7 +17,7 @@ from orchestrator.errors import InputError, Interrupted, SimctlError
 from orchestrator.lab.readytimeout import READY_TIMEOUT
 from orchestrator.runtimes.registry import AUTO, help_text
 from orchestrator.text.durations import write_duration
-from orchestrator.text.safe import printable
+from orchestrator.text.safe import printable, visible
 
 RuntimeOption = typer.Option(AUTO, "--runtime", "-r", metavar="NAME", help=help_text())
 SetOption = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="A variable of the Compose file. Repeatable.")
@@ -63,13 +63,18 @@ def _interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+_LONGEST = 4000
+"""Characters of a message that are shown: names in files may be as long as the files."""
+
+
 def print_error(error: SimctlError) -> None:
     """One message per problem: where, what, detail lines, what to do."""
     problems = error.problems if isinstance(error, InputError) else [error]
     for problem in problems:
-        lines = [f"simctl: {problem}", *("  | " + printable(line, keep="\t") for line in problem.detail)]
+        detail = ("  | " + printable(line, keep="\t") for line in problem.detail)
+        lines = [f"simctl: {visible(problem, longest=_LONGEST)}", *detail]
         if problem.hint:
-            lines.append(f"  hint: {problem.hint}")
+            lines.append(f"  hint: {visible(problem.hint, longest=_LONGEST)}")
         tell("\n".join(lines))
 
 
@@ -82,7 +87,7 @@ class ProgressLines:
 
     def __call__(self, text: str) -> None:
         if not self._quiet:
-            tell(f"[{time.monotonic() - self._begun:6.2f}s] {text}")
+            tell(f"[{time.monotonic() - self._begun:6.2f}s] {printable(text)}")
 
 
 def parse_variables(assignments: list[str]) -> dict[str, str]:
@@ -109,7 +114,7 @@ def parse_duration_option(option: str, text: str) -> float:
 def console_width() -> int | None:
     """COLUMNS when it is set, else None: rich asks the terminal."""
     columns = os.environ.get("COLUMNS", "")
-    return int(columns) if columns.isdigit() and int(columns) > 20 else None
+    return int(columns) if columns.isascii() and columns.isdigit() and 20 < int(columns) < 10_000 else None
 
 
 def shown(path: Path) -> str:

@@ -5,6 +5,8 @@ Modules of verbs import only typer at their top; what is heavy is imported where
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,8 +14,8 @@ from importlib import import_module
 
 from orchestrator.cli import app
 from orchestrator.cli.common import print_error
-from orchestrator.cli.streams import OutputClosed, watch_results
-from orchestrator.errors import SimctlError
+from orchestrator.cli.streams import OutputClosed, tell, watch_results
+from orchestrator.errors import EnvironmentFailure, SimctlError
 from orchestrator.exitcodes import ExitCode
 from orchestrator.system import interrupts
 
@@ -29,8 +31,38 @@ def _asked_for(arguments: Sequence[str]) -> Sequence[str]:
     return arguments[:1] if arguments and arguments[0] in VERBS else VERBS
 
 
+_LIMITS = {
+    errno.EMFILE: "too many open files (ulimit -n)",
+    errno.ENFILE: "too many open files in the whole machine",
+    errno.EAGAIN: "no more processes (ulimit -u, or the pids of a container)",
+    errno.ENOMEM: "no more memory",
+    errno.ENOSPC: "no space is left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+}
+
+
+def _limit(error: Exception) -> EnvironmentFailure | None:
+    """A limit of the machine that an error tells of; None: it is a bug of ours."""
+    if isinstance(error, OSError):
+        what = _LIMITS.get(error.errno or 0)
+        at = f" at {error.filename}" if error.filename else ""
+    else:
+        thread = isinstance(error, RuntimeError) and "new thread" in str(error)
+        what, at = "no more memory, or no more processes" if thread or isinstance(error, MemoryError) else None, ""
+    return None if what is None else EnvironmentFailure(f"this machine does not give what simctl needs: {what}{at}")
+
+
+def _tidy_environment() -> None:
+    """rich reads these itself, and takes what it finds for a number."""
+    for name in ("COLUMNS", "LINES"):
+        value = os.environ.get(name, "1")
+        if not (value.isascii() and value.isdigit() and 0 < int(value[:9]) < 10_000 and len(value) < 9):
+            del os.environ[name]
+
+
 def main() -> None:
     interrupts.install()
+    _tidy_environment()
     watch_results()
     for name in _asked_for(sys.argv[1:]):
         import_module(f"orchestrator.cli.{name}").register(app)
@@ -47,6 +79,13 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+    except (OSError, MemoryError, RuntimeError) as error:
+        told = _limit(error)
+        if told is None:
+            tell(traceback.format_exc())
+        else:
+            print_error(told)
+        sys.exit(ExitCode.ENVIRONMENT)
     except Exception:  # a bug of ours: Python's own status for it, 1, would say that an expectation failed
-        traceback.print_exc()
+        tell(traceback.format_exc())
         sys.exit(ExitCode.ENVIRONMENT)

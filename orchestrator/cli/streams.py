@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from orchestrator.errors import EnvironmentFailure, SimctlError
 from orchestrator.exitcodes import ExitCode
+from orchestrator.text.safe import harmless
 
 
 class OutputClosed(SimctlError):
@@ -24,7 +25,8 @@ class ResultStream(io.TextIOWrapper):
 
     def write(self, text: str) -> int:
         with _failures():
-            return super().write(text)
+            super().write(harmless(text))
+            return len(text)
 
     def flush(self) -> None:
         with _failures():
@@ -48,7 +50,7 @@ def tell(text: str) -> None:
     if sys.stderr is None:  # closed before we began; print() would take standard output instead
         return
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(harmless(text), file=sys.stderr, flush=True)
     except OSError:
         _give_up(2)
 

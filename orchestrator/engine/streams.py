@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from orchestrator.bounds import NODE_LOG
 from orchestrator.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
@@ -118,11 +119,13 @@ class NodeStreams:
             self._connection.makefile("rb") as stream,
             contextlib.suppress(OSError),  # cut by close(), or by the engine's end
         ):
+            written = 0
             for number, payload in frames(stream):
                 if number == _STDOUT and not self._output_to_log:
                     with contextlib.suppress(BrokenPipeError):  # nobody listens any more; the log still counts
                         self._output.sendall(payload)
-                else:
+                elif written <= NODE_LOG.limit:
+                    written += len(payload)
                     log.write(payload)
         self._ended.set()  # before the reader of `stdout` can know
         self._output.close()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.bounds import UNKNOWN_LINES
 from orchestrator.history.connections import join
 from orchestrator.history.conservation import called, compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
@@ -237,9 +238,11 @@ def _reporting(begin: Event, role: str) -> frozenset[str]:
 
 
 def _passed_over(by_kind: dict[str, list[Event]]) -> Iterator[str]:
-    for kind, count in Counter({kind: len(events) for kind, events in by_kind.items()}).items():
-        if kind not in _KNOWN:
-            yield f"{plural(count, 'line')} of the unknown kind `{kind}` passed over"
+    unknown = [(kind, len(events)) for kind, events in by_kind.items() if kind not in _KNOWN]
+    for kind, count in unknown[: UNKNOWN_LINES.limit]:
+        yield f"{plural(count, 'line')} of the unknown kind `{kind}` passed over"
+    if rest := unknown[UNKNOWN_LINES.limit :]:
+        yield f"{plural(sum(count for _, count in rest), 'line')} of {len(rest)} more unknown kinds passed over"
 
 
 def _time(event: Event) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO
 
 from orchestrator.bounds import NODE_LINE, NODE_LOG
 from orchestrator.errors import NodeFailure, Place
-from orchestrator.lab.nodelines import NodeLines, Refused
+from orchestrator.lab.nodelines import Cut, NodeLines, Refused
 from orchestrator.recording.events import Event
 from orchestrator.runtimes.base import Exited, StartedNode
 from orchestrator.system.tail import tail
@@ -33,6 +34,7 @@ class Channel:
     ) -> None:
         self.name = node.name
         self._lines = NodeLines(node.name, role)
+        self._cut: Cut | None = None
         self._refused = ""
         """What the node wrote that no node may write; empty: nothing."""
         self._node = node
@@ -111,6 +113,9 @@ class Channel:
     def join(self) -> None:
         """After the node is gone: take what it still reported."""
         self._reader.join(timeout=5)
+        with contextlib.suppress(OSError):
+            if self._log.stat().st_size > NODE_LOG.limit:
+                os.truncate(self._log, NODE_LOG.limit)
         if not self._reader.is_alive():
             self._node.stdout.close()
 
@@ -146,14 +151,25 @@ class Channel:
             return None
         try:
             event = self._lines.read(line)
+            if self._cut is not None and line.strip():
+                if event is None or event["ev"] != "exited":
+                    raise self._cut
+                self._cut = None
             if event is not None and event["ev"] == "done" and not 0 < event["id"] <= self._next_id:
                 raise Refused(f"says that command {event['id']} is done, which it was not given")
-        except Refused as refused:
-            with self._changed:
-                self._refused = str(refused)
-                self._changed.notify_all()
-            return None
-        return event
+        except Cut as cut:
+            if self._cut is None:
+                self._cut = cut
+                return None
+            refused: Refused = self._cut
+        except Refused as wrong:
+            refused = wrong
+        else:
+            return event
+        with self._changed:
+            self._refused = str(refused)
+            self._changed.notify_all()
+        return None
 
     def _take(self, event: Event) -> None:
         kind = event["ev"]

@@ -27,6 +27,10 @@ class Refused(Exception):
     """A line that no node may write; the text says why, and ends a sentence that begins with the node's name."""
 
 
+class Cut(Refused):
+    """A line that may be the beginning of one: its program may have been killed while it wrote it."""
+
+
 class NodeLines:
     """Reads the lines of one node. `role`: of its kind; None: its program does not report, so only its life is told,
     and a line of anything else is the program's own business."""
@@ -45,7 +49,7 @@ class NodeLines:
             event = json.loads(line, parse_constant=_no_number)
         except (ValueError, RecursionError):
             if self._speaks and line.startswith(b'{"ev"'):
-                raise Refused(f"wrote a line that is no JSON: {_shown(line)}") from None
+                raise Cut(f"wrote a line that is no JSON: {_shown(line)}") from None
             return None
         if not isinstance(event, dict) or not isinstance(event.get("ev"), str):
             return None

@@ -33,6 +33,10 @@ _WORDS = {
 """What pydantic misses -> in words."""
 
 _MAX_PORT = 65535
+_WITH_ENDS = frozenset(
+    ("request", "served", "answered", "closed", "state", "destroy", "rst", "rst_received", "retransmit", "minisocket")
+)
+"""Lines that may name the two ends of a connection."""
 _OPENED = ("ActiveOpens", "PassiveOpens")
 
 
@@ -74,7 +78,7 @@ class LineChecker:
                 self._socket(event)
             case "moment":
                 self._moment(event)
-            case "request" | "state" | "destroy" | "rst" | "rst_received" | "retransmit" | "minisocket":
+            case _ if ev in _WITH_ENDS:
                 self._ends(event)
             case "traced":
                 self._traced(event)

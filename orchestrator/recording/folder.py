@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 from orchestrator.errors import EnvironmentFailure, InputError, Place
 from orchestrator.recording.verdict import Verdict, overall
 from orchestrator.system.storage import storage_errors
+from orchestrator.text.files import read_regular
 
 SCENARIO = "scenario.yaml"
 TOPOLOGY = "topology.yaml"
@@ -123,7 +125,7 @@ class RunFolder:
     def _kept_variables(self) -> tuple[dict[str, str], list[str]]:
         path = self.path / VARIABLES
         try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
+            facts = json.loads(read_regular(path))
             return {str(name): str(value) for name, value in facts["variables"].items()}, list(facts["matrix"])
         except FileNotFoundError:
             return {}, []
@@ -142,7 +144,7 @@ class RunFolder:
     def wall_seconds(self) -> float | None:
         """How long a run in virtual time really took, s; None for a run in real time, or when nobody wrote it down."""
         try:
-            seconds = json.loads(self.env.read_text(encoding="utf-8"))["virtual"]["wall"]
+            seconds = json.loads(read_regular(self.env))["virtual"]["wall"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return float(seconds) if isinstance(seconds, int | float) else None
@@ -160,7 +162,11 @@ class RunFolder:
         }
         partial = self.verdict.with_suffix(".partial")
         try:
-            partial.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            # The folder may be a stranger's: a link that lies there must not be followed.
+            partial.unlink(missing_ok=True)
+            fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write(json.dumps(data, indent=1, allow_nan=False) + "\n")
             partial.replace(self.verdict)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -174,7 +180,7 @@ class RunFolder:
         place = Place(self.verdict)
         hint = "`simctl verify` writes it again"
         try:
-            data = json.loads(self.verdict.read_text(encoding="utf-8"))
+            data = json.loads(read_regular(self.verdict))
         except FileNotFoundError:
             raise InputError("this run was not judged yet", place=place, hint=hint) from None
         except OSError as error:

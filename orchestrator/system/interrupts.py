@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
+
+_SOON = 0.01
+"""Seconds."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -19,6 +23,17 @@ def install() -> None:
             signal.signal(number, _interrupt)
     if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    sys.unraisablehook = _lost
+
+
+def _lost(found: sys.UnraisableHookArgs) -> None:
+    """A callback whose exceptions Python ignores (a destructor, a weak reference's) met the signal. It comes again when
+    that is over: an interrupt is never lost, or nobody could interrupt any more."""
+    if found.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(found)
+        return
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, _SOON)
 
 
 def _interrupt(number: int, frame: object) -> None:

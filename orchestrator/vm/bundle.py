@@ -65,7 +65,8 @@ def tree(folder: Path) -> Iterator[tuple[str, Path]]:
 def unpack(read: Callable[[int], bytes], folder: Path) -> Facts:
     """Write the files below `folder`; returns the facts. `read(n)` gives the next n bytes.
 
-    Raises BundleError before anything is written when the head is not one, or a name or link would lead outside.
+    Raises BundleError before anything is written when the head is not one, or a name or link would lead outside, or a
+    name leads through a link: where that leads is decided by where it lies, not by its words.
     """
     length = int.from_bytes(read(_LENGTH), "little")
     if not 0 < length <= MAX_HEAD:
@@ -74,7 +75,10 @@ def unpack(read: Callable[[int], bytes], folder: Path) -> Facts:
         head = json.loads(read(length))
         facts: Facts = head["facts"]
         files = [(_checked(file["path"]), file) for file in head["files"]]
+        links = {path for path, file in files if "link" in file}
         for path, file in files:
+            if inside := links.intersection(path.parents):
+                raise BundleError(f"it names {str(path)!r}, which is behind the link {str(inside.pop())!r}")
             if "link" in file:
                 _checked(os.path.normpath(path.parent / file["link"]) if not file["link"].startswith("/") else "/")
     except (ValueError, KeyError, TypeError) as error:

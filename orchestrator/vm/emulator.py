@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,8 +65,11 @@ class Emulator:
         self._cleanup.close()
 
     def _start(self) -> None:
-        folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="simctl-vm-")))
-        self._console, self._errors = folder / "console", folder / "errors"
+        # In memory, so that nothing is left behind whoever is killed.
+        console, errors = (os.memfd_create(f"simctl-{name}") for name in ("console", "errors"))
+        for fd in (console, errors):
+            self._cleanup.callback(os.close, fd)
+        self._console, self._errors = (Path(f"/proc/self/fd/{fd}") for fd in (console, errors))
         ours, theirs = socket.socketpair()
         self._qmp = Qmp(ours)
         self._cleanup.callback(self._qmp.close)
@@ -76,10 +78,10 @@ class Emulator:
         )
         setpriv = shutil.which("setpriv")
         bound = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
-        with theirs, self._errors.open("wb") as errors:
+        with theirs:
             self._process = subprocess.Popen(
                 [*bound, *command],
-                pass_fds=[theirs.fileno(), self._exchange.descriptor],
+                pass_fds=[theirs.fileno(), self._exchange.descriptor, console],
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,

@@ -1,5 +1,5 @@
 """Tries whatever a program of a node should not be able to do on the machine, and prints what it could do, as JSON.
-`python3 evil.py CANARY ...`: files and folders of the machine that it must not write, nor read where it says `secret`."""
+`python3 evil.py CANARY ...`: files and folders of the machine that it must not write; `secret:FILE`: nor read."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ def _nothing() -> None:
     raise ValueError("empty")
 
 
+def opened(path: str) -> bool:
+    return tries(lambda: os.close(os.open(path, os.O_RDONLY)))
+
+
 def connected(path: str) -> bool:
     with socket.socket(socket.AF_UNIX) as own:
         return tries(lambda: own.connect(path))
@@ -68,7 +72,7 @@ def calls() -> dict[str, bool]:
         "chroot": tries(lambda: os.chroot("/tmp")),
         "raise the priority": tries(lambda: os.setpriority(os.PRIO_PROCESS, 0, -5)),
         "set the clock": tries(lambda: __import__("time").clock_settime(0, 1)),
-        "see processes of the machine": len([name for name in os.listdir("/proc") if name.isdigit()]) > 20,
+        "see processes of the machine": len([path for path in Path("/proc").iterdir() if path.name.isdigit()]) > 20,
         "reach the network": tries(lambda: socket.create_connection(("192.0.2.1", 80), 0.2).close()),
         "see memory of others": _libc.shmget(0x51C71, 4096, 0) >= 0,
     }
@@ -80,7 +84,7 @@ def main() -> None:
     found = {
         "writes": [path for path in (*WRITE, *canaries) if Path(path).exists() and written(path)],
         "reads": [path for path in (*READ, *secrets) if Path(path).exists() and read(path)],
-        "opens": [path for path in DEVICES if tries(lambda path=path: os.close(os.open(path, os.O_RDONLY)))],
+        "opens": [path for path in DEVICES if opened(path)],
         "connects": [path for path in SOCKETS if connected(path)],
         "does": [name for name, could in calls().items() if could],
         "lacks": [path for path in OWN if not written(path)],

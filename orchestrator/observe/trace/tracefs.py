@@ -6,6 +6,7 @@ down before it is made (`recorded`), and the next run or `simctl clean` removes 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -137,7 +138,12 @@ def remove_leftovers(records: Path = RECORDS) -> list[str]:
     """
     removed: list[str] = []
     for record in sorted(records.glob("*")) if records.is_dir() else []:
-        _, pid, start = record.name.split("-")
+        _, pid, start = (*record.name.split("-"), "", "")[:3]
+        if not (pid.isdigit() and start.isdigit()):  # no record of ours: it stands for nothing
+            with contextlib.suppress(OSError):
+                record.unlink()
+                removed.append(record.name)
+            continue
         if process_start_time(int(pid)) == int(start):
             continue
         Instance(_mounted() / "instances" / record.name, record).close()

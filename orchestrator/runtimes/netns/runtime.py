@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator.bounds import NODE_START
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.kinds.registry import Kind, argv
 from orchestrator.observe.localprobe import LocalProbe
@@ -131,8 +132,15 @@ class NetnsRuntime:
             "hidden": [] if self._allow_exec else [*HOMES, str(Path.home())],
             "capabilities": plan.capabilities,
         }
+        data = json.dumps(message).encode()
+        if len(data) > NODE_START.limit:
+            raise EnvironmentFailure(
+                f"node {node.name} is started with {len(data)} bytes of environment, command, names and volumes: "
+                f"{NODE_START.limit} at most",
+                place=node.place,
+            )
         try:
-            return _send_request(control, json.dumps(message).encode(), plan.log)
+            return _send_request(control, data, plan.log)
         except OSError as error:
             raise EnvironmentFailure(f"node {node.name} could not be made: {error.strerror or error}") from None
 

@@ -2,9 +2,9 @@
 
 `python -m orchestrator.runtimes.netns.spawner FD` serves spawn requests on a Unix SOCK_SEQPACKET socket. For each it
 forks a supervisor, which makes the node's namespaces (network, mount, pid, IPC, host name) and forks init, the first
-process of the node. A chain of parent-death signals (simctl's end closes the socket; spawner -> supervisor -> init -> the pid
-namespace) lets nothing survive, whichever process is killed. Namespaces are anonymous: no name in /run/netns, no mount
-outside.
+process of the node. A chain of parent-death signals (simctl's end closes the socket; spawner -> supervisor -> init ->
+the pid namespace) lets nothing survive, whichever process is killed. Namespaces are anonymous: no name in /run/netns,
+no mount outside.
 
 Rootless, the spawner first becomes root of a user namespace of its own; everything else is the same.
 """
@@ -16,6 +16,7 @@ import gc
 import importlib.util
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -25,6 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.bounds import NODE_FILE
 from orchestrator.runtimes.netns.view import make_view
 from orchestrator.system import linux, zygote
 from orchestrator.system.resources import NODES
@@ -168,6 +170,7 @@ def _init(
         os.setsid()
         linux.sethostname(request["hostname"])
         make_view(request)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (NODE_FILE.limit, NODE_FILE.limit))
         linux.limit_capabilities(_CAPABILITIES.union(_BY_KIND[name] for name in request["capabilities"]))
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
