@@ -74,8 +74,19 @@ def topologies_of(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
+_last: tuple[Source, Scenario] | None = None
+"""The runs of a matrix read the same scenario, one after the other."""
+
+
 def parse_scenario(source: Source) -> Scenario:
     """The scenario in a YAML source. Raises InputError as `load_scenario` does, except for the topology."""
+    global _last
+    if _last is None or _last[0] is not source:
+        _last = source, _parsed(source)
+    return _last[1]
+
+
+def _parsed(source: Source) -> Scenario:
     problems = without_value(source)
     if len(problems) >= PROBLEMS.limit:
         raise_problems(problems, source.path)

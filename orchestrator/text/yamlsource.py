@@ -7,6 +7,7 @@ drops the positions, lets the last of two equal keys win and reads `22:22` as 13
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,8 +58,13 @@ def load_yaml(path: Path) -> Source:
 
 
 def parse_yaml(text: str, path: Path | str) -> Source:
-    """As `load_yaml`, from text; `path` is what the places show."""
-    source = Path(path)
+    """As `load_yaml`, from text; `path` is what the places show. Nobody changes what comes of it: the runs of a matrix
+    read the same files again and again."""
+    return _parsed(text, Path(path))
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(text: str, source: Path) -> Source:
     if len(text) > FILE.limit:
         raise InputError(f"the file is longer than {FILE.limit} characters", place=Place(source))
     root = _compose(text, source)
