@@ -198,6 +198,19 @@ def test_a_fin_that_the_other_end_answered_to_is_not_lost() -> None:
     assert not lost(ladder_of(traced(table, *off(2.0, 9.0))))
 
 
+def test_a_fin_that_ended_last_ack_at_once_is_not_lost() -> None:
+    table = f"""
+        {TICKS}
+        server:8080                | L L L L L L  L  L  L  L  L  L  L
+        client:41000 > server:8080 | - - E E E E  LA -  -  -  -  -  -
+        server:8080 > client:41000 | - - E E E F1 F2 -  -  -  -  -  -
+    """
+    forgotten = off(2.5, 9.0)
+    assert not lost(ladder_of(traced(table, *forgotten)))
+    late = table.replace("LA -  -  -", "LA LA LA LA").replace("F2 -  -  -", "F2 F2 F2 F2")
+    assert lost(ladder_of(traced(late, *forgotten)))
+
+
 # -- requests -------------------------------------------------------------------------------------------------------
 
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from orchestrator.analysis.exchanges import Exchange
-from orchestrator.analysis.ladder.ends import GOT_FIN, Life
+from orchestrator.analysis.ladder.ends import GOT_FIN, Change, Life
 from orchestrator.analysis.ladder.flags import Flags
-from orchestrator.analysis.ladder.segment import Segment
+from orchestrator.analysis.ladder.segment import Segment, near
 from orchestrator.history.index import queue_at
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, History, Side, Socket
@@ -89,7 +89,7 @@ class Losses:
         arrived = min(heard, default=math.inf if traced else None)
         self._mark([syn, *(one for one in again if one.flags == Flags.SYN)], arrived)
 
-    def fins(self, side: Side, sent: Sequence[Segment]) -> None:
+    def fins(self, side: Side, sent: Sequence[Segment], resets: Iterable[Segment]) -> None:
         """All FINs of one end, in order of time."""
         sender, receiver = self._ends[side], self._ends[side.other]
         noticed = receiver.into(GOT_FIN)
@@ -98,6 +98,7 @@ class Losses:
             for change in sender.changes
             if change.state is _S.FIN_WAIT2 or (change.was is _S.CLOSING and change.state is _S.TIME_WAIT)
         ]
+        acknowledged += [change.before for change in sender.changes if sent and _answered_at_once(change, sent, resets)]
         heard = min([*acknowledged, *([noticed.before] if noticed else [])], default=None)
         self._mark(sent, heard)
         if heard is None:
@@ -141,6 +142,19 @@ class Losses:
 _NOTICED = 0.1
 """Seconds after which an end has noticed what came: a lab's links do not delay, and what is sent again is so after
 0.2 s (TCP_RTO_MIN)."""
+
+_ACK_COMES = 0.19
+"""Seconds. An end of LAST_ACK that comes sooner after its FIN was no timer's: the shortest of those is 0.2 s."""
+
+
+def _answered_at_once(change: Change, sent: Sequence[Segment], resets: Iterable[Segment]) -> bool:
+    """Whether a LAST_ACK ended with the ACK that it waits for, however soon a NAT forgot the connection then."""
+    if change.was is not _S.LAST_ACK or change.state is not _S.CLOSED:
+        return False
+    before = [fin.before for fin in sent if fin.before <= change.before]
+    at_once = bool(before) and change.before - before[-1] < _ACK_COMES
+    return at_once and not any(near(reset, change) for reset in resets)
+
 
 _ANSWERED = frozenset(TcpState) - _HANDSHAKE.keys() - {_S.CLOSED}
 

@@ -108,7 +108,7 @@ class Wire:
             self.losses.handshake(syn, self.retransmissions, self.resets)
         for side in Side:
             again = [one for one in self.retransmissions if one.flags == Flags.FIN and one.sender is side]
-            self.losses.fins(side, [*([self.fins[side]] if side in self.fins else []), *again])
+            self.losses.fins(side, [*([self.fins[side]] if side in self.fins else []), *again], self.resets)
             data = [one for one in self.retransmissions if one.flags == Flags.DATA and one.sender is side]
             self.losses.data(data, exchanges if side is Side.CLIENT else ())
         for reset in self.resets:
