@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +20,9 @@ from orchestrator.system.tail import tail
 
 _LOG_TAIL = 15
 """Lines of a node's log that an error shows."""
+
+_LAST_WORDS = 1.0
+"""Seconds after a line that may have been cut off by its program's end within which that end is reported."""
 
 _REFUSED_HINT = "nodes/README.md says what a node's program may write on its standard output"
 
@@ -35,6 +39,7 @@ class Channel:
         self.name = node.name
         self._lines = NodeLines(node.name, role)
         self._cut: Cut | None = None
+        self._cut_at = 0.0
         self._refused = ""
         """What the node wrote that no node may write; empty: nothing."""
         self._node = node
@@ -96,6 +101,8 @@ class Channel:
 
     def check(self) -> None:
         """Raise NodeFailure when the node said what no node may say, or printed more than its log may hold."""
+        if self._cut is not None and time.monotonic() > self._cut_at + _LAST_WORDS:
+            self._refused = self._refused or str(self._cut)
         if self._refused:
             raise NodeFailure(f"node {self.name} {self._refused}", hint=_REFUSED_HINT)
         with contextlib.suppress(OSError):
@@ -159,7 +166,7 @@ class Channel:
                 raise Refused(f"says that command {event['id']} is done, which it was not given")
         except Cut as cut:
             if self._cut is None:
-                self._cut = cut
+                self._cut, self._cut_at = cut, time.monotonic()
                 return None
             refused: Refused = self._cut
         except Refused as wrong:

@@ -56,6 +56,8 @@ WRITE = (
 READ = ("/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/proc/kcore", "/dev/kmsg")
 DEVICES = ("/dev/kvm", "/dev/vda", "/dev/sda", "/dev/mem", "/dev/loop0", "/dev/loop-control", "/dev/fuse", "/dev/port")
 SOCKETS = ("/run/docker.sock", "/var/run/docker.sock", "/run/containerd/containerd.sock", "/run/systemd/private")
+MEMORY = 0x51C71
+"""Key of a piece of System V memory of the machine."""
 OWN = ("/tmp", "/dev/shm", "/dev/null", "/run")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -74,7 +76,7 @@ def calls() -> dict[str, bool]:
         "set the clock": tries(lambda: __import__("time").clock_settime(0, 1)),
         "see processes of the machine": len([path for path in Path("/proc").iterdir() if path.name.isdigit()]) > 20,
         "reach the network": tries(lambda: socket.create_connection(("192.0.2.1", 80), 0.2).close()),
-        "see memory of others": _libc.shmget(0x51C71, 4096, 0) >= 0,
+        "see memory of others": _libc.shmget(MEMORY, 4096, 0) >= 0,
     }
 
 

@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.bounds import NODE_PROCESSES
 from orchestrator.runtimes.base import NodePlan
 from orchestrator.runtimes.docker import containers as dockercontainers
 from orchestrator.topology.model import Healthcheck, Volume
@@ -47,6 +48,7 @@ def container_settings(
             binds=[*hosts, *(_bind(volume) for volume in node.volumes)],
             cap_add=list(dict.fromkeys((*node.cap_add, *plan.capabilities))),
             security_opt=["no-new-privileges"],
+            pids_limit=NODE_PROCESSES.limit,
             log_config=LogConfig(type="none"),
         ),
     }

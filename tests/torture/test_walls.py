@@ -1,0 +1,106 @@
+"""What the program of a netns node, which is root where simctl is, can do to this machine: nothing that is not its own.
+docs/security.md says the same to people."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import EnvironmentFailure, Place
+from orchestrator.kinds.registry import Kind, load_kinds
+from orchestrator.runtimes.base import NodePlan
+from orchestrator.runtimes.netns.runtime import NetnsRuntime
+from orchestrator.topology.model import Node
+from tests.conftest import Simctl
+from tests.torture.evil import MEMORY
+
+EVIL = Path(__file__).with_name("evil.py")
+NOTHING: dict[str, list[str]] = {"writes": [], "reads": [], "opens": [], "connects": [], "does": [], "lacks": []}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_IPC_CREAT, _IPC_RMID = 0o1000, 0
+
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """A folder of the user's, and a secret in the user's home."""
+    secret = Path.home() / f".simctl-test-secret-{os.getpid()}"
+    secret.write_text("secret")
+    memory = _libc.shmget(MEMORY, 4096, _IPC_CREAT | 0o666)
+    assert memory >= 0
+    try:
+        yield tmp_path, secret
+    finally:
+        secret.unlink()
+        _libc.shmctl(memory, _IPC_RMID, None)
+
+
+def tried(log: Path) -> dict[str, Any]:
+    line = next(line for line in log.read_text().splitlines() if line.startswith("EVIL "))
+    found: dict[str, Any] = json.loads(line.removeprefix("EVIL "))
+    return found
+
+
+def test_a_kind_s_program_that_turns_evil(canary: tuple[Path, Path], as_root: None) -> None:
+    """As if a server of a kind had been taken over: no file was trusted."""
+    folder, secret = canary
+    checkout = Path(__file__).parents[2]
+    host = load_kinds()["host"]
+    words = (str(folder), str(checkout), str(checkout / "README.md"), f"secret:{secret}")
+    evil = Kind.model_construct(**{**dict(host), "entrypoint": (sys.executable, str(EVIL), *words)})
+    runtime = NetnsRuntime({"host": evil})
+    log = folder / "evil.log"
+    node = Node("evil", "evil", "simctl/host", "host", Place("x"))
+    try:
+        started = runtime.start([NodePlan(node, (), {}, log)])["evil"]
+        started.stdin.write(b"go\n")
+        said = b""
+        while b"EVIL " not in said:
+            line = started.stdout.readline()
+            assert line, log.read_text()
+            said = line
+        found = json.loads(said.decode().removeprefix("EVIL "))
+        started.stdin.close()
+        started.stdout.close()
+    finally:
+        runtime.stop()
+    assert found == NOTHING
+    assert not list(Path("/dev/shm").glob("simctl-evil-*"))
+
+
+def test_a_program_that_the_user_allowed(simctl: Simctl, canary: tuple[Path, Path]) -> None:
+    """Homes can be read then, because what is run may lie there. Nothing of the machine can be written all the same,
+    but what the file mounts to be written."""
+    folder, _ = canary
+    (folder / "mine").mkdir()
+    (folder / "mine" / "evil.py").write_text(EVIL.read_text())
+    (folder / "compose.yaml").write_text(
+        "services:\n  evil:\n    image: simctl/host\n"
+        f"    entrypoint: [python3, /opt/evil.py, {folder}]\n    volumes: ['./mine:/opt:rw']\n"
+        "    networks: [lab]\nnetworks: {lab: {internal: true}}\n"
+    )
+    (folder / "evil.yaml").write_text("name: evil\ntopology: compose.yaml\nsteps: [{wait: 2s}]\n")
+    done = simctl("run", "evil.yaml", "-r", "netns", "--allow-exec", "-q", "-o", "runs", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (log,) = (folder / "runs").glob("*/logs/evil.log")
+    assert tried(log) == NOTHING | {"writes": ["/opt"]}
+
+
+def test_a_node_that_wants_too_much_to_be_started_with(tmp_path: Path) -> None:
+    """A message, not the traceback of the process that makes nodes."""
+    node = Node("big", "big", "simctl/host", "host", Place("x"), environment={"TZ": "x" * 300_000})
+    runtime = NetnsRuntime(load_kinds())
+    try:
+        with pytest.raises(EnvironmentFailure, match=r"node big is started with 30\d+ bytes"):
+            runtime.start([NodePlan(node, (), {}, tmp_path / "big.log")])
+    finally:
+        runtime.stop()
