@@ -1,6 +1,6 @@
 # The verbs of a checkout. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo check pure test test-all lint format images bench truth clean
+.PHONY: help setup setup-dev demo check pure test test-all lint format images bench truth torture clean
 
 BIN := .venv/bin
 READY := .venv/.installed
@@ -62,8 +62,13 @@ bench: $(READY_DEV) ## compare with Mininet, docker-compose and ss
 SEEDS ?= 1-
 RUNTIME ?= netns
 MINUTES ?= 60
+KINDS ?= nodes,kill,files,recordings
+SEED ?= 1
 truth: $(READY_DEV) ## random programs of sockets against an independent model: SEEDS=1- RUNTIME=netns|vm MINUTES=60
 	@$(BIN)/python -m tests.truth --seeds $(SEEDS) --runtime $(RUNTIME) --minutes $(MINUTES) --shrink 20
+
+torture: $(READY_DEV) ## attacks with figures: KINDS=nodes,kill,files,recordings RUNTIME=netns|docker|vm SEED=1 COUNT=
+	@$(BIN)/python -m tests.torture --kinds $(KINDS) --runtime $(RUNTIME) --seed $(SEED) $(if $(COUNT),--count $(COUNT))
 
 clean: ## remove what runs and builds left; .venv is made anew next time
 	@if [ -x $(BIN)/simctl ]; then $(BIN)/simctl clean || echo "simctl clean failed: see above"; fi

@@ -43,7 +43,26 @@ def recognised(lines: Iterable[Event]) -> list[Event]:
     for of_cpu in by_cpu.values():
         found += _of_one_cpu(of_cpu)
     found.sort(key=_order)
-    return found
+    return _settled(found)
+
+
+def _settled(found: list[Event]) -> list[Event]:
+    """With births that were interrupted taken back where the timer is that of a minisocket which lives: that one was
+    started again, and the full socket that ended soon after on the same CPU became nothing (the kernel makes no more
+    than tcp_max_tw_buckets)."""
+    alive: set[int] = set()
+    settled = []
+    for event in found:
+        if event["ev"] == "minisocket":
+            interrupted = event.pop("interrupted", False)
+            if event["what"] == "expired":
+                alive.discard(event["timer"])
+            elif event["what"] == "born" and interrupted and event["timer"] in alive:
+                event = {key: event[key] for key in ("t", "ev", "timer")} | {"what": "rearmed"}
+            elif event["what"] == "born":
+                alive.add(event["timer"])
+        settled.append(event)
+    return settled
 
 
 def _of_one_cpu(lines: Sequence[Event]) -> Iterator[Event]:
@@ -54,7 +73,8 @@ def _of_one_cpu(lines: Sequence[Event]) -> Iterator[Event]:
             if line["what"] == "start":
                 started.append(number)
         elif started and _makes_one(lines, number, started[-1]):
-            yield _born(lines[started.pop()], line)
+            start = started.pop()
+            yield _born(lines[start], line) | ({"interrupted": True} if start != number - 1 else {})
     yield from (_minisocket(lines[number], "rearmed") for number in started)
 
 

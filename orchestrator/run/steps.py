@@ -16,6 +16,9 @@ from orchestrator.scenario.model import Scenario
 from orchestrator.scenario.steps.base import Effect
 from orchestrator.text.progress import Progress
 
+_SHORTEST = 0.05
+"""Seconds between two looks at a lab."""
+
 
 def run_steps(scenario: Scenario, lab: Lab, progress: Progress, logs: Path) -> None:
     """All steps in order. The end of one is the start of the next: both names share one moment."""
@@ -55,7 +58,10 @@ class LabContext:
         channels = [self.lab.channels[node] for node in nodes]
         commands = [(channel, channel.command(do, **fields)) for channel in channels]
         for channel, command_id in commands:
-            channel.wait_done(command_id, partial(check, channel), every=self.lab.pace.check_every)
+            every = self.lab.pace.check_every
+            if deadline is not None:  # on a virtual clock there is much time between two looks
+                every = min(every, max(_SHORTEST, deadline - time.monotonic()))
+            channel.wait_done(command_id, partial(check, channel), every=every)
 
     def wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -111,6 +111,18 @@ def test_a_minisocket_that_is_made_while_another_is_being_made() -> None:
     ]
 
 
+def test_a_timer_that_starts_again_is_not_of_the_socket_that_ends_next() -> None:
+    """The kernel makes no more minisockets than tcp_max_tw_buckets: that socket became nothing. Something else came in
+    between, as a soft interrupt might."""
+    other = "198.18.0.3:81"
+    again, between = timer(2.0, 0, "start"), ends("destroy", 2.001, 0, 9, sk="1")
+    gone = CLOSED | {"t": 2.003, "a": 2, "peer": other}
+    lines = [BORN, START, CLOSED, BORN | {"t": 1.5, "a": 2, "peer": other}, again, between, gone]
+    assert minisockets(*lines) == [("born", 1.0), ("rearmed", 2.0)]
+    expired = timer(1.6, 0, "expire")
+    assert minisockets(*lines, expired)[-1] == ("born", 2.0), "its memory is used again"
+
+
 def test_a_socket_that_a_rst_ends_leaves_no_minisocket() -> None:
     came = ends("rst_received", 2.000_001, 0, 1, sk="1")
     gone = CLOSED | {"t": 2.000_002}

@@ -218,9 +218,6 @@ class Wire:
                 self.resets.append(reset)
             reset.changes.append(change)
             self.unexplained.remove(change)
-            if change.was is _S.CLOSE_WAIT and change.side is not reset.sender and change.side not in self.fins:
-                # It closed, and its FIN met nobody: a RST answers only what was sent.
-                self.fins[change.side] = Segment(Flags.FIN, change.side, change.after, change.before)
 
     # -- what explains a change ------------------------------------------------------------------------------------
 
