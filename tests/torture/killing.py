@@ -20,7 +20,7 @@ SCENARIO = """
 name: short
 topology: {compose}/client-server.yaml
 steps:
-  - {{request: {{from: client, url: "http://server:8080/", session: pool, count: 20, interval: 50ms}}}}
+  - {{request: {{from: client, url: "http://server:8080/", session: pool, count: 60, interval: 50ms}}}}
 """
 
 VICTIMS = {
