@@ -64,7 +64,10 @@ class Campaign:
             folder = Path(report["folder"])
             result = examine(report, folder, seed=program["seed"], ladders=self.ladders)
             found.append(result)
-            if not result.findings and not result.unexplained:
+            given_up = [note for note in report["notes"] if "the trace shows" in note or "the trace lost" in note]
+            for note in given_up:
+                print(f"seed {program['seed']}: the trace was given up: {note}", flush=True)
+            if not result.findings and not result.unexplained and not given_up:
                 shutil.rmtree(folder)
         return found
 
