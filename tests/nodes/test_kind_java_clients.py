@@ -138,13 +138,18 @@ def test_a_get_is_sent_again_on_a_new_connection_and_a_post_fails(
 ) -> None:
     with Breaking(reset=reset) as breaking:
         command = {"do": "request", "url": breaking.url, "session": session}
-        (first,) = them.do(**command)[:-1]
-        swallowed, again = them.do(**command)[:-1]
+        (first,) = events = them.do(**command)[:-1]
+        # A busy client may not have put the connection back yet, and opens another one.
+        while len(events) == 1:
+            (first,), events = events, them.do(**command)[:-1]
+        swallowed, again = events
         assert (swallowed["local"], swallowed["nth"]) == (first["local"], 2)
         assert (swallowed["status"], swallowed["error"], swallowed["send_error"]["name"]) == (None, None, error)
         assert (again["nth"], again["status"], again["n"]) == (1, 200, 1)
         assert again["local"] != first["local"]
         (failed,) = them.do(**command, method="POST", body="x")[:-1]
+        while failed["nth"] == 1:
+            again, (failed,) = failed, them.do(**command, method="POST", body="x")[:-1]
         assert (failed["local"], failed["nth"], failed["status"]) == (again["local"], 2, None)
         assert failed["error"]["name"] == error
         assert failed["error"]["text"]

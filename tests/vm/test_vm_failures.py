@@ -134,7 +134,7 @@ def test_what_was_removed_before_it_could_be_held_is_made_again(own_cache: Path)
 
 @pytest.mark.vm
 def test_a_panic_shows_the_last_lines_of_the_console(simctl: Simctl, tmp_path: Path) -> None:
-    path = scenario(tmp_path, "sh", "-c", "echo c >/proc/sysrq-trigger")
+    path = scenario(tmp_path, "sh", "-c", "umount /proc/sysrq-trigger; echo c >/proc/sysrq-trigger")
     done = simctl("run", path, "-r", "vm", "-q", "-o", tmp_path / "runs", timeout=110)
     assert_refused(done, 3)
     assert "the guest broke down" in done.stderr

@@ -170,7 +170,7 @@ def _init(
         os.setsid()
         linux.sethostname(request["hostname"])
         make_view(request)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (NODE_FILE.limit, NODE_FILE.limit))
+        _bound_files()
         linux.limit_capabilities(_CAPABILITIES.union(_BY_KIND[name] for name in request["capabilities"]))
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
@@ -184,6 +184,13 @@ def _init(
     os.environ.update(request["environment"])
     os.chdir("/tmp")
     os._exit(init_main(request["argv"]))
+
+
+def _bound_files() -> None:
+    """No file of a node is larger than a bound, or than who started simctl allows."""
+    infinity, (_, hard) = resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_FSIZE)
+    most = NODE_FILE.limit if hard == infinity else min(hard, NODE_FILE.limit)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def _load_init() -> Callable[[list[str]], int]:
