@@ -194,6 +194,9 @@ def restless(truth: Truth, node: str, moment: str) -> set[tuple[str, str]]:
         for key in connection.keys
         if key[0] == node and any(low <= s.t <= high for life in connection.lives for s in life.segments)
     }
+    # What began after the last tick is no connection of the model, and ss may have seen it.
+    late = [s for capture in truth.captures for s in capture.segments if max(low, truth.samples.end) <= s.t <= high]
+    found |= {pair for s in late for pair in ((s.source, s.target), (s.target, s.source))}
     for stretch in truth.samples.stretches:
         if stretch.key[0] == node and any(low < x <= high and x != t for x in (stretch.first, stretch.last)):
             found.add(stretch.key[1:])
