@@ -36,7 +36,7 @@ NODE_START = Bound(
     "bytes",
     "refused",
 )
-NODE_LINE = Bound("a line that a node's program prints", MIB, "bytes", "one that reports something ends the run; "
+NODE_LINE = Bound("a line that a node's program prints", 16 * MIB, "bytes", "one that reports something ends the run; "
                   "of any other the rest is cut off")  # fmt: skip
 NODE_LOG = Bound("the log of a node", 64 * MIB, "bytes", "ends the run, and names the node; the rest is cut off")
 NODE_FILE = Bound("a file that a node writes, on netns and vm", 256 * MIB, "bytes", "the program gets EFBIG or SIGXFSZ")

@@ -165,6 +165,7 @@ HTTP: dict[str, Callable[[socket.socket], object]] = {
         endless(lambda: (peer.sendall(b"x"), time.sleep(0.01))),
     ),
     "http-huge-header": lambda peer: peer.sendall(_answer(b"X: " + b"x" * (10 << 20) + b"\r\n\r\n")),
+    "http-large-headers": lambda peer: peer.sendall(_answer((b"X: " + b"y" * 60_000 + b"\r\n") * 90 + b"\r\n")),
     "http-many-headers": lambda peer: peer.sendall(_answer(b"X: y\r\n" * 20_000 + b"\r\n")),
     "http-escapes": lambda peer: peer.sendall(_answer(b"X: \x1b]0;x\x07\r\nContent-Length: 0\r\n\r\n", "200 \x1b[2J")),
     "http-garbage": lambda peer: peer.sendall(os.urandom(4096)),
