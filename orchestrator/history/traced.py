@@ -88,6 +88,10 @@ class _Gathering:
         if len(known.changes) <= 2:
             # A SYN_SENT has no port yet: which pair is taken over shows with the next change.
             self._end_mini((known.local, known.peer), known.born, MinisocketEnd.REUSED)
+        if len(known.changes) == 2 and known.changes[0][1] is TcpState.SYN_SENT and new is TcpState.ESTABLISHED:
+            # It was answered, so its SYN had taken over what the other end had left. The child of that SYN may be long
+            # in coming: a full backlog, TCP_DEFER_ACCEPT.
+            self._end_mini(self._translations.peer_pair(known.local, known.peer, t), t, MinisocketEnd.REUSED)
 
     def _close(self, a: int, life: TracedLife, t: float) -> None:
         del self._current[a]

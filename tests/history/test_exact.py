@@ -155,6 +155,45 @@ def test_of_two_resets_the_first_one_killed_it() -> None:
     assert end.unknown[-1].before == 2.5
 
 
+def test_a_call_that_is_answered_has_taken_over_what_the_other_end_had_left() -> None:
+    """Its child comes much later, when there is room in the backlog. The server was in TIME_WAIT until the call."""
+    table = """
+        client:41000 > server:8080 | - E - - -
+        server:8080 > client:41000 | - E - - -
+        client:41000 > server:8080 | - - E E E
+        server:8080 > client:41000 | - - SR SR E
+        count server TW 0 0 1 1 1
+    """
+    history = told(
+        table,
+        *states(
+            "client",
+            1,
+            (0.5, S.SYN_SENT),
+            (0.501, S.ESTABLISHED),
+            (1.5002, S.CLOSE_WAIT),
+            (1.5003, S.LAST_ACK),
+            (1.5006, S.CLOSED),
+        ),
+        *states(
+            "server",
+            2,
+            (0.5005, S.SYN_RECV),
+            (0.502, S.ESTABLISHED),
+            (1.5001, S.FIN_WAIT1),
+            (1.5004, S.FIN_WAIT2),
+            (1.50055, S.CLOSED),
+        ),
+        line(1.5005, "minisocket", "server", 2, what="born", old=S.FIN_WAIT2),
+        *states("client", 3, (1.5010, S.SYN_SENT), (1.5012, S.ESTABLISHED)),
+        *states("server", 4, (3.5, S.SYN_RECV), (3.5001, S.ESTABLISHED)),
+    )
+    first = history.connections[0].server
+    assert first is not None
+    assert (first.intervals[-1].state, first.ended_by) == (S.TIME_WAIT, MinisocketEnd.REUSED)
+    assert first.unknown[-1].before == 1.5012
+
+
 def test_a_reset_of_nobody_is_no_answer_of_a_minisocket_that_a_reset_had_killed() -> None:
     """It was in TIME_WAIT, and is still that although the same port is refused later on."""
     counted = COUNTED + "\n        count client OutRsts 0 0 0 1 1"
