@@ -165,6 +165,22 @@ def test_between_rare_samples_that_each_show_new_data_nothing_is_idle() -> None:
     assert silences(found) == ["0.9-1.9 s, whether idle is not known", "1.1 s idle"]
 
 
+def test_a_silence_ends_where_data_begins_that_stands_further_down() -> None:
+    """The client closes while its data goes on: the row of the data ends later, and began before."""
+    table = f"""
+        {TICKS}
+        server:8080                | L L L L L L L L      L      L      L      L      L
+        client:41000 > server:8080 | - - E E E E E F1/0/9 F1/0/9 F1/0/9 F1/0/9 F1/0/9 F1/0/9
+        server:8080 > client:41000 | - - E E E E E E      E      E      E      E      E
+    """
+    numbers = [(3.001, 100, 2.95), (3.99, 900, 3.9)]
+    run = silent(traced(table, *(counted(t, state="FIN_WAIT1", send_q=9, sent=n, sent_at=at) for t, n, at in numbers)))
+    found = ladder_of(run)
+    (data,) = rows(found, RowKind.TRAFFIC)
+    *_, before = (row for row in found.rows if row.kind is RowKind.SILENCE and row.after < 2.9)
+    assert before.before <= data.after < 2.99
+
+
 def test_where_neither_kernel_nor_program_tells_nothing_is_called_idle() -> None:
     assert silences(ladder_of(silent(history(OPEN)))) == ["4.0-5.0 s, whether idle is not known"]
     assert silences(ladder_of(history(OPEN))) == ["4.0-5.0 s idle"]

@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -48,7 +47,6 @@ def kill_one(runtime: str, victim: str, folder: Path, chance: random.Random, *, 
     """Start a run, kill one process of it after at most `within` seconds, and look at what is left."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "short.yaml").write_text(SCENARIO.format(compose=Path(__file__).parents[2] / "compose"))
-    before = traces()
     with (folder / "said").open("w+") as said:
         process = subprocess.Popen(
             [Path(sys.executable).with_name("simctl"), "run", "short.yaml", "-r", runtime, "-o", "runs"],
@@ -78,15 +76,15 @@ def kill_one(runtime: str, victim: str, folder: Path, chance: random.Random, *, 
     if status not in allowed:
         wrong.append(f"exit status {status}")
     if victim in ("simctl", "qemu"):  # an instance whose probe was killed stays until the next simctl
-        wrong += [f"a trace is left: {name}" for name in traces() - before]
+        wrong += [f"a trace is left: {name}" for name in traces(started)]
     return Killed(victim, hit, status, gone, tuple(wrong))
 
 
-def traces() -> set[str]:
-    """Instances of the kernel's trace, and files and folders for a run outside of its own."""
-    folders = ("/sys/kernel/tracing/instances", "/run/simctl/trace", "/dev/shm")
-    found = {path.name for folder in folders if Path(folder).is_dir() for path in Path(folder).iterdir()}
-    return found | {path.name for path in Path(tempfile.gettempdir()).glob("simctl-*")}
+def traces(started: Iterable[int]) -> set[str]:
+    """Instances of the kernel's trace that those processes made, and records of them: `simctl-PID-START`."""
+    folders = ("/sys/kernel/tracing/instances", "/run/simctl/trace")
+    names = {path.name for folder in folders if Path(folder).is_dir() for path in Path(folder).iterdir()}
+    return {name for name in names for pid in started if name.startswith(f"simctl-{pid}-")}
 
 
 def _found(process: subprocess.Popen[bytes], victim: str, until: float) -> int | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 
 from orchestrator.analysis.exchanges import Exchange, Reports, addresses
 from orchestrator.analysis.ladder.ends import Life
@@ -227,9 +228,14 @@ def _merge(one: Row, two: Row) -> Row | None:
 
 def _with_silences(rows: Iterator[Row], found: Items) -> Iterator[Row]:
     last: Row | None = None
-    for row in rows:
-        if last is not None and row.after - last.before >= SILENCE:
-            yield _silence(last, row.after, row.after if row.kind in STRETCHES else row.before, found)
+    whole = list(rows)
+    # What takes its time may stand further down and have begun before: a silence lasts until the first of them all.
+    begins = (row.after if row.kind in STRETCHES else math.inf for row in reversed(whole))
+    for row, later in zip(whole, list(accumulate(begins, min))[::-1], strict=True):
+        begun = min(row.after, later)
+        if last is not None and begun - last.before >= SILENCE:
+            ended = begun if row.kind in STRETCHES or begun < row.after else row.before
+            yield _silence(last, begun, ended, found)
         yield row
         last = row
 
