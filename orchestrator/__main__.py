@@ -1,7 +1,8 @@
 """Where the command `simctl` begins: what may go wrong before anything of simctl is there is told in one line too."""
 
+# The module `signal` is a while in the making, by enumerations: a signal that comes meanwhile would end in a traceback.
+import _signal  # type: ignore[import-not-found]  # of the interpreter itself
 import os
-import signal
 import sys
 
 _INTERRUPTED, _ENVIRONMENT = 130, 3
@@ -10,9 +11,9 @@ _INTERRUPTED, _ENVIRONMENT = 130, 3
 
 def main() -> None:
     """Import simctl, which takes a while, and run it. Until then a signal ends it at once: nothing is there yet."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: os._exit(_INTERRUPTED))
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        if _signal.getsignal(number) != _signal.SIG_IGN:
+            _signal.signal(number, lambda *_: os._exit(_INTERRUPTED))
     try:
         from orchestrator.cli.main import main as command
     except (OSError, MemoryError, ImportError) as error:

@@ -50,20 +50,23 @@ def test_a_terminal_of_any_width(simctl: Simctl, columns: str) -> None:
 @pytest.mark.netns
 @pytest.mark.timeout(240)
 def test_an_interrupt_at_any_moment(tmp_path: Path) -> None:
-    """From the start of the interpreter on, once or twice. Before Python runs our first line a signal just ends it."""
+    """From the first line of progress on, once or twice. That it is heeded before, while simctl is being imported, is
+    the next but one test's."""
     chance = random.Random(1)
     for number in range(16):
         process = subprocess.Popen(
             [SIMCTL, "run", "session-close", "-r", "netns", "-o", str(tmp_path)],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        time.sleep(chance.uniform(0, 2.5))
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        time.sleep(chance.uniform(0, 2.0))
         process.send_signal(signal.SIGINT)
         if number % 2:
             process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
         assert process.returncode in (130, 0, -signal.SIGINT), said
-        assert "Traceback" not in said or "orchestrator" not in said
+        assert "Traceback" not in first + said
 
 
 LOST = """
