@@ -50,4 +50,6 @@ say "installing simctl and its libraries${EXTRA:+ ($EXTRA)} into .venv from PyPI
     say "pip could not install them: it needs the network to PyPI, or an index of yours in PIP_INDEX_URL"
     exit 3
 }
+# Nodes see the checkout read-only, and some shells forbid bytecode: without it each start would compile anew.
+env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m compileall -q orchestrator nodes || true
 touch ".venv/.installed${EXTRA:+-$EXTRA}"
