@@ -79,13 +79,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-    except (OSError, MemoryError, RuntimeError) as error:
+    except Exception as error:
         told = _limit(error)
-        if told is None:
+        if told is None:  # a bug of ours: Python's own status for it, 1, would say that an expectation failed
             tell(traceback.format_exc())
         else:
             print_error(told)
-        sys.exit(ExitCode.ENVIRONMENT)
-    except Exception:  # a bug of ours: Python's own status for it, 1, would say that an expectation failed
-        tell(traceback.format_exc())
         sys.exit(ExitCode.ENVIRONMENT)

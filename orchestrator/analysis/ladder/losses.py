@@ -129,7 +129,7 @@ class Losses:
         for number, one in enumerate(sent):
             following = sent[number + 1].after if number + 1 < len(sent) else math.inf
             in_vain = arrived is not None and following <= arrived
-            came = arrived is not None and one.after <= arrived < min(following, math.inf)
+            came = arrived is not None and one.after <= arrived < following
             one.lost = in_vain or (not came and self.cut(one.after, one.before))
 
     def _lives_on(self, life: Life, segment: Segment) -> bool:
