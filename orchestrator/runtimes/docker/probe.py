@@ -31,12 +31,13 @@ import contextlib
 import shutil
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.engine import client as dockerengine
+from orchestrator.engine.making import Making
 from orchestrator.engine.streams import NodeStreams, attach
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.runtimes.base import ExecResult
@@ -79,14 +80,25 @@ def settings(client: APIClient, image: str, run: str) -> dict[str, Any]:
 
 def start_probe(client: APIClient, image: str, run: str, log: Path) -> ProbeContainer:
     """Start the probe of a run. Raises EnvironmentFailure. Interrupted, it removes what it began."""
-    executor = ThreadPoolExecutor(1, thread_name_prefix="docker-probe")  # so that an interrupt finds a whole container
-    started = executor.submit(_start, client, image, run, log)
-    executor.shutdown(wait=False)
+    making = Making()
+    made: list[ProbeContainer] = []
+
+    def make() -> None:  # in a thread, so that an interrupt finds a whole container
+        with making.one("the probe"):
+            made.append(_start(client, image, run, log))
+
+    executor = ThreadPoolExecutor(1, thread_name_prefix="docker-probe")
     try:
-        return started.result()
+        executor.submit(make).result()
+        return made[0]
     except BaseException:
-        _discard(started)
+        making.close()
+        making.wait(_START_TIMEOUT)
+        for probe in made:
+            probe.end(0)
         raise
+    finally:
+        executor.shutdown(wait=False)
 
 
 def _start(client: APIClient, image: str, run: str, log: Path) -> ProbeContainer:
@@ -99,12 +111,6 @@ def _start(client: APIClient, image: str, run: str, log: Path) -> ProbeContainer
             dockerengine.remove(client, container)
             raise
     return ProbeContainer(client, container, streams)
-
-
-def _discard(started: Future[ProbeContainer]) -> None:
-    wait([started], _START_TIMEOUT)
-    if started.done() and started.exception() is None:
-        started.result().end(0)
 
 
 class ProbeContainer:

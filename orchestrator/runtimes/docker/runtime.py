@@ -21,12 +21,13 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.engine import client as dockerengine
+from orchestrator.engine.making import Making
 from orchestrator.engine.streams import NodeStreams, attach
 from orchestrator.errors import EnvironmentFailure, NodeFailure
 from orchestrator.observe.localprobe import LocalProbe
@@ -79,8 +80,7 @@ class DockerRuntime:
         self._images = images
         self._lock = threading.Lock()
         self._containers: dict[str, _Container] = {}
-        self._starting: list[Future[StartedNode]] = []
-        self._stopping = False
+        self._making = Making()
         self._deaths: Deaths | None = None
 
     @property
@@ -95,11 +95,9 @@ class DockerRuntime:
         self._deaths = Deaths(self._client, f"{dockercontainers.RUN_LABEL}={self._run}")
         executor = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="docker-start")
         try:
-            self._starting = [executor.submit(self._start_node, plan) for plan in plans]
-            nodes = [future.result() for future in self._starting]
+            nodes = [future.result() for future in [executor.submit(self._start_node, plan) for plan in plans]]
         except BaseException:
-            with self._lock:
-                self._stopping = True
+            self._making.close()
             raise
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
@@ -107,7 +105,10 @@ class DockerRuntime:
 
     def _start_node(self, plan: NodePlan) -> StartedNode:
         node = plan.node
-        with dockerengine.engine_errors(f"cannot start the container of node {node.name}"):
+        with (
+            self._making.one(f"node {node.name}"),
+            dockerengine.engine_errors(f"cannot start the container of node {node.name}"),
+        ):
             container = self._create(plan)
             if self._probe_image is not None:  # the engine may not see our files
                 self._client.put_archive(container.id, "/", hosts_archive(plan))
@@ -135,8 +136,7 @@ class DockerRuntime:
             raise dockercontainers.no_image(plan.node, settings["image"]) from None
         with self._lock:
             self._containers[plan.node.name] = container
-            stopping = self._stopping
-        if stopping:
+        if self._making.closed:
             raise EnvironmentFailure(f"node {plan.node.name} was not started: the lab is going down")
         return container
 
@@ -259,10 +259,8 @@ class DockerRuntime:
 
     def stop(self) -> None:
         """As Runtime.stop: removes the containers that this instance made, by their ids."""
-        with self._lock:
-            self._stopping = True
-        # A container that is being created gets recorded first. wait() would not see the end of a cancelled one.
-        wait([future for future in self._starting if not future.cancelled()], timeout=_STOP_TIMEOUT)
+        self._making.close()
+        self._making.wait(_STOP_TIMEOUT)  # a container that is being created gets recorded first
         with self._lock:
             containers = list(self._containers.values())
         executor = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="docker-stop")
