@@ -16,8 +16,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
 
+from orchestrator.fabric import rtnetlink
 from orchestrator.fabric.sysctls import PINNED
 from orchestrator.system.linux import inside_netns
 
@@ -50,10 +50,8 @@ class Fabric:
     """The bridges and the far ends of all legs; lives in the network namespace in which it was made."""
 
     def __init__(self) -> None:
-        from pyroute2 import IPRoute
-
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self._ip: Any = IPRoute()
+        self._netlink = rtnetlink.Rtnetlink()
         self._bridges: dict[str, int] = {}
         self.ports: dict[str, Leg] = {}
         """Interface of the fabric -> the leg whose far end it is."""
@@ -61,9 +59,9 @@ class Fabric:
     def add_network(self, name: str) -> None:
         """Make a bridge. Spanning tree is off by default, so a port forwards at once."""
         ifname = f"br{len(self._bridges)}"
-        self._ip.link("add", ifname=ifname, kind="bridge")
-        index = self._ip.link_lookup(ifname=ifname)[0]
-        self._ip.link("set", index=index, state="up", alias=name[:255])
+        self._netlink.do([rtnetlink.add_bridge(ifname)])
+        index = socket.if_nametoindex(ifname)
+        self._netlink.do([rtnetlink.bring_up(index, name)])
         self._bridges[name] = index
 
     def add_legs(
@@ -76,13 +74,15 @@ class Fabric:
         """Make all legs of all nodes. `netns`: node -> descriptor; `sysctls`: node -> settings above the pinned ones;
         `routes`: node -> subnets (198.18.1.0/29) and the gateways to them.
 
-        Raises OSError and pyroute2's NetlinkError with the kernel's reason; ValueError for a setting it refuses.
+        Raises OSError with the kernel's reason; ValueError for a setting it refuses.
         """
+        self._netlink.do([self._pair(leg, netns[leg.node]) for leg in legs])
+        by_node: dict[str, list[Leg]] = {node: [] for node in netns}
         for leg in legs:
-            self._add_pair(leg, netns[leg.node])
+            by_node[leg.node].append(leg)
         for node, fd in netns.items():
             with inside_netns(fd, self._home):
-                _configure([leg for leg in legs if leg.node == node])
+                _configure(by_node[node])
                 _apply(PINNED | dict(sysctls.get(node, {})), node)
                 _add_routes(routes.get(node, ()))
         self._await_running()
@@ -98,33 +98,28 @@ class Fabric:
                         raise OSError(errno.ETIMEDOUT, f"the interface {port} has no carrier")
                     time.sleep(_RUNNING_PAUSE)
         # Takes the lock under which the flag was set and the bridge was told.
-        self._ip.get_links(1)
+        self._netlink.do([rtnetlink.get(1)])
 
-    def _add_pair(self, leg: Leg, netns: int) -> None:
+    def _pair(self, leg: Leg, netns: int) -> rtnetlink.Request:
         port = f"leg{len(self.ports) + 1}"
-        self._ip.link(
-            "add",
-            ifname=port,
-            kind="veth",
-            master=self._bridges[leg.network],
-            state="up",
-            peer={"ifname": leg.name, "net_ns_fd": netns, "address": mac(leg.address)},
-        )
         self.ports[port] = leg
+        address = bytes.fromhex(mac(leg.address).replace(":", ""))
+        return rtnetlink.add_veth(port, self._bridges[leg.network], leg.name, netns, address)
 
     def detach(self, port: str) -> None:
         """Take a leg's far end out of its bridge: nothing passes any more, and the node's interface keeps its carrier.
 
         Its port state would do as well, but the bridge puts a disabled port back at the next event of its interface.
         """
-        self._ip.link("set", index=socket.if_nametoindex(port), master=0)
+        self._netlink.do([rtnetlink.set_master(socket.if_nametoindex(port), 0)])
 
     def attach(self, port: str) -> None:
         """Put it back; frames pass at once. One that is in its bridge stays there."""
-        self._ip.link("set", index=socket.if_nametoindex(port), master=self._bridges[self.ports[port].network])
+        bridge = self._bridges[self.ports[port].network]
+        self._netlink.do([rtnetlink.set_master(socket.if_nametoindex(port), bridge)])
 
     def close(self) -> None:
-        self._ip.close()
+        self._netlink.close()
         os.close(self._home)
 
 

@@ -18,7 +18,8 @@ import yaml
 from orchestrator.bounds import FILE
 from orchestrator.errors import InputError, Place
 from orchestrator.text.suggest import describe, did_you_mean
-from orchestrator.text.yamltree import MAX_DEPTH, Builder, KeyPath, Spot, mark_place
+from orchestrator.text.yamlcompose import Loader, compose_quickly
+from orchestrator.text.yamltree import Builder, KeyPath, Spot, mark_place
 
 Keys = Sequence[str | int]
 
@@ -119,25 +120,12 @@ def _near_files(path: Path) -> str | None:
     return f"did you mean {path.with_name(near)}?" if near else None
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader up to the node graph, with a limit on nesting (composing is recursive)."""
-
-    depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            parser: Any = self
-            mark = parser.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=mark)
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-
 def _compose(text: str, path: Path) -> yaml.Node | None:
+    quickly = compose_quickly(text)
+    if quickly is not None:
+        return quickly
     try:
-        loader = _Loader(text)
+        loader = Loader(text)
     except yaml.reader.ReaderError as error:
         place = _offset_place(path, text, error.position)
         raise InputError(f"the character {chr(int(error.character))!r} is not allowed in YAML", place=place) from None

@@ -26,7 +26,7 @@ class Wired:
 class Fault(abc.ABC, Generic[SettingsT]):
     """One kind of fault. There is one instance for a lab, in the probe, so it may remember what it did.
 
-    Both actions raise OSError and pyroute2's NetlinkError with the kernel's reason, and change nothing that is so
+    Both actions raise OSError, or pyroute2's NetlinkError, with the kernel's reason, and change nothing that is so
     already.
     """
 
