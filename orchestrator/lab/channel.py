@@ -120,11 +120,15 @@ class Channel:
     def join(self) -> None:
         """After the node is gone: take what it still reported."""
         self._reader.join(timeout=5)
+        self.bound_log()
+        if not self._reader.is_alive():
+            self._node.stdout.close()
+
+    def bound_log(self) -> None:
+        """When the node prints no more: cut off what a log may not hold."""
         with contextlib.suppress(OSError):
             if self._log.stat().st_size > NODE_LOG.limit:
                 os.truncate(self._log, NODE_LOG.limit)
-        if not self._reader.is_alive():
-            self._node.stdout.close()
 
     def _write(self, data: bytes) -> None:
         try:

@@ -12,6 +12,7 @@ wires them, and only then each program starts, so that none sees a half-made net
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ from orchestrator.topology.model import Node, Topology
 
 if TYPE_CHECKING:
     from orchestrator.recording.lines import BeginNode
+
+_LAST_WORDS = 0.01
+"""Seconds in which what nodes have reported is taken from their pipes, in a lab that is not taken down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class LabSettings:
     """Seconds that a node may take until it is ready."""
     progress: Progress = lambda text: None
     """Gets each phase in a few words."""
+    left_up: bool = False
+    """The machine ends with this lab, so nothing is taken down that ends with it anyway."""
 
 
 class Lab:
@@ -101,7 +107,10 @@ class Lab:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._cleanup.close()
+        if self._settings.left_up:
+            self._leave()
+        else:
+            self._cleanup.close()
 
     # -- up ------------------------------------------------------------------------------------------------------
 
@@ -251,3 +260,10 @@ class Lab:
         self.runtime.stop()
         for channel in self.channels.values():
             channel.join()
+
+    def _leave(self) -> None:
+        """What of a teardown the recording shows."""
+        time.sleep(_LAST_WORDS)
+        self.session.close_recording()
+        for channel in self.channels.values():
+            channel.bound_log()

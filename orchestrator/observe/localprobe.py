@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import BinaryIO
 
+from orchestrator.errors import EnvironmentFailure
 from orchestrator.system import zygote
 from orchestrator.system.interpreter import OWN_PYTHON
 
@@ -32,6 +33,14 @@ class LocalProbe:
     def command(self) -> list[str]:
         """The argument vector of the probe."""
         return [*OWN_PYTHON, "orchestrator.observe.probe"]
+
+    def get_ahead(self) -> None:
+        """Have it make now what no lab decides. Only before a client reads its output. Raises EnvironmentFailure."""
+        self.stdin.write(b'{"id": 0, "do": "ahead"}\n')
+        self.stdin.flush()
+        answer = self.stdout.readline()
+        if b"error" in answer or not answer:
+            raise EnvironmentFailure("the probe could not get ready", detail=[answer.decode().strip()])
 
     def captures(self, folder: Path) -> Path:
         return folder

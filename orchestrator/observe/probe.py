@@ -9,6 +9,7 @@ through engineside.py.
 
 | do | fields | answer |
 |---|---|---|
+| `ahead` | | before `start`, and not in a user namespace: what others would make is made now |
 | `clock` | | now: this process's monotonic clock, s |
 | `claim` | sizes, fixed (as SubnetClaim.claim) | in a container, before `start`: subnets, or refused, hint, usage |
 | `leftovers` | | removed: trace instances whose owner was gone |
@@ -60,10 +61,21 @@ class Probe:
     def __init__(self, engine: EngineSide | None = None) -> None:
         machine = Machine(engine)
         self.watching = Watching(machine, _emit)
-        self._handlers = {**machine.handlers, **self.watching.handlers, **Wiring(self.watching).handlers}
+        self._wiring = Wiring(self.watching)
+        self._handlers = {
+            "ahead": self._ahead,
+            **machine.handlers,
+            **self.watching.handlers,
+            **self._wiring.handlers,
+        }
 
     def handle(self, request: Message) -> Message:
         return self._handlers[request["do"]](request)
+
+    def _ahead(self, message: Message) -> Message:
+        self.watching.ahead()
+        self._wiring.ahead()
+        return {}
 
 
 def _emit(events: Iterable[Event]) -> None:

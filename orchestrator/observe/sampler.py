@@ -63,9 +63,13 @@ class Sampler:
         self._clock = clock
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._next_tcpext = 0.0
-        self._last = clock()
+        self._last = 0.0
         self.nodes: dict[str, Observed] = {}
         self._known = set() if addresses is None else addresses
+
+    def start(self) -> None:
+        """The clock goes right from now on."""
+        self._last = self._clock()
 
     def add(self, name: str, pid: int, *, nat: bool = False) -> None:
         """Observe the namespace of `pid` from the next tick on. Raises OSError when the process is gone.

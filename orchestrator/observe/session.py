@@ -167,6 +167,10 @@ class Session:
         if not self.probe.alive:
             self.probe.call("sample", on=False)
 
+    def close_recording(self) -> None:
+        """What comes from here on is no part of the recording."""
+        self._writer.close()
+
     def check_written(self) -> None:
         """After the end: raise when not all of the recording could be written."""
         self._writer.check()

@@ -29,11 +29,21 @@ def record(
     progress: Progress,
     *,
     pace: Pace = REAL,
+    left_up: bool = False,
 ) -> None:
-    """Bring the nodes up, run the steps, record into the folder, take down. Of the options: capture, ready_timeout."""
+    """Bring the nodes up, run the steps, record into the folder, take down. Of the options: capture, ready_timeout.
+
+    `left_up`: as in LabSettings.
+    """
     files = LabFolder(folder.events, folder.logs, folder.ss, folder.captures if options.capture else None)
     progress(f"up: {len(topology.nodes)} nodes")
-    settings = LabSettings(scenario=scenario.name, pace=pace, ready_timeout=options.ready_timeout, progress=progress)
+    settings = LabSettings(
+        scenario=scenario.name,
+        pace=pace,
+        ready_timeout=options.ready_timeout,
+        progress=progress,
+        left_up=left_up,
+    )
     lab = Lab(topology, runtime, kinds, files, settings)
     with _kept_or_removed(folder, lab), lab:
         for note in topology.notes:

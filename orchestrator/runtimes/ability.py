@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from orchestrator.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.kinds.registry import Kind
     from orchestrator.observe.abilities import Outcome
     from orchestrator.runtimes.base import Runtime
@@ -38,6 +40,8 @@ class Wanted:
     """All that there are, by name."""
     allow_exec: bool
     progress: Report
+    ahead: Path | None = None
+    """Start now what every lab takes: that is to be frozen with the machine. A folder, for logs."""
 
     @property
     def used_kinds(self) -> dict[str, Kind]:

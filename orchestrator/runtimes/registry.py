@@ -119,13 +119,13 @@ def create(
     return choice.ability.create(Wanted(topology, kinds, allow_exec, progress))
 
 
-def create_in_guest(kinds: Mapping[str, Kind], progress: Progress) -> Runtime:
-    """What makes the nodes inside of a virtual machine, under the name that the user knows.
+def create_in_guest(kinds: Mapping[str, Kind], progress: Progress, ahead: Path | None = None) -> Runtime:
+    """What makes the nodes inside of a virtual machine, under the name that the user knows. `ahead` as in Wanted.
 
     Its topologies come later: the host has checked them, and the guest's image has what node kinds prepare.
     """
     from orchestrator.topology.model import Topology
 
-    runtime = find(_IN_GUEST).create(Wanted(Topology(Path("guest"), (), ()), kinds, True, progress))
+    runtime = find(_IN_GUEST).create(Wanted(Topology(Path("guest"), (), ()), kinds, True, progress, ahead))
     runtime.name = virtual_time().name
     return runtime

@@ -36,7 +36,7 @@ def decoded(run: str) -> list[Event]:
     """What is recorded today of the events that the kernel reported then."""
     ring: dict[str, Any] = json.loads(gzip.decompress((DATA / "traces" / f"{run}.json.gz").read_bytes()))
     pages = [[base64.b64decode(page) for page in cpu] for cpu in ring["pages"]]
-    return Decoder(ring["formats"], ring["addresses"], ring["zero"]).decode(pages)
+    return Decoder(ring["formats"], ring["addresses"]).decode(pages, ring["zero"])
 
 
 @pytest.mark.parametrize("run", RUNS)

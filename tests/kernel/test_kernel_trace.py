@@ -61,11 +61,13 @@ def test_overrun_is_read_as_lost_and_makes_the_trace_unbelieved(
     monkeypatch.setattr(tracefs, "_BUFFER_KB", 8)
     names = {nodes.client.address: "client", nodes.server.address: "server"}
     with ThreadPoolExecutor(max_workers=1) as thread:  # it may need a mount namespace of its own
-        tracer = thread.submit(Tracer, names, nodes.zero).result()
+        tracer = thread.submit(Tracer, names).result()
+        thread.submit(tracer.start).result()
         with nodes.server.listen() as listener:
             for _ in range(100):
                 close_by_client(*nodes.connect(listener))
-        events = thread.submit(tracer.finish).result()
+        events = thread.submit(tracer.finish, nodes.zero).result()
+        thread.submit(tracer.close).result()
     (traced,) = [event for event in events if event["ev"] == "traced"]
     assert traced["lost"] > 0
     assert len(nodes.history().connections) == 100, "the lab's own tracer had room"
@@ -99,13 +101,14 @@ def _purge() -> list[Event]:
             held.enter_context(closing(_node(fabric, name, address)))
             for name, address in (("client", "198.18.255.1"), ("server", "198.18.255.2"))
         )
-        tracer = held.enter_context(closing(Tracer({client.address, server.address}, 0.0)))
+        tracer = held.enter_context(closing(Tracer({client.address, server.address})))
+        tracer.start()
         for accepted in (_orphan(client, server), _orphan(server, client)):
             linger_zero(accepted)  # or it would hold its namespace until its FIN is acknowledged
         client.set_link(up=False)
         client.close()
         until(lambda: "FIN_WAIT2" not in server.states(), "the younger one's time is over")
-        return tracer.finish()
+        return tracer.finish(zero=0.0)
 
 
 def _node(fabric: Fabric, name: str, address: str) -> Side:

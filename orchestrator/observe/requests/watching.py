@@ -34,9 +34,11 @@ class Watching:
         self._sampler: Sampler | None = None
         self._known_addresses: set[str] = set()
         self._tracer: Tracer | None = None
+        self._ready_tracer: Tracer | None = None
         self._segments: Segments | None = None
         self._texts: SocketTexts | None = None
         self._sampling = False
+        self._at_end = contextlib.ExitStack()
         self.handlers: Handlers = {
             "start": self._start,
             "addresses": lambda message: {"addresses": self._addresses(message["pid"])},
@@ -92,12 +94,14 @@ class Watching:
 
     def close(self) -> None:
         """What the kernel would not take back by itself, and what would keep the process."""
-        if self._texts is not None:
-            self._texts.close()
-        if self._tracer is not None:
-            self._tracer.close()
-        if self._segments is not None:
-            self._segments.close()
+        self._at_end.close()
+
+    def ahead(self) -> None:
+        """Make now what `start`, `trace` and the first `mark` would make, in the machine's own user namespace."""
+        self._make_sampler()
+        with contextlib.suppress(OSError):  # `trace` will tell
+            self._ready_tracer = self._make_tracer()
+        self._make_texts().warm_up()
 
     def take_segments(self, ports: Mapping[str, str]) -> None:
         """Record what opens and closes connections where it enters the network: interface of ours -> the node at its
@@ -106,6 +110,7 @@ class Watching:
 
         with contextlib.suppress(PermissionError):
             self._segments = Segments(ports, self.zero)
+            self._at_end.callback(self._segments.close)
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -116,9 +121,14 @@ class Watching:
             fd = os.open(f"/proc/{message['userns']}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
             setns(fd, CLONE_NEWUSER)
             os.close(fd)
+        if self._sampler is None:
+            self._make_sampler()
+        self.sampler.start()
+        return {}
+
+    def _make_sampler(self) -> None:
         unshare(CLONE_NEWNET)  # nothing of the probe is in any table that it reads
         self._sampler = Sampler(self._emit, self.clock, self._known_addresses)
-        return {}
 
     def _addresses(self, pid: int) -> list[str]:
         """IPv4 addresses of the network namespace of a process, those of loopback aside."""
@@ -139,25 +149,31 @@ class Watching:
 
     def _trace(self, message: Message) -> Message:
         """Tracing is the machine's own: not for the root of a user namespace, and not on every kernel."""
-        from orchestrator.observe.trace.tracefs import remove_leftovers
-        from orchestrator.observe.trace.tracer import Tracer
-
         self._known_addresses.update(message["addresses"])
         if message["unprivileged"]:
             return {"untraced": "it needs root"}
-        records = self._machine.records
-        with contextlib.suppress(OSError):  # what others have left there does not cost this run its trace
-            remove_leftovers(records)
         try:
-            self._tracer = Tracer(self._known_addresses, self.zero, records)
+            self._tracer = self._ready_tracer or self._make_tracer()
+            self._tracer.start()
         except OSError as error:
             return {"untraced": error.strerror or str(error)}
         return {"untraced": None}
 
+    def _make_tracer(self) -> Tracer:
+        from orchestrator.observe.trace.tracefs import remove_leftovers
+        from orchestrator.observe.trace.tracer import Tracer
+
+        records = self._machine.records
+        with contextlib.suppress(OSError):  # what others have left there does not cost this run its trace
+            remove_leftovers(records)
+        made = Tracer(self._known_addresses, records)
+        self._at_end.callback(made.close)  # which takes the kernel 30 ms: when nobody waits for an answer
+        return made
+
     def _trace_end(self, message: Message) -> Message:
         if self._tracer is not None:
             tracer, self._tracer = self._tracer, None
-            self._emit(tracer.finish())
+            self._emit(tracer.finish(self.zero))
         if self._segments is not None:
             segments, self._segments = self._segments, None
             self._emit(segments.finish())
@@ -173,9 +189,13 @@ class Watching:
         if not message["texts"]:
             return {"t": t, "texts": {}}
         places = {node.name: Place(node.netns, node.pid) for node in self.sampler.nodes.values()}
-        if self._texts is None:
-            self._texts = SocketTexts(self.sampler.home)
-        return {"t": t, "texts": self._texts.read(places, self.tick_if_due)}
+        texts = self._texts or self._make_texts()
+        return {"t": t, "texts": texts.read(places, self.tick_if_due)}
+
+    def _make_texts(self) -> SocketTexts:
+        self._texts = SocketTexts(self.sampler.home)
+        self._at_end.callback(self._texts.close)
+        return self._texts
 
     def _rows(self, node: str) -> Iterable[SocketRow]:
         return self.sampler.nodes[node].table.rows()

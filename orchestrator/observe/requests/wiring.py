@@ -35,16 +35,23 @@ class Wiring:
             raise ValueError("there are no networks before `wire`")
         return self._fabric
 
-    def _wire(self, message: Message) -> Message:
-        from orchestrator.fabric.wiring import Fabric, Leg
+    def ahead(self) -> None:
+        """Make now what no topology decides. In the probe's own network namespace."""
+        from orchestrator.fabric.wiring import Fabric
 
         self._fabric = Fabric()
+
+    def _wire(self, message: Message) -> Message:
+        from orchestrator.fabric.wiring import Leg
+
+        if self._fabric is None:
+            self.ahead()
         for network in message["networks"]:
-            self._fabric.add_network(network)
+            self.fabric.add_network(network)
         legs = [Leg(**leg) for leg in message["legs"]]
         namespaces = self._watching.sampler.namespaces()
-        self._fabric.add_legs(legs, namespaces, message["sysctls"], message.get("routes", {}))
-        self._watching.take_segments({port: leg.node for port, leg in self._fabric.ports.items()})
+        self.fabric.add_legs(legs, namespaces, message["sysctls"], message.get("routes", {}))
+        self._watching.take_segments({port: leg.node for port, leg in self.fabric.ports.items()})
         return {}
 
     def _fault(self, message: Message) -> Message:

@@ -44,6 +44,10 @@ class SocketTexts:
         self._threads = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="tools")
         self._own = threading.local()
 
+    def warm_up(self) -> None:
+        """Have one thread with its /proc now: all that it takes where there is one processor."""
+        self._threads.submit(self._view).result()
+
     def read(
         self, nodes: Mapping[str, Place], meanwhile: Callable[[], None] = lambda: None
     ) -> dict[str, dict[str, str]]:

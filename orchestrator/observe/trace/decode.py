@@ -58,17 +58,15 @@ class Layout:
 
 
 class Decoder:
-    """Decodes the pages of all CPUs. `addresses`: those of the lab; events of other sockets are left out.
+    """Decodes the pages of all CPUs. `addresses`: those of the lab, when `decode` is called; events of other sockets
+    are left out."""
 
-    `zero`: seconds of the trace clock at which t is 0.
-    """
-
-    def __init__(self, formats: Mapping[str, str], addresses: Container[str], zero: float) -> None:
+    def __init__(self, formats: Mapping[str, str], addresses: Container[str]) -> None:
         layouts = [Layout.parse(name, text) for name, text in formats.items()]
         self._layouts = {layout.number: layout for layout in layouts}
         self._reasons = dict(_REASON.findall(formats["tcp/tcp_send_reset"].rpartition("REC->reason")[2]))
         self._addresses = addresses
-        self._zero_ns = round(zero * 1e9)
+        self._zero_ns = 0
         self.loopback: Counter[str] = Counter()
         """What sockets on 127.0.0.0/8 did, of any node and of this machine: the events do not show whose they are."""
         self._sockets: dict[int, int] = {0: 0}
@@ -83,8 +81,10 @@ class Decoder:
             "timer/timer_expire_entry": self._timer,
         }
 
-    def decode(self, cpus: Sequence[Sequence[bytes]]) -> list[Event]:
-        """All events of the lab in order of time. `cpus`: the pages of each CPU, oldest first."""
+    def decode(self, cpus: Sequence[Sequence[bytes]], zero: float) -> list[Event]:
+        """All events of the lab in order of time. `cpus`: the pages of each CPU, oldest first; `zero`: seconds of the
+        trace clock at which t is 0."""
+        self._zero_ns = round(zero * 1e9)
         by_cpu = [list(self._one_cpu(cpu, pages)) for cpu, pages in enumerate(cpus)]
         timers = {address: number for number, address in enumerate(timers_of(by_cpu))}
         known = {event["a"] for events in by_cpu for event in events if of_the_lab(event)}

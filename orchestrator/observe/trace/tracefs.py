@@ -36,7 +36,7 @@ _BUFFER_KB = 8192
 
 
 class Instance:
-    """One tracefs instance. Make it with `create`; `close` removes it."""
+    """One tracefs instance. Make it with `create`; it records between `start` and `stop`; `close` removes it."""
 
     def __init__(self, path: Path, record: Path) -> None:
         self.path = path
@@ -59,6 +59,7 @@ class Instance:
         return instance
 
     def _configure(self) -> None:
+        self._write("tracing_on", "0")
         self._write("trace_clock", "mono")
         self._write("buffer_size_kb", str(_BUFFER_KB))
         self._write("buffer_percent", "0")  # whoever polls is woken by one event
@@ -95,6 +96,9 @@ class Instance:
                 if name in ("overrun", "commit overrun", "dropped events"):
                     total += int(value)
         return total
+
+    def start(self) -> None:
+        self._write("tracing_on", "1")
 
     def stop(self) -> None:
         self._write("tracing_on", "0")

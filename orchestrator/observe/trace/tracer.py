@@ -18,10 +18,10 @@ _PAGE = 1 << 16
 
 
 class Tracer:
-    """Collects raw pages of a private instance; `decode` turns them into event lines."""
+    """Collects raw pages of a private instance from `start` on; `finish` turns them into event lines."""
 
-    def __init__(self, addresses: Container[str], clock_zero: float, records: Path = RECORDS) -> None:
-        """`addresses`: those of the lab; other sockets are left out."""
+    def __init__(self, addresses: Container[str], records: Path = RECORDS) -> None:
+        """`addresses`: those of the lab, as they are at the end; other sockets are left out."""
         self._instance = Instance.create(records)
         try:
             self._pipes = self._instance.raw_pipes()
@@ -29,8 +29,12 @@ class Tracer:
         except BaseException:
             self._instance.close()
             raise
-        self._decoder = Decoder(formats, addresses, clock_zero)
+        self._decoder = Decoder(formats, addresses)
         self._pages: list[list[bytes]] = [[] for _ in self._pipes]
+
+    def start(self) -> None:
+        """From here on the kernel reports."""
+        self._instance.start()
 
     @property
     def pipes(self) -> list[int]:
@@ -52,13 +56,12 @@ class Tracer:
                 found = True
         return found
 
-    def finish(self) -> list[Event]:
-        """Stop, take the rest, remove the instance; all events in order of time."""
+    def finish(self, zero: float) -> list[Event]:
+        """Stop, take the rest; all events in order of time. `zero`: what `time.monotonic()` was at t = 0, s."""
         self._instance.stop()
         self.take()
         lost = self._instance.lost()
-        self.close()
-        events = self._decoder.decode(self._pages)
+        events = self._decoder.decode(self._pages, zero)
         self._pages = []
         counts: dict[str, int] = {}
         for event in events:

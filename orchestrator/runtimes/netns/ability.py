@@ -34,6 +34,8 @@ class Netns(Ability):
         runtime = NetnsRuntime(wanted.kinds, allow_exec=wanted.allow_exec)
         runtime.check(wanted.topology.nodes)
         prepare(wanted.used_kinds.values(), wanted.progress)
+        if wanted.ahead is not None:
+            runtime.stand_by(wanted.ahead)
         return runtime
 
     def checks(self, machine: Outcome) -> list[Check]:

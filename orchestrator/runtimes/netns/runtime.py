@@ -28,6 +28,7 @@ from orchestrator.system.tail import tail
 from orchestrator.topology.model import Node
 
 _BIRTH_TIMEOUT = 30.0
+_PROBE_END_TIMEOUT = 5.0
 _BIRTHS_AT_A_TIME = 64
 """Requests without an answer. Were all sent first, those of 400 nodes would fill the socket in both directions."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -44,6 +45,7 @@ class NetnsRuntime:
         self._log = Path(os.devnull)
         self._spawner: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._probe: LocalProbe | None = None
         self._pids: dict[str, int] = {}
         self._environments: dict[str, dict[str, str]] = {}
         self.rootless = os.geteuid() != 0
@@ -57,10 +59,16 @@ class NetnsRuntime:
         """Refuse what this runtime cannot do, before anything starts. Raises InputError, EnvironmentFailure."""
         check_nodes(nodes, self._kinds, allow_exec=self._allow_exec)
 
+    def stand_by(self, logs: Path) -> None:
+        """Start now what every lab takes, as root. `logs`: the folder that its logs will be in. Raises
+        EnvironmentFailure."""
+        self._start_spawner(logs)
+        self._probe = LocalProbe(logs / "probe.log")
+        self._probe.get_ahead()
+
     def start(self, plans: Sequence[NodePlan]) -> dict[str, StartedNode]:
         self.check([plan.node for plan in plans])
-        self._log = plans[0].log.with_name("spawner.log")
-        control = self._start_spawner()
+        control = self._control or self._start_spawner(plans[0].log.parent)
         streams: dict[str, tuple[int, int]] = {}
         for plan in plans:
             if len(streams) - len(self._pids) >= _BIRTHS_AT_A_TIME:
@@ -79,7 +87,8 @@ class NetnsRuntime:
             raise EnvironmentFailure(f"node {answer['name']} could not be made: {answer['error']}")
         self._pids[answer["name"]] = answer["pid"]
 
-    def _start_spawner(self) -> socket.socket:
+    def _start_spawner(self, logs: Path) -> socket.socket:
+        self._log = logs / "spawner.log"
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         ours.settimeout(_BIRTH_TIMEOUT)
@@ -153,7 +162,8 @@ class NetnsRuntime:
         return sorted(path for path in needed if any(Path(path).is_relative_to(folder) for folder in hiding))
 
     def start_probe(self, log: Path) -> LocalProbe:
-        return LocalProbe(log)
+        probe, self._probe = self._probe, None
+        return probe or LocalProbe(log)
 
     def healthy(self, name: str) -> bool:
         """Foreign images never run here, and node kinds have a readiness of their own."""
@@ -175,6 +185,10 @@ class NetnsRuntime:
         if self._control is not None:
             self._control.close()
             self._control = None
+        if self._probe is not None:  # no lab wanted it
+            self._probe.stdin.close()
+            self._probe.end(_PROBE_END_TIMEOUT)
+            self._probe = None
         if self._spawner is not None:
             try:
                 self._spawner.wait(timeout=5)

@@ -1,7 +1,7 @@
 """The guest's agent: gets everything ready, stops the machine, and when that goes on, carries out the order.
 
 The machine is frozen at the stop in the middle of main(). Every run begins there, with the interpreter started, all
-modules imported and the kernel's caches warm.
+modules imported, the kernel's caches warm, and a probe and a spawner that wait.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def main() -> None:
         exchange.say(text)
         bell.tell()
 
-    kinds = warm_up(say)
-    _beat(bell)
+    _beat(bell)  # before there are descriptors of others that it would hold
+    standby = warm_up(RECORDING, say)
     bell.stop()
     begun = time.monotonic()
     try:
         order = bundle.unpack(exchange.reader(), INPUT)
-        result = carry_out(order, INPUT, kinds, RECORDING, say)
+        result = carry_out(order, INPUT, standby, say)
     except Exception:
         result = {"broken": traceback.format_exc().splitlines()}
     result["seconds"] = time.monotonic() - begun

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +15,58 @@ from orchestrator.run.environment import describe_machine
 from orchestrator.run.record import record
 from orchestrator.run.virtual.inside.rehearsal import rehearse
 from orchestrator.run.virtual.order import from_facts
+from orchestrator.runtimes.base import Runtime
 from orchestrator.runtimes.registry import create_in_guest
 from orchestrator.system import zygote
 from orchestrator.system.resources import NODES
+from orchestrator.topology.model import Topology
 from orchestrator.vm import seed
 
 Say = Callable[[str], None]
 
 
-def preload(kinds: Mapping[str, Kind]) -> dict[str, Kind]:
-    """Import what the programs of those kinds need that most runs use; returns these kinds.
-
-    All kinds would make the memory that every run begins with several times as large.
-    """
-    often = {name: kind for name, kind in kinds.items() if kind.rehearsed}
+def preload(kinds: Mapping[str, Kind]) -> None:
+    """Import what the programs of all those kinds need."""
     base = NODES / "base"
-    zygote.preload([*zygote.OWN, base / "init.py", *(kind.folder for kind in often.values())], base)
-    return often
+    zygote.preload([*zygote.OWN, base / "init.py", *(kind.folder for kind in kinds.values())], base)
 
 
-def warm_up(say: Say) -> Mapping[str, Kind]:
-    """Do once what every run would do the first time. Returns the node kinds."""
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """What is ready for the one run of a thawed machine."""
+
+    kinds: Mapping[str, Kind]
+    runtime: Runtime
+    """Its probe and its spawner are there."""
+    folder: RunFolder
+
+
+def warm_up(recording: Path, say: Say) -> Standby:
+    """Do once what every run would do the first time, and what no order decides."""
     kinds = load_kinds()
-    often = preload(kinds)
+    preload(kinds)
     zygote.enable()
-    if trouble := rehearse(often, create_in_guest(kinds, say), Path("/run/rehearsal")):
+    rehearsed = {name: kind for name, kind in kinds.items() if kind.rehearsed}
+    if trouble := rehearse(rehearsed, create_in_guest(kinds, say), Path("/run/rehearsal")):
         say(f"vm: the rehearsal failed, runs will be slower: {trouble}")
-    return kinds
-
-
-def carry_out(
-    facts: dict[str, Any], files: Path, kinds: Mapping[str, Kind], recording: Path, say: Say
-) -> dict[str, Any]:
-    """Execute the order and leave its recording in a folder. What is returned says how it went."""
-    order = from_facts(facts, files)
-    if order.options.seed is not None:
-        seed.apply(order.options.seed)
-    runtime = create_in_guest(kinds, say)
     folder = RunFolder(recording)
     for path in (folder.path, folder.ss, folder.logs):
         path.mkdir()
+    runtime = create_in_guest(kinds, say, folder.logs)
+    describe_machine(runtime.name, Topology(Path("rehearsal"), (), ()))  # versions of libraries are looked up once
+    return Standby(kinds, runtime, folder)
+
+
+def carry_out(facts: dict[str, Any], files: Path, standby: Standby, say: Say) -> dict[str, Any]:
+    """Execute the order, and leave its recording in the folder and the lab as it is. What is returned says how it
+    went."""
+    order = from_facts(facts, files)
+    if order.options.seed is not None:
+        seed.apply(order.options.seed)
+    kinds, runtime, folder = standby.kinds, standby.runtime, standby.folder
     folder.write_environment(describe_machine(runtime.name, order.topology))
     try:
-        record(order.scenario, order.topology, kinds, runtime, order.options, folder, say, pace=VIRTUAL)
+        record(order.scenario, order.topology, kinds, runtime, order.options, folder, say, pace=VIRTUAL, left_up=True)
     except SimctlError as error:
         return {"failed": {"message": error.message, "hint": error.hint, "detail": error.detail}}
     return {}
