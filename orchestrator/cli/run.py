@@ -24,7 +24,7 @@ from orchestrator.cli.common import (
 from orchestrator.cli.output import FormatOption, Output
 from orchestrator.errors import InputError, Interrupted, SimctlError
 from orchestrator.exitcodes import ExitCode
-from orchestrator.runtimes.registry import AUTO, virtual_time
+from orchestrator.runtimes.registry import AUTO, begin, virtual_time
 
 if TYPE_CHECKING:
     from orchestrator.run.batch import Result
@@ -80,6 +80,9 @@ def run(
 
     Exit status: 0 all hold, 1 an expectation failed, 2 bad input, 3 the environment failed, 4 unknown, 130 interrupted.
     """
+    where = _runtime(runtime, seeded=seed is not None or vary_seed is not None)
+    if jobs == 1:
+        begin(where)
     from orchestrator.run.batch import run_tasks
     from orchestrator.run.options import Options
     from orchestrator.run.plan import plan_tasks
@@ -87,7 +90,7 @@ def run(
     from orchestrator.scenario.matrix import parse_matrix
 
     options = Options(
-        runtime=_runtime(runtime, seeded=seed is not None or vary_seed is not None),
+        runtime=where,
         variables=parse_variables(set_),
         output=output,
         allow_exec=allow_exec,

@@ -9,6 +9,7 @@ through engineside.py.
 
 | do | fields | answer |
 |---|---|---|
+| `log` | path | standard error goes there from here on; for a probe that was begun before there was a folder |
 | `ahead` | | before `start`, and not in a user namespace: what others would make is made now |
 | `clock` | | now: this process's monotonic clock, s |
 | `claim` | sizes, fixed (as SubnetClaim.claim) | in a container, before `start`: subnets, or refused, hint, usage |
@@ -63,6 +64,7 @@ class Probe:
         self.watching = Watching(machine, _emit)
         self._wiring = Wiring(self.watching)
         self._handlers = {
+            "log": _log,
             "ahead": self._ahead,
             **machine.handlers,
             **self.watching.handlers,
@@ -76,6 +78,13 @@ class Probe:
         self.watching.ahead()
         self._wiring.ahead()
         return {}
+
+
+def _log(message: Message) -> Message:
+    file = os.open(message["path"], os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    os.dup2(file, 2)
+    os.close(file)
+    return {}
 
 
 def _emit(events: Iterable[Event]) -> None:

@@ -96,6 +96,15 @@ class Ability(Protocol):
     def offer(self, topology: Topology, kinds: Mapping[str, Kind]) -> Offer:
         """Whether `auto` may take it. Quick; makes nothing."""
 
+    def likely(self) -> bool:
+        """Whether `auto` will probably take it here: what can be said at once, without imports."""
+        return False
+
+    def begin(self) -> None:
+        """Start the processes that every lab of it takes: they will be there when simctl has imported what it needs.
+        Imports next to nothing, and never raises."""
+        return
+
     def create(self, wanted: Wanted) -> Runtime:
         """The runtime of one lab, with everything made that it needs first (images, what node kinds prepare).
 

@@ -99,6 +99,14 @@ def choose(requested: str, topology: Topology, kinds: Mapping[str, Kind]) -> Cho
     )
 
 
+def begin(requested: str) -> None:
+    """Start what labs of that runtime take, while simctl imports what it needs. A wrong guess costs idle processes."""
+    for ability in reversed(abilities()):
+        if requested == ability.name or (requested == AUTO and ability.likely()):
+            ability.begin()
+            return
+
+
 def check_images(choice: Choice, topology: Topology, kinds: Mapping[str, Kind]) -> None:
     """Raises InputError for an image that the runtime cannot run."""
     if not choice.ability.foreign_images:

@@ -116,9 +116,7 @@ class FarProbe(LocalProbe):
     """A real probe whose monotonic clock is 100 000 s ahead of ours, as on a machine that was started earlier."""
 
     here = False
-
-    def command(self) -> list[str]:
-        return ["unshare", "--time", "--monotonic", "100000", "--fork", "--kill-child", *super().command()]
+    command = ("unshare", "--time", "--monotonic", "100000", "--fork", "--kill-child", *LocalProbe.command)
 
 
 def test_the_clock_that_counts_is_the_probe_s(as_root: None, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -45,6 +46,20 @@ class Docker(Ability):
         if missing:
             return Offer(False, f"image {missing[0]} is not built; for containers: simctl images build")
         return Offer(True, "an engine answers and has the images; without containers: --runtime netns")
+
+    def likely(self) -> bool:
+        from orchestrator.engine.client import local_socket
+
+        path = local_socket()
+        return path is None or path.exists()
+
+    def begin(self) -> None:
+        """The probe, where it may turn out to be a process (probeplace.py)."""
+        from orchestrator.engine.client import local_socket
+        from orchestrator.observe import localprobe
+
+        if os.geteuid() == 0 and local_socket() is not None:
+            localprobe.begin()
 
     def create(self, wanted: Wanted) -> Runtime:
         from orchestrator.engine.client import connect

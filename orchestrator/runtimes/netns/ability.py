@@ -27,6 +27,16 @@ class Netns(Ability):
         """Needs nothing but Linux: what this one lacks is said when the lab comes up."""
         return Offer(True, "")
 
+    def likely(self) -> bool:
+        return True
+
+    def begin(self) -> None:
+        from orchestrator.observe import localprobe
+        from orchestrator.runtimes.netns import spawnerprocess
+
+        localprobe.begin()
+        spawnerprocess.begin()
+
     def create(self, wanted: Wanted) -> Runtime:
         from orchestrator.kinds.prepare import prepare
         from orchestrator.runtimes.netns.runtime import NetnsRuntime

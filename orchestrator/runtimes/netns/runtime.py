@@ -20,10 +20,10 @@ from orchestrator.kinds.registry import Kind, argv
 from orchestrator.observe.localprobe import LocalProbe
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
 from orchestrator.runtimes.netns.limits import check_nodes
+from orchestrator.runtimes.netns.spawnerprocess import spawner_process
 from orchestrator.runtimes.netns.view import HIDDEN, HOMES
 from orchestrator.runtimes.processes import exec_in, signal_program
-from orchestrator.system import resources, usercache, zygote
-from orchestrator.system.interpreter import OWN_PYTHON
+from orchestrator.system import resources, usercache
 from orchestrator.system.tail import tail
 from orchestrator.topology.model import Node
 
@@ -89,26 +89,15 @@ class NetnsRuntime:
 
     def _start_spawner(self, logs: Path) -> socket.socket:
         self._log = logs / "spawner.log"
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        ours.settimeout(_BIRTH_TIMEOUT)
-        with theirs, self._log.open("ab") as log:
-            self._spawner = zygote.popen(
-                [*OWN_PYTHON, "orchestrator.runtimes.netns.spawner", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._control = ours
-        answer = self._answer(ours)
+        self._spawner, self._control = spawner_process(self._log)
+        self._control.settimeout(_BIRTH_TIMEOUT)
+        answer = self._answer(self._control)
         if "error" in answer:
             raise EnvironmentFailure(
                 str(answer["error"]),
                 hint="simctl doctor says what this machine refuses and how to allow it; or use --runtime docker",
             )
-        return ours
+        return self._control
 
     def _answer(self, control: socket.socket) -> dict[str, Any]:
         try:

@@ -104,6 +104,11 @@ class Spawner:
         if not data:
             return False
         request = json.loads(data)
+        if "log" in request:  # it was begun before there was one
+            for stream in (1, 2):
+                os.dup2(fds[0], stream)
+            os.close(fds[0])
+            return True
         read_end, write_end = os.pipe()
         supervisor = os.fork()
         if supervisor == 0:

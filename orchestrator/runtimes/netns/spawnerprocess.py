@@ -1,0 +1,46 @@
+"""The spawner's process, and our end of its socket; it can be begun before anything is known of the lab."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+from pathlib import Path
+
+from orchestrator.system import early, zygote
+from orchestrator.system.interpreter import OWN_PYTHON
+
+_NAME = "spawner"
+
+
+def begin() -> None:
+    """Start it now: `spawner_process` will find it."""
+    early.begin(_NAME, _start)
+
+
+def spawner_process(log: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """A spawner that prints into the log. Its first message says that it is ready, or why not."""
+    with log.open("ab") as file:
+        waiting = early.take(_NAME, log)
+        if waiting is None:
+            return _start(file.fileno())
+        control: socket.socket = waiting.channel
+        with contextlib.suppress(OSError):  # it has ended: what it said is to be read still
+            socket.send_fds(control, [json.dumps({"log": True}).encode()], [file.fileno()])
+        return waiting.process, control
+
+
+def _start(output: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    with theirs:
+        process = zygote.popen(
+            [*OWN_PYTHON, "orchestrator.runtimes.netns.spawner", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    return process, ours
