@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.analysis.compare.matrix import Matrix
     from orchestrator.analysis.compare.seeds import SeedVariation
     from orchestrator.analysis.report import NotRun, RunReport
-    from orchestrator.report.forms.form import Page
+    from orchestrator.report.forms.form import Form, Page
 
 _NAMES = f"{', '.join(FORMS[:-1])} or {FORMS[-1]}"
 FormatOption = typer.Option(FORMS[0], "--format", "-f", metavar="FORM", help=f"{_NAMES}; on stdout.")
@@ -32,8 +32,12 @@ class Output:
     def __init__(self, form: str, *, verbose: bool = False) -> None:
         if form not in FORMS:
             raise InputError(f"unknown format {form!r}", hint=f"one of {', '.join(FORMS)}")
-        self._form = registry.form(form)
+        self._name = form
         self._verbose = verbose
+
+    @property
+    def _form(self) -> Form:
+        return registry.form(self._name)
 
     def print_reports(self, reports: list[RunReport], not_run: Sequence[NotRun] = (), *, many: bool) -> None:
         """The reports, of which there can be several where `many` is set."""

@@ -24,6 +24,7 @@ from orchestrator.cli.common import (
 from orchestrator.cli.output import FormatOption, Output
 from orchestrator.errors import InputError, Interrupted, SimctlError
 from orchestrator.exitcodes import ExitCode
+from orchestrator.report.forms.registry import FORMS, module
 from orchestrator.runtimes.registry import AUTO, begin, virtual_time
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def run(
         capture=capture,
         ready_timeout=parse_duration_option("--ready-timeout", ready_timeout),
         seed=seed,
+        afterwards=(module(format_),) if format_ in FORMS else (),
     )
     out = _output(format_, junit, verbose=verbose, varied=vary_seed is not None)
     tasks = plan_tasks(scenarios, options, parse_matrix(matrix), vary_seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.owners import with_reported_owners
 from orchestrator.history.reports import with_repeats
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, rejoined, to_sockets
-from orchestrator.history.segments import NO_WIRE, Wire
+from orchestrator.history.segments import NO_WIRE, Pair, Wire
+from orchestrator.history.strangers import of_the_lab, strangers, words
 from orchestrator.history.texts import against_texts, with_doubts
 from orchestrator.history.traced import trace_lives
 from orchestrator.history.tracedlife import TracedLife
@@ -53,6 +55,10 @@ def build_history(events: Iterable[Event]) -> History:
     if begin["format"] > 1:
         _understand(by_kind, traced, addresses, translations)
     wire = _wire(by_kind)
+    sampled_ones = {life.sk for of_node in lives.values() for life in of_node}
+    foreign = _foreign(by_kind, wire, addresses, translations, sampled_ones)
+    for kind in TRACE_KINDS if foreign else ():
+        by_kind[kind] = of_the_lab(by_kind[kind], foreign)
     trace = _trace(by_kind, counters, translations, _shared(begin), wire)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     found = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]), translations)
@@ -85,7 +91,7 @@ def build_history(events: Iterable[Event]) -> History:
         exact=trace.complete,
         shared=_shared(begin),
         happened=tuple(sorted(by_kind["node"], key=_time)),
-        notes=(*(note["text"] for note in by_kind["note"]), *trace.doubts, *_passed_over(by_kind)),
+        notes=(*(note["text"] for note in by_kind["note"]), *trace.doubts, *words(foreign), *_passed_over(by_kind)),
     )
 
 
@@ -95,16 +101,32 @@ def history_of(folder: RunFolder) -> History:
     return with_doubts(history, against_texts(history, folder.ss)) if history.exact else history
 
 
+def _has_all_segments(by_kind: Mapping[str, list[Event]]) -> bool:
+    ended = by_kind.get("segments")
+    return bool(ended) and not any(line["lost"] for line in ended or ())
+
+
 def _segments(by_kind: Mapping[str, list[Event]]) -> list[Event]:
     """The segments that opened and closed connections; none where the recording may lack one."""
-    ended = by_kind.get("segments")
-    complete = bool(ended) and not any(line["lost"] for line in ended or ())
-    return by_kind["segment"] if complete else []
+    return by_kind["segment"] if _has_all_segments(by_kind) else []
 
 
 def _wire(by_kind: Mapping[str, list[Event]]) -> Wire:
-    segments = _segments(by_kind)
-    return Wire(segments) if segments else NO_WIRE
+    return Wire(by_kind["segment"]) if _has_all_segments(by_kind) else NO_WIRE
+
+
+def _foreign(
+    by_kind: Mapping[str, list[Event]],
+    wire: Wire,
+    addresses: Mapping[str, str],
+    translations: Translations,
+    sampled: set[str],
+) -> set[Pair]:
+    """Address pairs in the trace that are not of the lab. Where no segments were recorded, nobody can tell."""
+    if wire is NO_WIRE:
+        return set()
+    events = sorted((event for kind in TRACE_KINDS for event in by_kind.get(kind, ())), key=_time)
+    return strangers(trace_lives(events, math.inf, translations), wire, addresses, translations, sampled)
 
 
 def _understand(

@@ -18,16 +18,18 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from typing import TYPE_CHECKING, Union
 
-from orchestrator.analysis.report import RunReport
 from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.recording.folder import RunFolder
 from orchestrator.run.execute import run
-from orchestrator.run.judge import stored_report
 from orchestrator.run.options import Options
 from orchestrator.system.interrupts import SIGNALS
 from orchestrator.system.linux import die_with_parent
 from orchestrator.text.progress import Progress
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.report import RunReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Task:
     options: Options
 
 
-Result = RunReport | InputError | EnvironmentFailure
+Result = Union["RunReport", InputError, EnvironmentFailure]
 Done = Callable[[int, Result], None]
 """Is told of each task that ended: its place in the list, and its report or why there is none."""
 
@@ -109,6 +111,8 @@ class _Crew:
             elif what == "broken":
                 raise RuntimeError(f"{self._tasks[place].label}: {content}")
             elif what == "report":
+                from orchestrator.run.judge import stored_report
+
                 self._done(place, stored_report(RunFolder.open(content)))
             else:
                 self._done(place, content)

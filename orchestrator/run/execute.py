@@ -6,12 +6,12 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from orchestrator.analysis.report import RunReport
 from orchestrator.errors import SimctlError
 from orchestrator.recording.folder import RunFolder
+from orchestrator.run.ahead import Ahead
 from orchestrator.run.environment import describe_machine
-from orchestrator.run.judge import judge_folder, keep_verdicts
 from orchestrator.run.options import Options, check_seed
 from orchestrator.run.prepare import Prepared, check_trust, prepare
 from orchestrator.run.record import record
@@ -20,6 +20,11 @@ from orchestrator.scenario.model import LONG, Scenario
 from orchestrator.system.storage import storage_errors
 from orchestrator.text.durations import rough_duration
 from orchestrator.text.progress import Progress
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.report import RunReport
+
+_JUDGE = "orchestrator.run.judge"
 
 
 def run(path: Path, options: Options, progress: Progress) -> RunReport:
@@ -42,9 +47,13 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
     with storage_errors(folder.path):
         folder.keep_variables(prepared.variables, options.cell)
         folder.keep_sources(prepared.loaded.source.path, prepared.topology.path)
+        ahead = Ahead((_JUDGE, *options.afterwards))
         with _told_where(folder, progress):
             fill(folder)
         progress("judge")
+        ahead.wait()
+        from orchestrator.run.judge import judge_folder, keep_verdicts
+
         report = judge_folder(folder)
         keep_verdicts(folder, report.verdicts)
     return report

@@ -25,6 +25,8 @@ class Options:
     """Of a matrix: these go above `variables`, and the report is named after them."""
     seed: int | None = None
     """Of a virtual machine; see orchestrator/vm/seed.py. Without one every run is the same."""
+    afterwards: tuple[str, ...] = ()
+    """Modules that whoever asked for the run needs after it: imported while it goes on."""
 
 
 def check_seed(runtime: str, seed: int | None) -> None:

@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import InputError
-from orchestrator.judge.facts import EVALUATIONS, check_complete
 from orchestrator.kinds.registry import Kind, load_kinds
 from orchestrator.run.check import check_scenario
 from orchestrator.run.knobnotes import knob_notes
 from orchestrator.run.options import Options
 from orchestrator.runtimes.ability import Ability
-from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.loader import LoadedScenario, load_scenario
 from orchestrator.scenario.model import Scenario
 from orchestrator.text.suggest import suggestion
@@ -41,14 +39,12 @@ class Prepared:
 
 
 def prepare(path: Path, options: Options) -> Prepared:
-    """Load and check. Raises InputError with every problem that was found in the file, EnvironmentFailure when a fact
-    could be expected that nobody can judge afterwards."""
+    """Load and check. Raises InputError with every problem that was found in the file."""
     loaded = load_scenario(path)
     variables = {**loaded.scenario.set, **options.variables, **options.cell}
     kinds = _kinds()
     topology = load_topology(loaded.topology_path, variables, kinds=kinds, allow_host_access=options.allow_exec)
     _check_variables(loaded, options.cell)
-    check_complete(FACTS, EVALUATIONS)
     check_scenario(loaded, topology, kinds, lambda expectation: expectation.applies(variables))
     notes = (*topology.notes, *knob_notes(topology, kinds))
     return Prepared(loaded, replace(topology, notes=notes), kinds, variables)

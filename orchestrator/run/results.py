@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from orchestrator.analysis.compare.matrix import Broken, Matrix
-from orchestrator.analysis.compare.seeds import SeedVariation
-from orchestrator.analysis.report import NotRun, RunReport
 from orchestrator.errors import InputError, SimctlError
 from orchestrator.run.batch import Result, Task
 from orchestrator.scenario.loader import load_scenario
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.compare.matrix import Matrix
+    from orchestrator.analysis.compare.seeds import SeedVariation
+    from orchestrator.analysis.report import NotRun, RunReport
 
 Pairs = Sequence[tuple[Task, Result]]
 
@@ -57,6 +60,8 @@ class Results:
 
     def matrices(self) -> list[Matrix]:
         """Of each scenario that has one."""
+        from orchestrator.analysis.compare.matrix import Broken, Matrix
+
         found = []
         for path in dict.fromkeys(task.path for task in self._tasks if task.options.cell):
             mine = [(task, result) for task, result in self._ordered if task.path == path]
@@ -72,6 +77,8 @@ class Results:
 
     def variations(self) -> list[SeedVariation]:
         """Of each scenario that was run at least once."""
+        from orchestrator.analysis.compare.seeds import SeedVariation
+
         variations = []
         for path in dict.fromkeys(task.path for task in self._tasks):
             mine = [(task.options.seed or 0, result) for task, result in self._ordered if task.path == path]
@@ -88,6 +95,8 @@ def _reports(results: Pairs) -> list[RunReport]:
 
 
 def _not_run(results: Pairs) -> list[NotRun]:
+    from orchestrator.analysis.report import NotRun
+
     return [NotRun(task.label, _reason(result)) for task, result in results if isinstance(result, SimctlError)]
 
 

@@ -14,5 +14,10 @@ FORMS = ("text", "json", "junit")
 
 def form(name: str) -> Form:
     """The form of that name, one of FORMS."""
-    found: Form = import_module(f"{__package__}.{name}").FORM
+    found: Form = import_module(module(name)).FORM
     return found
+
+
+def module(name: str) -> str:
+    """The name of its module."""
+    return f"{__package__}.{name}"
