@@ -23,6 +23,7 @@ def validate(
     allow_exec: bool = AllowExecOption,
 ) -> None:
     """Check scenarios and their topologies without starting anything. Exit status 2 when one is wrong."""
+    import orchestrator.judge.facts  # noqa: F401 - it raises where a fact could be expected that nobody can judge
     from orchestrator.run.options import Options
     from orchestrator.run.prepare import check_set, prepare
     from orchestrator.scenario.loader import find_scenario, matrix_of, topologies_of

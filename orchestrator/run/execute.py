@@ -50,12 +50,12 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
         ahead = Ahead((_JUDGE, *options.afterwards))
         with _told_where(folder, progress):
             fill(folder)
-        progress("judge")
-        ahead.wait()
-        from orchestrator.run.judge import judge_folder, keep_verdicts
+            progress("judge")
+            ahead.wait()
+            from orchestrator.run.judge import judge_folder, keep_verdicts
 
-        report = judge_folder(folder)
-        keep_verdicts(folder, report.verdicts)
+            report = judge_folder(folder)
+            keep_verdicts(folder, report.verdicts)
     return report
 
 

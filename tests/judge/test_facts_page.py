@@ -51,17 +51,20 @@ def test_the_page_s_fact_judges_a_stored_run(tmp_path: Path, run: Path) -> None:
 
 
 @pytest.mark.processes
-def test_a_fact_that_nobody_can_judge_ends_simctl_before_anything_runs(tmp_path: Path, run: Path) -> None:
+def test_a_fact_that_nobody_can_judge_ends_simctl(tmp_path: Path, run: Path) -> None:
     copy = Copy(tmp_path / "copy")
     copy.take(PAGE)
     (copy.folder / EVALUATION).unlink()
-    for command in (["run", "idle-close"], ["validate", "idle-close"], ["verify", run]):
+    for command in (["validate", "idle-close"], ["verify", run]):
         refused = copy.simctl(*command, status=3)
         assert refused.stderr.startswith(
             "simctl: the facts of simctl are not complete: reused has a meaning and no evaluation\n"
         )
         assert "Traceback" not in refused.stderr
-    assert not (copy.folder / "runs").exists()
+    recorded = copy.simctl("run", "session-close", "--runtime", "netns", status=3)
+    assert "what was recorded is in" in recorded.stderr
+    assert "reused has a meaning and no evaluation" in recorded.stderr
+    assert "Traceback" not in recorded.stderr
 
 
 @pytest.mark.processes
