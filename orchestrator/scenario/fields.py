@@ -42,6 +42,16 @@ def _to_text(value: object) -> str:
 Text = Annotated[str, BeforeValidator(_to_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 """Text that YAML may have read as a number or a boolean."""
 
+
+def _no_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("the text contains a NUL, which no program's arguments can hold")
+    return value
+
+
+Word = Annotated[Text, AfterValidator(_no_nul)]
+"""An argument of a program."""
+
 Whole = Annotated[int, Field(strict=True)]
 """Not `"5"` and not `true`, which pydantic takes for whole numbers too."""
 

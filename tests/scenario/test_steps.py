@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import EnvironmentFailure
+from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.runtimes.base import ExecResult
+from orchestrator.scenario.loader import parse_scenario
 from orchestrator.scenario.step import Step
 from orchestrator.scenario.steps import STEPS
 from orchestrator.scenario.steps.base import Effect
+from orchestrator.text.yamlsource import parse_yaml
 
 
 @dataclass
@@ -156,3 +158,10 @@ def test_what_a_verb_records_is_what_it_says_that_it_may() -> None:
         done = [what for value in values for what in perform({kind.verb: value})]
         recorded = {what[2] for what in done if what[0] == "record"}
         assert recorded == {effect.recorded for effect in kind.effects}, kind.verb
+
+
+def test_an_argument_with_a_nul_is_refused_where_it_stands() -> None:
+    text = 'name: x\ntopology: t.yaml\nsteps:\n  - exec: {node: a, command: [sh, "a\\0b"]}\n'
+    with pytest.raises(InputError, match="contains a NUL") as told:
+        parse_scenario(parse_yaml(text, "x.yaml"))
+    assert str(told.value.place).startswith("x.yaml:4:")

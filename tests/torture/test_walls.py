@@ -104,3 +104,25 @@ def test_a_node_that_wants_too_much_to_be_started_with(tmp_path: Path) -> None:
             runtime.start([NodePlan(node, (), {}, tmp_path / "big.log")])
     finally:
         runtime.stop()
+
+
+def test_the_user_s_environment_is_nowhere_in_a_node(simctl: Simctl, tmp_path: Path) -> None:
+    """Not in that of the program, and not in that of the processes that it was forked from."""
+    (tmp_path / "topology.yaml").write_text("services: {one: {image: simctl/host}}")
+    (tmp_path / "look.yaml").write_text(
+        """name: look
+topology: topology.yaml
+steps:
+  - name: look
+    exec:
+      node: one
+      command: [sh, -c, "xargs -0 -n 1 echo </proc/1/environ; cat /proc/[0-9]*/environ | grep -c hunter2 || true"]
+"""
+    )
+    words = ("run", "look.yaml", "--runtime", "netns", "--allow-exec", "-q", "--format", "json")
+    done = simctl(*words, env={"AWS_SECRET_ACCESS_KEY": "hunter2"})
+    assert done.returncode == 0, done.stderr
+    (printed,) = tmp_path.glob("runs/*/logs/*look*")
+    assert "PATH=" in printed.read_text(), "what is looked at is an environment"
+    assert "AWS" not in printed.read_text()
+    assert printed.read_text().splitlines()[-1] == "0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 from pathlib import Path
@@ -12,6 +13,11 @@ from orchestrator.system import early, zygote
 from orchestrator.system.interpreter import OWN_PYTHON
 
 _NAME = "spawner"
+
+_INHERITED = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", "TMPDIR")
+_PREFIXES = ("PYTHON", "SIMCTL_", "LC_")
+"""What the spawner gets of the user's environment: the first processes of nodes are forked from it, so that whatever
+runs in a node can read it (/proc/1/environ)."""
 
 
 def begin() -> None:
@@ -37,6 +43,7 @@ def _start(output: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
     with theirs:
         process = zygote.popen(
             [*OWN_PYTHON, "orchestrator.runtimes.netns.spawner", str(theirs.fileno())],
+            environment={k: v for k, v in os.environ.items() if k in _INHERITED or k.startswith(_PREFIXES)},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.scenario.fields import Text
+from orchestrator.scenario.fields import Word
 from orchestrator.scenario.steps.base import Context, Effect, Fields, Situation
 from orchestrator.scenario.values import Duration
 
@@ -29,7 +29,7 @@ steps:
     runs_commands = True
 
     node: str = Field(description="where it runs")
-    command: list[Text] = Field(min_length=1, description="program and arguments; no shell reads them")
+    command: list[Word] = Field(min_length=1, description="program and arguments; no shell reads them")
     timeout: Duration = Field(30.0, gt=0, description="it is killed after this time, which ends the run")
 
     def check(self, situation: Situation) -> None:
