@@ -127,8 +127,8 @@ def _signals_blocked() -> Iterator[Collection[signal.Signals | int]]:
 def preload(paths: Iterable[Path], shared: Path | None = None) -> None:
     """Import what the Python files in these folders import (a path may also be one file), and compile the files.
 
-    Of the files in the folder `shared` those count that one of the others imports by its name. The files themselves are
-    not imported, and no module that has the name of one: several node kinds have a `settings`.
+    Of the files in the folder `shared` those count that one of the others imports by its name, and they are imported
+    too. The other files are not, and no module that has the name of one: several node kinds have a `settings`.
     """
     from importlib.machinery import SourceFileLoader
 
@@ -136,13 +136,28 @@ def preload(paths: Iterable[Path], shared: Path | None = None) -> None:
     for file in files:  # which grows meanwhile
         used = (shared / f"{name}.py" for name in _imports(file)) if shared else ()
         files += [path for path in dict.fromkeys(used) if path not in files and path.is_file()]
-    own = {file.stem for file in files}
+    own = {file.stem for file in files if file.parent != shared}
+    ours = own | {file.stem for file in files}
     for file in files:
         SourceFileLoader(file.stem, str(file)).get_code(file.stem)  # leaves it in __pycache__
         for name in _imports(file):
-            if name.partition(".")[0] not in own:
+            if name.partition(".")[0] not in ours:
                 with contextlib.suppress(ImportError):  # of another platform, or only for type checkers
                     importlib.import_module(name)
+    if shared is not None:
+        _import_from(shared, sorted(ours - own))
+
+
+def _import_from(folder: Path, names: Iterable[str]) -> None:
+    """As a script does that has put the folder first on its module path."""
+    before = sys.path
+    sys.path = [str(folder), *before]
+    try:
+        for name in names:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+    finally:
+        sys.path = before
 
 
 def _imports(file: Path) -> Iterator[str]:

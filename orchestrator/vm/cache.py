@@ -1,15 +1,18 @@
 """Where images and snapshots are kept: $XDG_CACHE_HOME/simctl/vm (~/.cache/simctl/vm).
 
 image-KEY/, snapshot-KEY/   finished, never changed again
+    used-by-CHECKOUT        when the simctl of that checkout used it last: one does not push out what another uses
 partial-PID-.../            being made; whatever is left of a simctl that was killed is removed by the next one
 lock                        held while something is made
 
-Whoever uses a folder holds it (flock), so that nobody removes it under a run.
+All checkouts of a user share the cache, and what is made from the same is made once. Whoever uses a folder holds it
+(flock), so that nobody removes it under a run.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -23,6 +26,8 @@ from orchestrator.system.storage import storage_errors
 from orchestrator.text.progress import Progress
 
 _PARTIAL = "partial-"
+_USED_BY = "used-by-"
+_CHECKOUT = hashlib.sha256(os.fsencode(Path(__file__).resolve().parents[2])).hexdigest()[:12]
 _WAITING = "vm: waiting for another simctl that makes an image or a snapshot"
 _HINT = "free some space, or point XDG_CACHE_HOME to another disk"
 
@@ -59,8 +64,9 @@ def obtain(name: str, make: Callable[[Path], None], *, space: int, progress: Pro
     while True:
         path = make_once(name, make, space=space, progress=progress)
         if (held := _hold(path)) is not None:
-            with suppress(OSError):
-                os.utime(path)  # used now
+            with suppress(OSError):  # used now, and by us
+                (path / f"{_USED_BY}{_CHECKOUT}").touch()
+                os.utime(path)
             return held
 
 
@@ -125,10 +131,29 @@ def remove(path: Path) -> bool:
     return True
 
 
-def keep_newest(kind: str, count: int) -> None:
-    """Remove the folders `KIND-*` but those used last, and those that are held."""
-    for path in entries(kind)[count:]:
-        remove(path)
+def keep_newest(kind: str, *, each: int, total: int) -> None:
+    """Of the folders `KIND-*` keep what any checkout used last, `each` of them, as far as they take `total` bytes
+    together: those that were used longest ago go first. What is held stays."""
+    paths = entries(kind)
+    uses = {path: _uses(path) for path in paths}
+    wanted: set[Path] = set()
+    for checkout in {name for used in uses.values() for name in used}:
+        its_own = [path for path in paths if checkout in uses[path]]
+        wanted.update(sorted(its_own, key=lambda path: uses[path][checkout], reverse=True)[:each])
+    taken = 0
+    for path in paths:
+        with suppress(FileNotFoundError):  # somebody else removed it
+            taken += disk_usage(path)
+            if path not in wanted or taken > total:
+                remove(path)
+
+
+def _uses(path: Path) -> dict[str, float]:
+    """Checkout -> when it used the folder last. What an older simctl made belongs to a nameless one."""
+    with suppress(FileNotFoundError):
+        found = {mark.name: mark.stat().st_mtime for mark in path.glob(f"{_USED_BY}*")}
+        return found or {"": path.stat().st_mtime}
+    return {}
 
 
 def entries(kind: str) -> list[Path]:

@@ -29,7 +29,9 @@ KERNEL = "vmlinuz"
 _SPACE = 5 << 30
 """Bytes that making an image takes for a while; 0.9 GB of them stay."""
 _KEPT = 2
-"""Images: this one, and that of another branch."""
+"""Images of a checkout: this one, and that of another branch."""
+_KEPT_BYTES = 6 << 30
+"""Of all checkouts together."""
 _ALIGNMENT = 2 << 20
 """A persistent memory device is a multiple of this."""
 
@@ -48,7 +50,7 @@ def ensure_image(kinds: Mapping[str, Kind], progress: Progress) -> cache.Held:
         _make(wanted, folder, progress)
 
     held = cache.obtain(f"image-{wanted.key}", make, space=_SPACE, progress=progress)
-    cache.keep_newest("image", _KEPT)
+    cache.keep_newest("image", each=_KEPT, total=_KEPT_BYTES)
     return held
 
 

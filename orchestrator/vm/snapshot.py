@@ -25,7 +25,9 @@ from orchestrator.vm.machine import INITRAMFS, MEMORY, RAM, STATE, Machine, find
 
 _SPACE = MEMORY
 _KEPT = 3
-"""Snapshots: a developer goes back and forth between a few states of the code."""
+"""Snapshots of a checkout: a developer goes back and forth between a few states of the code."""
+_KEPT_BYTES = 8 << 30
+"""Of all checkouts together, also of those that are gone. One takes 0.45 GB."""
 Project = Sequence[tuple[str, bytes]]
 
 _NOT_CODE = ("__pycache__", ".pyc", "_bundled")
@@ -42,7 +44,7 @@ def ensure_snapshot(kinds: Mapping[str, Kind], progress: Progress) -> Machine:
         _make(Machine(qemu, image.path, folder), project, progress)
 
     home = cache.obtain(name, make, space=_SPACE, progress=progress)
-    cache.keep_newest("snapshot", _KEPT)
+    cache.keep_newest("snapshot", each=_KEPT, total=_KEPT_BYTES)
     return Machine(qemu, image.path, home.path, held=(image, home))
 
 

@@ -93,7 +93,7 @@ def test_the_readers_own_proc_stays_as_it_is(texts: SocketTexts, home: int) -> N
 
 
 def test_a_tool_that_hangs_is_ended(texts: SocketTexts, home: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sstext, "COMMANDS", {"ss": ["sleep", "600"]})
+    monkeypatch.setattr(sstext, "_tools", lambda: {"ss": ["/bin/sleep", "600"]})
     monkeypatch.setattr(sstext, "_TIMEOUT", 0.2)
     assert "not finished" in texts.read({"me": Place(home, os.getpid())})["me"]["ss"]
 

@@ -105,15 +105,63 @@ def test_prune_leaves_what_a_run_uses(own_cache: Path, simctl: Simctl) -> None:
     assert sorted(path.name for path in own_cache.iterdir()) == ["lock", "snapshot-used"]
 
 
+def used(name: str, when: int, checkout: str = "own") -> None:
+    """Has been made, and was used then, and not before, by that checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "_CHECKOUT", checkout)
+        obtain(name).close()
+    for path in (cache.folder() / name / f"used-by-{checkout}", cache.folder() / name):
+        os.utime(path, (when, when))
+
+
+def kept(*, each: int = 2, total: int = 1 << 30) -> set[str]:
+    cache.keep_newest("snapshot", each=each, total=total)
+    return {path.name.removeprefix("snapshot-") for path in cache.entries("snapshot")}
+
+
 def test_a_new_one_takes_the_place_of_the_oldest(own_cache: Path) -> None:
+    for number in range(5):
+        used(f"snapshot-{number}", number)
     held = obtain("snapshot-0")
     os.utime(held.path, (0, 0))
-    for number in range(1, 5):
-        obtain(f"snapshot-{number}").close()
-        os.utime(own_cache / f"snapshot-{number}", (number, number))
-    cache.keep_newest("snapshot", 2)
-    assert {path.name for path in cache.entries("snapshot")} == {"snapshot-4", "snapshot-3", "snapshot-0"}
+    os.utime(held.path / f"used-by-{cache._CHECKOUT}", (0, 0))
+    assert kept() == {"4", "3", "0"}
     held.close()
+
+
+def test_one_checkout_does_not_push_out_what_another_uses(own_cache: Path) -> None:
+    used("snapshot-theirs", 0, "other")
+    for number in range(1, 5):
+        used(f"snapshot-{number}", number)
+    assert kept() == {"theirs", "4", "3"}
+
+
+def test_what_two_checkouts_share_stays_as_long_as_one_of_them_wants_it(own_cache: Path) -> None:
+    used("snapshot-shared", 0, "other")
+    used("snapshot-shared", 1)
+    for number in range(2, 5):
+        used(f"snapshot-{number}", number)
+    assert kept() == {"shared", "4", "3"}
+    for number in range(5, 7):
+        used(f"snapshot-{number}", number, "other")
+    assert kept() == {"6", "5", "4", "3"}
+
+
+def test_all_checkouts_together_have_a_bound(own_cache: Path) -> None:
+    for number in range(4):
+        used(f"snapshot-{number}", number, f"checkout-{number}")
+        (own_cache / f"snapshot-{number}" / "file").write_bytes(bytes(1 << 20))
+        os.utime(own_cache / f"snapshot-{number}", (number, number))
+    assert kept(total=5 << 19) == {"3", "2"}
+
+
+def test_what_an_older_simctl_made_goes_when_it_is_old(own_cache: Path) -> None:
+    for number in range(4):
+        used(f"snapshot-{number}", number)
+        (own_cache / f"snapshot-{number}" / "used-by-own").unlink()
+        os.utime(own_cache / f"snapshot-{number}", (number, number))
+    used("snapshot-new", 9)
+    assert kept() == {"new", "3", "2"}
 
 
 def test_what_was_removed_before_it_could_be_held_is_made_again(own_cache: Path) -> None:

@@ -31,6 +31,8 @@ _BIRTH_TIMEOUT = 30.0
 _PROBE_END_TIMEOUT = 5.0
 _BIRTHS_AT_A_TIME = 64
 """Requests without an answer. Were all sent first, those of 400 nodes would fill the socket in both directions."""
+_NODES_AHEAD = 4
+"""Nodes without a name that wait for a lab which is to come: most labs have no more."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -62,7 +64,7 @@ class NetnsRuntime:
     def stand_by(self, logs: Path) -> None:
         """Start now what every lab takes, as root. `logs`: the folder that its logs will be in. Raises
         EnvironmentFailure."""
-        self._start_spawner(logs)
+        self._start_spawner(logs, _NODES_AHEAD)
         self._probe = LocalProbe(logs / "probe.log")
         self._probe.get_ahead()
 
@@ -87,9 +89,9 @@ class NetnsRuntime:
             raise EnvironmentFailure(f"node {answer['name']} could not be made: {answer['error']}")
         self._pids[answer["name"]] = answer["pid"]
 
-    def _start_spawner(self, logs: Path) -> socket.socket:
+    def _start_spawner(self, logs: Path, nodes: int = 0) -> socket.socket:
         self._log = logs / "spawner.log"
-        self._spawner, self._control = spawner_process(self._log)
+        self._spawner, self._control = spawner_process(self._log, nodes)
         self._control.settimeout(_BIRTH_TIMEOUT)
         answer = self._answer(self._control)
         if "error" in answer:

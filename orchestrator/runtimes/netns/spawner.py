@@ -1,10 +1,11 @@
 """The spawner: the process that makes the nodes of the netns runtime.
 
-`python -m orchestrator.runtimes.netns.spawner FD` serves spawn requests on a Unix SOCK_SEQPACKET socket. For each it
-forks a supervisor, which makes the node's namespaces (network, mount, pid, IPC, host name) and forks init, the first
-process of the node. A chain of parent-death signals (simctl's end closes the socket; spawner -> supervisor -> init ->
-the pid namespace) lets nothing survive, whichever process is killed. Namespaces are anonymous: no name in /run/netns,
-no mount outside.
+`python -m orchestrator.runtimes.netns.spawner FD [COUNT]` serves spawn requests on a Unix SOCK_SEQPACKET socket. For
+each it forks a supervisor, which makes the node's namespaces (network, mount, pid, IPC, host name) and forks init, the
+first process of the node, which is then told whose node it is: COUNT of them are there before anybody asks.
+
+A chain of parent-death signals (simctl's end closes the socket; spawner -> supervisor -> init -> the pid namespace)
+lets nothing survive, whichever process is killed. Namespaces are anonymous: no name in /run/netns, no mount outside.
 
 Rootless, the spawner first becomes root of a user namespace of its own; everything else is the same.
 """
@@ -24,7 +25,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from orchestrator.bounds import NODE_FILE
 from orchestrator.runtimes.netns.view import make_view
@@ -46,6 +47,10 @@ _EHASH_ENTRIES = "16384"
 0.35 ms instead of 0.06 ms."""
 
 
+_LONGEST = 1 << 18
+"""Bytes of a request, at most."""
+
+
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -55,10 +60,13 @@ def main() -> None:
     except OSError as error:
         control.send(json.dumps({"error": f"namespaces are refused: {error.strerror}"}).encode())
         return
-    control.send(json.dumps({"ready": os.getpid()}).encode())
     # What the forked children will use is loaded once, here, and the collector must not touch the pages they share.
     gc.disable()
-    Spawner(control, _load_init()).serve()
+    spawner = Spawner(control, _load_init())
+    for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 0):
+        spawner.prepare_one()
+    control.send(json.dumps({"ready": os.getpid()}).encode())
+    spawner.serve()
 
 
 def _prepare(*, rootless: bool) -> None:
@@ -69,6 +77,15 @@ def _prepare(*, rootless: bool) -> None:
         Path("/proc/sys/net/ipv4/tcp_child_ehash_entries").write_text(_EHASH_ENTRIES)
 
 
+class _Unnamed(NamedTuple):
+    """The namespaces and the init of a node that is nobody's yet."""
+
+    namer: socket.socket
+    """Takes the request, with its descriptors."""
+    report: int
+    """Where its supervisor and its init answer."""
+
+
 class Spawner:
     """Serves one simctl. Forked supervisors answer through a pipe, so that many nodes are born at the same time."""
 
@@ -76,6 +93,7 @@ class Spawner:
         self._control = control
         self._init_main = init_main
         self._births: dict[int, str] = {}
+        self._unnamed: list[_Unnamed] = []
         self._supervisors: list[int] = []
         self._poll = select.poll()
         self._poll.register(control.fileno(), select.POLLIN)
@@ -100,7 +118,7 @@ class Spawner:
 
     def _receive(self) -> bool:
         """Take one request; False when simctl is gone or wants no more."""
-        data, fds, _, _ = socket.recv_fds(self._control, 1 << 18, 3)
+        data, fds, _, _ = socket.recv_fds(self._control, _LONGEST, 3)
         if not data:
             return False
         request = json.loads(data)
@@ -109,18 +127,31 @@ class Spawner:
                 os.dup2(fds[0], stream)
             os.close(fds[0])
             return True
-        read_end, write_end = os.pipe()
-        supervisor = os.fork()
-        if supervisor == 0:
-            os.close(read_end)
-            _supervisor(request, fds, write_end, self._init_main)
-        self._supervisors.append(supervisor)  # never waited for before the end, so its pid stays its own
-        os.close(write_end)
+        if not self._unnamed:
+            self.prepare_one()
+        born = self._unnamed.pop(0)
+        with born.namer, contextlib.suppress(OSError):  # it was killed: it will not report
+            socket.send_fds(born.namer, [data], fds)
         for fd in fds:
             os.close(fd)
-        self._births[read_end] = request["name"]
-        self._poll.register(read_end, select.POLLIN)
+        self._births[born.report] = request["name"]
+        self._poll.register(born.report, select.POLLIN)
         return True
+
+    def prepare_one(self) -> None:
+        """Fork what will be a node once somebody asks for one."""
+        report, its_report = os.pipe()
+        namer, its_namer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        namer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST)
+        supervisor = os.fork()
+        if supervisor == 0:
+            os.close(report)
+            namer.close()
+            _supervisor(its_namer, its_report, self._init_main)
+        self._supervisors.append(supervisor)  # never waited for before the end, so its pid stays its own
+        os.close(its_report)
+        its_namer.close()
+        self._unnamed.append(_Unnamed(namer, report))
 
     def _report(self, fd: int) -> None:
         answer = os.read(fd, 4096).decode() or "?the process that makes its namespaces was killed"
@@ -132,9 +163,7 @@ class Spawner:
         self._control.send(json.dumps(message).encode())
 
 
-def _supervisor(
-    request: dict[str, Any], fds: list[int], report: int, init_main: Callable[[list[str]], int]
-) -> NoReturn:
+def _supervisor(namer: socket.socket, report: int, init_main: Callable[[list[str]], int]) -> NoReturn:
     """Make the namespaces, fork init into them, and wait for it."""
     spawner = os.getppid()
     status = 1
@@ -148,10 +177,9 @@ def _supervisor(
         child = os.fork()
         if child == 0:
             os.close(parent_end)
-            _init(request, fds, alive, report, init_main)
+            _init(namer, alive, report, init_main)
         os.close(alive)
-        for fd in fds:
-            os.close(fd)
+        namer.close()
         # Init answers for itself once its mounts are made; the number must come from here, where the pid is ours.
         os.write(parent_end, str(child).encode())
         os.close(report)
@@ -163,16 +191,19 @@ def _supervisor(
         os._exit(status & 0xFF)
 
 
-def _init(
-    request: dict[str, Any], fds: list[int], alive: int, report: int, init_main: Callable[[list[str]], int]
-) -> NoReturn:
-    """Inside the new namespaces, as pid 1: make the node's view of the machine, then become nodes/base/init.py."""
+def _init(namer: socket.socket, alive: int, report: int, init_main: Callable[[list[str]], int]) -> NoReturn:
+    """Inside the new namespaces, as pid 1: hear whose node this is, make its view of the machine, then become
+    nodes/base/init.py."""
     try:
         linux.die_with_parent(signal.SIGKILL)
         own_pid = os.read(alive, 16)
         if not own_pid:  # the supervisor died before the death signal was armed
             os._exit(1)
         os.setsid()
+        data, fds, _, _ = socket.recv_fds(namer, _LONGEST, 3)
+        if not data:
+            os._exit(1)
+        request = json.loads(data)
         linux.sethostname(request["hostname"])
         make_view(request)
         _bound_files()

@@ -25,24 +25,25 @@ def begin() -> None:
     early.begin(_NAME, _start)
 
 
-def spawner_process(log: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """A spawner that prints into the log. Its first message says that it is ready, or why not."""
+def spawner_process(log: Path, nodes: int = 0) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """A spawner that prints into the log. Its first message says that it is ready, or why not. `nodes`: how many of
+    those to come it prepares, unless it was begun before."""
     with log.open("ab") as file:
         waiting = early.take(_NAME, log)
         if waiting is None:
-            return _start(file.fileno())
+            return _start(file.fileno(), nodes)
         control: socket.socket = waiting.channel
         with contextlib.suppress(OSError):  # it has ended: what it said is to be read still
             socket.send_fds(control, [json.dumps({"log": True}).encode()], [file.fileno()])
         return waiting.process, control
 
 
-def _start(output: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
+def _start(output: int, nodes: int = 0) -> tuple[subprocess.Popen[bytes], socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     with theirs:
         process = zygote.popen(
-            [*OWN_PYTHON, "orchestrator.runtimes.netns.spawner", str(theirs.fileno())],
+            [*OWN_PYTHON, "orchestrator.runtimes.netns.spawner", str(theirs.fileno()), str(nodes)],
             environment={k: v for k, v in os.environ.items() if k in _INHERITED or k.startswith(_PREFIXES)},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,

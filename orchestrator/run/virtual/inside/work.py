@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ from orchestrator.topology.model import Topology
 from orchestrator.vm import seed
 
 Say = Callable[[str], None]
+
+_SETTLING = 1.0
+"""Seconds in which all that was started comes to where it waits."""
 
 
 def preload(kinds: Mapping[str, Kind]) -> None:
@@ -54,6 +58,7 @@ def warm_up(recording: Path, say: Say) -> Standby:
         path.mkdir()
     runtime = create_in_guest(kinds, say, folder.logs)
     describe_machine(runtime.name, Topology(Path("rehearsal"), (), ()))  # versions of libraries are looked up once
+    time.sleep(_SETTLING)
     return Standby(kinds, runtime, folder)
 
 
