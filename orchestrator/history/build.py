@@ -28,6 +28,7 @@ from orchestrator.recording.folder import RunFolder
 from orchestrator.recording.format1 import LINES_OF_FORMAT_1
 from orchestrator.recording.lines import LINES
 from orchestrator.recording.reader import read_events
+from orchestrator.system.collector import collector_paused
 from orchestrator.text.numbers import plural
 
 _KNOWN = {*LINES_OF_FORMAT_1, *LINES}
@@ -89,6 +90,7 @@ def build_history(events: Iterable[Event]) -> History:
     )
 
 
+@collector_paused()
 def history_of(folder: RunFolder) -> History:
     """What the recording in a run's folder shows. Raises InputError with file and line."""
     history = build_history(read_events(folder.events))
