@@ -12,7 +12,7 @@ from orchestrator.history.conservation import called, compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
 from orchestrator.history.exact import Exact
 from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
-from orchestrator.history.kernelevents import understood
+from orchestrator.history.kernelevents import drained, understood
 from orchestrator.history.model import Contradiction, History, Socket, Unobserved
 from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.owners import with_reported_owners
@@ -31,6 +31,7 @@ from orchestrator.recording.reader import read_events
 from orchestrator.system.collector import collector_paused
 from orchestrator.text.numbers import plural
 
+_OF_TRACE = frozenset(TRACE_KINDS)
 _KNOWN = {*LINES_OF_FORMAT_1, *LINES}
 
 
@@ -39,9 +40,7 @@ def build_history(events: Iterable[Event]) -> History:
     by_kind: dict[str, list[Event]] = defaultdict(list)
     traced: list[Event] = []
     for event in events:
-        by_kind[event["ev"]].append(event)
-        if event["ev"] in TRACE_KINDS:
-            traced.append(event)
+        (traced if event["ev"] in _OF_TRACE else by_kind[event["ev"]]).append(event)
     begin = by_kind["begin"][0]
     nodes = tuple(node["name"] for node in begin["nodes"])
     ticks = tuple(float(tick["t"]) for tick in by_kind["tick"])
@@ -51,14 +50,16 @@ def build_history(events: Iterable[Event]) -> History:
     addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
     addresses |= {line["address"]: line["node"] for line in by_kind["address"]}
     translations = Translations(flows_of(by_kind["nat"]))
+    segments = _segments(by_kind)
+    wire = Wire(segments) if segments else NO_WIRE
+    resets_on_wire = [segment for segment in segments if "R" in segment["flags"]]
+    segments.clear()
     if begin["format"] > 1:
-        _understand(by_kind, traced, addresses, translations)
-    wire = _wire(by_kind)
-    trace = _trace(by_kind, counters, translations, _shared(begin), wire)
+        traced = understood(drained(traced), addresses.get, translations, resets_on_wire)
+    trace = _trace(by_kind, drained(traced), counters, translations, _shared(begin), wire)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     found = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]), translations)
     sockets = with_reported_owners(found.sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
-    resets = tuple(event for event in by_kind["rst"] if trace.complete and event["t"] <= ticks[-1])
     requests = tuple(sorted(with_repeats(by_kind["request"]), key=_time))
     return History(
         nodes=nodes,
@@ -70,7 +71,7 @@ def build_history(events: Iterable[Event]) -> History:
         sockets=sockets,
         unobserved=found.unobserved,
         contradictions=found.contradictions,
-        connections=join(sockets, addresses, resets if trace.complete else None, translations, requests, wire),
+        connections=join(sockets, addresses, trace.resets if trace.complete else None, translations, requests, wire),
         requests=requests,
         served=tuple(sorted(by_kind["served"], key=_time)),
         answered=tuple(sorted(by_kind["answered"], key=_time)),
@@ -80,7 +81,7 @@ def build_history(events: Iterable[Event]) -> History:
         asking=_reporting(begin, "client"),
         begin=begin,
         end=by_kind["end"][0] if by_kind["end"] else {},
-        resets=resets,
+        resets=trace.resets,
         retransmits=trace.retransmits,
         retransmits_counted=trace.retransmits_counted,
         exact=trace.complete,
@@ -104,36 +105,28 @@ def _segments(by_kind: Mapping[str, list[Event]]) -> list[Event]:
     return by_kind["segment"] if complete else []
 
 
-def _wire(by_kind: Mapping[str, list[Event]]) -> Wire:
-    segments = _segments(by_kind)
-    return Wire(segments) if segments else NO_WIRE
-
-
-def _understand(
-    by_kind: dict[str, list[Event]], traced: list[Event], addresses: Mapping[str, str], translations: Translations
-) -> None:
-    """Put what the kernel's trace means into the place of what it reported."""
-    for kind in TRACE_KINDS:
-        by_kind.pop(kind, None)
-    for event in understood(traced, addresses.get, translations, _segments(by_kind)):
-        by_kind[event["ev"]].append(event)
-
-
 @dataclass(frozen=True, slots=True)
 class _Trace:
     """The kernel trace of a run: the lives that it shows; and why it is not believed, or what it does not cover."""
 
     lives: tuple[TracedLife, ...] = ()
     complete: bool = False
+    resets: tuple[Event, ...] = ()
     doubts: tuple[str, ...] = ()
     retransmits: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
     retransmits_counted: Mapping[str, int] = field(default_factory=dict)
 
 
 def _trace(
-    by_kind: dict[str, list[Event]], counters: Counters, translations: Translations, shared: frozenset[str], wire: Wire
+    by_kind: Mapping[str, list[Event]],
+    traced: Iterable[Event],
+    counters: Counters,
+    translations: Translations,
+    shared: frozenset[str],
+    wire: Wire,
 ) -> _Trace:
     """The trace, when there is one and nothing of it was missed. Otherwise the samples are all there is to go by.
+    `traced`: its events, as they were understood.
 
     Where others share a namespace nothing can show that nothing was missed: the counters are not of the node alone.
     """
@@ -150,19 +143,27 @@ def _trace(
     lost = sum(int(line["lost"]) for line in by_kind["traced"])
     if lost:
         return _Trace(doubts=(f"the kernel's trace lost {lost} events, so samples are used instead",))
+    told: dict[str, list[Event]] = {kind: [] for kind in TRACE_KINDS}
+    for event in traced:
+        told[event["ev"]].append(event)
+    events = sorted((event for of_kind in told.values() for event in of_kind), key=_time)
     last = ticks[-1]
-    events = sorted((event for kind in TRACE_KINDS for event in by_kind[kind]), key=_time)
-    every_life = trace_lives(events, _time(last) + float(last.get("took") or 0.0), translations)
+    # All that the last tick can have counted is compared; what is told ends with its time.
+    counted = _time(last) + float(last.get("took") or 0.0)
+    every_life = trace_lives(events, counted, translations)
     differences = compare(every_life, events, counters, ticks)
     loopback = by_kind["traced"][-1].get("loopback") or {}
     doubts = [str(one) for one in differences if not one.agrees_with(int(loopback.get(one.what, 0)))]
     if doubts:
         return _Trace(doubts=(*doubts, "trace and counters disagree, so samples are used instead"))
-    retransmits, counted = retransmissions(by_kind["retransmit"], counters, ticks)
+    retransmits, more = retransmissions(told["retransmit"], counters, ticks)
     to_itself = dict.fromkeys(one.node for one in differences)
     notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
-    lives = called(trace_lives(events, _time(last), translations), counters, ticks, wire)
-    return _Trace(tuple(lives), complete=True, retransmits=retransmits, retransmits_counted=counted, doubts=notes)
+    if any(_time(last) < _time(event) <= counted for event in events):
+        every_life = trace_lives(events, _time(last), translations)
+    lives = called(every_life, counters, ticks, wire)
+    resets = tuple(event for event in told["rst"] if event["t"] <= last["t"])
+    return _Trace(tuple(lives), True, resets, notes, retransmits, more)
 
 
 def _longest(ticks: list[Event]) -> float:
