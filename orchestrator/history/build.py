@@ -18,7 +18,7 @@ from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.owners import with_reported_owners
 from orchestrator.history.reports import with_repeats
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, rejoined, to_sockets
-from orchestrator.history.segments import NO_WIRE, Wire
+from orchestrator.history.segments import NO_WIRE, Pair, Segment, Wire, segment_of
 from orchestrator.history.texts import against_texts, with_doubts
 from orchestrator.history.traced import trace_lives
 from orchestrator.history.tracedlife import TracedLife
@@ -37,24 +37,21 @@ _KNOWN = {*LINES_OF_FORMAT_1, *LINES}
 
 def build_history(events: Iterable[Event]) -> History:
     """The history that checked events show, `begin` first. Socket lines after the last tick are left out."""
-    by_kind: dict[str, list[Event]] = defaultdict(list)
-    traced: list[Event] = []
-    for event in events:
-        (traced if event["ev"] in _OF_TRACE else by_kind[event["ev"]]).append(event)
+    by_kind, traced, segments = _sorted_out(events)
     begin = by_kind["begin"][0]
     nodes = tuple(node["name"] for node in begin["nodes"])
     ticks = tuple(float(tick["t"]) for tick in by_kind["tick"])
     missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
     counters = Counters(_series(by_kind["tick"], nodes))
-    lives = _lives(by_kind["socket"], nodes, ticks)
+    lives = _lives(by_kind.pop("socket", []), nodes, ticks)
     addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
     addresses |= {line["address"]: line["node"] for line in by_kind["address"]}
     translations = Translations(flows_of(by_kind["nat"]))
-    segments = _segments(by_kind)
-    wire = Wire(segments) if segments else NO_WIRE
-    resets_on_wire = [segment for segment in segments if "R" in segment["flags"]]
+    complete = bool(by_kind["segments"]) and not any(line["lost"] for line in by_kind["segments"])
+    wire = Wire(segments) if segments and complete else NO_WIRE
     segments.clear()
     if begin["format"] > 1:
+        resets_on_wire = by_kind["segment"] if complete else ()
         traced = understood(drained(traced), addresses.get, translations, resets_on_wire)
     trace = _trace(by_kind, drained(traced), counters, translations, _shared(begin), wire)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
@@ -98,11 +95,38 @@ def history_of(folder: RunFolder) -> History:
     return with_doubts(history, against_texts(history, folder.ss)) if history.exact else history
 
 
-def _segments(by_kind: Mapping[str, list[Event]]) -> list[Event]:
-    """The segments that opened and closed connections; none where the recording may lack one."""
-    ended = by_kind.get("segments")
-    complete = bool(ended) and not any(line["lost"] for line in ended or ())
-    return by_kind["segment"] if complete else []
+def _sorted_out(
+    events: Iterable[Event],
+) -> tuple[dict[str, list[Event]], list[Event], list[tuple[Pair, Segment]]]:
+    """The events by their kind, those of the kernel's trace, and the segments, of which only a RST stays an event too.
+
+    A large run has a million lines, and many of a kind: what is held of each decides how much memory it takes.
+    """
+    by_kind: dict[str, list[Event]] = defaultdict(list)
+    traced: list[Event] = []
+    segments: list[tuple[Pair, Segment]] = []
+    headers: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+    for event in events:
+        kind = event["ev"]
+        if kind in _OF_TRACE:
+            traced.append(event)
+            continue
+        if kind == "segment":
+            segments.append(segment_of(event))
+            if "R" not in event["flags"]:
+                continue
+        elif kind in ("request", "served"):
+            _share_headers(event, headers)
+        by_kind[kind].append(event)
+    return by_kind, traced, segments
+
+
+def _share_headers(event: Event, known: dict[tuple[tuple[str, str], ...], dict[str, str]]) -> None:
+    """Keep headers that are the same for many requests once."""
+    for name in ("request_headers", "response_headers"):
+        found = event.get(name)
+        if found and all(value.__class__ is str for value in found.values()):
+            event[name] = known.setdefault(tuple(found.items()), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +171,15 @@ def _trace(
     for event in traced:
         told[event["ev"]].append(event)
     events = sorted((event for of_kind in told.values() for event in of_kind), key=_time)
-    last = ticks[-1]
+    told = {kind: told[kind] for kind in ("rst", "minisocket", "retransmit")}
     # All that the last tick can have counted is compared; what is told ends with its time.
-    counted = _time(last) + float(last.get("took") or 0.0)
-    every_life = trace_lives(events, counted, translations)
-    differences = compare(every_life, events, counters, ticks)
+    end = _time(ticks[-1])
+    counted = end + float(ticks[-1].get("took") or 0.0)
+    until_end = (
+        trace_lives(events, end, translations) if any(end < _time(event) <= counted for event in events) else None
+    )
+    every_life = trace_lives(drained(events), counted, translations)
+    differences = compare(every_life, (*told["rst"], *told["minisocket"]), counters, ticks)
     loopback = by_kind["traced"][-1].get("loopback") or {}
     doubts = [str(one) for one in differences if not one.agrees_with(int(loopback.get(one.what, 0)))]
     if doubts:
@@ -159,10 +187,8 @@ def _trace(
     retransmits, more = retransmissions(told["retransmit"], counters, ticks)
     to_itself = dict.fromkeys(one.node for one in differences)
     notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
-    if any(_time(last) < _time(event) <= counted for event in events):
-        every_life = trace_lives(events, _time(last), translations)
-    lives = called(every_life, counters, ticks, wire)
-    resets = tuple(event for event in told["rst"] if event["t"] <= last["t"])
+    lives = called(every_life if until_end is None else until_end, counters, ticks, wire)
+    resets = tuple(event for event in told["rst"] if event["t"] <= end)
     return _Trace(tuple(lives), True, resets, notes, retransmits, more)
 
 
