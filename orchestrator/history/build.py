@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from orchestrator.bounds import UNKNOWN_LINES
 from orchestrator.history.connections import join
@@ -13,13 +13,13 @@ from orchestrator.history.conservation import called, compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
 from orchestrator.history.exact import Exact
 from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
-from orchestrator.history.kernelevents import understood
+from orchestrator.history.kernelevents import drained, understood
 from orchestrator.history.model import Contradiction, History, Socket, Unobserved
 from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.owners import with_reported_owners
 from orchestrator.history.reports import with_repeats
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, rejoined, to_sockets
-from orchestrator.history.segments import NO_WIRE, Pair, Wire
+from orchestrator.history.segments import NO_WIRE, Pair, Segment, Wire, segment_of
 from orchestrator.history.strangers import of_the_lab, strangers, words
 from orchestrator.history.texts import against_texts, with_doubts
 from orchestrator.history.traced import trace_lives
@@ -30,40 +30,36 @@ from orchestrator.recording.folder import RunFolder
 from orchestrator.recording.format1 import LINES_OF_FORMAT_1
 from orchestrator.recording.lines import LINES
 from orchestrator.recording.reader import read_events
+from orchestrator.system.collector import collector_paused
 from orchestrator.text.numbers import plural
 
+_OF_TRACE = frozenset(TRACE_KINDS)
 _KNOWN = {*LINES_OF_FORMAT_1, *LINES}
 
 
 def build_history(events: Iterable[Event]) -> History:
     """The history that checked events show, `begin` first. Socket lines after the last tick are left out."""
-    by_kind: dict[str, list[Event]] = defaultdict(list)
-    traced: list[Event] = []
-    for event in events:
-        by_kind[event["ev"]].append(event)
-        if event["ev"] in TRACE_KINDS:
-            traced.append(event)
+    by_kind, traced, segments = _sorted_out(events)
     begin = by_kind["begin"][0]
     nodes = tuple(node["name"] for node in begin["nodes"])
     ticks = tuple(float(tick["t"]) for tick in by_kind["tick"])
     missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
     counters = Counters(_series(by_kind["tick"], nodes))
-    lives = _lives(by_kind["socket"], nodes, ticks)
+    lives = _lives(by_kind.pop("socket", []), nodes, ticks)
     addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
     addresses |= {line["address"]: line["node"] for line in by_kind["address"]}
     translations = Translations(flows_of(by_kind["nat"]))
+    complete = bool(by_kind["segments"]) and not any(line["lost"] for line in by_kind["segments"])
+    wire = Wire(segments) if segments and complete else NO_WIRE
+    segments.clear()
     if begin["format"] > 1:
-        _understand(by_kind, traced, addresses, translations)
-    wire = _wire(by_kind)
-    sampled_ones = {life.sk for of_node in lives.values() for life in of_node}
-    foreign = _foreign(by_kind, wire, addresses, translations, sampled_ones)
-    for kind in TRACE_KINDS if foreign else ():
-        by_kind[kind] = of_the_lab(by_kind[kind], foreign)
-    trace = _trace(by_kind, counters, translations, _shared(begin), wire)
+        resets_on_wire = by_kind["segment"] if complete else ()
+        traced = understood(drained(traced), addresses.get, translations, resets_on_wire)
+    strange = partial(strangers, wire=wire, addresses=addresses, translations=translations, sampled=_pairs(lives))
+    trace = _trace(by_kind, drained(traced), counters, translations, _shared(begin), wire, strange)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     found = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]), translations)
     sockets = with_reported_owners(found.sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
-    resets = tuple(event for event in by_kind["rst"] if trace.complete and event["t"] <= ticks[-1])
     requests = tuple(sorted(with_repeats(by_kind["request"]), key=_time))
     return History(
         nodes=nodes,
@@ -75,7 +71,7 @@ def build_history(events: Iterable[Event]) -> History:
         sockets=sockets,
         unobserved=found.unobserved,
         contradictions=found.contradictions,
-        connections=join(sockets, addresses, resets if trace.complete else None, translations, requests, wire),
+        connections=join(sockets, addresses, trace.resets if trace.complete else None, translations, requests, wire),
         requests=requests,
         served=tuple(sorted(by_kind["served"], key=_time)),
         answered=tuple(sorted(by_kind["answered"], key=_time)),
@@ -85,58 +81,55 @@ def build_history(events: Iterable[Event]) -> History:
         asking=_reporting(begin, "client"),
         begin=begin,
         end=by_kind["end"][0] if by_kind["end"] else {},
-        resets=resets,
+        resets=trace.resets,
         retransmits=trace.retransmits,
         retransmits_counted=trace.retransmits_counted,
         exact=trace.complete,
         shared=_shared(begin),
         happened=tuple(sorted(by_kind["node"], key=_time)),
-        notes=(*(note["text"] for note in by_kind["note"]), *trace.doubts, *words(foreign), *_passed_over(by_kind)),
+        notes=(*(note["text"] for note in by_kind["note"]), *trace.doubts, *_passed_over(by_kind)),
     )
 
 
+@collector_paused()
 def history_of(folder: RunFolder) -> History:
     """What the recording in a run's folder shows. Raises InputError with file and line."""
     history = build_history(read_events(folder.events))
     return with_doubts(history, against_texts(history, folder.ss)) if history.exact else history
 
 
-def _has_all_segments(by_kind: Mapping[str, list[Event]]) -> bool:
-    ended = by_kind.get("segments")
-    return bool(ended) and not any(line["lost"] for line in ended or ())
+def _sorted_out(
+    events: Iterable[Event],
+) -> tuple[dict[str, list[Event]], list[Event], list[tuple[Pair, Segment]]]:
+    """The events by their kind, those of the kernel's trace, and the segments, of which only a RST stays an event too.
+
+    A large run has a million lines, and many of a kind: what is held of each decides how much memory it takes.
+    """
+    by_kind: dict[str, list[Event]] = defaultdict(list)
+    traced: list[Event] = []
+    segments: list[tuple[Pair, Segment]] = []
+    headers: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+    for event in events:
+        kind = event["ev"]
+        if kind in _OF_TRACE:
+            traced.append(event)
+            continue
+        if kind == "segment":
+            segments.append(segment_of(event))
+            if "R" not in event["flags"]:
+                continue
+        elif kind in ("request", "served"):
+            _share_headers(event, headers)
+        by_kind[kind].append(event)
+    return by_kind, traced, segments
 
 
-def _segments(by_kind: Mapping[str, list[Event]]) -> list[Event]:
-    """The segments that opened and closed connections; none where the recording may lack one."""
-    return by_kind["segment"] if _has_all_segments(by_kind) else []
-
-
-def _wire(by_kind: Mapping[str, list[Event]]) -> Wire:
-    return Wire(by_kind["segment"]) if _has_all_segments(by_kind) else NO_WIRE
-
-
-def _foreign(
-    by_kind: Mapping[str, list[Event]],
-    wire: Wire,
-    addresses: Mapping[str, str],
-    translations: Translations,
-    sampled: set[str],
-) -> set[Pair]:
-    """Address pairs in the trace that are not of the lab. Where no segments were recorded, nobody can tell."""
-    if wire is NO_WIRE:
-        return set()
-    events = sorted((event for kind in TRACE_KINDS for event in by_kind.get(kind, ())), key=_time)
-    return strangers(trace_lives(events, math.inf, translations), wire, addresses, translations, sampled)
-
-
-def _understand(
-    by_kind: dict[str, list[Event]], traced: list[Event], addresses: Mapping[str, str], translations: Translations
-) -> None:
-    """Put what the kernel's trace means into the place of what it reported."""
-    for kind in TRACE_KINDS:
-        by_kind.pop(kind, None)
-    for event in understood(traced, addresses.get, translations, _segments(by_kind)):
-        by_kind[event["ev"]].append(event)
+def _share_headers(event: Event, known: dict[tuple[tuple[str, str], ...], dict[str, str]]) -> None:
+    """Keep headers that are the same for many requests once."""
+    for name in ("request_headers", "response_headers"):
+        found = event.get(name)
+        if found and all(value.__class__ is str for value in found.values()):
+            event[name] = known.setdefault(tuple(found.items()), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +138,23 @@ class _Trace:
 
     lives: tuple[TracedLife, ...] = ()
     complete: bool = False
+    resets: tuple[Event, ...] = ()
     doubts: tuple[str, ...] = ()
     retransmits: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
     retransmits_counted: Mapping[str, int] = field(default_factory=dict)
 
 
 def _trace(
-    by_kind: dict[str, list[Event]], counters: Counters, translations: Translations, shared: frozenset[str], wire: Wire
+    by_kind: Mapping[str, list[Event]],
+    traced: Iterable[Event],
+    counters: Counters,
+    translations: Translations,
+    shared: frozenset[str],
+    wire: Wire,
+    strange: Callable[[Iterable[Event]], set[Pair]],
 ) -> _Trace:
     """The trace, when there is one and nothing of it was missed. Otherwise the samples are all there is to go by.
+    `traced`: its events, as they were understood; `strange`: the address pairs among them that are not the lab's.
 
     Where others share a namespace nothing can show that nothing was missed: the counters are not of the node alone.
     """
@@ -170,19 +171,37 @@ def _trace(
     lost = sum(int(line["lost"]) for line in by_kind["traced"])
     if lost:
         return _Trace(doubts=(f"the kernel's trace lost {lost} events, so samples are used instead",))
-    last = ticks[-1]
-    events = sorted((event for kind in TRACE_KINDS for event in by_kind[kind]), key=_time)
-    every_life = trace_lives(events, _time(last) + float(last.get("took") or 0.0), translations)
-    differences = compare(every_life, events, counters, ticks)
+    told: dict[str, list[Event]] = {kind: [] for kind in TRACE_KINDS}
+    for event in traced:
+        told[event["ev"]].append(event)
+    events = sorted((event for of_kind in told.values() for event in of_kind), key=_time)
+    foreign = set() if wire is NO_WIRE else strange(told["state"])
+    if foreign:
+        events = of_the_lab(events, foreign)
+        told = {kind: of_the_lab(of_kind, foreign) for kind, of_kind in told.items()}
+    told = {kind: told[kind] for kind in ("rst", "minisocket", "retransmit")}
+    # All that the last tick can have counted is compared; what is told ends with its time.
+    end = _time(ticks[-1])
+    counted = end + float(ticks[-1].get("took") or 0.0)
+    until_end = (
+        trace_lives(events, end, translations) if any(end < _time(event) <= counted for event in events) else None
+    )
+    every_life = trace_lives(drained(events), counted, translations)
+    differences = compare(every_life, (*told["rst"], *told["minisocket"]), counters, ticks)
     loopback = by_kind["traced"][-1].get("loopback") or {}
     doubts = [str(one) for one in differences if not one.agrees_with(int(loopback.get(one.what, 0)))]
     if doubts:
         return _Trace(doubts=(*doubts, "trace and counters disagree, so samples are used instead"))
-    retransmits, counted = retransmissions(by_kind["retransmit"], counters, ticks)
+    retransmits, more = retransmissions(told["retransmit"], counters, ticks)
     to_itself = dict.fromkeys(one.node for one in differences)
     notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
-    lives = called(trace_lives(events, _time(last), translations), counters, ticks, wire)
-    return _Trace(tuple(lives), complete=True, retransmits=retransmits, retransmits_counted=counted, doubts=notes)
+    lives = called(every_life if until_end is None else until_end, counters, ticks, wire)
+    resets = tuple(event for event in told["rst"] if event["t"] <= end)
+    return _Trace(tuple(lives), True, resets, (*notes, *words(foreign)), retransmits, more)
+
+
+def _pairs(lives: Mapping[str, Iterable[Life]]) -> set[tuple[str, str, str]]:
+    return {(node, life.local, life.peer) for node, of_node in lives.items() for life in of_node}
 
 
 def _longest(ticks: list[Event]) -> float:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import pairwise
 
 from orchestrator.history.crossexamination import contradictions, doubted
 from orchestrator.history.model import Contradiction, MinisocketEnd, Socket, StateInterval, UnknownInterval
@@ -61,9 +63,13 @@ class Exact:
             by_pair[one.node, one.local, one.peer].append(one)
         taken: dict[int, list[Life]] = {}
         known: set[int] = set()
+        # A large run has many that no sample shows: they are passed over once, not five times.
+        both = [
+            (life, found) for life in traced if (found := by_pair.get((life.node, life.local, life.peer))) is not None
+        ]
         for same in (_same_cookie, _same_state, _later_state, _within, _became):  # the surest first
-            for life in traced:
-                for one in by_pair[life.node, life.local, life.peer]:
+            for life, found in both:
+                for one in found:
                     if id(one) not in known and same(one, life, self._slack):
                         known.add(id(one))
                         taken.setdefault(id(life), []).append(one)
@@ -76,7 +82,7 @@ class Exact:
         ticks = self._ticks[life.node]
         _settle_reset(life, seen, ticks, self._slack)
         pair = self._translations.peer_pair(life.local, life.peer, life.up)
-        peer = _overlapping(self._traced[pair], life.born)
+        peer = _overlapping(self._traced.get(pair, ()), life.born)
         turn = turn_of(life, peer, seen, ticks, self._slack) if life.mini is not None else None
         entries = _handshake(life, peer, seen, ticks)
         socket = _socket(life, seen, self._timeline(life, turn, entries), fallback)
@@ -115,17 +121,24 @@ def _filled(entries: Sequence[_Entry], end: float, *, ended: bool) -> tuple[list
     """Stays, and the gaps between them."""
     merged = [entry for number, entry in enumerate(entries) if not number or entries[number - 1][2] is not entry[2]]
     after, before, state = merged[0]
-    gaps = [UnknownInterval(min(after, before - INSTANT), before, frozenset({TcpState.CLOSED, state}))]
+    gaps = [UnknownInterval(min(after, before - INSTANT), before, _one_of(TcpState.CLOSED, state))]
     intervals: list[StateInterval] = []
-    for number, (_, entered, state) in enumerate(merged):
-        last = number + 1 == len(merged)
-        after, before = (end, end) if last else merged[number + 1][:2]
-        stay_end = end if last and not ended else max(entered, after - INSTANT)
-        intervals.append(StateInterval(state, entered, stay_end))
-        if not last or ended:
-            following = TcpState.CLOSED if last else merged[number + 1][2]
-            gaps.append(UnknownInterval(stay_end, max(before, stay_end), frozenset({state, following})))
+    for (_, entered, state), (after, before, following) in pairwise(merged):
+        left = max(entered, after - INSTANT)
+        intervals.append(StateInterval(state, entered, left))
+        gaps.append(UnknownInterval(left, max(before, left), _one_of(state, following)))
+    _, entered, state = merged[-1]
+    left = max(entered, end - INSTANT) if ended else end
+    intervals.append(StateInterval(state, entered, left))
+    if ended:
+        gaps.append(UnknownInterval(left, max(end, left), _one_of(state, TcpState.CLOSED)))
     return intervals, gaps
+
+
+@cache
+def _one_of(*states: TcpState) -> frozenset[TcpState]:
+    """Made once: a set takes four times the memory of the gap that bears it."""
+    return frozenset(states)
 
 
 def _leave_open(
@@ -137,7 +150,7 @@ def _leave_open(
     intervals[-1] = StateInterval(waiting.state, waiting.first, known)
     if ended:
         gaps.pop()
-    states = frozenset({waiting.state, TcpState.TIME_WAIT, *([TcpState.CLOSED] if ended else [])})
+    states = _one_of(waiting.state, TcpState.TIME_WAIT, *([TcpState.CLOSED] if ended else []))
     gaps.append(UnknownInterval(known, end if ended else math.inf, states))
 
 

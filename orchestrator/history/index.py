@@ -203,7 +203,7 @@ def orphaned_at(socket: Socket, t: float) -> bool | None:
     None where that does not apply, or no sample tells. A half-closed connection (`shutdown`) is in FIN_WAIT2 with its
     owner; one that was closed outright is an orphan there.
     """
-    known = situation(socket, t)
+    known = situation(socket, t) if socket.owned else None
     if not isinstance(known, StateInterval) or known.state not in CLOSING_STATES:
         return None
     position = bisect_right(socket.owned, t, key=itemgetter(0))

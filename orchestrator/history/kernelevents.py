@@ -6,7 +6,8 @@ Recordings of format 1 have the result of these steps, as the recorder took them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import itemgetter
 
 from orchestrator.history.accepts import name_accepted
 from orchestrator.history.minisockets import placed, recognised
@@ -33,14 +34,34 @@ def understood(
     `lines`: of a recording; those that are not of the trace are passed over. `node_of`: address -> node.
     `translations`: what NATs did. `segments`: the lines `segment`, where none is missing.
     """
-    in_order = sorted((line for line in lines if line["ev"] in KINDS), key=lambda line: float(line["t"]))
-    named = (_named(line, node_of) if "local" in line else line for line in in_order)
+    in_order = sorted((line for line in lines if line["ev"] in KINDS), key=itemgetter("t"))
+    node_at = _Nodes(node_of)
+    named = (_named(line, node_at) if "local" in line else line.copy() for line in drained(in_order))
     ours = (line for line in named if line.get("node") != "" or line["ev"] in _NAMED_LATER)
     events = placed(name_accepted(recognised(ours)))
     return complete_resets(without_orphans(events), node_of, translations, segments)
 
 
-def _named(line: Event, node_of: Callable[[str], str | None]) -> Event:
+class _Nodes(dict[str, str]):
+    """Address with port -> node, empty for none. Each is looked up once: a connection has a dozen lines."""
+
+    def __init__(self, node_of: Callable[[str], str | None]) -> None:
+        super().__init__()
+        self._node_of = node_of
+
+    def __missing__(self, address: str) -> str:
+        self[address] = self._node_of(address.rpartition(":")[0]) or ""
+        return self[address]
+
+
+def _named(line: Event, node_at: Mapping[str, str]) -> Event:
     """With the node that has the local address; empty for 0.0.0.0, of which that has to be found out."""
-    named = line | {"node": node_of(line["local"].rpartition(":")[0]) or ""}
+    named = line | {"node": node_at[line["local"]]}
     return named | {"reason": line.get("reason") or ""} if line["ev"] == "rst" else named
+
+
+def drained(items: list[Event]) -> Iterator[Event]:
+    """The items of a list, which is empty in the end: each can be forgotten once it was used."""
+    items.reverse()
+    while items:
+        yield items.pop()

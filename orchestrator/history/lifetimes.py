@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from orchestrator.history.model import Socket, StateInterval
+from orchestrator.history.model import Socket, StateInterval, UnknownInterval
 
 
 def birth(socket: Socket) -> tuple[float, float]:
@@ -23,8 +23,10 @@ def death(socket: Socket) -> float:
 
 def lasted(socket: Socket, interval: StateInterval) -> tuple[float, float] | None:
     """Shortest and longest possible duration of a stay, seconds; None when it had not ended at the last tick."""
-    after = next((gap for gap in socket.unknown if gap.after == interval.last), None)
-    if after is None:
-        return None
-    before = next((gap for gap in socket.unknown if gap.before == interval.first), None)
-    return interval.last - interval.first, after.before - before.after if before else math.inf
+    before: UnknownInterval | None = None
+    for gap in socket.unknown:  # in order of time
+        if gap.before == interval.first and before is None:
+            before = gap
+        if gap.after == interval.last:
+            return interval.last - interval.first, gap.before - before.after if before else math.inf
+    return None

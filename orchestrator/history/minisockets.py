@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from orchestrator.recording.events import Event
 from orchestrator.tcp.states import TcpState
@@ -31,19 +32,24 @@ def recognised(lines: Iterable[Event]) -> list[Event]:
     Start and end belong together by their CPU and their order, however long that was taken away between them. The
     kernel may do other things between the two, in a soft interrupt, and there make another minisocket: so it is the
     last start that is still open.
+
+    The lines are taken over, and lose their `cpu`.
     """
-    found: list[Event] = []
+    minisockets: list[Event] = []
+    others: list[Event] = []
     by_cpu: dict[int, list[Event]] = defaultdict(list)
     for line in lines:
-        by_cpu[line["cpu"]].append(line)
-        if line["ev"] == "timer" and line["what"] == "expire":
-            found.append(_minisocket(line, "expired"))
-        elif line["ev"] not in ("timer", "other"):
-            found.append({key: value for key, value in line.items() if key != "cpu"})
+        by_cpu[line.pop("cpu")].append(line)
+        kind = line["ev"]
+        if kind == "timer":
+            if line["what"] == "expire":
+                minisockets.append(_minisocket(line, "expired"))
+        elif kind != "other":
+            others.append(line)
     for of_cpu in by_cpu.values():
-        found += _of_one_cpu(of_cpu)
-    found.sort(key=_order)
-    return _settled(found)
+        minisockets += _of_one_cpu(of_cpu)
+    # A birth comes before what is reported at the same time.
+    return _settled(sorted([*minisockets, *others], key=itemgetter("t")))
 
 
 def _settled(found: list[Event]) -> list[Event]:
@@ -90,11 +96,6 @@ def _makes_one(lines: Sequence[Event], number: int, start: int) -> bool:
         return False
     at_most = _UNDER_WAY if start == number - 1 else _INTERRUPTED
     return _time(line) - _time(lines[start]) <= at_most
-
-
-def _order(event: Event) -> tuple[float, bool]:
-    """A birth comes before what is reported at the same time."""
-    return float(event["t"]), event["ev"] != "minisocket"
 
 
 def _born(start: Event, ended: Event) -> Event:

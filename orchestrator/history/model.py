@@ -4,6 +4,9 @@ Sampled tables leave gaps. Two rules make the rest exact: a TCP socket never ret
 socket seen in the same state by two ticks was in it all the time between; and a socket that no tick saw has still
 moved the kernel's counters of opened connections. What remains is a gap: an open interval in which a socket was in
 one of a few states, or in which some number of sockets lived unseen.
+
+What there are many of for each socket are tuples: a large run has millions, and a tuple is made in a third of the time
+of a frozen dataclass.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from orchestrator.recording.closing import OPEN as OPEN
 from orchestrator.recording.closing import Closing as Closing
@@ -22,8 +26,7 @@ from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
 
 
-@dataclass(frozen=True, slots=True)
-class StateInterval:
+class StateInterval(NamedTuple):
     """A socket known to be in `state` at every instant of the closed interval [first, last], in seconds."""
 
     state: TcpState
@@ -31,8 +34,7 @@ class StateInterval:
     last: float
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownInterval:
+class UnknownInterval(NamedTuple):
     """The open interval (after, before): the socket was in some of `states` there; CLOSED stands for no socket."""
 
     after: float
@@ -40,8 +42,7 @@ class UnknownInterval:
     states: frozenset[TcpState]
 
 
-@dataclass(frozen=True, slots=True)
-class QueueReading:
+class QueueReading(NamedTuple):
     """Recv-Q and Send-Q, bytes, as seen at `t`; they stand until the next reading."""
 
     t: float

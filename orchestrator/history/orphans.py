@@ -12,6 +12,8 @@ from orchestrator.recording.events import Event
 from orchestrator.tcp.lifecycle import BIRTHS
 from orchestrator.tcp.states import TcpState
 
+_BIRTHS = frozenset(BIRTHS)
+
 
 def without_orphans(events: Iterable[Event]) -> list[Event]:
     """The events of this lab's sockets. `events` are in order of time."""
@@ -24,7 +26,7 @@ class _Born:
 
     def __init__(self) -> None:
         self._sockets: set[int] = set()
-        self._pairs: set[frozenset[str]] = set()
+        self._pairs: set[tuple[str, str]] = set()
 
     def ours(self, event: Event) -> bool:
         match event["ev"]:
@@ -36,13 +38,14 @@ class _Born:
             case "rst" | "rst_received":
                 # Without a socket, or that of a listener (no node yet), or a minisocket's of ours.
                 known = not event["a"] or not event["node"] or event["a"] in self._sockets
-                return known or frozenset((event["local"], event["peer"])) in self._pairs
+                local, peer = event["local"], event["peer"]
+                return known or (local, peer) in self._pairs or (peer, local) in self._pairs
         return True
 
     def _state(self, event: Event) -> bool:
-        if (event["old"], event["new"]) in BIRTHS:
+        if (event["old"], event["new"]) in _BIRTHS:
             self._sockets.add(event["a"])
         elif event["a"] not in self._sockets:
             return TcpState.LISTEN in (event["old"], event["new"])
-        self._pairs.add(frozenset((event["local"], event["peer"])))
+        self._pairs.add((event["local"], event["peer"]))
         return True

@@ -59,6 +59,8 @@ def complete_resets(
     `segments`: the lines `segment` of the recording, where they are all there.
     """
     on_wire = sorted((segment for segment in segments if "R" in segment["flags"]), key=_time)
+    if not on_wire and not any(event["ev"] in ("rst", "rst_received") for event in events):
+        return list(events)
     crossed: dict[tuple[str, str], list[float]] = defaultdict(list)
     for segment in on_wire:
         crossed[segment["local"], segment["peer"]].append(_time(segment))

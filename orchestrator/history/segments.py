@@ -73,10 +73,11 @@ class WireLife:
 class Wire:
     """The lives of all address pairs of a recording."""
 
-    def __init__(self, events: Iterable[Event] = ()) -> None:
+    def __init__(self, segments: Iterable[tuple[Pair, Segment]] = ()) -> None:
+        """Segments with their source and destination."""
         self._lives: dict[Pair, list[WireLife]] = defaultdict(list)
-        for event in sorted(events, key=lambda event: float(event["t"])):
-            self._take((event["local"], event["peer"]), _segment(event))
+        for pair, segment in sorted(segments, key=lambda one: one[1].t):
+            self._take(pair, segment)
 
     def of_call(self, pair: Pair, after: float, before: float) -> WireLife | None:
         """The life of a pair, as its client's end has it, that a call inside [after, before] began: the first of which
@@ -134,8 +135,10 @@ def _closed(life: WireLife) -> bool:
     return any(set("FR") & set(segment.flags) for segment in (*life.forth, *life.back))
 
 
-def _segment(event: Event) -> Segment:
-    return Segment(float(event["t"]), event["node"], event["flags"], event["seq"], event["ack"], event["len"])
+def segment_of(event: Event) -> tuple[Pair, Segment]:
+    """What a `segment` line says, with source and destination: half as large as the line."""
+    segment = Segment(float(event["t"]), event["node"], event["flags"], event["seq"], event["ack"], event["len"])
+    return (event["local"], event["peer"]), segment
 
 
 def _covers(number: int, ack: int) -> bool:

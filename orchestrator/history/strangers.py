@@ -11,7 +11,6 @@ from itertools import islice
 
 from orchestrator.history.nat import Translations
 from orchestrator.history.segments import MARGIN, Pair, Wire
-from orchestrator.history.tracedlife import TracedLife
 from orchestrator.recording.events import Event
 from orchestrator.tcp.addresses import node_at
 from orchestrator.tcp.states import TcpState
@@ -20,25 +19,29 @@ _SHOWN = 3
 
 
 def strangers(
-    lives: Iterable[TracedLife],
+    states: Iterable[Event],
+    *,
     wire: Wire,
     addresses: Mapping[str, str],
     translations: Translations,
-    sampled: Collection[str],
+    sampled: Collection[tuple[str, str, str]],
 ) -> set[Pair]:
-    """Address pairs of sockets that shook hands with somebody, but not on the lab's networks. `wire`: all segments that
-    opened connections there; `addresses`: address -> node; `sampled`: cookies of sockets that were in a table of ours.
+    """Address pairs of sockets that shook hands with somebody, but not on the lab's networks.
+
+    `states`: the `state` events; `wire`: all segments that opened connections in the lab; `addresses`: address -> node;
+    `sampled`: node, local and peer address of sockets that were in a table of ours.
     """
     found = set()
-    for life in lives:
-        accepted = life.changes[0][1] is TcpState.SYN_RECV
-        if not accepted and life.entered(TcpState.ESTABLISHED) is None:
+    for event in states:
+        if event["new"] != TcpState.ESTABLISHED:
             continue  # nobody may ever have answered
-        if life.cookie in sampled or node_at(life.peer, life.node, addresses) == life.node:  # itself: over its loopback
+        node, local, peer, t = event["node"], event["local"], event["peer"], float(event["t"])
+        pairs = ((local, peer), (peer, local))
+        if pairs[0] in found or any(wire.last(pair, t + MARGIN) for pair in pairs):
             continue
-        there = translations.peer_pair(life.local, life.peer, life.up)
-        pairs = ((life.local, life.peer), (life.peer, life.local))
-        if there == pairs[1] and not any(wire.last(pair, life.up + MARGIN) for pair in pairs):
+        itself = node_at(peer, node, addresses) == node  # over its loopback
+        translated = translations.peer_pair(local, peer, t) != pairs[1]
+        if not itself and not translated and (node, local, peer) not in sampled:
             found.add(pairs[0])
     return found
 

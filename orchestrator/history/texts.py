@@ -104,6 +104,8 @@ def _rows(lines: Iterable[str], pattern: re.Pattern[str]) -> Iterator[tuple[str,
 
 def _plain(address: str) -> str:
     """Without what tools add: brackets and the prefix of mapped addresses, the interface."""
+    if "[" not in address and "%" not in address and "::" not in address:  # as nearly all are
+        return address
     host, _, port = address.rpartition(":")
     host = host.strip("[]").removeprefix("::ffff:").partition("%")[0]
     return f"{host}:{port}"

@@ -19,6 +19,9 @@ from orchestrator.recording.events import Event
 from orchestrator.tcp.lifecycle import BIRTHS
 from orchestrator.tcp.states import TcpState
 
+_STATES = {state.value: state for state in TcpState}
+_BIRTHS = frozenset(BIRTHS)
+
 
 def trace_lives(events: Iterable[Event], until: float, translations: Translations = NO_NAT) -> list[TracedLife]:
     """The lives that the trace shows, in order of birth; what happened after `until` is left out."""
@@ -69,8 +72,8 @@ class _Gathering:
                     life.reset_at = float(event["t"])
 
     def _state(self, event: Event) -> None:
-        a, t, new = event["a"], float(event["t"]), TcpState(event["new"])
-        if (event["old"], new) in BIRTHS:
+        a, t, new = event["a"], float(event["t"]), _STATES[event["new"]]
+        if (event["old"], new) in _BIRTHS:
             life = TracedLife(event["node"], event["local"], event["peer"])
             self.lives.append(life)
             self._current[a] = life

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from orchestrator.history.index import Index
 from orchestrator.history.model import Socket, StateInterval, UnknownInterval
@@ -30,42 +31,60 @@ class Gauge:
         self.nodes = index.resolve(question.node)
         self.by_samples = not index.history.exact or matching.by_owner
         self._index, self._states, self._range, self._filter = index, states, question.expected, matching
-        self._spans = list(self._find_spans())
+        self._stays: dict[int, list[StateInterval]] = {0: [], 1: []}
+        """How many count for sure, 0 or 1 -> where one may. A large run has too many to hold a `Span` of each."""
+        self._gaps: dict[int, list[UnknownInterval]] = {0: [], 1: []}
+        self._find()
+        self._hidden = [
+            Span(after, before, False, 0, entry.count)
+            for node in self.nodes
+            for entry, after, before in index.hidden(node, states)
+        ]
         self._grid = Grid(())
         self._least: list[int] = []
         self._most: list[int] = []
 
     def times(self) -> Iterable[float]:
         """Where the value can change."""
-        for span in self._spans:
-            yield span.start
-            yield span.end
+        stays, gaps = chain(*self._stays.values()), chain(*self._gaps.values())
+        return chain(
+            chain.from_iterable(stay[1:] for stay in stays),
+            chain.from_iterable(gap[:2] for gap in gaps),
+            chain.from_iterable(span[:2] for span in self._hidden),
+        )
 
     def lay(self, grid: Grid) -> Track:
         """The truth of the fact at each piece of the grid, which must be cut at `times`."""
         self._grid = grid
-        self._least, self._most = grid.count(self._spans)
+        self._least, self._most = grid.count(self._spans())
         low, high = self._range.low, self._range.high
         return Track(
             PASS if low <= least and most <= high else FAIL if most < low or least > high else UNKNOWN
             for least, most in zip(self._least, self._most, strict=True)
         )
 
-    def _find_spans(self) -> Iterable[Span]:
+    def _spans(self) -> Iterator[Span]:
+        for least, stays in self._stays.items():
+            for _, first, last in stays:
+                yield Span(first, last, True, least, 1)
+        for least, gaps in self._gaps.items():
+            for after, before, _ in gaps:
+                yield Span(after, before, False, least, 1)
+        yield from self._hidden
+
+    def _find(self) -> None:
         """A socket counts for sure while each state that it may be in is asked for, perhaps while one is."""
         for node in self.nodes:
-            for state in self._states:
-                for socket, interval in self._index.intervals(node, state):
-                    if (sure := self._filter.socket(socket)) is not False:
-                        yield Span(interval.first, interval.last, True, int(sure is True), 1)
-            for possible, gaps in self._index.unknown(node).items():
-                if possible & self._states:
-                    within = possible <= self._states
-                    for socket, gap in gaps:
-                        if (sure := self._filter.socket(socket)) is not False:
-                            yield Span(gap.after, gap.before, False, int(within and sure is True), 1)
-            for entry, after, before in self._index.hidden(node, self._states):
-                yield Span(after, before, False, 0, entry.count)
+            for socket in self._index.sockets.get(node, ()):
+                matches = self._filter.socket(socket)
+                if matches is False:
+                    continue
+                for stay in socket.intervals:
+                    if stay.state in self._states:
+                        self._stays[matches is True].append(stay)
+                for gap in socket.unknown:
+                    if not gap.states.isdisjoint(self._states):
+                        self._gaps[matches is True and gap.states <= self._states].append(gap)
 
     def actual(self, pieces: Sequence[int]) -> Bounds:
         """The value over the pieces."""

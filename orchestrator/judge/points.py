@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -66,7 +66,8 @@ class PointJudge:
         self._index, self._landmarks, self._facts, self._when = index, landmarks, facts, when
         self._observed = index.observed([node for fact in facts for node in fact.nodes])
         times = {t for fact in facts for t in fact.times()} | {when.instant, when.start, when.end}
-        self.grid = Grid(times | set(self._observed or ()))
+        times.update(self._observed or ())
+        self.grid = Grid(times)
         self._tracks = [self._lay(fact) for fact in facts]
 
     def _lay(self, fact: PointFact) -> Track:
@@ -195,22 +196,23 @@ class PointJudge:
 
     def _nearest(self, number: int, piece: int) -> Instant | None:
         """The instant nearest to the one that decided at which the fact holds, by the named moment before it."""
-        found = self._closest(number, piece, piece, lambda truth: truth == PASS)
+        found = self._closest(number, piece, piece, (PASS,))
         return None if found is None else self._landmarks.instant(self.grid.instant(found[0]))
 
     def _margin(self, number: int, pieces: Sequence[int]) -> Margin | None:
         fact = self._facts[number]
         margin = fact.margin(pieces)
-        found = self._closest(number, pieces[0], pieces[-1], lambda truth: truth != PASS)
+        found = self._closest(number, pieces[0], pieces[-1], (UNKNOWN, FAIL))
         if found is None:
             return margin
         return replace(margin or Margin(None, fact.question.unit), change=found[1])
 
-    def _closest(self, number: int, first: int, last: int, wanted: Callable[[int], bool]) -> tuple[int, float] | None:
-        """The piece outside first..last that is wanted and nearest in time, and how far away it is, seconds."""
+    def _closest(self, number: int, first: int, last: int, wanted: Sequence[int]) -> tuple[int, float] | None:
+        """The piece outside first..last with one of these truths that is nearest in time, and how far away it is,
+        seconds."""
         track = self._tracks[number]
-        after = next((piece for piece in range(last + 1, len(track)) if wanted(track[piece])), None)
-        before = next((piece for piece in range(first - 1, -1, -1) if wanted(track[piece])), None)
+        after = min((at for truth in wanted if (at := track.find(truth, last + 1)) >= 0), default=None)
+        before = max((at for truth in wanted if (at := track.rfind(truth, 0, first)) >= 0), default=None)
         found: list[tuple[float, int]] = []
         if after is not None:
             found.append((self.grid.distance(after, self.grid.bounds(last)[1]), after))

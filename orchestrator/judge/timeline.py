@@ -36,7 +36,7 @@ class Grid:
     """Time cut at `times`: piece 2i is the instant times[i], piece 2i + 1 the open interval after it."""
 
     def __init__(self, times: Iterable[float]) -> None:
-        self.times = sorted(set(times))
+        self.times = sorted(times if isinstance(times, set) else set(times))
         self._index = {t: 2 * position for position, t in enumerate(self.times)}
         self.size = max(0, 2 * len(self.times) - 1)
 

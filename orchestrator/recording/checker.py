@@ -6,6 +6,7 @@ file that was cut, edited, or made by another version.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from orchestrator.recording.events import FORMAT, Event
 from orchestrator.recording.format1 import LINES_OF_FORMAT_1
 from orchestrator.recording.linefields import Line
 from orchestrator.recording.lines import LINES
-from orchestrator.recording.schema import validator, words
+from orchestrator.recording.schema import validator, whole_validator, words
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.suggest import describe, suggestion
 
@@ -47,14 +48,38 @@ class LineChecker:
         self._path = path
         self._line = 0
         self._kinds = LINES
+        self._whole: SchemaValidator | None = None
+        """Of lines as they are read; there once `begin` has told the format."""
         self._validators: dict[str, SchemaValidator] = {}
+        self._others: dict[str, Callable[[Event], None]] = {
+            "begin": self._begin,
+            "tick": self._on_tick,
+            "socket": self._socket,
+            "moment": self._moment,
+            "traced": self._traced,
+            "nat": self._nat,
+        }
         self._nodes: frozenset[str] = frozenset()
         self._uncounted: set[str] = set()
         self._moments: set[str] = set()
         self._tick = -1.0
         self._missed: frozenset[str] = frozenset()
+        self._addresses: set[str] = set()
+        """Those that were found to be right: a recording names each many times."""
         self._ahead: tuple[float, set[str]] | None = None
         """Time and nodes of the socket lines that stand before their tick."""
+
+    def read(self, line: bytes, number: int) -> Event | None:
+        """The event that a line of a file is, checked; None where that takes more time, by decoding it and `check`."""
+        if self._whole is None or b"NaN" in line or b"Infinity" in line:  # which pydantic's decoder takes for numbers
+            return None
+        try:
+            event: Event = self._whole.validate_json(line, strict=True)
+        except ValidationError:
+            return None
+        self._line = number
+        self._meaning(event, event["ev"])
+        return event
 
     def check(self, event: object, line: int) -> Event:
         """The event, checked. Raises InputError."""
@@ -67,24 +92,17 @@ class LineChecker:
         if not self._nodes and ev != "begin":
             raise self._error(f"a recording starts with a `begin` line, not with `{ev}`")
         self._fields(event, ev)
+        self._meaning(event, ev)
+        return event
+
+    def _meaning(self, event: Event, ev: str) -> None:
+        """What its fields say, which have the right types: about this line and those before it."""
         if "node" in event and ev in self._kinds:
             self._declared(event["node"])
-        match ev:
-            case "begin":
-                self._begin(event)
-            case "tick":
-                self._on_tick(event)
-            case "socket":
-                self._socket(event)
-            case "moment":
-                self._moment(event)
-            case _ if ev in _WITH_ENDS:
-                self._ends(event)
-            case "traced":
-                self._traced(event)
-            case "nat":
-                self._nat(event)
-        return event
+        if ev in _WITH_ENDS:
+            self._ends(event)
+        elif ev in self._others:
+            self._others[ev](event)
 
     def _begin(self, event: Event) -> None:
         if self._nodes:
@@ -107,6 +125,7 @@ class LineChecker:
         if len(set(names)) < len(names):
             raise self._error("two nodes have one name")
         self._nodes = frozenset(names)
+        self._whole = whole_validator(self._kinds)
         self._uncounted = set(names)
 
     def _on_tick(self, event: Event) -> None:
@@ -134,8 +153,7 @@ class LineChecker:
             self._ahead = None
 
     def _socket(self, event: Event) -> None:
-        for field in ("local", "peer"):
-            self._address(event[field], field)
+        self._ends(event)
         if event["state"] != TcpState.CLOSED:
             for field in ("recv_q", "send_q"):
                 if event.get(field) is None:
@@ -154,8 +172,9 @@ class LineChecker:
 
     def _ends(self, event: Event) -> None:
         for field in ("local", "peer"):
-            if event.get(field) is not None:
-                self._address(event[field], field)
+            value = event.get(field)
+            if value is not None and value not in self._addresses:
+                self._address(value, field)
 
     def _traced(self, event: Event) -> None:
         if event["lost"] < 0:
@@ -207,6 +226,7 @@ class LineChecker:
         _, colon, port = value.rpartition(":")
         if not colon or (port.isdigit() and int(port) > _MAX_PORT):
             raise self._error(f"`{field}` must be an address with a port, such as 198.18.0.2:8080, not {value!r}")
+        self._addresses.add(value)
 
     def _not_missed(self, nodes: set[str]) -> None:
         for node in sorted(nodes & self._missed):

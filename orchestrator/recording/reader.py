@@ -18,7 +18,10 @@ def read_events(path: Path) -> Iterator[Event]:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                if line.strip():
+                event = checker.read(line, number)
+                if event is not None:
+                    yield event
+                elif line.strip():
                     yield checker.check(_decode(line, path, number), number)
     except OSError as error:
         raise InputError(f"cannot read the recording: {error.strerror}", place=Place(path)) from None
@@ -28,9 +31,17 @@ def read_events(path: Path) -> Iterator[Event]:
         )
 
 
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+"""One for all lines: json.loads makes one for each, where it is told what to do with constants."""
+
+
 def _decode(line: bytes, path: Path, number: int) -> object:
     try:
-        return json.loads(line, parse_constant=_refuse_constant)
+        return _DECODER.decode(line.decode(json.detect_encoding(line), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         if not line.endswith(b"\n"):
             raise InputError(
@@ -45,7 +56,3 @@ def _decode(line: bytes, path: Path, number: int) -> object:
             place=Place(path, number, column),
             hint="restore this line, or record the run again with `simctl run`",
         ) from None
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a number of JSON")

@@ -16,10 +16,12 @@ from orchestrator.report.json.verdicts import to_json as verdict_json
 from orchestrator.scenario.loader import parse_scenario
 from orchestrator.scenario.model import Expectation, Scenario
 from orchestrator.scenario.values import Range
+from orchestrator.system.collector import collector_paused
 from orchestrator.text.numbers import plural
 from orchestrator.text.yamlsource import load_yaml
 
 
+@collector_paused()
 def judge_folder(folder: RunFolder) -> RunReport:
     """Hold a recording against the expectations of the scenario in it."""
     scenario = parse_scenario(load_yaml(folder.scenario))

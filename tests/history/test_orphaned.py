@@ -13,7 +13,7 @@ from orchestrator.history.index import orphaned_at
 from orchestrator.recording.events import Event
 from orchestrator.recording.evidence import SocketSeen
 from orchestrator.recording.folder import RunFolder
-from orchestrator.report.json.run import render
+from orchestrator.report.json.run import pieces
 from orchestrator.run.judge import judge_folder
 from orchestrator.system import resources
 from orchestrator.tcp.states import TcpState
@@ -57,7 +57,7 @@ def test_evidence_says_it(table: str, orphaned: bool) -> None:
 def test_the_report_says_it_of_a_real_run(tmp_path: Path) -> None:
     """origin closes its idle connection: an orphan until the client closes, too."""
     run = shutil.copytree(resources.ROOT / "tests" / "data" / "format1" / "idle-close", tmp_path / "run")
-    document: dict[str, Any] = json.loads(render(judge_folder(RunFolder.open(Path(run)))))
+    document: dict[str, Any] = json.loads("".join(pieces(judge_folder(RunFolder.open(Path(run))))))
     server = document["connections"][0]["server"]
     assert [(stay["state"], stay["orphaned"]) for stay in server["stays"] if stay["state"] == "FIN_WAIT2"] == [
         ("FIN_WAIT2", True)

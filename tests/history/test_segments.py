@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.history.segments import Wire
+from orchestrator.history.segments import Wire, segment_of
 from orchestrator.recording.events import Event
 
 PAIR = ("198.18.0.2:41000", "198.18.0.3:8080")
@@ -28,5 +28,5 @@ def syn(t: float, number: int) -> Event:
     ],
 )
 def test_a_call_and_its_syn(called: float, syns: list[float], expected: int | None) -> None:
-    life = Wire(syn(t, 1000 * number) for number, t in enumerate(syns)).of_call(PAIR, called, called)
+    life = Wire(segment_of(syn(t, 1000 * number)) for number, t in enumerate(syns)).of_call(PAIR, called, called)
     assert (life.syn.seq // 1000 if life else None) == expected

@@ -77,7 +77,9 @@ def keys_of(value: Any, *, names: bool = False) -> Iterator[str]:
 
 
 def test_the_document_tells_the_run() -> None:
-    made = document(report_json.render(report(PASSED, FAILED, UNKNOWN, history=full_history(), folder=Path("runs/1"))))
+    made = document(
+        "".join(report_json.pieces(report(PASSED, FAILED, UNKNOWN, history=full_history(), folder=Path("runs/1"))))
+    )
     assert (made["schema"], made["outcome"], made["exit_code"]["code"]) == (2, "fail", 1)
     assert made["expectations"] == {"total": 3, "pass": 1, "unknown": 1, "fail": 1}
     assert [Verdict.from_json(each) for each in made["verdicts"]] == [PASSED, FAILED, UNKNOWN]
@@ -121,13 +123,13 @@ def words_in(rows: list[str], cell: int | None = None) -> set[str]:
 
 
 def test_every_key_is_documented() -> None:
-    made = document(report_json.render(report(PASSED, FAILED, history=full_history())))
+    made = document("".join(report_json.pieces(report(PASSED, FAILED, history=full_history()))))
     missing = set(keys_of(made)) - words_in(table_rows(kinds=True)) - words_in(table_rows(kinds=False))
     assert not missing
 
 
 def test_every_member_of_the_reference_exists() -> None:
-    made = document(report_json.render(report(PASSED, FAILED, history=full_history())))
+    made = document("".join(report_json.pieces(report(PASSED, FAILED, history=full_history()))))
     assert words_in(table_rows(kinds=False), 0) <= set(keys_of(made))
 
 
@@ -162,7 +164,7 @@ def test_every_verdict_has_words_fits_the_schema_and_is_read_back(verdict: Verdi
 @settings(max_examples=25, deadline=None)
 @given(st.text(st.characters(exclude_categories=[])))
 def test_json_is_valid_whatever_nodes_say(data: str) -> None:
-    text = report_json.render(hostile_report(data))
+    text = "".join(report_json.pieces(hostile_report(data)))
     assert text.isascii()
     made = document(text)
     json.dumps(made, ensure_ascii=False).encode("utf-8")
@@ -171,7 +173,7 @@ def test_json_is_valid_whatever_nodes_say(data: str) -> None:
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 def test_numbers_that_json_lacks_are_null(value: float) -> None:
-    assert document(report_json.render(report(duration=value)))["duration"] is None
+    assert document("".join(report_json.pieces(report(duration=value))))["duration"] is None
 
 
 def junit_root(*reports: Any) -> ElementTree.Element:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.analysis.exchanges import Reports, reports_of_each
@@ -45,6 +46,8 @@ SCHEMA = 2
 DIGITS = 6
 """Microseconds."""
 
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
 _MEANINGS = {
     Outcome.PASS: "every expectation holds",
     Outcome.FAIL: "an expectation failed",
@@ -52,21 +55,38 @@ _MEANINGS = {
 }
 
 
-def render(report: RunReport) -> str:
-    """The document, ASCII only, without a newline at its end; each connection on a line of its own."""
+def pieces(report: RunReport) -> Iterator[str]:
+    """The document bit by bit, ASCII only, without a newline at its end; each connection on a line of its own.
+
+    A large run has a hundred megabytes of connections: no more than one of them is made at a time.
+    """
     data = plain(document(report), digits=DIGITS)
-    members = (f"{json.dumps(key)}: {_value(value)}" for key, value in data.items())
-    return "{\n  " + ",\n  ".join(members) + "\n}"
+    for number, (key, value) in enumerate(data.items()):
+        yield f"{',' if number else '{'}\n  {json.dumps(key)}: "
+        yield from _lines(_connections(report.history) if key == "connections" else value)
+    yield "\n}"
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, list) and value:
-        return "[\n    " + ",\n    ".join(json.dumps(item, allow_nan=False) for item in value) + "\n  ]"
-    return json.dumps(value, allow_nan=False)
+def _lines(value: Any) -> Iterator[str]:
+    """A list, or what is made for one bit by bit, with each item on a line of its own; or another value."""
+    if not isinstance(value, list | Iterator):
+        yield _ENCODER.encode(value)
+        return
+    start = "[\n    "
+    for item in value:
+        yield start
+        yield _ENCODER.encode(item)
+        start = ",\n    "
+    yield "[]" if start[0] == "[" else "\n  ]"
+
+
+def _connections(history: History) -> Iterator[Any]:
+    for connection, reports in zip(history.connections, reports_of_each(history), strict=True):
+        yield plain(_connection(connection, reports, history), digits=DIGITS)
 
 
 def document(report: RunReport) -> ReportDocument:
-    """The same as data."""
+    """The same as data, but for the connections, which are made one by one."""
     history = report.history
     return ReportDocument(
         schema=SCHEMA,
@@ -89,10 +109,7 @@ def document(report: RunReport) -> ReportDocument:
         },
         verdicts=tuple(map(verdict_document, report.verdicts)),
         story=tuple(sentences(history)),
-        connections=tuple(
-            _connection(connection, reports, history)
-            for connection, reports in zip(history.connections, reports_of_each(history), strict=True)
-        ),
+        connections=(),
         unseen=tuple(map(_unseen, history.unobserved)),
         moments=tuple(_moments(history)),
         requests={
