@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,9 +83,7 @@ def run(
 
     Exit status: 0 all hold, 1 an expectation failed, 2 bad input, 3 the environment failed, 4 unknown, 130 interrupted.
     """
-    where = _runtime(runtime, seeded=seed is not None or vary_seed is not None)
-    if jobs == 1:
-        begin(where)
+    where = _begun(runtime, seeded=seed is not None or vary_seed is not None, jobs=jobs)
     from orchestrator.run.batch import run_tasks
     from orchestrator.run.options import Options
     from orchestrator.run.plan import plan_tasks
@@ -104,19 +104,29 @@ def run(
     tasks = plan_tasks(scenarios, options, parse_matrix(matrix), vary_seed)
     results = Results(tasks)
     show = partial(_show_variations if vary_seed is not None else _show, results, out, junit)
-    try:
+    with _shown_if_interrupted(results, show):
         run_tasks(tasks, jobs, ProgressLines(quiet=quiet), partial(_add, results))
-    except KeyboardInterrupt:
-        if results.reports:
-            show()
-        raise Interrupted("interrupted; everything is taken down") from None
     show()
     sys.exit(_worst([out.exit_code(results.reports), *(error.exit_code for error in results.errors)]))
 
 
-def _runtime(asked: str, *, seeded: bool) -> str:
-    """A seed is for virtual time, so that is what `auto` means with one."""
-    return virtual_time().name if seeded and asked == AUTO else asked
+@contextlib.contextmanager
+def _shown_if_interrupted(results: Results, show: Callable[[], None]) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if results.reports:
+            show()
+        raise Interrupted("interrupted; everything is taken down") from None
+
+
+def _begun(asked: str, *, seeded: bool, jobs: int) -> str:
+    """The runtime: a seed is for virtual time, so that is what `auto` means with one. What each of its labs takes is
+    started; several at a time are processes of their own, which start it themselves."""
+    runtime = virtual_time().name if seeded and asked == AUTO else asked
+    if jobs == 1:
+        begin(runtime)
+    return runtime
 
 
 def _output(form: str, junit: Path | None, *, verbose: bool, varied: bool) -> Output:

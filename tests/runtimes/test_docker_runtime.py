@@ -13,7 +13,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +48,6 @@ for line in sys.stdin:
 # A simctl of its own, to be killed. Arguments: a folder for logs, a run, kind=reference ..., how many nodes.
 _STARTER = """\
 import json, sys, time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from orchestrator.errors import Place
 from orchestrator.engine import client as dockerengine
@@ -394,29 +392,6 @@ def test_ctrl_c_at_any_moment_of_the_start(
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=_PATIENCE * 2)
     assert "KeyboardInterrupt" in errors
-    assert containers(client, run) == []
-
-
-def test_an_interrupt_between_two_starts_loses_no_container(
-    client: APIClient, kind: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun: list[Future[Any]] = []
-
-    class Interrupted(ThreadPoolExecutor):
-        def submit(self, *arguments: Any, **keywords: Any) -> Future[Any]:
-            begun.append(super().submit(*arguments, **keywords))
-            raise KeyboardInterrupt
-
-    run = new_run()
-    runtime = DockerRuntime(client, kind, run=run)
-    name = next(iter(kind))
-    node = Node("n0", "n0", f"simctl/{name}", name, Place("x"))
-    monkeypatch.setattr("orchestrator.runtimes.docker.runtime.ThreadPoolExecutor", Interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        runtime.start([NodePlan(node, (), {}, tmp_path / "n0.log")])
-    monkeypatch.undo()
-    runtime.stop()
-    wait(begun)
     assert containers(client, run) == []
 
 
