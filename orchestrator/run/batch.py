@@ -24,6 +24,7 @@ from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.recording.folder import RunFolder
 from orchestrator.run.execute import run
 from orchestrator.run.options import Options
+from orchestrator.runtimes.registry import begin
 from orchestrator.system.interrupts import SIGNALS
 from orchestrator.system.linux import die_with_parent
 from orchestrator.text.progress import Progress
@@ -55,6 +56,7 @@ def run_tasks(tasks: Sequence[Task], jobs: int, progress: Progress, done: Done) 
     """
     if jobs == 1 or len(tasks) == 1:
         for place, task in enumerate(tasks):
+            begin(task.options.runtime)
             if len(tasks) > 1:
                 progress(f"--- {task.label}")
             try:
@@ -156,6 +158,7 @@ def _work(task: Task, pipe: Connection, parent: int) -> None:
         die_with_parent(signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         if os.getppid() == parent:
+            begin(task.options.runtime)
             answer = _carry_out(task, tell)
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             pipe.send(answer)

@@ -14,6 +14,9 @@ from orchestrator.system.interpreter import OWN_PYTHON
 
 _NAME = "spawner"
 
+_LIKELY = 2
+"""Nodes that a lab has at least, mostly: a client and a server."""
+
 _INHERITED = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", "TMPDIR")
 _PREFIXES = ("PYTHON", "SIMCTL_", "LC_")
 """What the spawner gets of the user's environment: the first processes of nodes are forked from it, so that whatever
@@ -22,7 +25,7 @@ runs in a node can read it (/proc/1/environ)."""
 
 def begin() -> None:
     """Start it now: `spawner_process` will find it."""
-    early.begin(_NAME, _start)
+    early.begin(_NAME, lambda output: _start(output, _LIKELY))
 
 
 def spawner_process(log: Path, nodes: int = 0) -> tuple[subprocess.Popen[bytes], socket.socket]:
