@@ -32,6 +32,10 @@ ARCHIVE = "classes.jsa"
 """Class data sharing: the program's classes as the JVM has them in memory. Measured with Jetty: ready after 0.25 s
 instead of 0.8 s."""
 
+_LONG_AGO = 946684800
+"""When a program's jar was written, as its file has it. The JVM refuses an archive of classes whose jars have another
+time by now, and mmdebstrap, as others who pack a file system, sets back to its beginning what was made since."""
+
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "JAVA_HOME")
 """What a rehearsal gets of ours: no knobs, they may be wrong."""
 
@@ -139,6 +143,7 @@ def compile_to(program: Program, target: Path) -> bool:
         with zipfile.ZipFile(result / PROGRAM, "w") as jar:
             for path in sorted(classes.rglob("*.class")):
                 jar.write(path, path.relative_to(classes))
+        os.utime(result / PROGRAM, (_LONG_AGO, _LONG_AGO))
         try:
             result.rename(target)
         except OSError:

@@ -49,7 +49,8 @@ class LineChecker:
         self._line = 0
         self._kinds = LINES
         self._whole: SchemaValidator | None = None
-        """Of lines as they are read; there once `begin` has told the format."""
+        """Of lines as they are read. Made when the first is: who only checks lines, as of a node, needs none, and it is
+        30 ms of work."""
         self._validators: dict[str, SchemaValidator] = {}
         self._others: dict[str, Callable[[Event], None]] = {
             "begin": self._begin,
@@ -71,8 +72,10 @@ class LineChecker:
 
     def read(self, line: bytes, number: int) -> Event | None:
         """The event that a line of a file is, checked; None where that takes more time, by decoding it and `check`."""
-        if self._whole is None or b"NaN" in line or b"Infinity" in line:  # which pydantic's decoder takes for numbers
+        if not self._nodes or b"NaN" in line or b"Infinity" in line:  # which pydantic's decoder takes for numbers
             return None
+        if self._whole is None:  # `begin` has told the format
+            self._whole = whole_validator(self._kinds)
         try:
             event: Event = self._whole.validate_json(line, strict=True)
         except ValidationError:
@@ -125,7 +128,6 @@ class LineChecker:
         if len(set(names)) < len(names):
             raise self._error("two nodes have one name")
         self._nodes = frozenset(names)
-        self._whole = whole_validator(self._kinds)
         self._uncounted = set(names)
 
     def _on_tick(self, event: Event) -> None:

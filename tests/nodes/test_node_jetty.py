@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from orchestrator.system.resources import NODES
 from tests.support.node_process import JETTY, PATIENCE, NodeProcess, Wire, client, node, server
 
 pytestmark = pytest.mark.java
@@ -34,6 +38,34 @@ def test_it_is_compiled_once_and_all_or_nothing(cache: Path) -> None:
         assert first.process.pid != second.process.pid
     (made,) = (cache / "simctl" / "jetty").iterdir()
     assert {path.name for path in made.iterdir()} == {"simctl.jar", "classes.jsa"}
+
+
+SHARED_OR_NOTHING = """
+import subprocess, sys, run
+from pathlib import Path
+folder = Path(sys.argv[1])
+command = run.java.java(run.PROGRAM, folder, ["-Xshare:on", f"-XX:SharedArchiveFile={folder / run.java.ARCHIVE}"])
+sys.exit(subprocess.run([*command[:-1], "-version"]).returncode)
+"""
+
+
+def test_its_archive_of_classes_holds_when_what_was_made_is_packed(cache: Path) -> None:
+    """Who packs a root file system sets all files of today back to when it began, and the JVM looks at the jars'."""
+    with jetty(cache):
+        (made,) = (cache / "simctl" / "jetty").iterdir()
+    began = time.time() - 3600
+    for path in made.iterdir():
+        then = min(path.stat().st_mtime, began)
+        os.utime(path, (then, then))
+    done = subprocess.run(
+        [sys.executable, "-Bc", SHARED_OR_NOTHING, made],
+        cwd=NODES / "jetty",
+        env=os.environ | {"PYTHONPATH": str(NODES / "base")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_connection_is_kept_and_everything_is_told(cache: Path) -> None:

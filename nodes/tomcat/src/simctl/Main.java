@@ -17,6 +17,7 @@ import org.apache.catalina.LifecycleException;
 import org.apache.catalina.connector.Connector;
 import org.apache.catalina.startup.Tomcat;
 import org.apache.coyote.http11.Http11NioProtocol;
+import org.apache.tomcat.util.modeler.Registry;
 import org.apache.tomcat.util.net.NioEndpoint;
 
 /** A Tomcat with one connector and one application, Responses. What no knob says is as Tomcat has it. */
@@ -60,6 +61,7 @@ public final class Main {
 
     private static void start(Connector connector, Connections connections) throws IOException, LifecycleException {
         LOG.setLevel(Level.WARNING);
+        Registry.disableRegistry(); // nobody manages it by JMX: its descriptions in XML are half of the start
         Path folder = Files.createTempDirectory("tomcat-");
         Tomcat tomcat = new Tomcat();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(tomcat, connections, folder)));
