@@ -41,8 +41,8 @@ class Gauge:
             for entry, after, before in index.hidden(node, states)
         ]
         self._grid = Grid(())
-        self._least: list[int] = []
-        self._most: list[int] = []
+        self._least: Sequence[int] = ()
+        self._most: Sequence[int] = ()
 
     def times(self) -> Iterable[float]:
         """Where the value can change."""
