@@ -33,6 +33,10 @@ class Span(NamedTuple):
     most: int
 
 
+PlainSpan = tuple[float, float, bool, int, int]
+"""The same without names, where there are a million."""
+
+
 class Grid:
     """Time cut at `times`: piece 2i is the instant times[i], piece 2i + 1 the open interval after it."""
 
@@ -64,7 +68,7 @@ class Grid:
         start, end = self.bounds(piece)
         return max(0.0, start - t, t - end)
 
-    def count(self, spans: Iterable[Span]) -> tuple[Sequence[int], Sequence[int]]:
+    def count(self, spans: Iterable[PlainSpan]) -> tuple[Sequence[int], Sequence[int]]:
         """Per piece, how many count at least and at most: the sums of all spans that cover it."""
         # Arrays, since a large run has a million pieces, and a number in a list takes four times as much.
         least, most = (array("q", bytes(8 * (self.size + 1))) for _ in range(2))
