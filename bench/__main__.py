@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import labs, observing, overhead, sampling, virtual
+from bench import judging, labs, observing, overhead, sampling, virtual
 from bench.measure import SMALLEST, Comparison
 from orchestrator.engine.client import engine_answers
 from orchestrator.exitcodes import ExitCode
@@ -36,11 +36,18 @@ def _compose(nodes: int, runtime: str) -> Benchmark:
     )
 
 
+def _judging(verb: list[str], goal: float) -> Benchmark:
+    return lambda folder, smallest: judging.against_json(folder, 5 if smallest else 2500, verb, goal, _rounds(smallest))
+
+
 BENCHMARKS: dict[str, Benchmark] = {
     "overhead": lambda folder, smallest: overhead.of_scenario("session-close", "netns", _rounds(smallest, 5)),
     "sample": lambda folder, smallest: sampling.against_ss(500, SMALLEST) if smallest else sampling.against_ss(),
     "sample-100": lambda folder, smallest: observing.sampling_share(2, 0.5) if smallest else observing.sampling_share(),
     "churn": lambda folder, smallest: observing.churn_cost(20, SMALLEST) if smallest else observing.churn_cost(),
+    "verify": _judging(["verify"], 5.0),
+    "report-json": _judging(["report", "--format", "json"], 9.0),
+    "show": _judging(["show", "--conn", "c5"], 5.0),
     "mininet-2": _mininet(2, 1.0),
     "mininet-10": _mininet(10, 0.5),
     "mininet-100": _mininet(100, 0.2),

@@ -101,11 +101,12 @@ def connection_groups(history: History) -> list[Group]:
     service = services(history)
     reasons = _reasons(history)
     alike: dict[ConnectionSummary, list[tuple[ConnectionSummary, Closing]]] = defaultdict(list)
+    of_services: dict[ConnectionSummary, ConnectionSummary] = {}
     for connection in sorted(history.connections, key=lambda connection: connection.opened):
         summary = _summary(connection, history, reasons)
-        alike[summary.renamed(lambda node: service.get(node, node))].append(
-            (summary, replace(connection.closing, at=None))
-        )
+        if summary not in of_services:
+            of_services[summary] = summary.renamed(lambda node: service.get(node, node))
+        alike[of_services[summary]].append((summary, replace(connection.closing, at=None)))
     return [_group(members, service) for members in alike.values()]
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestrator.analysis.ladder.list import ListedConnection, Telling
+    from orchestrator.history.model import History
     from orchestrator.recording.folder import RunFolder
     from orchestrator.recording.verdict import Verdict
 
@@ -51,7 +52,7 @@ def show(
     chosen = find(conn, known) if conn else None
     why = None
     if chosen is None and known:
-        chosen, why = most_telling(known, _verdicts(folder))
+        chosen, why = most_telling(known, _verdicts(folder, history))
     drawn = ladder(chosen.name, chosen.connection, history, chosen.reports) if chosen else None
     if format_ == "json":
         from orchestrator.report.json.ladder import render
@@ -75,12 +76,12 @@ def show(
         _explain(chosen, why, run, console)
 
 
-def _verdicts(folder: RunFolder) -> list[Verdict]:
+def _verdicts(folder: RunFolder, history: History) -> list[Verdict]:
     """None for a run that was not judged: it was interrupted, say."""
-    from orchestrator.run.judge import stored_report
+    from orchestrator.run.judge import stored_verdicts
 
     try:
-        return stored_report(folder).verdicts
+        return stored_verdicts(folder, history)
     except InputError:
         return []
 

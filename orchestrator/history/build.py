@@ -59,6 +59,7 @@ def build_history(events: Iterable[Event]) -> History:
     trace = _trace(by_kind, drained(traced), counters, translations, _shared(begin), wire, strange)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     found = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]), translations)
+    trace.lives.clear()  # of a large run a tenth of all memory, and what follows takes as much
     sockets = with_reported_owners(found.sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
     requests = tuple(sorted(with_repeats(by_kind["request"]), key=_time))
     return History(
@@ -136,7 +137,7 @@ def _share_headers(event: Event, known: dict[tuple[tuple[str, str], ...], dict[s
 class _Trace:
     """The kernel trace of a run: the lives that it shows; and why it is not believed, or what it does not cover."""
 
-    lives: tuple[TracedLife, ...] = ()
+    lives: list[TracedLife] = field(default_factory=list)
     complete: bool = False
     resets: tuple[Event, ...] = ()
     doubts: tuple[str, ...] = ()
@@ -197,7 +198,7 @@ def _trace(
     notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
     lives = called(every_life if until_end is None else until_end, counters, ticks, wire)
     resets = tuple(event for event in told["rst"] if event["t"] <= end)
-    return _Trace(tuple(lives), True, resets, (*notes, *words(foreign)), retransmits, more)
+    return _Trace(lives, True, resets, (*notes, *words(foreign)), retransmits, more)
 
 
 def _pairs(lives: Mapping[str, Iterable[Life]]) -> set[tuple[str, str, str]]:

@@ -232,10 +232,13 @@ def _socket(
     timeline: tuple[list[StateInterval], list[UnknownInterval]],
     fallback: str,
 ) -> Socket:
+    if not seen:
+        sk, intervals, unknown = life.cookie or fallback, tuple(timeline[0]), tuple(timeline[1])
+        return Socket(life.node, sk, life.local, life.peer, intervals, unknown, (), ended_by=life.ended_by)
     owner = next((one for one in seen if one.pid is not None), None)
     return Socket(
         node=life.node,
-        sk=seen[0].sk if seen else life.cookie or fallback,
+        sk=seen[0].sk,
         local=life.local,
         peer=life.peer,
         intervals=tuple(timeline[0]),

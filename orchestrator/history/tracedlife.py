@@ -67,9 +67,10 @@ class TracedLife:
         """Whether its call may have sent nothing: connect() found no free port or address (EADDRNOTAVAIL). The kernel
         reports SYN_SENT all the same, and the end of it some microseconds later. One that sent its SYN and was closed
         in the same moment looks alike."""
+        if len(self.changes) > 1 or self.changes[0][1] is not TcpState.SYN_SENT:
+            return False
         answered = self.reset_received is not None or bool(self.sent_again)
-        calling = self.changes[0][1] is TcpState.SYN_SENT and len(self.changes) == 1
-        return calling and not answered and self.ended is not None and self.ended - self.born < _AT_ONCE
+        return not answered and self.ended is not None and self.ended - self.born < _AT_ONCE
 
     @property
     def portless(self) -> bool:

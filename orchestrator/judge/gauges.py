@@ -11,7 +11,7 @@ from orchestrator.judge.evidence import LIMIT, Shown, sockets_seen, unobserved
 from orchestrator.judge.filter import Filter
 from orchestrator.judge.question import Question
 from orchestrator.judge.tally import margin
-from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
+from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, PlainSpan, Span, Track
 from orchestrator.recording.causes import BetweenSamples, OutOfRange, OwnerUnknown, Reason
 from orchestrator.recording.quantities import Bounds, Instant
 from orchestrator.recording.verdict import Margin
@@ -41,8 +41,8 @@ class Gauge:
             for entry, after, before in index.hidden(node, states)
         ]
         self._grid = Grid(())
-        self._least: list[int] = []
-        self._most: list[int] = []
+        self._least: Sequence[int] = ()
+        self._most: Sequence[int] = ()
 
     def times(self) -> Iterable[float]:
         """Where the value can change."""
@@ -57,19 +57,21 @@ class Gauge:
         """The truth of the fact at each piece of the grid, which must be cut at `times`."""
         self._grid = grid
         self._least, self._most = grid.count(self._spans())
-        low, high = self._range.low, self._range.high
-        return Track(
-            PASS if low <= least and most <= high else FAIL if most < low or least > high else UNKNOWN
-            for least, most in zip(self._least, self._most, strict=True)
-        )
+        # Few pairs of bounds stand in many pieces.
+        truths = {bounds: self._truth(*bounds) for bounds in set(zip(self._least, self._most, strict=True))}
+        return Track(map(truths.__getitem__, zip(self._least, self._most, strict=True)))
 
-    def _spans(self) -> Iterator[Span]:
+    def _truth(self, least: int, most: int) -> int:
+        low, high = self._range.low, self._range.high
+        return PASS if low <= least and most <= high else FAIL if most < low or least > high else UNKNOWN
+
+    def _spans(self) -> Iterator[PlainSpan]:
         for least, stays in self._stays.items():
             for _, first, last in stays:
-                yield Span(first, last, True, least, 1)
+                yield first, last, True, least, 1
         for least, gaps in self._gaps.items():
             for after, before, _ in gaps:
-                yield Span(after, before, False, least, 1)
+                yield after, before, False, least, 1
         yield from self._hidden
 
     def _find(self) -> None:

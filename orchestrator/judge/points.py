@@ -65,10 +65,13 @@ class PointJudge:
     def __init__(self, index: Index, landmarks: Landmarks, facts: Sequence[PointFact], when: Asked) -> None:
         self._index, self._landmarks, self._facts, self._when = index, landmarks, facts, when
         self._observed = index.observed([node for fact in facts for node in fact.nodes])
-        times = {t for fact in facts for t in fact.times()} | {when.instant, when.start, when.end}
-        times.update(self._observed or ())
-        self.grid = Grid(times)
+        self.grid = Grid(self._times())
         self._tracks = [self._lay(fact) for fact in facts]
+
+    def _times(self) -> set[float]:
+        """Where anything can change."""
+        asked = {self._when.instant, self._when.start, self._when.end, *(self._observed or ())}
+        return asked.union(*(fact.times() for fact in self._facts))
 
     def _lay(self, fact: PointFact) -> Track:
         """The fact's truth; unknown where its nodes were not observed."""

@@ -24,11 +24,9 @@ from orchestrator.text.yamlsource import load_yaml
 @collector_paused()
 def judge_folder(folder: RunFolder) -> RunReport:
     """Hold a recording against the expectations of the scenario in it."""
-    scenario = parse_scenario(load_yaml(folder.scenario))
+    scenario = _scenario(folder)
     history = history_of(folder)
-    variables = folder.variables()
-    expected = [expectation for expectation in scenario.expect if expectation.applies(variables)]
-    return _report(folder, scenario, history, judge(expected, history))
+    return _report(folder, scenario, history, _judged(folder, scenario, history))
 
 
 def stored_report(folder: RunFolder) -> RunReport:
@@ -41,7 +39,24 @@ def stored_report(folder: RunFolder) -> RunReport:
         again = judge_folder(folder)
         note = "judged again just now: its verdicts are stored in the format of an older simctl"
         return replace(again, notes=(*again.notes, note))
-    return _report(folder, parse_scenario(load_yaml(folder.scenario)), history_of(folder), verdicts)
+    return _report(folder, _scenario(folder), history_of(folder), verdicts)
+
+
+def stored_verdicts(folder: RunFolder, history: History) -> list[Verdict]:
+    """The verdicts of such a report, of a run whose history is there already. Raises InputError as it does."""
+    try:
+        return folder.read_verdicts()
+    except OldVerdicts:
+        return _judged(folder, _scenario(folder), history)
+
+
+def _scenario(folder: RunFolder) -> Scenario:
+    return parse_scenario(load_yaml(folder.scenario))
+
+
+def _judged(folder: RunFolder, scenario: Scenario, history: History) -> list[Verdict]:
+    variables = folder.variables()
+    return judge([expectation for expectation in scenario.expect if expectation.applies(variables)], history)
 
 
 def keep_verdicts(folder: RunFolder, verdicts: Sequence[Verdict]) -> None:
