@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -34,13 +34,14 @@ from orchestrator.system.collector import collector_paused
 from orchestrator.text.numbers import plural
 
 _OF_TRACE = frozenset(TRACE_KINDS)
-_KNOWN = {*LINES_OF_FORMAT_1, *LINES}
+_KNOWN_IN_1 = {*LINES_OF_FORMAT_1, *LINES}
 
 
 def build_history(events: Iterable[Event]) -> History:
     """The history that checked events show, `begin` first. Socket lines after the last tick are left out."""
     by_kind, traced, segments = _sorted_out(events)
     begin = by_kind["begin"][0]
+    known = LINES if begin["format"] > 1 else _KNOWN_IN_1
     nodes = tuple(node["name"] for node in begin["nodes"])
     ticks = tuple(float(tick["t"]) for tick in by_kind["tick"])
     missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
@@ -88,7 +89,11 @@ def build_history(events: Iterable[Event]) -> History:
         exact=trace.complete,
         shared=_shared(begin),
         happened=tuple(sorted(by_kind["node"], key=_time)),
-        notes=(*(note["text"] for note in by_kind["note"]), *trace.doubts, *_passed_over(by_kind)),
+        notes=(
+            *(note["text"] for note in by_kind["note"]),
+            *trace.doubts,
+            *_passed_over(by_kind, known),
+        ),
     )
 
 
@@ -110,9 +115,10 @@ def _sorted_out(
     traced: list[Event] = []
     segments: list[tuple[Pair, Segment]] = []
     headers: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+    of_trace = _OF_TRACE
     for event in events:
         kind = event["ev"]
-        if kind in _OF_TRACE:
+        if kind in of_trace:
             traced.append(event)
             continue
         if kind == "segment":
@@ -121,6 +127,8 @@ def _sorted_out(
                 continue
         elif kind in ("request", "served"):
             _share_headers(event, headers)
+        elif kind == "begin" and event["format"] > 1:
+            of_trace = _OF_TRACE & LINES.keys()
         by_kind[kind].append(event)
     return by_kind, traced, segments
 
@@ -279,8 +287,8 @@ def _reporting(begin: Event, role: str) -> frozenset[str]:
     return frozenset(node["name"] for node in begin["nodes"] if node["role"] == role and node["events"])
 
 
-def _passed_over(by_kind: dict[str, list[Event]]) -> Iterator[str]:
-    unknown = [(kind, len(events)) for kind, events in by_kind.items() if kind not in _KNOWN]
+def _passed_over(by_kind: Mapping[str, list[Event]], known: Container[str]) -> Iterator[str]:
+    unknown = [(kind, len(events)) for kind, events in by_kind.items() if kind not in known]
     for kind, count in unknown[: UNKNOWN_LINES.limit]:
         yield f"{plural(count, 'line')} of the unknown kind `{kind}` passed over"
     if rest := unknown[UNKNOWN_LINES.limit :]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import NamedTuple
 
 from orchestrator.recording.verdict import Outcome
@@ -70,8 +70,7 @@ class Grid:
 
     def count(self, spans: Iterable[PlainSpan]) -> tuple[Sequence[int], Sequence[int]]:
         """Per piece, how many count at least and at most: the sums of all spans that cover it."""
-        # Arrays, since a large run has a million pieces, and a number in a list takes four times as much.
-        least, most = (array("q", bytes(8 * (self.size + 1))) for _ in range(2))
+        least, most = [0] * (self.size + 1), [0] * (self.size + 1)
         for start, end, closed, low, high in spans:
             first, after = self._index[start], self._index[end] + 1
             if not closed:
@@ -82,7 +81,16 @@ class Grid:
             if high:
                 most[first] += high
                 most[after] -= high
-        return array("q", accumulate(least[: self.size])), array("q", accumulate(most[: self.size]))
+        return _sums(least, self.size), _sums(most, self.size)
+
+
+def _sums(changes: Sequence[int], size: int) -> Sequence[int]:
+    """An array, since a large run has a million pieces, and a number in a list takes nine times as much; a list where a
+    number does not fit: a recording may claim what it likes."""
+    try:
+        return array("i", islice(accumulate(changes), size))
+    except OverflowError:
+        return list(islice(accumulate(changes), size))
 
 
 def worst(tracks: Sequence[Track], size: int) -> Track:

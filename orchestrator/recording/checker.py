@@ -100,7 +100,9 @@ class LineChecker:
 
     def _meaning(self, event: Event, ev: str) -> None:
         """What its fields say, which have the right types: about this line and those before it."""
-        if "node" in event and ev in self._kinds:
+        if ev not in self._kinds:
+            return
+        if "node" in event:
             self._declared(event["node"])
         if ev in _WITH_ENDS:
             self._ends(event)

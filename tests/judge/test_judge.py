@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.judge.timeline import Grid, Span
 from orchestrator.recording.verdict import Outcome
 from tests.support.builders import history, in_words, verdict, worded
 
@@ -265,3 +266,9 @@ def test_one_wrong_queue_is_enough_and_is_shown_first() -> None:
 def test_an_unseen_socket_may_have_had_any_queue() -> None:
     run = "client:1 > server:80 | E/1 E/1\nunseen client 0 1"
     assert outcome(run, "{always: start .. end, client: {recv_q: {ESTABLISHED: 1}}}") is UNKNOWN
+
+
+def test_a_recording_may_claim_more_than_a_machine_word_holds() -> None:
+    grid = Grid([1.0, 2.0])
+    huge = [Span(1.0, 2.0, True, 0, 10**18)] * 20
+    assert [list(counts) for counts in grid.count(huge)] == [[0, 0, 0], [20 * 10**18] * 3]

@@ -184,3 +184,9 @@ def test_what_is_no_run_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is a file"):
         RunFolder.open(tmp_path / "file")
+
+
+def test_a_kind_of_format_1_is_an_unknown_one_in_format_2(tmp_path: Path) -> None:
+    begin, *others = events(RUN)
+    lines = [begin | {"format": 2}, *others, {"t": 9.0, "ev": "minisocket", "local": 5}]
+    assert "1 line of the unknown kind `minisocket` passed over" in build_history(read(tmp_path, lines)).notes
