@@ -20,7 +20,7 @@ from orchestrator.text.progress import Progress
 from orchestrator.vm import bootfiles, cache
 from orchestrator.vm.emulator import Emulator
 from orchestrator.vm.exchange import Exchange
-from orchestrator.vm.image import ensure_image
+from orchestrator.vm.image import ROOTFS, ensure_image
 from orchestrator.vm.machine import INITRAMFS, MEMORY, RAM, STATE, Machine, find_qemu
 
 _SPACE = MEMORY
@@ -80,8 +80,12 @@ def project_files() -> Project:
 
 def _key(qemu: str, image: Path, project: Project) -> str:
     """12 hexadecimal digits that change with everything that the snapshot depends on."""
-    program = Path(qemu).resolve().stat()
-    digest = hashlib.sha256(f"{image.name}\0{qemu}\0{program.st_size}\0{program.st_mtime_ns}".encode())
+    digest = hashlib.sha256(f"{image.name}\0{qemu}".encode())
+    # An image that was removed and made again has its name, and its files in other blocks: a guest that has read some
+    # would find nonsense in the others.
+    for file in (Path(qemu).resolve(), image / ROOTFS):
+        info = file.stat()
+        digest.update(f"\0{info.st_size}\0{info.st_mtime_ns}".encode())
     for name, content in project:
         digest.update(f"\n{name}\0{hashlib.sha256(content).hexdigest()}".encode())
     return digest.hexdigest()[:12]

@@ -17,8 +17,9 @@ from orchestrator.recording.folder import RunFolder
 from orchestrator.run.options import Options
 from orchestrator.run.virtual.execute import VirtualMachine
 from orchestrator.topology.compose.file import load_topology
-from orchestrator.vm import cache, emulator
+from orchestrator.vm import cache, emulator, snapshot
 from orchestrator.vm.exchange import Exchange
+from orchestrator.vm.image import ROOTFS
 from orchestrator.vm.machine import QEMU, Machine
 from orchestrator.vm.snapshot import ensure_snapshot
 from tests.conftest import Simctl
@@ -175,6 +176,15 @@ def test_what_was_removed_before_it_could_be_held_is_made_again(own_cache: Path)
     cache.remove(own_cache / "snapshot-1")
     assert cache.obtain("snapshot-1", make, space=1, progress=silent).path.is_dir()
     assert made == 2
+
+
+def test_an_image_that_was_made_again_has_no_snapshot_yet(tmp_path: Path) -> None:
+    """A guest that has read the one before would find nonsense in it."""
+    (tmp_path / ROOTFS).write_text("blocks")
+    before = snapshot._key(sys.executable, tmp_path, [])
+    assert snapshot._key(sys.executable, tmp_path, []) == before
+    os.utime(tmp_path / ROOTFS, (1, 1))
+    assert snapshot._key(sys.executable, tmp_path, []) != before
 
 
 # -- what breaks inside ------------------------------------------------------------------------------------------------
