@@ -78,6 +78,8 @@ class _Crew:
         self._working: dict[Connection, tuple[int, ForkProcess]] = {}
 
     def work(self, jobs: int) -> None:
+        import orchestrator.run.judge  # noqa: F401 - here, and not in each of the processes, which are forked
+
         try:
             while self._waiting or self._working:
                 while self._waiting and len(self._working) < jobs:

@@ -250,7 +250,9 @@ def test_a_foreign_image_that_is_not_there(simctl: Simctl, tmp_path: Path) -> No
 def test_a_container_that_dies_at_start_shows_the_end_of_its_log(simctl: Simctl, tmp_path: Path, foreign: str) -> None:
     write_foreign(tmp_path, foreign)
     compose = (tmp_path / "compose.yaml").read_text()
-    (tmp_path / "compose.yaml").write_text(compose.replace(f'"{foreign}",', f'"{foreign}", command: ["--nonsense"],'))
+    # It is never healthy, so that simctl waits for it until it dies, on a busy machine too.
+    words = 'command: ["--nonsense"], healthcheck: {test: ["CMD", "false"], interval: 1s},'
+    (tmp_path / "compose.yaml").write_text(compose.replace(f'"{foreign}",', f'"{foreign}", {words}'))
     done = simctl("run", "scenario.yaml", "-r", "docker", "-q")
     assert_refused(done, 3)
     assert "node server died at start (exit status 2)" in done.stderr

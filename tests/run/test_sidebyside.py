@@ -66,7 +66,7 @@ def test_an_interruption_ends_all_and_tells_what_was_done(tmp_path: Path) -> Non
     write(tmp_path, "c-long", steps=LONG)
     with started(tmp_path) as simctl:
         read_until(simctl.stderr, "a-long: long: wait", "c-long: long: wait", "b-short: judge")
-        time.sleep(0.2)  # its report is on the way
+        time.sleep(1)  # its report is on the way
         pids = descendants(simctl.pid)
         simctl.send_signal(signal.SIGTERM)
         stdout, stderr = simctl.communicate(timeout=30)
