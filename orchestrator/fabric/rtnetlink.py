@@ -1,7 +1,7 @@
 """The five requests of rtnetlink that make a lab's network, many in one system call.
 
-pyroute2 does them as well, but its import alone is 145 ms, two thirds of what the start of a small lab may take, and
-its requests go one by one: 100 veth pairs took 100 ms, 40 ms here. It stays for what is not on the way of every lab.
+pyroute2 does them as well, but its import alone is 145 ms, and its requests go one by one. It stays for what is not on
+the way of every lab.
 Source: rtnetlink(7), linux/rtnetlink.h, linux/if_link.h, linux/veth.h.
 """
 

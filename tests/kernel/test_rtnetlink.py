@@ -5,34 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import threading
-from collections.abc import Callable
 
 import pytest
 
 from orchestrator.fabric import rtnetlink
 from orchestrator.fabric.rtnetlink import Rtnetlink
-from orchestrator.system.linux import CLONE_NEWNET, unshare
+from tests.support.netspace import in_netns
 
 pytestmark = pytest.mark.netns
-
-
-def in_a_namespace(what: Callable[[], None]) -> None:
-    """Do it in a thread that has a network namespace of its own."""
-    errors: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            unshare(CLONE_NEWNET)
-            what()
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
 
 
 def test_more_pairs_than_fit_into_one_call() -> None:
@@ -48,7 +28,7 @@ def test_more_pairs_than_fit_into_one_call() -> None:
         assert {f"leg{n}" for n in range(150)} | {f"far{n}" for n in range(150)} <= names
         netlink.close()
 
-    in_a_namespace(body)
+    in_netns(body)
 
 
 def test_one_that_is_refused_is_told_and_the_next_are_done() -> None:
@@ -61,7 +41,7 @@ def test_one_that_is_refused_is_told_and_the_next_are_done() -> None:
         netlink.do([rtnetlink.get(1)])  # its own answer, not one of those before
         assert {"br0", "br1", "br2"} <= {name for _, name in socket.if_nameindex()}
 
-    in_a_namespace(body)
+    in_netns(body)
 
 
 def test_a_name_of_a_network_is_cut_at_what_the_kernel_takes() -> None:
@@ -70,4 +50,4 @@ def test_a_name_of_a_network_is_cut_at_what_the_kernel_takes() -> None:
         netlink.do([rtnetlink.add_bridge("br0")])
         netlink.do([rtnetlink.bring_up(socket.if_nametoindex("br0"), "ä" * 200)])
 
-    in_a_namespace(body)
+    in_netns(body)
