@@ -74,11 +74,12 @@ def _settled(found: list[Event]) -> list[Event]:
 def _of_one_cpu(lines: Sequence[Event]) -> Iterator[Event]:
     """Births, and starts of timers that are none."""
     started: list[int] = []
+    reset = _ended_by_reset(lines)
     for number, line in enumerate(lines):
         if line["ev"] == "timer":
             if line["what"] == "start":
                 started.append(number)
-        elif started and _makes_one(lines, number, started[-1]):
+        elif started and number not in reset and _makes_one(lines, number, started[-1]):
             start = started.pop()
             yield _born(lines[start], line) | ({"interrupted": True} if start != number - 1 else {})
     yield from (_minisocket(lines[number], "rearmed") for number in started)
@@ -86,16 +87,33 @@ def _of_one_cpu(lines: Sequence[Event]) -> Iterator[Event]:
 
 def _makes_one(lines: Sequence[Event], number: int, start: int) -> bool:
     """Whether line `number` is the end of a full socket of which a minisocket was made, the one whose timer was started
-    in line `start`. One that a RST ends goes the same way, and none is made: a RST that came is reported before, one
-    that is sent for unread data after it (net/ipv4/tcp.c, __tcp_close)."""
-    line = lines[number]
-    if line["ev"] not in ("state", "other") or (line.get("old"), line.get("new")) not in _TO_MINISOCKET:
-        return False
-    beside = (*lines[max(0, number - 1) : number], *lines[number + 1 : number + 2])
-    if any(one["ev"] in ("rst", "rst_received") and one.get("a") == line.get("a") for one in beside):
-        return False
+    in line `start`."""
     at_most = _UNDER_WAY if start == number - 1 else _INTERRUPTED
-    return _time(line) - _time(lines[start]) <= at_most
+    return _ends_full_socket(lines[number]) and _time(lines[number]) - _time(lines[start]) <= at_most
+
+
+def _ends_full_socket(line: Event) -> bool:
+    return line["ev"] in ("state", "other") and (line.get("old"), line.get("new")) in _TO_MINISOCKET
+
+
+def _ended_by_reset(lines: Sequence[Event]) -> set[int]:
+    """Which lines are the end of a full socket by a RST, of which no minisocket is made though it looks the same: a RST
+    that came is the socket's event before, one that is sent for unread data the one after it (net/ipv4/tcp.c,
+    __tcp_close). Events of others may lie in between: whether those were kept must not matter."""
+    found: set[int] = set()
+    last: dict[int, int] = {}
+    for number, line in enumerate(lines):
+        socket = line.get("a")
+        if socket is None:
+            continue
+        before = last.get(socket)
+        last[socket] = number
+        if before is None or _time(line) - _time(lines[before]) > _UNDER_WAY:
+            continue
+        for end, other in ((number, before), (before, number)):
+            if _ends_full_socket(lines[end]) and lines[other]["ev"] in ("rst", "rst_received"):
+                found.add(end)
+    return found
 
 
 def _born(start: Event, ended: Event) -> Event:

@@ -191,6 +191,27 @@ def test_the_wire_says_when_a_fin_left() -> None:
     assert (fin.after, fin.before) == (2.998, 2.998)
 
 
+def test_a_fin_that_the_wire_does_not_have_is_not_drawn() -> None:
+    """A program shut its end down with data unsent and disconnected: a RST left, and no FIN ever (TCP_DISCONNECT)."""
+    table = f"""
+        {TICKS}
+        server:8080                | L L L L L L  L L L L L L L
+        client:41000 > server:8080 | - - E E E CW - - - - - - -
+        server:8080 > client:41000 | - - E E E F2 - - - - - - -
+    """.replace("CW -", "LA -")
+    rst = {"ev": "rst", "t": 3.9, "node": "client", "reason": "TCP_DISCONNECT_WITH_DATA", **ENDS["client"]}
+    run = traced(table, rst=(rst,))
+    wire = replace(run, connections=(replace(run.connections[0], fins={Side.SERVER: 2.2}),))
+    assert "client > FIN | LAST_ACK ." in sent(ladder_of(run)), "without the wire, the state is all there is"
+    found = ladder_of(wire)
+    assert [row.sender for row in found.rows if said(row).startswith("FIN")] == [Side.SERVER]
+    assert said(next(row for row in found.rows if row.client.state == "LAST_ACK")) == (
+        "client closes: its FIN waits behind data"
+    )
+    cut = replace(traced(table, *off(1.5, 9.0)), connections=wire.connections)
+    assert "client > FIN" in lost(ladder_of(cut)), "what a cut node sends is on no wire"
+
+
 def test_a_fin_that_the_other_end_answered_to_is_not_lost() -> None:
     """A NAT may have forgotten the connection before it, as it tells; that the FIN came shows that it had not."""
     table = OPEN.replace("E E E E\n", "F1 F2 F2 F2\n", 1)

@@ -270,6 +270,17 @@ def test_it_goes_with_simctl(engine: APIClient, tmp_path: Path, number: int) -> 
     assert record.name not in instances()
 
 
+def test_whoever_cleans_lets_a_probe_remove_its_trace_instance(engine: APIClient, tmp_path: Path) -> None:
+    with idle_run(tmp_path) as process:
+        (record,) = records(probe_of(engine, process.pid)["State"]["Pid"])
+        process.kill()
+        process.wait(60)
+        dockercontainers.clean(engine)  # as any run does that begins now
+        assert not containers_of(engine, process.pid)
+    assert not record.exists()
+    assert record.name not in instances()
+
+
 def test_a_probe_that_is_killed_ends_the_run(engine: APIClient, tmp_path: Path, user: OrdinaryUser) -> None:
     with idle_run(tmp_path) as process:
         probe = probe_of(engine, process.pid)

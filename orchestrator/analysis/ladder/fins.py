@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from orchestrator.analysis.ladder.ends import GOT_FIN, Change, Life
 from orchestrator.analysis.ladder.flags import Flags
-from orchestrator.analysis.ladder.losses import unacknowledged
+from orchestrator.analysis.ladder.losses import Losses, unacknowledged
 from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment
 from orchestrator.history.model import Connection, History, Side
 from orchestrator.recording.events import Event
@@ -31,7 +31,7 @@ class Fin(NamedTuple):
 
 
 def fin_of(
-    sender: Life, receiver: Life, connection: Connection, history: History, closed: Event | None, until: float
+    sender: Life, receiver: Life, connection: Connection, history: History, closed: Event | None, losses: Losses
 ) -> Fin:
     """By the wire where it was recorded, else by the states of both ends. `closed`: as for `wire_of`."""
     own, far = sender.into(SENT_FIN), receiver.into(GOT_FIN)
@@ -42,11 +42,13 @@ def fin_of(
     if known is None:
         return Fin()
     sent = (connection.fins or {}).get(sender.side)
-    if sent is not None and sent <= until:
+    if sent is not None and sent <= losses.until:
         segment = Segment(Flags.FIN, sender.side, sent, sent)
         waited = own is not None and went_later(segment, own)
         return Fin(segment, waited, (unacknowledged(sender, history) or None) if waited else None)
     came = far or sender.into({_S.FIN_WAIT2})
+    if connection.fins is not None and own is not None and came is None and not losses.cut(own.after, own.before):
+        return Fin(None, True, unacknowledged(sender, history) or None)  # only what is before it can have kept it back
     if own is not None and (came is None or came.before > own.before + UNDER_WAY):
         waiting = unacknowledged(sender, history)
         if waiting and came is None:

@@ -71,7 +71,7 @@ class Losses:
     def __init__(self, connection: Connection, history: History, client: Life, server: Life, until: float) -> None:
         self._history = history
         self._ends = {client.side: client, server.side: server}
-        self._until = until
+        self.until = until
         between = {flow.node for flow in connection.via}
         self._cuts = list(_cuts({connection.client_node, connection.server_node} | between, history))
         self._cuts += [(flow.ended[0], math.inf) for flow in connection.via if flow.ended is not None]
@@ -134,7 +134,7 @@ class Losses:
 
     def _lives_on(self, life: Life, segment: Segment) -> bool:
         """Whether the trace shows that an end was there and went on as before, long enough to have noticed."""
-        if not self._history.exact or life.socket is None or self._until < segment.before + _NOTICED:
+        if not self._history.exact or life.socket is None or self.until < segment.before + _NOTICED:
             return False
         return birth(life.socket)[1] <= segment.after and life.socket.intervals[-1].last > segment.before + _NOTICED
 

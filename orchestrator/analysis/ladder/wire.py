@@ -80,7 +80,7 @@ class Wire:
             self.resets += ladderresets.met(exchanges, *ends, history, self._via)
         self.handshake = list(self._handshake())
         for one, other in (ends, ends[::-1]):
-            fin = fins.fin_of(one, other, self._connection, history, self._closed, self._until)
+            fin = fins.fin_of(one, other, self._connection, history, self._closed, self.losses)
             if fin.segment is not None:
                 self.fins[one.side] = fin.segment
             if fin.waited:

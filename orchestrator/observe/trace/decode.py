@@ -9,7 +9,6 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from orchestrator.observe.sources.sockdiag import STATES
 from orchestrator.observe.trace.ringbuffer import records
@@ -23,6 +22,9 @@ _ID = re.compile(r"^ID: (\d+)$", re.MULTILINE)
 _REASON = re.compile(r"\{ (\d+), \"(\w+)\" \}")
 
 _LOOPBACK = 127
+
+_INTERRUPTED = 0.01
+"""Seconds: more than what history/minisockets.py allows between a start and an end that are not next to each other."""
 
 _COUNTED = {
     (TcpState.CLOSED, TcpState.SYN_SENT): "connections opened",
@@ -206,14 +208,25 @@ def of_the_lab(event: Event) -> bool:
 
 
 def timers_of(by_cpu: Iterable[Sequence[Event]]) -> dict[int, None]:
-    """Addresses of the timers that were started just before an event of the lab, which may be its minisockets', in
-    order."""
-    return {
-        start["timer"]: None
-        for events in by_cpu
-        for start, following in pairwise(events)
-        if start["ev"] == "timer" and start["what"] == "start" and of_the_lab(following)
-    }
+    """Addresses of the timers that were started just before an event of the lab on the same CPU, which may be its
+    minisockets', in order. Something else may have come in between, of strangers too, by a soft interrupt."""
+    found: dict[int, None] = {}
+    for events in by_cpu:
+        started: list[Event] = []
+        for number, event in enumerate(events):
+            if event["ev"] == "timer" and event["what"] == "start":
+                started.append(event)
+            elif started and of_the_lab(event):
+                before = events[number - 1]
+                found |= {start["timer"]: None for start in started if start is before or _soon(start, event)}
+                started.clear()
+            elif started and not _soon(started[-1], event):
+                del started[:-1]  # that one alone may be next to what follows
+    return found
+
+
+def _soon(start: Event, event: Event) -> bool:
+    return float(event["t"]) - float(start["t"]) <= _INTERRUPTED
 
 
 def kept(events: Iterable[Event], timers: Mapping[int, int], known: Container[int]) -> Iterator[Event]:

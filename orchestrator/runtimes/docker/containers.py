@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ RUN_LABEL = "simctl.run"
 NODE_LABEL = "simctl.node"
 _STARTER_LABEL = "simctl.pid"
 _MACHINE_LABEL = "simctl.machine"
+
+_PROBE_ENDS = 5
+"""Seconds that a probe may take to remove its trace instance: a tenth of one is usual, on a busy machine it is more."""
 
 # -- before anything starts ------------------------------------------------------------------------------------------
 
@@ -127,5 +131,15 @@ def clean(client: APIClient) -> list[Leftover]:
     """Remove what `leftovers` finds; returns what was removed."""
     found = leftovers(client)
     for item in found:
+        if item.node is None:
+            _let_end(client, item.id)
         remove(client, item.id)
     return found
+
+
+def _let_end(client: APIClient, probe: str) -> None:
+    """Give a probe the time to remove its trace instance, which outlives it: it may be about to, as its input ended."""
+    from docker.errors import NotFound
+
+    with engine_errors(f"cannot stop container {probe[:12]}"), contextlib.suppress(NotFound):
+        client.stop(probe, timeout=_PROBE_ENDS)
