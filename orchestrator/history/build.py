@@ -45,7 +45,7 @@ def build_history(events: Iterable[Event]) -> History:
     nodes = tuple(node["name"] for node in begin["nodes"])
     ticks = tuple(float(tick["t"]) for tick in by_kind["tick"])
     missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
-    counters = Counters(_series(by_kind["tick"], nodes))
+    counters = Counters(_series(by_kind["tick"], nodes), map(_time, by_kind["moment"]))
     lives = _lives(by_kind.pop("socket", []), nodes, ticks)
     addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
     addresses |= {line["address"]: line["node"] for line in by_kind["address"]}

@@ -1,7 +1,8 @@
 """Whether the trace missed anything: the kernel's counters, which cannot miss, must show the same numbers.
 
 A counter is read in a tick, after the time that the tick bears. So what the trace counts up to that time is the least
-that the counter can have risen, and what it counts up to the end of the tick is the most.
+that the counter can have risen, and what it counts up to the end of the tick is the most. Where the last tick did not
+read a counter, the least is what the trace counts up to a tick that surely did.
 
 The counters of a node also count what it sends to itself over 127.0.0.0/8. Events of such sockets do not show
 whose they are, so the trace only has their numbers, for the whole machine: a difference of so much at most may be
@@ -142,7 +143,7 @@ def _compare(
     rises = [counters.rise(node, name, float(first["t"]), float(last["t"])) for name in names]
     if None in rises:
         return None
-    least = _inside(times, _read(first), float(last["t"]))
+    least = _inside(times, _read(first), min(counters.read_until(name, float(last["t"])) for name in names))
     most = _inside([*times, *unsure], float(first["t"]), _read(last))
     return Comparison(node, what, least, most, sum(value for value in rises if value is not None))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import itemgetter
+
+from orchestrator.recording.events import COUNTERS, TCPEXT_EVERY
 
 Reading = tuple[float, int]
 """Time in seconds, absolute value."""
@@ -16,8 +18,10 @@ Series = Mapping[str, Mapping[str, tuple[Reading, ...]]]
 class Counters:
     """The counters of all nodes. A value stands until the next reading."""
 
-    def __init__(self, series: Series) -> None:
+    def __init__(self, series: Series, moments: Iterable[float] = ()) -> None:
+        """`moments`: times of the ticks at which all groups were read."""
         self.series = series
+        self._moments = sorted(moments)
 
     def at(self, node: str, name: str, t: float) -> int | None:
         """The last value read at or before `t`; None before the first reading, and for what was never read."""
@@ -29,3 +33,10 @@ class Counters:
         """How much the readings differ; None when one of them is not there."""
         first, last = self.at(node, name, after), self.at(node, name, until)
         return None if first is None or last is None else last - first
+
+    def read_until(self, name: str, tick: float) -> float:
+        """Until when at least what happened is in the value that stands at a tick: some are read at few ticks only."""
+        if name not in COUNTERS["TcpExt"]:
+            return tick
+        position = bisect_right(self._moments, tick)
+        return max(tick - TCPEXT_EVERY, self._moments[position - 1] if position else 0.0)

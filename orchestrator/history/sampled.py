@@ -217,13 +217,17 @@ class GapRule:
             # A tick reads a table and then the counters: what happened between the two was counted a tick early.
             since = self._ticks.before(after)
             since = after if since is None else since
-            # The group of TW is read seldom: the first tick this much later has surely read it.
+            # The group of TW is read seldom: the first tick this much later has surely read it. At the end of a run
+            # there may be none, and what was not read may have risen.
             read = self._ticks.from_(before + TCPEXT_EVERY) or self._ticks.times[-1]
             called = self._rose(node, "ActiveOpens", since, before)
             reset = any(self._rose(other, "OutRsts", since - _RST_UNDER_WAY, before) for other in self._counters.series)
             self._known[key] = _Moved(
                 called=called,
-                armed=any(self._rose(node, name, since, read) for name in ("TW", "TWKilled")),
+                armed=any(
+                    self._counters.read_until(name, read) < before or self._rose(node, name, since, read)
+                    for name in ("TW", "TWKilled")
+                ),
                 cut_short=reset or called or self._rose(node, "PassiveOpens", since, before),
             )
         return self._known[key]

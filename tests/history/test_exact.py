@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from orchestrator.history.build import build_history
 from orchestrator.history.model import History, MinisocketEnd, Socket
 from orchestrator.recording.events import Event
@@ -45,10 +47,14 @@ def connection(a: int, opened: float, closed: float) -> list[Event]:
 
 def told(table: str, *trace: Event) -> History:
     """The history of a table with a trace, which the counters of the table confirm."""
-    lost = {"t": 0.0, "ev": "traced", "lost": 0, "counts": {}}
-    history = build_history(events(table, *sorted(trace, key=lambda event: float(event["t"])), lost))
+    history = build(table, *trace)
     assert history.exact, history.notes
     return history
+
+
+def build(table: str, *trace: Event) -> History:
+    lost = {"t": 0.0, "ev": "traced", "lost": 0, "counts": {}}
+    return build_history(events(table, *sorted(trace, key=lambda event: float(event["t"])), lost))
 
 
 def client_end(history: History) -> Socket:
@@ -96,6 +102,27 @@ def test_a_request_that_waits_for_its_child_is_one_connection_with_it() -> None:
     assert server is not None
     assert [interval.state for interval in server.intervals] == [S.SYN_RECV, S.ESTABLISHED, S.CLOSE_WAIT]
     assert server.intervals[0].first == 1.0, "as the sample has it"
+
+
+@pytest.mark.parametrize(("end", "exact"), [(2.0, True), (3.0, False)])
+def test_a_counter_that_the_last_tick_did_not_read_does_not_speak_against_the_trace(end: float, exact: bool) -> None:
+    """A tick that comes upon that of the last moment reads no TcpExt (the fuzzer's seed 60023)."""
+    table = f"""
+        ticks 0 1 2 3
+        client:41000 > server:8080 | - E  E F2
+        server:8080 > client:41000 | - E  E CW
+        count client TW 0 0 0 0
+        moment end {end}
+    """
+    trace = [
+        *states(
+            "client", 1, (0.5, S.SYN_SENT), (0.501, S.ESTABLISHED), (2.5, S.FIN_WAIT1), (2.503, S.FIN_WAIT2),
+            (2.505, S.CLOSED),
+        ),
+        line(2.504, "minisocket", "client", 1, what="born", old=S.FIN_WAIT2),
+        *states("server", 2, (0.5005, S.SYN_RECV), (0.5006, S.ESTABLISHED), (2.501, S.CLOSE_WAIT)),
+    ]  # fmt: skip
+    assert build(table, *trace).exact is exact
 
 
 def test_a_request_that_only_samples_saw_is_one_connection_with_its_child() -> None:

@@ -168,6 +168,14 @@ def test_the_slow_counter_group_may_show_a_minisocket_a_second_later() -> None:
     assert S.TIME_WAIT not in inside(history(late + "count client TW 0 0 0 0 0"))
 
 
+def test_what_the_last_tick_did_not_read_may_have_happened() -> None:
+    """A moment's tick reads all; one that comes upon it, as the run ends, does not read TcpExt."""
+    ends = "ticks 0 0.1 0.2 0.3\nclient:41000 > server:8080 | E E E -\ncount server OutRsts 0 0 0 1\n"
+    ends += "count client TW 0 0 0 0\n"
+    assert S.TIME_WAIT not in inside(history(ends + "moment end 0.3"))
+    assert S.TIME_WAIT in inside(history(ends + "moment end 0.2"))
+
+
 def test_time_wait_fits_into_a_long_gap() -> None:
     assert S.TIME_WAIT in inside(history("ticks 0 1 61 62\n" + CLOSES))
 
