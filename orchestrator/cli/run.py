@@ -83,7 +83,7 @@ def run(
 
     Exit status: 0 all hold, 1 an expectation failed, 2 bad input, 3 the environment failed, 4 unknown, 130 interrupted.
     """
-    where = _begun(runtime, seeded=seed is not None or vary_seed is not None, jobs=jobs)
+    where = _begun(runtime, scenarios[0], seeded=seed is not None or vary_seed is not None, jobs=jobs)
     from orchestrator.run.batch import run_tasks
     from orchestrator.run.options import Options
     from orchestrator.run.plan import plan_tasks
@@ -120,12 +120,12 @@ def _shown_if_interrupted(results: Results, show: Callable[[], None]) -> Iterato
         raise Interrupted("interrupted; everything is taken down") from None
 
 
-def _begun(asked: str, *, seeded: bool, jobs: int) -> str:
+def _begun(asked: str, scenario: str, *, seeded: bool, jobs: int) -> str:
     """The runtime: a seed is for virtual time, so that is what `auto` means with one. What each of its labs takes is
     started; several at a time are processes of their own, which start it themselves."""
     runtime = virtual_time().name if seeded and asked == AUTO else asked
     if jobs == 1:
-        begin(runtime)
+        begin(runtime, scenario)
     return runtime
 
 

@@ -9,11 +9,14 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import EnvironmentFailure, InputError, Place
-from orchestrator.recording.verdict import Verdict, overall
 from orchestrator.system.storage import storage_errors
 from orchestrator.text.files import read_regular
+
+if TYPE_CHECKING:  # a tenth of all that a run imports before its nodes, and used when it is over
+    from orchestrator.recording.verdict import Verdict
 
 SCENARIO = "scenario.yaml"
 TOPOLOGY = "topology.yaml"
@@ -150,11 +153,14 @@ class RunFolder:
         return float(seconds) if isinstance(seconds, int | float) else None
 
     def write_verdicts(
-        self, verdicts: Sequence[Verdict], document: Callable[[Verdict], Mapping[str, object]] = Verdict.to_json
+        self, verdicts: Sequence[Verdict], document: Callable[[Verdict], Mapping[str, object]] | None = None
     ) -> None:
         """Write `verdict.json`, whole or not at all. `document` may put words beside the values of each verdict.
 
         Raises EnvironmentFailure."""
+        from orchestrator.recording.verdict import Verdict, overall
+
+        document = document or Verdict.to_json
         data = {
             "format": VERDICT_FORMAT,
             "outcome": overall(verdicts).value,
@@ -177,6 +183,8 @@ class RunFolder:
         """What `verdict.json` says.
 
         Raises InputError when it is not there or not one of ours, OldVerdicts when it is of an older format."""
+        from orchestrator.recording.verdict import Verdict
+
         place = Place(self.verdict)
         hint = "`simctl verify` writes it again"
         try:

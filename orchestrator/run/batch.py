@@ -56,7 +56,7 @@ def run_tasks(tasks: Sequence[Task], jobs: int, progress: Progress, done: Done) 
     """
     if jobs == 1 or len(tasks) == 1:
         for place, task in enumerate(tasks):
-            begin(task.options.runtime)
+            begin(task.options.runtime, str(task.path))
             if len(tasks) > 1:
                 progress(f"--- {task.label}")
             try:
@@ -160,7 +160,7 @@ def _work(task: Task, pipe: Connection, parent: int) -> None:
         die_with_parent(signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         if os.getppid() == parent:
-            begin(task.options.runtime)
+            begin(task.options.runtime, str(task.path))
             answer = _carry_out(task, tell)
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             pipe.send(answer)

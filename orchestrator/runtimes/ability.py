@@ -100,9 +100,9 @@ class Ability(Protocol):
         """Whether `auto` will probably take it here: what can be said at once, without imports."""
         return False
 
-    def begin(self) -> None:
+    def begin(self, scenario: str) -> None:
         """Start the processes that every lab of it takes: they will be there when simctl has imported what it needs.
-        Imports next to nothing, and never raises."""
+        Imports next to nothing, and never raises. `scenario`: as the command line names it."""
         return
 
     def create(self, wanted: Wanted) -> Runtime:

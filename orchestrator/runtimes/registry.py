@@ -99,11 +99,12 @@ def choose(requested: str, topology: Topology, kinds: Mapping[str, Kind]) -> Cho
     )
 
 
-def begin(requested: str) -> None:
-    """Start what labs of that runtime take, while simctl imports what it needs. A wrong guess costs idle processes."""
+def begin(requested: str, scenario: str) -> None:
+    """Start what a lab of that runtime takes for that scenario, while simctl imports what it needs. A wrong guess costs
+    idle processes."""
     for ability in reversed(abilities()):
         if requested == ability.name or (requested == AUTO and ability.likely()):
-            ability.begin()
+            ability.begin(scenario)
             return
 
 

@@ -53,7 +53,7 @@ class Docker(Ability):
         path = local_socket()
         return path is None or path.exists()
 
-    def begin(self) -> None:
+    def begin(self, scenario: str) -> None:
         """The probe, where it may turn out to be a process (probeplace.py)."""
         from orchestrator.engine.client import local_socket
         from orchestrator.observe import localprobe

@@ -30,12 +30,13 @@ class Netns(Ability):
     def likely(self) -> bool:
         return True
 
-    def begin(self) -> None:
+    def begin(self, scenario: str) -> None:
         from orchestrator.observe import localprobe
+        from orchestrator.runtimes.likelykinds import likely_kinds
         from orchestrator.runtimes.netns import spawnerprocess
 
+        spawnerprocess.begin(likely_kinds(scenario))
         localprobe.begin()
-        spawnerprocess.begin()
 
     def create(self, wanted: Wanted) -> Runtime:
         from orchestrator.kinds.prepare import prepare

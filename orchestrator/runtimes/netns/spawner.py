@@ -1,8 +1,9 @@
 """The spawner: the process that makes the nodes of the netns runtime.
 
-`python -m orchestrator.runtimes.netns.spawner FD [COUNT]` serves spawn requests on a Unix SOCK_SEQPACKET socket. For
-each it forks a supervisor, which makes the node's namespaces (network, mount, pid, IPC, host name) and forks init, the
-first process of the node, which is then told whose node it is: COUNT of them are there before anybody asks.
+`python -m orchestrator.runtimes.netns.spawner FD [COUNT [KIND ...]]` serves spawn requests on a Unix SOCK_SEQPACKET
+socket. For each it forks a supervisor, which makes the node's namespaces (network, mount, pid, IPC, host name) and
+forks init, the first process of the node, which is then told whose node it is: COUNT of them are there before anybody
+asks. What programs of these kinds import is there too, where they are Python: they are forked then (system/zygote.py).
 
 A chain of parent-death signals (simctl's end closes the socket; spawner -> supervisor -> init -> the pid namespace)
 lets nothing survive, whichever process is killed. Namespaces are anonymous: no name in /run/netns, no mount outside.
@@ -22,7 +23,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -62,11 +63,19 @@ def main() -> None:
         return
     # What the forked children will use is loaded once, here, and the collector must not touch the pages they share.
     gc.disable()
+    _preload(sys.argv[3:])
     spawner = Spawner(control, _load_init())
     for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 0):
         spawner.prepare_one()
     control.send(json.dumps({"ready": os.getpid()}).encode())
     spawner.serve()
+
+
+def _preload(kinds: Sequence[str]) -> None:
+    if kinds:
+        with contextlib.suppress(Exception):  # whatever a program imports may fail: it fails there too, and tells it
+            zygote.preload([NODES / kind for kind in kinds], NODES / "base")
+            zygote.enable()
 
 
 def _prepare(*, rootless: bool) -> None:

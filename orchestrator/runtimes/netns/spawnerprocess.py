@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.system import early, zygote
@@ -23,9 +24,9 @@ _PREFIXES = ("PYTHON", "SIMCTL_", "LC_")
 runs in a node can read it (/proc/1/environ)."""
 
 
-def begin() -> None:
-    """Start it now: `spawner_process` will find it."""
-    early.begin(_NAME, lambda output: _start(output, _LIKELY))
+def begin(kinds: Sequence[str]) -> None:
+    """Start it now: `spawner_process` will find it. `kinds`: of its nodes, probably."""
+    early.begin(_NAME, lambda output: _start(output, _LIKELY, kinds))
 
 
 def spawner_process(log: Path, nodes: int = 0) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -41,12 +42,12 @@ def spawner_process(log: Path, nodes: int = 0) -> tuple[subprocess.Popen[bytes],
         return waiting.process, control
 
 
-def _start(output: int, nodes: int = 0) -> tuple[subprocess.Popen[bytes], socket.socket]:
+def _start(output: int, nodes: int = 0, kinds: Sequence[str] = ()) -> tuple[subprocess.Popen[bytes], socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     with theirs:
         process = zygote.popen(
-            [*OWN_PYTHON, "orchestrator.runtimes.netns.spawner", str(theirs.fileno()), str(nodes)],
+            [*OWN_PYTHON, "orchestrator.runtimes.netns.spawner", str(theirs.fileno()), str(nodes), *kinds],
             environment={k: v for k, v in os.environ.items() if k in _INHERITED or k.startswith(_PREFIXES)},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
