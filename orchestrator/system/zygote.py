@@ -1,8 +1,8 @@
 """Python processes without their start: forked from an interpreter that has imported already what they will import.
 
-In a virtual machine the start of interpreters and their imports cost most of a run. Whatever starts Python here is
-Python itself, so a forked child can become what it was to execute (become.py). Nothing of this is active until enable()
-was called, which only the guest of a virtual machine does.
+In a virtual machine the start of interpreters and their imports cost most of a run, and on this one a tenth. Whatever
+starts Python here is Python itself, so a forked child can become what it was to execute (become.py). Nothing of this is
+active until enable() was called, which the guest of a virtual machine does, and a spawner that knows its nodes' kinds.
 """
 
 from __future__ import annotations
