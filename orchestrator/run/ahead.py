@@ -14,6 +14,9 @@ class Ahead:
     def __init__(self, modules: Iterable[str]) -> None:
         self._modules = tuple(modules)
         self._thread = threading.Thread(target=self._import, name="imports")
+
+    def begin(self) -> None:
+        """To be called once, when there is nothing left that such work would hold up."""
         self._thread.start()
 
     def _import(self) -> None:
@@ -25,4 +28,5 @@ class Ahead:
 
     def wait(self) -> None:
         """Until they are there, or were found not to be."""
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _JUDGE = "orchestrator.run.judge"
 
 
+_Fill = Callable[[RunFolder, Callable[[], None]], None]
+"""Executes a run: its recording is in the folder then. The function is called when its nodes are up."""
+
+
 def run(path: Path, options: Options, progress: Progress) -> RunReport:
     """Prepare, bring up, drive, record, take down, judge. Raises SimctlError.
 
@@ -49,7 +53,7 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
         folder.keep_sources(prepared.loaded.source.path, prepared.topology.path)
         ahead = Ahead((_JUDGE, *options.afterwards))
         with _told_where(folder, progress):
-            fill(folder)
+            fill(folder, ahead.begin)
             progress("judge")
             ahead.wait()
             from orchestrator.run.judge import judge_folder, keep_verdicts
@@ -65,29 +69,30 @@ def _marks(scenario: Scenario, options: Options) -> list[str]:
     return [scenario.name, *values, *([] if options.seed is None else [f"seed{options.seed}"])]
 
 
-def _real(
-    prepared: Prepared, choice: runtime_registry.Choice, options: Options, progress: Progress
-) -> Callable[[RunFolder], None]:
-    """The run on this machine, with everything made that it needs first. What is returned executes it."""
+def _real(prepared: Prepared, choice: runtime_registry.Choice, options: Options, progress: Progress) -> _Fill:
+    """The run on this machine, with everything made that it needs first."""
     topology, kinds = prepared.topology, prepared.kinds
     runtime = runtime_registry.create(choice, topology, kinds, allow_exec=options.allow_exec, progress=progress)
 
-    def fill(folder: RunFolder) -> None:
+    def fill(folder: RunFolder, up: Callable[[], None]) -> None:
         folder.write_environment(describe_machine(choice.name, topology))
-        record(prepared.scenario, topology, kinds, runtime, options, folder, progress)
+        record(prepared.scenario, topology, kinds, runtime, options, folder, progress, up=up)
 
     return fill
 
 
-def _virtual(
-    prepared: Prepared, choice: runtime_registry.Choice, options: Options, progress: Progress
-) -> Callable[[RunFolder], None]:
+def _virtual(prepared: Prepared, choice: runtime_registry.Choice, options: Options, progress: Progress) -> _Fill:
     """The run in a virtual machine, likewise."""
     from orchestrator.run.virtual.execute import VirtualMachine
 
     runtime_registry.check_images(choice, prepared.topology, prepared.kinds)
     machine = VirtualMachine.ready(prepared.kinds, progress)
-    return lambda folder: machine.run(prepared.loaded.source.data, prepared.topology, options, folder)
+
+    def fill(folder: RunFolder, up: Callable[[], None]) -> None:
+        up()  # nothing of it is on this machine
+        machine.run(prepared.loaded.source.data, prepared.topology, options, folder)
+
+    return fill
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from orchestrator.errors import SimctlError
 from orchestrator.kinds.registry import Kind
@@ -30,10 +30,11 @@ def record(
     *,
     pace: Pace = REAL,
     left_up: bool = False,
+    up: Callable[[], None] = lambda: None,
 ) -> None:
     """Bring the nodes up, run the steps, record into the folder, take down. Of the options: capture, ready_timeout.
 
-    `left_up`: as in LabSettings.
+    `left_up`: as in LabSettings. `up` is called when the nodes are.
     """
     files = LabFolder(folder.events, folder.logs, folder.ss, folder.captures if options.capture else None)
     progress(f"up: {len(topology.nodes)} nodes")
@@ -46,6 +47,7 @@ def record(
     )
     lab = Lab(topology, runtime, kinds, files, settings)
     with _kept_or_removed(folder, lab), lab:
+        up()
         for note in topology.notes:
             lab.session.note(str(note))
         try:
