@@ -31,7 +31,7 @@ services:
     environment: {environment}
     sysctls: {{net.ipv4.ip_forward: {forward}}}
     networks: [front, back]
-  server: {{image: simctl/origin, environment: {{KEEPALIVE_TIMEOUT: 1500ms, HTTP_PORT: 9090}}, networks: [back]}}
+  server: {{image: simctl/origin, environment: {{KEEPALIVE_TIMEOUT: {patience}, HTTP_PORT: 9090}}, networks: [back]}}
 networks: {{front: {{internal: true}}, back: {{internal: true}}}}
 """
 
@@ -47,8 +47,9 @@ def write(
 ) -> Path:
     """A scenario in a folder of its own, `{url}` in `steps` being the client's URL; returns its path."""
     folder.mkdir()
+    patience = "1500ms" if steps is TRAFFIC else "60s"  # the server's; it closes while the traffic's client is idle
     environment = "{" + ", ".join(f'{name}: "{value}"' for name, value in knobs.items()) + "}"
-    (folder / "compose.yaml").write_text(TOPOLOGY.format(environment=environment, forward=forward))
+    (folder / "compose.yaml").write_text(TOPOLOGY.format(environment=environment, forward=forward, patience=patience))
     lines = [f"name: {folder.name}", "topology: compose.yaml", "steps:", steps.format(url=url).rstrip()]
     lines += ["expect:", *(f"  - {one}" for one in expect)] if expect else []
     (folder / "scenario.yaml").write_text("\n".join(lines) + "\n")

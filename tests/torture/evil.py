@@ -60,7 +60,12 @@ MEMORY = 0x51C71
 """Key of a piece of System V memory of the machine."""
 OWN = ("/tmp", "/dev/shm", "/dev/null", "/run")
 
+KEY = b"simctl-test"
+"""Name of a key of the user's, in the kernel's keyring of that user."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
+KEYCTL, IO_URING_SETUP = {"x86_64": (250, 425), "aarch64": (219, 425)}[os.uname().machine]
+USER_KEYRING = -4
 
 
 def calls() -> dict[str, bool]:
@@ -77,6 +82,10 @@ def calls() -> dict[str, bool]:
         "see processes of the machine": len([path for path in Path("/proc").iterdir() if path.name.isdigit()]) > 20,
         "reach the network": tries(lambda: socket.create_connection(("192.0.2.1", 80), 0.2).close()),
         "see memory of others": _libc.shmget(MEMORY, 4096, 0) >= 0,
+        "find a key of the user": _libc.syscall(KEYCTL, 10, USER_KEYRING, b"user", KEY, 0) >= 0,
+        "read the kernel's log": _libc.klogctl(10, None, 0) >= 0,
+        "be root of a user namespace": _libc.unshare(0x10000000) == 0,
+        "queue calls for the kernel": _libc.syscall(IO_URING_SETUP, 1, ctypes.create_string_buffer(256)) >= 0,
     }
 
 

@@ -19,29 +19,33 @@ from orchestrator.runtimes.base import NodePlan
 from orchestrator.runtimes.netns.runtime import NetnsRuntime
 from orchestrator.topology.model import Node
 from tests.conftest import Simctl
-from tests.torture.evil import MEMORY
+from tests.torture.evil import KEY, KEYCTL, MEMORY, USER_KEYRING
 
 EVIL = Path(__file__).with_name("evil.py")
 NOTHING: dict[str, list[str]] = {"writes": [], "reads": [], "opens": [], "connects": [], "does": [], "lacks": []}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _IPC_CREAT, _IPC_RMID = 0o1000, 0
+_ADD_KEY, _UNLINK = {250: 248, 219: 217}[KEYCTL], 9
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
 def canary(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    """A folder of the user's, and a secret in the user's home."""
+    """A folder of the user's, and a secret in the user's home. Another is in the kernel's keyring."""
     secret = Path.home() / f".simctl-test-secret-{os.getpid()}"
     secret.write_text("secret")
     memory = _libc.shmget(MEMORY, 4096, _IPC_CREAT | 0o666)
     assert memory >= 0
+    key = _libc.syscall(_ADD_KEY, b"user", KEY, b"secret", 6, USER_KEYRING)
+    assert key >= 0
     try:
         yield tmp_path, secret
     finally:
         secret.unlink()
         _libc.shmctl(memory, _IPC_RMID, None)
+        _libc.syscall(KEYCTL, _UNLINK, key, USER_KEYRING)
 
 
 def tried(log: Path) -> dict[str, Any]:

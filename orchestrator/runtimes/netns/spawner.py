@@ -32,6 +32,7 @@ from orchestrator.bounds import NODE_FILE
 from orchestrator.runtimes.netns.view import make_view
 from orchestrator.system import linux, zygote
 from orchestrator.system.resources import NODES
+from orchestrator.system.seccomp import forbid_system_calls
 
 _CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 10, 13})
 """CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE, NET_RAW: what servers in containers
@@ -217,6 +218,7 @@ def _init(namer: socket.socket, alive: int, report: int, init_main: Callable[[li
         make_view(request)
         _bound_files()
         linux.limit_capabilities(_CAPABILITIES.union(_BY_KIND[name] for name in request["capabilities"]))
+        forbid_system_calls()
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
         os.write(report, own_pid)
