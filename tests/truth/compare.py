@@ -198,7 +198,9 @@ def restless(truth: Truth, node: str, moment: str) -> set[tuple[str, str]]:
     late = [s for capture in truth.captures for s in capture.segments if max(low, truth.samples.end) <= s.t <= high]
     found |= {pair for s in late for pair in ((s.source, s.target), (s.target, s.source))}
     for stretch in truth.samples.stretches:
-        if stretch.key[0] == node and any(low < x <= high and x != t for x in (stretch.first, stretch.last)):
+        # One that the tick of the moment was the last to see has changed since then: perhaps before ss looked.
+        changed = (low < stretch.first <= high and stretch.first != t) or low < stretch.last <= high
+        if stretch.key[0] == node and changed:
             found.add(stretch.key[1:])
     return found
 
