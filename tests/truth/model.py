@@ -16,7 +16,7 @@ from tests.truth.model_ends import End, Links, follow_end
 from tests.truth.model_lives import Life, lives_of
 from tests.truth.model_samples import Key, Samples, read_samples
 from tests.truth.model_states import Known
-from tests.truth.model_wire import FIN, RST, Capture, Segment, after, read_captures
+from tests.truth.model_wire import FIN, RST, SYN, Capture, Segment, after, read_captures
 
 CROSSED = 0.001
 """Seconds. Of two closing segments of which neither saw the other nobody says which was first."""
@@ -203,7 +203,14 @@ def _joined(lives: Sequence[Life]) -> Iterator[list[Life]]:
             first = same.pop(0)
             group = [first]
             for other in list(same):
-                if other.network not in {life.network for life in group} and other.began - first.began < 1:
+                if other.network not in {life.network for life in group} and _passed_on(first, other):
                     group.append(other)
                     same.remove(other)
             yield group
+
+
+def _passed_on(first: Life, other: Life) -> bool:
+    """Whether one of the first life's SYNs, which may have been sent several times, came upon the other network then."""
+    return any(
+        segment.has(SYN) and other.began - segment.t < 1 for segment in first.segments if segment.t <= other.began
+    )
