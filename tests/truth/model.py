@@ -210,7 +210,6 @@ def _joined(lives: Sequence[Life]) -> Iterator[list[Life]]:
 
 
 def _passed_on(first: Life, other: Life) -> bool:
-    """Whether one of the first life's SYNs, which may have been sent several times, came upon the other network then."""
-    return any(
-        segment.has(SYN) and other.began - segment.t < 1 for segment in first.segments if segment.t <= other.began
-    )
+    """Whether one of the first life's SYNs, which it may have sent several times, then came upon the other network."""
+    calls = [segment.t for segment in first.segments if segment.has(SYN) and segment.t <= other.began]
+    return any(other.began - t < 1 for t in calls)
