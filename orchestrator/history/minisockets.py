@@ -106,9 +106,9 @@ def _ended_by_reset(lines: Sequence[Event]) -> set[int]:
     found: set[int] = set()
     last: dict[int, int] = {}
     for number, line in enumerate(lines) if sockets else ():
-        socket = line.get("a")
-        if socket not in sockets:
+        if line.get("a") not in sockets:
             continue
+        socket = line["a"]
         before = last.get(socket)
         last[socket] = number
         if before is None or _time(line) - _time(lines[before]) > _UNDER_WAY:

@@ -24,6 +24,7 @@ from orchestrator.recording.closing import Witness as Witness
 from orchestrator.recording.events import Event
 from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 
 class StateInterval(NamedTuple):
@@ -50,7 +51,7 @@ class QueueReading(NamedTuple):
     send_q: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrafficReading:
     """What a socket had sent and received by the tick at `t`, by TCP_INFO: whether a program reports it or not."""
 
@@ -84,7 +85,7 @@ class MinisocketEnd(StrEnum):
     """A new connection took its address pair over."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Socket:
     """One socket of one node from the first tick that saw it to the last. Stays and gaps alternate in time.
 
@@ -147,7 +148,7 @@ class Unobserved:
     states: frozenset[TcpState]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flow:
     """What a NAT makes of one connection. A tuple is source and destination of a segment from client to
     server.
@@ -165,7 +166,7 @@ class Flow:
     """When its entry had expired; None when it had not by the end of the recording."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Connection:
     """Both ends of one TCP connection, joined. `client` is the end that sent the SYN, where that is known."""
 

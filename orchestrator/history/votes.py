@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.history.lifetimes import birth
 from orchestrator.history.model import Connection, Socket
 from orchestrator.recording.closing import OPEN, Closing, ClosingKind, Side, Witness
 from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC, PASSIVE_CLOSE
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 _OPEN = EMBRYONIC | {TcpState.ESTABLISHED}
 
@@ -16,7 +15,7 @@ AT_ONCE = 0.001
 """Seconds between two FINs within which nobody is called the first: they crossed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Vote:
     """One end's states say that `side` sent the first FIN."""
 

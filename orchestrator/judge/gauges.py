@@ -19,7 +19,6 @@ from orchestrator.recording.verdict import Margin
 from orchestrator.scenario.values import DurationRange, Range
 from orchestrator.tcp.states import GAUGE_STATES, TcpState
 
-
 _SPAN_OF_STAY = itemgetter(1, 2)
 _SPAN_OF_GAP = itemgetter(0, 1)
 """Where one begins and ends."""

@@ -10,7 +10,6 @@ from orchestrator.errors import InputError, Place
 from orchestrator.recording.checker import NO_NUMBERS, LineChecker
 from orchestrator.recording.events import Event
 
-
 _AT_ONCE = 1 << 18
 """Bytes of lines that are looked through together for what few of them have."""
 
@@ -18,17 +17,18 @@ _AT_ONCE = 1 << 18
 def read_events(path: Path) -> Iterator[Event]:
     """The lines of an `events.jsonl`, checked. Raises InputError with file and line at the first that is wrong."""
     checker = LineChecker(path)
-    number = 0
+    number = past = 0
     try:
         with path.open("rb") as file:
             while lines := file.readlines(_AT_ONCE):
                 read = checker.read_any if _may_be_no_json(lines) else checker.read
-                for number, line in enumerate(lines, number + 1):
+                for number, line in enumerate(lines, past + 1):
                     event = read(line, number)
                     if event is not None:
                         yield event
                     elif line.strip():
                         yield checker.check(_decode(line, path, number), number)
+                past = number
     except OSError as error:
         raise InputError(f"cannot read the recording: {error.strerror}", place=Place(path)) from None
     if number == 0:

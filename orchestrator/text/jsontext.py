@@ -1,7 +1,7 @@
 """JSON text straight from dataclasses: what `json.dumps` writes of what `jsondata.plain` makes of them.
 
-The report of a large run has ten million values. Copying them into plain data first, and asking of each what it is, took
-five times as long as this, which asks a table for the type of each.
+The report of a large run has ten million values. Copying them into plain data first, and asking of each what it is,
+takes several times as long as this, which asks a table for the type of each.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class _Members(dict[Enum, str]):
 
 
 class _Fractions(dict[float, str]):
-    """Fraction -> its text: the shortest that stands for what is left when it was rounded, as Python's `repr` has it."""
+    """Fraction -> its text: the shortest that stands for the rounded number, which is what Python's `repr` writes."""
 
     def __init__(self, digits: int) -> None:
         super().__init__()
