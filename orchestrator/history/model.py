@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from orchestrator.recording.closing import OPEN as OPEN
+from orchestrator.recording.closing import SIDES as SIDES
 from orchestrator.recording.closing import Closing as Closing
 from orchestrator.recording.closing import ClosingKind as ClosingKind
 from orchestrator.recording.closing import Side as Side

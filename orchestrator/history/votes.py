@@ -51,11 +51,12 @@ def vote_of(connection: Connection, side: Side) -> Vote | None:
     end = end_of(connection, side)
     if end is None:
         return None
-    states = [interval.state for interval in end.intervals]
-    passive = next((state for state in states if state in PASSIVE_CLOSE), None)
-    active = next((state for state in states if state in ACTIVE_CLOSE), None)
-    if passive:
-        return Vote(side.other, Witness(end.node, passive))
+    active: TcpState | None = None
+    for state, _, _ in end.intervals:
+        if state in PASSIVE_CLOSE:
+            return Vote(side.other, Witness(end.node, state))
+        if active is None and state in ACTIVE_CLOSE:
+            active = state
     return Vote(side, Witness(end.node, active)) if active else None
 
 

@@ -20,6 +20,10 @@ class Side(StrEnum):
         return Side.SERVER if self is Side.CLIENT else Side.CLIENT
 
 
+SIDES = tuple(Side)
+"""Both: to go through an enum takes ten times as long as through a tuple."""
+
+
 class ClosingKind(StrEnum):
     """What closed a connection first."""
 
