@@ -193,8 +193,8 @@ def _trace(
     # All that the last tick can have counted is compared; what is told ends with its time.
     end = _time(ticks[-1])
     counted = end + float(ticks[-1].get("took") or 0.0)
-    more = bisect_right(events, end, key=_time) < bisect_right(events, counted, key=_time)
-    until_end = trace_lives(events, end, translations) if more else None
+    after_end = bisect_right(events, end, key=_time) < bisect_right(events, counted, key=_time)
+    until_end = trace_lives(events, end, translations) if after_end else None
     every_life = trace_lives(drained(events), counted, translations)
     differences = compare(every_life, (*told["rst"], *told["minisocket"]), counters, ticks)
     loopback = by_kind["traced"][-1].get("loopback") or {}
