@@ -215,7 +215,7 @@ class Connection:
     @property
     def established(self) -> bool:
         """Whether an end was seen with its handshake finished."""
-        return any(interval.state not in EMBRYONIC for end in self.ends for interval in end.intervals)
+        return any(state not in EMBRYONIC for end in self.ends for state, _, _ in end.intervals)
 
 
 def _pair(end: Socket | None, other: Socket | None, unobserved: tuple[str, str] | None) -> tuple[str, str]:

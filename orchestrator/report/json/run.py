@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from orchestrator.analysis.exchanges import Reports, reports_of_each
@@ -159,9 +160,15 @@ def _end(socket: Socket | None) -> SocketEnd | None:
         pid=socket.pid,
         program=socket.comm,
         ended_by=socket.ended_by,
-        stays=tuple(_stay(socket, interval) for interval in socket.intervals),
-        gaps=tuple(StateGap(gap.after, gap.before, tuple(sorted(gap.states))) for gap in socket.unknown),
+        stays=tuple([_stay(socket, interval) for interval in socket.intervals]),
+        gaps=tuple([StateGap(after, before, _in_order(states)) for after, before, states in socket.unknown]),
     )
+
+
+@cache
+def _in_order(states: frozenset[TcpState]) -> tuple[TcpState, ...]:
+    """Few sets stand in many gaps."""
+    return tuple(sorted(states))
 
 
 def _stay(socket: Socket, interval: StateInterval) -> Stay:
