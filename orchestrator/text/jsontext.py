@@ -26,9 +26,10 @@ _SURE = 15
 
 
 class JsonText:
-    """Writes values as JSON, ASCII only. `digits`: of fractions. What is not JSON becomes what `plain` makes of it."""
+    """Writes values as JSON, ASCII only. What is not JSON becomes what `plain` makes of it."""
 
     def __init__(self, digits: int) -> None:
+        """`digits`: of fractions, one or more."""
         self._digits = digits
         self._encoder = json.JSONEncoder(allow_nan=False)
         self._writers = _Writers(self._writer)
