@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 from orchestrator.history.model import Connection, History
 from orchestrator.history.reports import Finder, errors_met
 from orchestrator.recording.events import Event, answered
+from orchestrator.text.record import record
 
 _WITHOUT_PATH = ("postgresql", "redis")
 """Schemes of URLs whose path is at most the name of a database."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Exchange:
     """One request and what became of it. Times in seconds of the run.
 

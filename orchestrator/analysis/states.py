@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from orchestrator.history.index import Index, queue_at, situation
-from orchestrator.history.model import History, Socket, StateInterval
+from orchestrator.history.index import Index, queue_at
+from orchestrator.history.model import History, StateInterval
 from orchestrator.tcp.states import GAUGE_STATES, TcpState
 
 READING_ORDER = (TcpState.ESTABLISHED, *(state for state in GAUGE_STATES if state is not TcpState.ESTABLISHED))
@@ -24,14 +24,6 @@ class Count:
         return str(self.low) if self.low == self.high else f"{self.low}..{self.high}"
 
 
-def possible_states(socket: Socket, t: float) -> frozenset[TcpState]:
-    """The states that the socket may have been in at `t`: one when that is known; CLOSED stands for no socket."""
-    known = situation(socket, t)
-    if isinstance(known, StateInterval):
-        return frozenset({known.state})
-    return known.states if known else frozenset({TcpState.CLOSED})
-
-
 def count_states(index: Index, node: str, t: float) -> dict[TcpState, Count]:
     """The states that a socket of `node` had, or may have had, at `t` -> how many, in reading order.
 
@@ -42,7 +34,9 @@ def count_states(index: Index, node: str, t: float) -> dict[TcpState, Count]:
     for _, known in index.alive(node, t):
         if isinstance(known, StateInterval):
             low[known.state] += 1
-        high.update({known.state} if isinstance(known, StateInterval) else known.states)
+        else:
+            high.update(known.states)
+    high.update(low)
     for unobserved in index.unobserved.get(node, ()):
         if unobserved.after < t < unobserved.before:
             high.update(dict.fromkeys(unobserved.states, unobserved.count))

@@ -10,15 +10,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.analysis.services import services
-from orchestrator.analysis.states import possible_states
+from orchestrator.history.index import situation
 from orchestrator.history.lifetimes import death
-from orchestrator.history.model import Closing, ClosingKind, Connection, History, MinisocketEnd, Side, Socket
+from orchestrator.history.model import (
+    Closing,
+    ClosingKind,
+    Connection,
+    History,
+    MinisocketEnd,
+    Side,
+    Socket,
+    StateInterval,
+)
 from orchestrator.history.nat import expired
 from orchestrator.history.unobservedends import unobserved_ends
 from orchestrator.recording.events import Event
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 _OWN_REASONS = ("idle", "limit", "request", "shutdown", "unannounced", "unanswered", "unread")
 """Reasons of a server that closes of its own accord (nodes/README.md); the others follow what the client did."""
@@ -30,7 +40,7 @@ Reasons = Mapping[tuple[str, str, str], Sequence[Event]]
 _NOT_OVER = frozenset(TcpState) - EMBRYONIC - {TcpState.TIME_WAIT, TcpState.CLOSED}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConnectionSummary:
     """What a reader wants to know of one connection; alike connections have equal ones."""
 
@@ -101,12 +111,13 @@ def connection_groups(history: History) -> list[Group]:
     service = services(history)
     reasons = _reasons(history)
     alike: dict[ConnectionSummary, list[tuple[ConnectionSummary, Closing]]] = defaultdict(list)
-    of_services: dict[ConnectionSummary, ConnectionSummary] = {}
+    groups: dict[ConnectionSummary, list[tuple[ConnectionSummary, Closing]]] = {}
     for connection in sorted(history.connections, key=lambda connection: connection.opened):
         summary = _summary(connection, history, reasons)
-        if summary not in of_services:
-            of_services[summary] = summary.renamed(lambda node: service.get(node, node))
-        alike[of_services[summary]].append((summary, replace(connection.closing, at=None)))
+        group = groups.get(summary)
+        if group is None:
+            group = groups[summary] = alike[summary.renamed(lambda node: service.get(node, node))]
+        group.append((summary, replace(connection.closing, at=None)))
     return [_group(members, service) for members in alike.values()]
 
 
@@ -193,8 +204,10 @@ def _ends(connection: Connection) -> tuple[str, str, int | None]:
 
 def _state_at(socket: Socket, t: float) -> TcpState:
     """CLOSED when it was gone or its state is not known."""
-    states = possible_states(socket, t)
-    return next(iter(states)) if len(states) == 1 else TcpState.CLOSED
+    known = situation(socket, t)
+    if isinstance(known, StateInterval):
+        return known.state
+    return next(iter(known.states)) if known is not None and len(known.states) == 1 else TcpState.CLOSED
 
 
 def unobserved_by_node(history: History) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -137,7 +138,7 @@ def _share_headers(event: Event, known: dict[tuple[tuple[str, str], ...], dict[s
     """Keep headers that are the same for many requests once."""
     for name in ("request_headers", "response_headers"):
         found = event.get(name)
-        if found and all(value.__class__ is str for value in found.values()):
+        if found and set(map(type, found.values())) == {str}:
             event[name] = known.setdefault(tuple(found.items()), found)
 
 
@@ -192,9 +193,8 @@ def _trace(
     # All that the last tick can have counted is compared; what is told ends with its time.
     end = _time(ticks[-1])
     counted = end + float(ticks[-1].get("took") or 0.0)
-    until_end = (
-        trace_lives(events, end, translations) if any(end < _time(event) <= counted for event in events) else None
-    )
+    after_end = bisect_right(events, end, key=_time) < bisect_right(events, counted, key=_time)
+    until_end = trace_lives(events, end, translations) if after_end else None
     every_life = trace_lives(drained(events), counted, translations)
     differences = compare(every_life, (*told["rst"], *told["minisocket"]), counters, ticks)
     loopback = by_kind["traced"][-1].get("loopback") or {}

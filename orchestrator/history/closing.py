@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from orchestrator.history.firstsegment import Ends
 from orchestrator.history.lifetimes import death
-from orchestrator.history.model import OPEN, Closing, ClosingKind, Connection, Side, Witness
+from orchestrator.history.model import OPEN, SIDES, Closing, ClosingKind, Connection, Side, Witness
 from orchestrator.history.ownresets import ONE_RST, nearest, of_pairs
 from orchestrator.history.reports import errors_met
 from orchestrator.history.segments import Segment
@@ -96,7 +96,7 @@ def _by_segments(
 
 
 def _shown(connection: Connection) -> tuple[Witness, ...]:
-    votes = [vote.witness for side in Side if (vote := vote_of(connection, side))]
+    votes = [vote.witness for side in SIDES if (vote := vote_of(connection, side))]
     return tuple(sorted(votes, key=lambda witness: witness.state not in PASSIVE_CLOSE))
 
 
@@ -122,7 +122,7 @@ def _quitter(connection: Connection, ends: Ends) -> Side | None:
     """The end that ended for want of an answer: it died in a state that only a segment or a RST of its own ends, and
     there was neither. None when no end did."""
     quit_at: list[tuple[float, Side]] = []
-    for side in Side:
+    for side in SIDES:
         end = end_of(connection, side)
         if end is None or death(end) == math.inf or end.intervals[-1].state not in _GIVES_UP:
             continue
@@ -197,7 +197,7 @@ def _given_up(connection: Connection, closing: Closing) -> Closing | None:
     not want to wait any longer."""
     if closing.kind is not ClosingKind.UNKNOWN:
         return None
-    dead = [(side, end) for side in Side if (end := end_of(connection, side)) is not None and death(end) < math.inf]
+    dead = [(side, end) for side in SIDES if (end := end_of(connection, side)) is not None and death(end) < math.inf]
     quitters = sorted(
         ((side, end) for side, end in dead if end.intervals[-1].state in _GIVES_UP), key=lambda each: death(each[1])
     )

@@ -17,7 +17,7 @@ from dataclasses import replace
 from orchestrator.history.closing import closing_of
 from orchestrator.history.firstsegment import of_connection
 from orchestrator.history.lifetimes import birth, death
-from orchestrator.history.model import Connection, Side, Socket
+from orchestrator.history.model import Connection, Socket
 from orchestrator.history.nat import NO_NAT, NatPath, Translations
 from orchestrator.history.ownresets import by_pairs, own_resets
 from orchestrator.history.reports import Finder
@@ -64,7 +64,7 @@ def join(
     found = [
         _connection(pair, listening, addresses, nat_paths)
         for one_side, other_side in ends.values()
-        for pair in _pair_up(sorted(one_side, key=birth), sorted(other_side, key=birth))
+        for pair in _pair_up(_by_birth(one_side), _by_birth(other_side))
     ]
     traced = by_pair if resets is not None else None
     reported = Finder(found).sort(requests, by_client=True)
@@ -75,7 +75,7 @@ def join(
             connection,
             closing=closing_of(connection, traced, reported.get(number, ()), ends),
             resets=own[number],
-            fins=None if ends is None else {side: fin.t for side in Side if (fin := ends.fin(side)) is not None},
+            fins=None if ends is None else ends.fins,
         )
         for number, (connection, ends) in enumerate(zip(found, on_wire, strict=True))
     ]
@@ -84,6 +84,10 @@ def join(
 
 def _order(local: tuple[str | None, str], peer: tuple[str | None, str]) -> int:
     return int((local[1], local[0] or "") > (peer[1], peer[0] or ""))
+
+
+def _by_birth(sockets: list[Socket]) -> list[Socket]:
+    return sorted(sockets, key=birth) if len(sockets) > 1 else sockets
 
 
 def _pair_up(ours: Sequence[Socket], theirs: Sequence[Socket]) -> list[Pair]:
@@ -124,11 +128,12 @@ def _can_be_one(one: Socket, other: Socket) -> bool:
     """
     if _called_after(one, other) or _called_after(other, one):
         return False
-    early, late = sorted((one, other), key=birth)
-    late_from = birth(late)[0]
+    first, second = birth(one), birth(other)
+    early, late = (other, one) if second < first else (one, other)
+    late_from, early_by = max(first, second)[0], min(first, second)[1]
     if late_from >= death(early):
         return False
-    if late_from <= birth(early)[1] or early.intervals[-1].last >= late.intervals[0].first:
+    if late_from <= early_by or early.intervals[-1].last >= late.intervals[0].first:
         return True
     waiting = [interval for interval in early.intervals if interval.first <= late_from]
     return bool(waiting) and waiting[-1].state in EMBRYONIC

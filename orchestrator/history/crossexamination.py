@@ -19,7 +19,7 @@ def contradictions(socket: Socket, seen: Sequence[Life], ticks: NodeTicks, slack
     takes at most."""
     found = []
     for state, first, last in _sightings(seen, ticks):
-        t = next((t for t in (first, last) if state not in possible(socket, t, t + slack)), None)
+        t = next((t for t in (first, last) if not may_be(socket, state, t, t + slack)), None)
         if t is None and last - first > slack:
             t = next((one.first for one in _others(socket, state, first + slack, last)), None)
         if t is not None:
@@ -37,6 +37,14 @@ def possible(socket: Socket, start: float, end: float) -> frozenset[TcpState]:
         if gap.after <= end and gap.before >= start:
             states |= gap.states
     return frozenset(states) or frozenset({TcpState.CLOSED})
+
+
+def may_be(socket: Socket, state: TcpState, start: float, end: float) -> bool:
+    """Whether the state is among those that are `possible`: nearly always it is that of a stay there."""
+    for held, first, last in socket.intervals:
+        if held is state and first <= end and last >= start:
+            return True
+    return state in possible(socket, start, end)
 
 
 def doubted(socket: Socket, against: Iterable[Contradiction], ticks: NodeTicks) -> Socket:

@@ -10,7 +10,6 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
-from itertools import pairwise
 
 from orchestrator.history.crossexamination import contradictions, doubted
 from orchestrator.history.model import Contradiction, MinisocketEnd, Socket, StateInterval, UnknownInterval
@@ -81,7 +80,8 @@ class Exact:
     def _add(self, life: TracedLife, seen: Sequence[Life], fallback: str) -> None:
         ticks = self._ticks[life.node]
         _settle_reset(life, seen, ticks, self._slack)
-        pair = self._translations.peer_pair(life.local, life.peer, life.up)
+        translations = self._translations
+        pair = translations.peer_pair(life.local, life.peer, life.up) if translations.any else (life.peer, life.local)
         peer = _overlapping(self._traced.get(pair, ()), life.born)
         turn = turn_of(life, peer, seen, ticks, self._slack) if life.mini is not None else None
         entries = _handshake(life, peer, seen, ticks)
@@ -93,7 +93,7 @@ class Exact:
     def _timeline(
         self, life: TracedLife, turn: Turn | None, begun: Sequence[_Entry]
     ) -> tuple[list[StateInterval], list[UnknownInterval]]:
-        entries = [*begun, *((t, t, state) for t, state in life.changes[len(begun) :])]
+        entries = [*begun, *[(t, t, state) for t, state in life.changes[len(begun) :]]]
         end = self._until if life.ended is None else life.ended
         if turn is not None and turn.surely:
             entries.append((turn.after, max(turn.after, min(turn.before, end)), TcpState.TIME_WAIT))
@@ -119,15 +119,17 @@ def _handshake(life: TracedLife, peer: TracedLife | None, seen: Sequence[Life], 
 
 def _filled(entries: Sequence[_Entry], end: float, *, ended: bool) -> tuple[list[StateInterval], list[UnknownInterval]]:
     """Stays, and the gaps between them."""
-    merged = [entry for number, entry in enumerate(entries) if not number or entries[number - 1][2] is not entry[2]]
-    after, before, state = merged[0]
-    gaps = [UnknownInterval(min(after, before - INSTANT), before, _one_of(TcpState.CLOSED, state))]
+    after, entered, state = entries[0]
+    gaps = [UnknownInterval(min(after, entered - INSTANT), entered, _one_of(TcpState.CLOSED, state))]
     intervals: list[StateInterval] = []
-    for (_, entered, state), (after, before, following) in pairwise(merged):
-        left = max(entered, after - INSTANT)
+    for after, before, following in entries:
+        if following is state:
+            continue
+        left = after - INSTANT
+        left = left if left > entered else entered
         intervals.append(StateInterval(state, entered, left))
-        gaps.append(UnknownInterval(left, max(before, left), _one_of(state, following)))
-    _, entered, state = merged[-1]
+        gaps.append(UnknownInterval(left, left if left > before else before, _one_of(state, following)))
+        entered, state = before, following
     left = max(entered, end - INSTANT) if ended else end
     intervals.append(StateInterval(state, entered, left))
     if ended:
@@ -156,7 +158,7 @@ def _leave_open(
 
 def _overlapping(lives: Sequence[TracedLife], t: float) -> TracedLife | None:
     """The life of one address pair whose birth is nearest to `t`: both ends are born within a handshake."""
-    return min(lives, key=lambda life: abs(life.born - t), default=None)
+    return lives[0] if len(lives) == 1 else min(lives, key=lambda life: abs(life.born - t), default=None)
 
 
 def _name_ports(traced: Sequence[TracedLife], sampled: Sequence[Life], slack: float) -> None:

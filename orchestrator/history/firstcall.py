@@ -11,7 +11,7 @@ import math
 from typing import NamedTuple
 
 from orchestrator.history.lifetimes import birth, death
-from orchestrator.history.model import ClosingKind, Connection, Side, Socket
+from orchestrator.history.model import SIDES, ClosingKind, Connection, Side, Socket
 from orchestrator.history.ownresets import ONE_RST
 from orchestrator.history.votes import end_of, leaves_open, node_of
 from orchestrator.tcp.lifecycle import PASSIVE_CLOSE, SENT_FIN
@@ -37,7 +37,7 @@ def first_calls(connection: Connection, *, exact: bool) -> list[tuple[Call, bool
     about. `exact`: whether the kernel's trace covers the run."""
     if not connection.established:
         return []
-    calls = {side: _call(connection, side, exact=exact) for side in Side}
+    calls = {side: _call(connection, side, exact=exact) for side in SIDES}
     closer = connection.closing.side if connection.closing.kind is ClosingKind.FIN else None
     first = calls[closer] if closer is not None else None
     if not exact and first is not None and first.sure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from orchestrator.history.model import Connection, Side
+from orchestrator.history.model import SIDES, Connection, Side
 from orchestrator.history.segments import MARGIN, Segment, Wire, WireLife
 
 SENT_AFTER = 3.5
@@ -40,7 +40,15 @@ class Ends(NamedTuple):
 
     def fin(self, side: Side) -> Segment | None:
         """The first FIN of a side."""
-        return next((one.segment for one in self.sent if one.side is side and not one.is_rst), None)
+        for one in self.sent:
+            if one.side is side and not one.is_rst:
+                return one.segment
+        return None
+
+    @property
+    def fins(self) -> dict[Side, float]:
+        """When the first FIN of each side left."""
+        return {side: fin.t for side in SIDES if (fin := self.fin(side)) is not None}
 
 
 def of_connection(connection: Connection, wire: Wire) -> Ends | None:

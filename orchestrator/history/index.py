@@ -39,6 +39,8 @@ class Index:
         self.rests = bool(history.begin.get("quiet"))
         """Whether sampling followed events."""
         self._ticks: dict[str, NodeTicks] = {}
+        self._looked_up: tuple[str, float, list[tuple[Socket, StateInterval | UnknownInterval]]] = ("", 0.0, [])
+        """What `alive` was asked last, and its answer: several numbers are asked of one instant."""
 
     @cached_property
     def sockets(self) -> dict[str, list[Socket]]:
@@ -50,9 +52,11 @@ class Index:
 
     def alive(self, node: str, t: float) -> list[tuple[Socket, StateInterval | UnknownInterval]]:
         """The node's sockets that live or may live at `t`, with what is known of them there."""
-        around = [socket for first, last, socket in self._lives[node] if first <= t <= last]
-        known = ((socket, situation(socket, t)) for socket in around)
-        return [(socket, at_t) for socket, at_t in known if at_t is not None]
+        if self._looked_up[:2] != (node, t):
+            around = [socket for first, last, socket in self._lives[node] if first <= t <= last]
+            known = ((socket, situation(socket, t)) for socket in around)
+            self._looked_up = node, t, [(socket, at_t) for socket, at_t in known if at_t is not None]
+        return self._looked_up[2]
 
     @cached_property
     def _lives(self) -> dict[str, list[tuple[float, float, Socket]]]:

@@ -22,6 +22,8 @@ _INTERRUPTED = 0.005
 _TO_MINISOCKET = ((TcpState.FIN_WAIT2, TcpState.CLOSED), (TcpState.CLOSING, TcpState.CLOSED))
 """What a full socket reports when it becomes a minisocket; a CLOSED from LAST_ACK is some peer's."""
 
+_RESETS = frozenset(("rst", "rst_received"))
+
 _OF_SOCKET = ("node", "a", "local", "peer")
 
 
@@ -100,18 +102,19 @@ def _ended_by_reset(lines: Sequence[Event]) -> set[int]:
     """Which lines are the end of a full socket by a RST, of which no minisocket is made though it looks the same: a RST
     that came is the socket's event before, one that is sent for unread data the one after it (net/ipv4/tcp.c,
     __tcp_close). Events of others may lie in between: whether those were kept must not matter."""
+    sockets = {line["a"] for line in lines if line["ev"] in _RESETS}
     found: set[int] = set()
     last: dict[int, int] = {}
-    for number, line in enumerate(lines):
-        socket = line.get("a")
-        if socket is None:
+    for number, line in enumerate(lines) if sockets else ():
+        if line.get("a") not in sockets:
             continue
+        socket = line["a"]
         before = last.get(socket)
         last[socket] = number
         if before is None or _time(line) - _time(lines[before]) > _UNDER_WAY:
             continue
         for end, other in ((number, before), (before, number)):
-            if _ends_full_socket(lines[end]) and lines[other]["ev"] in ("rst", "rst_received"):
+            if _ends_full_socket(lines[end]) and lines[other]["ev"] in _RESETS:
                 found.add(end)
     return found
 

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from orchestrator.recording.closing import OPEN as OPEN
+from orchestrator.recording.closing import SIDES as SIDES
 from orchestrator.recording.closing import Closing as Closing
 from orchestrator.recording.closing import ClosingKind as ClosingKind
 from orchestrator.recording.closing import Side as Side
@@ -24,6 +25,7 @@ from orchestrator.recording.closing import Witness as Witness
 from orchestrator.recording.events import Event
 from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 
 class StateInterval(NamedTuple):
@@ -50,7 +52,7 @@ class QueueReading(NamedTuple):
     send_q: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrafficReading:
     """What a socket had sent and received by the tick at `t`, by TCP_INFO: whether a program reports it or not."""
 
@@ -84,7 +86,7 @@ class MinisocketEnd(StrEnum):
     """A new connection took its address pair over."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Socket:
     """One socket of one node from the first tick that saw it to the last. Stays and gaps alternate in time.
 
@@ -147,7 +149,7 @@ class Unobserved:
     states: frozenset[TcpState]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flow:
     """What a NAT makes of one connection. A tuple is source and destination of a segment from client to
     server.
@@ -165,7 +167,7 @@ class Flow:
     """When its entry had expired; None when it had not by the end of the recording."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Connection:
     """Both ends of one TCP connection, joined. `client` is the end that sent the SYN, where that is known."""
 
@@ -213,7 +215,7 @@ class Connection:
     @property
     def established(self) -> bool:
         """Whether an end was seen with its handshake finished."""
-        return any(interval.state not in EMBRYONIC for end in self.ends for interval in end.intervals)
+        return any(state not in EMBRYONIC for end in self.ends for state, _, _ in end.intervals)
 
 
 def _pair(end: Socket | None, other: Socket | None, unobserved: tuple[str, str] | None) -> tuple[str, str]:

@@ -79,6 +79,11 @@ class Translations:
             self._by_original[flow.original].append(flow)
             self._by_translated[flow.translated].append(flow)
 
+    @property
+    def any(self) -> bool:
+        """Whether there are NATs at all."""
+        return bool(self._by_original)
+
     def nat_path(self, local: str, peer: str, t: float) -> NatPath | None:
         """None when no NAT is known that has to do with it. `t`: a time after its SYN had come through."""
         ahead = self._chain((local, peer), t, self._by_original, lambda flow: flow.translated)

@@ -12,7 +12,8 @@ from orchestrator.recording.events import Event
 from orchestrator.tcp.lifecycle import BIRTHS
 from orchestrator.tcp.states import TcpState
 
-_BIRTHS = frozenset(BIRTHS)
+_BIRTHS = dict(BIRTHS)
+"""State that is left -> state that a connection's socket is born in."""
 
 
 def without_orphans(events: Iterable[Event]) -> list[Event]:
@@ -43,7 +44,7 @@ class _Born:
         return True
 
     def _state(self, event: Event) -> bool:
-        if (event["old"], event["new"]) in _BIRTHS:
+        if _BIRTHS.get(event["old"]) == event["new"]:
             self._sockets.add(event["a"])
         elif event["a"] not in self._sockets:
             return TcpState.LISTEN in (event["old"], event["new"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from orchestrator.history.model import Socket
 from orchestrator.recording.events import Event
@@ -33,5 +32,9 @@ def with_reported_owners(sockets: Sequence[Socket], reports: Iterable[Event]) ->
 
 
 def _owned(socket: Socket, owner: _Owner) -> Socket:
+    """As `replace`, in a fifth of the time: of a large run there are tens of thousands."""
     uid, pid, comm = owner
-    return replace(socket, uid=uid, pid=pid, comm=comm)
+    return Socket(
+        socket.node, socket.sk, socket.local, socket.peer, socket.intervals, socket.unknown, socket.queues,
+        uid, pid, comm, socket.ended_by, socket.owned, socket.traffic,
+    )  # fmt: skip

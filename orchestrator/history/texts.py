@@ -11,9 +11,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-from orchestrator.history.crossexamination import doubted, possible
+from orchestrator.history.crossexamination import doubted, may_be, possible
 from orchestrator.history.model import Contradiction, History, Socket
 from orchestrator.history.sampled import NodeTicks
 from orchestrator.tcp.states import TcpState
@@ -83,13 +84,13 @@ def _of_text(
 ) -> Iterator[Contradiction]:
     try:
         with path.open(errors="replace") as file:
-            lines = [line for _, line in zip(range(_LONGEST), file, strict=False)]
+            lines = list(islice(file, _LONGEST))
     except OSError:
         return
     for local, peer, state in _rows(lines, _LINES[tool]):
-        sockets = of_key.get((node, local, peer), [])
-        held = frozenset().union(*(possible(socket, t, t + _LATE) for socket in sockets))
-        if sockets and state not in held:
+        sockets = of_key.get((node, local, peer), ())
+        if sockets and not any(may_be(socket, state, t, t + _LATE) for socket in sockets):
+            held = frozenset().union(*(possible(socket, t, t + _LATE) for socket in sockets))
             nearest = max(sockets, key=lambda socket: socket.intervals[0].first <= t)
             yield Contradiction(node, nearest.sk, nearest.local, nearest.peer, t, tool, state, held)
 

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.history.sampled import Life, NodeTicks
 from orchestrator.history.tracedlife import TracedLife
 from orchestrator.tcp.lifecycle import TIME_WAIT_SECONDS
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 _LATE = 0.001
 """Seconds. The peer's event of leaving CLOSING comes some microseconds before the birth of the minisocket that sent the
@@ -33,7 +33,7 @@ _ANSWERED = 0.19
 it acknowledges was not the kernel's patience running out."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Turn:
     """The peer's FIN arrived in the closed interval [after, before], s of the run, if `surely`; else then or never."""
 

@@ -20,7 +20,8 @@ from orchestrator.tcp.lifecycle import BIRTHS
 from orchestrator.tcp.states import TcpState
 
 _STATES = {state.value: state for state in TcpState}
-_BIRTHS = frozenset(BIRTHS)
+_BIRTHS = dict(BIRTHS)
+"""State that is left -> state that a connection's socket is born in."""
 
 
 def trace_lives(events: Iterable[Event], until: float, translations: Translations = NO_NAT) -> list[TracedLife]:
@@ -73,7 +74,7 @@ class _Gathering:
 
     def _state(self, event: Event) -> None:
         a, t, new = event["a"], float(event["t"]), _STATES[event["new"]]
-        if (event["old"], new) in _BIRTHS:
+        if _BIRTHS.get(event["old"]) is new:
             life = TracedLife(event["node"], event["local"], event["peer"])
             self.lives.append(life)
             self._current[a] = life

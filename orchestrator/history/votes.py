@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.history.lifetimes import birth
 from orchestrator.history.model import Connection, Socket
 from orchestrator.recording.closing import OPEN, Closing, ClosingKind, Side, Witness
 from orchestrator.tcp.lifecycle import ACTIVE_CLOSE, EMBRYONIC, PASSIVE_CLOSE
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 _OPEN = EMBRYONIC | {TcpState.ESTABLISHED}
 
@@ -16,7 +15,7 @@ AT_ONCE = 0.001
 """Seconds between two FINs within which nobody is called the first: they crossed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Vote:
     """One end's states say that `side` sent the first FIN."""
 
@@ -52,11 +51,12 @@ def vote_of(connection: Connection, side: Side) -> Vote | None:
     end = end_of(connection, side)
     if end is None:
         return None
-    states = [interval.state for interval in end.intervals]
-    passive = next((state for state in states if state in PASSIVE_CLOSE), None)
-    active = next((state for state in states if state in ACTIVE_CLOSE), None)
-    if passive:
-        return Vote(side.other, Witness(end.node, passive))
+    active: TcpState | None = None
+    for state, _, _ in end.intervals:
+        if state in PASSIVE_CLOSE:
+            return Vote(side.other, Witness(end.node, state))
+        if active is None and state in ACTIVE_CLOSE:
+            active = state
     return Vote(side, Witness(end.node, active)) if active else None
 
 

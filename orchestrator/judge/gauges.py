@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
+from operator import add, itemgetter
 
 from orchestrator.history.index import Index
 from orchestrator.history.model import Socket, StateInterval, UnknownInterval
@@ -11,16 +12,35 @@ from orchestrator.judge.evidence import LIMIT, Shown, sockets_seen, unobserved
 from orchestrator.judge.filter import Filter
 from orchestrator.judge.question import Question
 from orchestrator.judge.tally import margin
-from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, PlainSpan, Span, Track
+from orchestrator.judge.timeline import FAIL, PASS, UNKNOWN, Grid, Span, Track
 from orchestrator.recording.causes import BetweenSamples, OutOfRange, OwnerUnknown, Reason
 from orchestrator.recording.quantities import Bounds, Instant
 from orchestrator.recording.verdict import Margin
+from orchestrator.scenario.values import DurationRange, Range
 from orchestrator.tcp.states import GAUGE_STATES, TcpState
+
+_SPAN_OF_STAY = itemgetter(1, 2)
+_SPAN_OF_GAP = itemgetter(0, 1)
+"""Where one begins and ends."""
 
 
 def other_states(named: Iterable[str]) -> frozenset[TcpState]:
     """What `others` counts: every state that the facts of the node do not name, LISTEN excluded."""
     return frozenset(GAUGE_STATES) - {TcpState.LISTEN} - {TcpState(name) for name in named}
+
+
+class _Truths(dict[tuple[int, int], int]):
+    """Bounds of a number -> the truth of the fact. Few pairs of bounds stand in many pieces."""
+
+    def __init__(self, expected: Range | DurationRange) -> None:
+        super().__init__()
+        self._low, self._high = expected.low, expected.high
+
+    def __missing__(self, bounds: tuple[int, int]) -> int:
+        least, most = bounds
+        inside = self._low <= least and most <= self._high
+        self[bounds] = PASS if inside else FAIL if most < self._low or least > self._high else UNKNOWN
+        return self[bounds]
 
 
 class Gauge:
@@ -48,31 +68,22 @@ class Gauge:
         """Where the value can change."""
         stays, gaps = chain(*self._stays.values()), chain(*self._gaps.values())
         return chain(
-            chain.from_iterable(stay[1:] for stay in stays),
-            chain.from_iterable(gap[:2] for gap in gaps),
+            chain.from_iterable(map(_SPAN_OF_STAY, stays)),
+            chain.from_iterable(map(_SPAN_OF_GAP, gaps)),
             chain.from_iterable(span[:2] for span in self._hidden),
         )
 
     def lay(self, grid: Grid) -> Track:
         """The truth of the fact at each piece of the grid, which must be cut at `times`."""
         self._grid = grid
-        self._least, self._most = grid.count(self._spans())
-        # Few pairs of bounds stand in many pieces.
-        truths = {bounds: self._truth(*bounds) for bounds in set(zip(self._least, self._most, strict=True))}
-        return Track(map(truths.__getitem__, zip(self._least, self._most, strict=True)))
-
-    def _truth(self, least: int, most: int) -> int:
-        low, high = self._range.low, self._range.high
-        return PASS if low <= least and most <= high else FAIL if most < low or least > high else UNKNOWN
-
-    def _spans(self) -> Iterator[PlainSpan]:
-        for least, stays in self._stays.items():
-            for _, first, last in stays:
-                yield first, last, True, least, 1
-        for least, gaps in self._gaps.items():
-            for after, before, _ in gaps:
-                yield after, before, False, least, 1
-        yield from self._hidden
+        sure, perhaps = grid.changes(), grid.changes()
+        for least, changes in ((0, perhaps), (1, sure)):
+            grid.cover(changes, map(_SPAN_OF_STAY, self._stays[least]), closed=True)
+            grid.cover(changes, map(_SPAN_OF_GAP, self._gaps[least]), closed=False)
+        for span in self._hidden:
+            grid.cover(perhaps, [span[:2]], closed=False, by=span.most)
+        self._least, self._most = grid.sums(sure), grid.sums(list(map(add, sure, perhaps)))
+        return Track(map(_Truths(self._range).__getitem__, zip(self._least, self._most, strict=True)))
 
     def _find(self) -> None:
         """A socket counts for sure while each state that it may be in is asked for, perhaps while one is."""

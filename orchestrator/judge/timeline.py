@@ -33,10 +33,6 @@ class Span(NamedTuple):
     most: int
 
 
-PlainSpan = tuple[float, float, bool, int, int]
-"""The same without names, where there are a million."""
-
-
 class Grid:
     """Time cut at `times`: piece 2i is the instant times[i], piece 2i + 1 the open interval after it."""
 
@@ -68,20 +64,29 @@ class Grid:
         start, end = self.bounds(piece)
         return max(0.0, start - t, t - end)
 
-    def count(self, spans: Iterable[PlainSpan]) -> tuple[Sequence[int], Sequence[int]]:
+    def count(self, spans: Iterable[Span]) -> tuple[Sequence[int], Sequence[int]]:
         """Per piece, how many count at least and at most: the sums of all spans that cover it."""
-        least, most = [0] * (self.size + 1), [0] * (self.size + 1)
+        least, most = self.changes(), self.changes()
         for start, end, closed, low, high in spans:
-            first, after = self._index[start], self._index[end] + 1
-            if not closed:
-                first, after = first + 1, after - 1
-            if low:
-                least[first] += low
-                least[after] -= low
-            if high:
-                most[first] += high
-                most[after] -= high
-        return _sums(least, self.size), _sums(most, self.size)
+            self.cover(least, [(start, end)], closed=closed, by=low)
+            self.cover(most, [(start, end)], closed=closed, by=high)
+        return self.sums(least), self.sums(most)
+
+    def changes(self) -> list[int]:
+        """By how much a number changes with each piece, none yet; for `cover` and `sums`."""
+        return [0] * (self.size + 1)
+
+    def cover(self, changes: list[int], spans: Iterable[tuple[float, float]], *, closed: bool, by: int = 1) -> None:
+        """Add intervals over which the number is higher: closed ones, or open ones."""
+        index = self._index
+        first, after = (0, 1) if closed else (1, 0)
+        for start, end in spans:
+            changes[index[start] + first] += by
+            changes[index[end] + after] -= by
+
+    def sums(self, changes: Sequence[int]) -> Sequence[int]:
+        """The number at each piece."""
+        return _sums(changes, self.size)
 
 
 def _sums(changes: Sequence[int], size: int) -> Sequence[int]:

@@ -38,6 +38,12 @@ _WITH_ENDS = frozenset(
     ("request", "served", "answered", "closed", "state", "destroy", "rst", "rst_received", "retransmit", "minisocket")
 )
 """Lines that may name the two ends of a connection."""
+_TYPED_ENDS = _WITH_ENDS | {"segment"}
+"""Lines of which the types say that `local` and `peer` are texts."""
+
+NO_NUMBERS = (b"NaN", b"Infinity")
+"""What pydantic's decoder takes for numbers, and JSON does not have."""
+
 _OPENED = ("ActiveOpens", "PassiveOpens")
 
 
@@ -61,27 +67,38 @@ class LineChecker:
             "nat": self._nat,
         }
         self._nodes: frozenset[str] = frozenset()
+        self._a_node = ""
         self._uncounted: set[str] = set()
         self._moments: set[str] = set()
         self._tick = -1.0
         self._missed: frozenset[str] = frozenset()
-        self._addresses: set[str] = set()
-        """Those that were found to be right: a recording names each many times."""
+        self._addresses: set[str | None] = {None}
+        """Those that were found to be right: a recording names each many times. And none, which is right too."""
         self._ahead: tuple[float, set[str]] | None = None
         """Time and nodes of the socket lines that stand before their tick."""
 
-    def read(self, line: bytes, number: int) -> Event | None:
+    def read_any(self, line: bytes, number: int) -> Event | None:
         """The event that a line of a file is, checked; None where that takes more time, by decoding it and `check`."""
-        if not self._nodes or b"NaN" in line or b"Infinity" in line:  # which pydantic's decoder takes for numbers
-            return None
-        if self._whole is None:  # `begin` has told the format
-            self._whole = whole_validator(self._kinds)
+        return None if any(one in line for one in NO_NUMBERS) else self.read(line, number)
+
+    def read(self, line: bytes, number: int) -> Event | None:
+        """The same of a line that has none of NO_NUMBERS."""
+        whole = self._whole
+        if whole is None:
+            if not self._nodes:
+                return None
+            whole = self._whole = whole_validator(self._kinds)  # `begin` has told the format
         try:
-            event: Event = self._whole.validate_json(line, strict=True)
+            event: Event = whole.validate_json(line, strict=True)
         except ValidationError:
             return None
+        ev, get = event["ev"], event.get
+        if ev in _TYPED_ENDS and get("local") in self._addresses and get("peer") in self._addresses:
+            node = get("node", self._a_node)
+            if node.__class__ is str and node in self._nodes:
+                return event  # as nearly all: nothing in it is new
         self._line = number
-        self._meaning(event, event["ev"])
+        self._meaning(event, ev)
         return event
 
     def check(self, event: object, line: int) -> Event:
@@ -129,7 +146,7 @@ class LineChecker:
             raise self._error("`nodes` is empty: a recording has at least one node")
         if len(set(names)) < len(names):
             raise self._error("two nodes have one name")
-        self._nodes = frozenset(names)
+        self._nodes, self._a_node = frozenset(names), names[0]
         self._uncounted = set(names)
 
     def _on_tick(self, event: Event) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 
 class Side(StrEnum):
@@ -18,6 +18,10 @@ class Side(StrEnum):
     @property
     def other(self) -> Side:
         return Side.SERVER if self is Side.CLIENT else Side.CLIENT
+
+
+SIDES = tuple(Side)
+"""Both: to go through an enum takes ten times as long as through a tuple."""
 
 
 class ClosingKind(StrEnum):
@@ -35,7 +39,7 @@ class ClosingKind(StrEnum):
     """It was closed, and the recording does not show by whom."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Witness(Data):
     """What shows who closed first: on `node` a socket was seen in `state`, or the program met `error`."""
 
@@ -47,7 +51,7 @@ class Witness(Data):
     """Name of the program's error; empty where it is the state that shows it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Closing(Data):
     """Who closed a connection first, how, when, and what shows it. history/closing.py decides it."""
 

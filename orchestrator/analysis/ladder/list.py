@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.analysis.exchanges import Reports, addresses
@@ -14,9 +13,10 @@ from orchestrator.recording.verdict import Outcome, Verdict
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.lifecycle import EMBRYONIC
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListedConnection:
     """A connection with its name: c1, c2, ... in order of opening, the same whenever the recording is read."""
 

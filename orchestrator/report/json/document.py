@@ -13,6 +13,7 @@ from orchestrator.recording.verdict import Outcome
 from orchestrator.report.json.verdicts import VerdictDocument
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class ExitStatus(Data):
     """The same in words."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Between(Data):
     """A number that is known between two bounds."""
 
@@ -39,7 +40,7 @@ Span = tuple[float | None, float | None]
 """The interval in which an instant lies: from, to. Null where nothing bounds it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stay(Data):
     """A state of a socket, with the time in which it was surely in it."""
 
@@ -57,7 +58,7 @@ class Stay(Data):
     closed (`shutdown`). Null for other states, and where no sample tells."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StateGap(Data):
     """An open interval in which the state of a socket is not known."""
 
@@ -69,7 +70,7 @@ class StateGap(Data):
     """It was in some of these; CLOSED stands for no socket."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SocketEnd(Data):
     """One end of a connection: a socket, from birth to death."""
 
@@ -95,7 +96,7 @@ class SocketEnd(Data):
     """The times between them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConnectionDocument(Data):
     """One TCP connection with both ends."""
 

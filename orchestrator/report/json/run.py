@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from orchestrator.analysis.exchanges import Reports, reports_of_each
@@ -38,15 +40,13 @@ from orchestrator.report.words.evidence import shown_by
 from orchestrator.report.words.notes import notes_of, trouble
 from orchestrator.report.words.summaries import sentences
 from orchestrator.tcp.states import TcpState
-from orchestrator.text.jsondata import plain
+from orchestrator.text.jsontext import JsonText
 
 SCHEMA = 2
 """Raised when a key changes its meaning or goes away."""
 
 DIGITS = 6
 """Microseconds."""
-
-_ENCODER = json.JSONEncoder(allow_nan=False)
 
 _MEANINGS = {
     Outcome.PASS: "every expectation holds",
@@ -60,29 +60,29 @@ def pieces(report: RunReport) -> Iterator[str]:
 
     A large run has a hundred megabytes of connections: no more than one of them is made at a time.
     """
-    data = plain(document(report), digits=DIGITS)
-    for number, (key, value) in enumerate(data.items()):
-        yield f"{',' if number else '{'}\n  {json.dumps(key)}: "
-        yield from _lines(_connections(report.history) if key == "connections" else value)
+    made = document(report)
+    written = JsonText(DIGITS)
+    for number, name in enumerate(field.name for field in fields(made)):
+        yield f"{',' if number else '{'}\n  {json.dumps(name)}: "
+        yield from _lines(_connections(report.history) if name == "connections" else getattr(made, name), written)
     yield "\n}"
 
 
-def _lines(value: Any) -> Iterator[str]:
+def _lines(value: Any, written: JsonText) -> Iterator[str]:
     """A list, or what is made for one bit by bit, with each item on a line of its own; or another value."""
-    if not isinstance(value, list | Iterator):
-        yield _ENCODER.encode(value)
+    if not isinstance(value, tuple | Iterator):
+        yield written(value)
         return
     start = "[\n    "
     for item in value:
-        yield start
-        yield _ENCODER.encode(item)
+        yield start + written(item)
         start = ",\n    "
     yield "[]" if start[0] == "[" else "\n  ]"
 
 
-def _connections(history: History) -> Iterator[Any]:
+def _connections(history: History) -> Iterator[ConnectionDocument]:
     for connection, reports in zip(history.connections, reports_of_each(history), strict=True):
-        yield plain(_connection(connection, reports, history), digits=DIGITS)
+        yield _connection(connection, reports, history)
 
 
 def document(report: RunReport) -> ReportDocument:
@@ -160,9 +160,15 @@ def _end(socket: Socket | None) -> SocketEnd | None:
         pid=socket.pid,
         program=socket.comm,
         ended_by=socket.ended_by,
-        stays=tuple(_stay(socket, interval) for interval in socket.intervals),
-        gaps=tuple(StateGap(gap.after, gap.before, tuple(sorted(gap.states))) for gap in socket.unknown),
+        stays=tuple([_stay(socket, interval) for interval in socket.intervals]),
+        gaps=tuple([StateGap(after, before, _in_order(states)) for after, before, states in socket.unknown]),
     )
+
+
+@cache
+def _in_order(states: frozenset[TcpState]) -> tuple[TcpState, ...]:
+    """Few sets stand in many gaps."""
+    return tuple(sorted(states))
 
 
 def _stay(socket: Socket, interval: StateInterval) -> Stay:
