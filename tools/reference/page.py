@@ -10,11 +10,12 @@ from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
 from orchestrator.scenario.facts import FACTS, LEGAL_WHENS, FactKind
+from orchestrator.scenario.fields import PerSecond
 from orchestrator.scenario.model import WHENS, Expectation, Scenario, Where
 from orchestrator.scenario.step import Step
 from orchestrator.scenario.steps import STEPS
 from orchestrator.scenario.steps.base import Verb
-from orchestrator.scenario.values import Moment, Range, Window
+from orchestrator.scenario.values import Moment, Pause, Range, Window
 from orchestrator.text.durations import write_duration
 from tools.reference import text
 
@@ -124,6 +125,8 @@ _KINDS: list[tuple[type, str]] = [
     (Moment, "moment"),
     (Window, "window"),
     (Range, "count"),
+    (Pause, "duration, or a range of them"),
+    (PerSecond, "number"),
     (float, "duration"),
     (bool, "true or false"),
     (int, "whole number"),
