@@ -28,8 +28,8 @@ _REFUSED_HINT = "nodes/README.md says what a node's program may write on its sta
 
 
 class Channel:
-    """Writes commands, reads events in a thread of its own. `on_event` gets every event but `ready` and `done`; what came
-    of a command has the step that gave it.
+    """Writes commands, reads events in a thread of its own. `on_event` gets every event but `ready` and `done`; those that
+    came of a command name its step.
 
     `role`: the kind's, where its program reports (see NodeLines).
     """
@@ -63,7 +63,7 @@ class Channel:
         """Let the node's program start."""
         self._write(b"go\n")
 
-    def command(self, do: str, *, step: str = "", **fields: Any) -> int:
+    def command(self, do: str, step: str = "", /, **fields: Any) -> int:
         """Send a command to a client; returns its id for `wait_done`. Any thread may, also while others go on."""
         with self._writing:
             self._next_id += 1

@@ -46,7 +46,8 @@ class ProbeClient:
         self._reader.start()
 
     def call(self, do: str, *, timeout: float = _ANSWER_TIMEOUT, **fields: Any) -> dict[str, Any]:
-        """Send a request, and wait for the answer; any thread may. Raises EnvironmentFailure when the probe refuses, ends or hangs."""
+        """Send a request, and wait for the answer; any thread may. Raises EnvironmentFailure when the probe refuses,
+        ends or hangs."""
         with self._writing:
             self._next_id += 1
             request_id = self._next_id

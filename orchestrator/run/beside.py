@@ -57,7 +57,7 @@ class Beside:
     # -- by the thread of the run ---------------------------------------------------------------------------------
 
     def start(self, step: Step) -> None:
-        """Let a step run; its moment `start` is marked. Returns when it has given its first command, or began to wait."""
+        """Let a step run whose moment `start` is marked. Returns when it has given its command, or begun to wait."""
         with self._changed:
             self._running.add(step.name)
         begun = self._thread(step, None)
@@ -115,8 +115,8 @@ class Beside:
             self.mark("end")
         for name in left:
             self._lab.session.note(
-                f"the step {name} had not ended when the steps in the foreground were over, at {over:.2f}s, and no step "
-                "awaits it: the run went on until it had"
+                f"nothing awaits the step {name}, which had not ended when the steps in the foreground were over, at "
+                f"{over:.2f}s: the run went on until it had"
             )
 
     def _wait(self, over: Callable[[], bool]) -> None:

@@ -156,8 +156,10 @@ class _Checker:
                     self.add((*keys, fact, name), message, errornames.hint(kind, name), of_key=True)
                     break
 
-    def kind(self, node: str) -> Kind | None:
-        return next((self._kinds.get(each.kind or "") for each in self.topology.resolve(node)), None)
+    def without_pace(self, nodes: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+        kinds = (self._kinds.get(node.kind or "") for name in nodes for node in self.topology.resolve(name))
+        unable = next((kind.kind for kind in kinds if kind is not None and not kind.paces), None)
+        return None if unable is None else (unable, [name for name, each in self._kinds.items() if each.paces])
 
     def role(self, node: Node) -> str | None:
         kind = self._kinds.get(node.kind or "")
@@ -184,8 +186,8 @@ class _Situation:
     def step(self) -> str:
         return self.of.name
 
-    def kind(self, node: str) -> Kind | None:
-        return self.checker.kind(node)
+    def without_pace(self, nodes: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+        return self.checker.without_pace(nodes)
 
     def nodes(self, name: str, *keys: str) -> Sequence[str]:
         return [node.name for node in self.checker.resolve((*self.keys, *keys), name)]

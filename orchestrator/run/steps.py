@@ -84,7 +84,7 @@ class LabContext:
 
         self.beside.check()
         channels = [self.lab.channels[node] for node in nodes]
-        commands = [(channel, channel.command(do, step=self.step, **fields)) for channel in channels]
+        commands = [(channel, channel.command(do, self.step, **fields)) for channel in channels]
         self.begun.set()
         for channel, command_id in commands:
             every = self.lab.pace.check_every

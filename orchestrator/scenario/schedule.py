@@ -37,15 +37,15 @@ def moment_places(steps: Sequence[Step]) -> dict[str, Between]:
     """Name of a moment -> where it may be in the order of all. The end of a step in the background may be anywhere
     between its start and the end of the step that awaits it."""
     end = 2 * len(steps) + 1
-    ended = {
-        step.action.awaits: 2 * index + 2 for index, step in enumerate(steps) if step.action.awaits is not None
-    }
+    ended = {step.action.awaits: 2 * index + 2 for index, step in enumerate(steps) if step.action.awaits is not None}
     places = {"start": Between(0, 0)}
     for index, step in enumerate(steps):
         begins = Between(2 * index + 1, 2 * index + 1)
         if step.at is not None:
             begins = Between(places.get(step.at.name, begins).first, end)
-        ends = Between(begins.first, ended.get(step.name, end)) if step.beside else Between(2 * index + 2, 2 * index + 2)
+        ends = (
+            Between(begins.first, ended.get(step.name, end)) if step.beside else Between(2 * index + 2, 2 * index + 2)
+        )
         places[f"{step.name}.start"], places[f"{step.name}.end"] = begins, ends
     places["end"] = Between(end, end)
     return places

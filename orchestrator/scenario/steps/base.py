@@ -48,18 +48,6 @@ class Earlier:
         return sorted(self.using.get((node, session), set()) & self.running.keys())
 
 
-class Kind(Protocol):
-    """What a check may want to know of a node's kind."""
-
-    @property
-    def kind(self) -> str:
-        """Its name."""
-
-    @property
-    def paces(self) -> bool:
-        """Whether its program takes a rate, a duration and a range of pauses."""
-
-
 class Situation(Protocol):
     """What a check may ask. `keys` lead to a value from the verb's own: `("from",)`; () is the verb's value itself."""
 
@@ -70,8 +58,9 @@ class Situation(Protocol):
     @property
     def earlier(self) -> Earlier: ...
 
-    def kind(self, node: str) -> Kind | None:
-        """The kind of a node; None where it is an image of any other program."""
+    def without_pace(self, nodes: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+        """The first kind of those clients that takes no rate, no duration and no range of pauses, and the kinds that
+        do; None when all do."""
 
     def nodes(self, name: str, *keys: str) -> Sequence[str]:
         """The nodes that a name means: one, or all replicas of a service. None is a problem, which is noted."""

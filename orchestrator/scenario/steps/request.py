@@ -131,13 +131,12 @@ steps:
         given = [name for name in ("rate", "duration") if getattr(self, name) is not None]
         if self.interval.low < self.interval.high:
             given.append("interval")
-        for node in nodes if given else ():
-            kind = situation.kind(node)
-            if kind is not None and not kind.paces:
-                what = "a range of pauses" if given[0] == "interval" else f"a `{given[0]}`"
-                hint = "`simctl nodes KIND` says of each kind whether it can; without: `count` and `concurrency`"
-                situation.problem(f"the client {kind.kind} cannot keep to {what}", hint, given[0])
-                return
+        if given and (found := situation.without_pace(nodes)) is not None:
+            unable, able = found
+            what = "a range of pauses" if given[0] == "interval" else f"a `{given[0]}`"
+            situation.problem(
+                f"the client {unable} cannot keep to {what}", f"those that can: {', '.join(able)}", given[0]
+            )
 
     def describe(self) -> str:
         if self.rate is None:
