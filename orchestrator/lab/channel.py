@@ -28,8 +28,8 @@ _REFUSED_HINT = "nodes/README.md says what a node's program may write on its sta
 
 
 class Channel:
-    """Writes commands, reads events in a thread of its own. `on_event` gets every event but `ready` and `done`; those that
-    came of a command name its step.
+    """Writes commands, reads events in a thread of its own. `on_event` gets every event but `ready` and `done`; what
+    came of a command, with its step.
 
     `role`: the kind's, where its program reports (see NodeLines).
     """

@@ -29,7 +29,9 @@ def reference() -> str:
         text.FILE,
         "## Steps",
         text.STEPS,
+        _step_keys(),
         _verbs_table(),
+        text.BACKGROUND,
         *(part for kind in STEPS for part in _verb(kind)),
         "## Moments and windows",
         text.MOMENTS,
@@ -79,11 +81,21 @@ def _doc(model: type[BaseModel]) -> str:
 
 
 def _keys_table(model: type[BaseModel]) -> str:
-    rows = [
-        (f"`{field.alias or name}`", _kind(field), _default(field), field.description or "")
-        for name, field in model.model_fields.items()
-    ]
+    rows = [_key_row(name, field) for name, field in model.model_fields.items()]
     return _table(("key", "value", "default", "meaning"), rows)
+
+
+def _key_row(name: str, field: FieldInfo) -> tuple[str, ...]:
+    return f"`{field.alias or name}`", _kind(field), _default(field), field.description or ""
+
+
+def _step_keys() -> str:
+    """The keys of a step beside its verb."""
+    verbs = {kind.verb for kind in STEPS}
+    return _table(
+        ("key", "value", "default", "meaning"),
+        [_key_row(name, field) for name, field in Step.model_fields.items() if name not in verbs],
+    )
 
 
 def _verbs_table() -> str:
@@ -150,7 +162,7 @@ def _default(field: FieldInfo) -> str:
     match field.default:
         case float(seconds):
             return write_duration(seconds)
-        case None | "" | [] | {}:
+        case None | "" | [] | {} | False:
             return ""
         case default:
             return str(default)
