@@ -51,8 +51,8 @@ class Beside:
         """The last step in the foreground is over."""
         self._ended = False
         """The moment `end` is marked."""
-        self._marks = 0.0
-        """Seconds that the last moment took to be marked."""
+        self._slowest = 0.0
+        """Seconds that a moment took at most to be marked."""
 
     # -- by the thread of the run ---------------------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ class Beside:
                 raise RunOver
             before = time.monotonic()
             t = self._lab.mark(*names)
-            self._marks = time.monotonic() - before
+            self._slowest = max(self._slowest, time.monotonic() - before)
             self._ended = self._ended or "end" in names
         for waiting in self._waiting.values():
             at = waiting.step.at
@@ -101,7 +101,9 @@ class Beside:
 
     def finish(self, *names: str) -> None:
         """The last step in the foreground is over: mark that, wait for those in the background, and mark the end."""
-        if not self._running:
+        some = bool(self._running)
+        self.check()
+        if not some:
             self.mark(*names, "end")
             return
         if names:
@@ -165,7 +167,7 @@ class Beside:
     def _start_at(self, step: Step, due: float) -> None:
         """Its moment is marked so early that what it does is in time: a moment is a sample of all nodes."""
         session = self._lab.session
-        self.pause(due - 1.5 * self._marks - session.now())
+        self.pause(due - 1.5 * self._slowest - session.now())
         self.mark(f"{step.name}.start")
         self.pause(due - session.now())
         late = session.now() - due
