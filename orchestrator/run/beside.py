@@ -115,10 +115,11 @@ class Beside:
         self._wait(lambda: not self._running)
         if not self._ended:
             self.mark("end")
-        for name in left:
+        if left:
+            steps, they = ("step", "it") if len(left) == 1 else ("steps", "they")
             self._lab.session.note(
-                f"nothing awaits the step {name}, which had not ended when the steps in the foreground were over, at "
-                f"{over:.2f}s: the run went on until it had"
+                f"nothing awaits the {steps} {', '.join(left)}, which had not ended when the steps in the foreground "
+                f"were over, at {over:.2f}s: the run went on until {they} had"
             )
 
     def _wait(self, over: Callable[[], bool]) -> None:
@@ -171,7 +172,7 @@ class Beside:
         self.mark(f"{step.name}.start")
         self.pause(due - session.now())
         late = session.now() - due
-        if late > _LATE:
+        if late > _LATE and step.at is not None and step.at.offset:  # without a duration: as soon as it is marked
             session.note(
                 f"the step {step.name} was to start at {step.at}, {due:.3f}s, and started {measured(late)} later"
             )

@@ -93,7 +93,8 @@ steps:
 ```
 
 `NAME.start` of such a step is marked some milliseconds before its time, because marking takes that long, and what it
-does begins when its time has come. A machine that is busy may be late: a note tells when it was more than 20 ms.
+does begins when its time has come. Without a duration it begins as soon as its own moment is marked. A machine that is
+busy may be late: a note tells when it was more than 20 ms.
 
 - **The end.** A step `await: NAME` waits for it. One that nothing awaits is waited for when the last step is over, also
   when its time is still to come, and a note says so: every step is done, and the run ends when the last one has ended.
