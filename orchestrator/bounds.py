@@ -30,6 +30,7 @@ MATRIX = Bound("runs of a matrix", 1_000, "runs", "refused before anything is bu
 NODES = Bound("nodes of a topology, replicas counted", 2_000, "nodes", "refused")
 COUNT = Bound("`count` of a request step", 1_000_000, "requests", "refused")
 CONCURRENCY = Bound("`concurrency` of a request step", 5_000, "workers", "refused")
+RATE = Bound("`rate` of a request step", 10_000, "requests a second", "refused")
 NODE_START = Bound(
     "environment, command, host names and volumes that a node is started with, on netns and vm",
     200 * KIB,
@@ -57,6 +58,7 @@ BOUNDS = (
     NODES,
     COUNT,
     CONCURRENCY,
+    RATE,
     NODE_START,
     NODE_LINE,
     NODE_LOG,

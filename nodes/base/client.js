@@ -130,24 +130,33 @@ function causeName(error, exchange) {
   return NAMES[error.code] ?? error.code ?? error.name;
 }
 
-/** Say `ready`, then carry out commands, one at a time, until standard input ends. */
+/** Say `ready`, then carry out commands, beside each other, until standard input ends. */
 async function serve(kind, library) {
   process.stdout.on('error', () => process.exit(1)); // nobody listens any more
   emit({ ev: 'ready', t: now(), kind, pid: process.pid });
   const sessions = new Map();
+  const atWork = new Set();
   for await (const line of readline.createInterface({ input: process.stdin })) {
-    const done = { ev: 'done', id: null };
-    try {
-      const raw = parse(line);
-      done.id = raw.id ?? null;
-      await carryOut(raw, library, sessions);
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      done.error = error.message;
-    }
-    emit({ ...done, t: now() });
+    const work = answer(line, library, sessions);
+    atWork.add(work);
+    work.finally(() => atWork.delete(work));
   }
+  await Promise.all(atWork);
   process.exit(0); // idle connections would keep it alive
+}
+
+/** One command, until it is done. What later ones build on is done before this returns its Promise. */
+async function answer(line, library, sessions) {
+  const done = { ev: 'done', id: null };
+  try {
+    const raw = parse(line);
+    done.id = raw.id ?? null;
+    await carryOut(raw, library, sessions);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    done.error = error.message;
+  }
+  emit({ ...done, t: now() });
 }
 
 function parse(line) {

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 FIELDS = ("id", "do", "url", "session", "count", "concurrency", "interval", "method", "headers", "body", "timeout")
+PACE = ("rate", "duration", "interval_most", "seed")
+"""Fields of a client that paces its requests: pacing.py."""
 
 
 class CommandError(ValueError):
@@ -29,6 +31,14 @@ class Command:
     body: bytes | None
     timeout: float
     """Seconds, more than 0."""
+    rate: float | None = None
+    """Requests a second, more than 0: each is sent at its time, whatever became of those before it."""
+    duration: float | None = None
+    """Seconds, more than 0, after which no request begins."""
+    interval_most: float | None = None
+    """Where a pause is drawn: it has between `interval` and so many seconds."""
+    seed: str = ""
+    """What they are drawn by."""
 
 
 def read_request(raw: Mapping[str, Any], schemes: tuple[str, ...]) -> Command:
@@ -45,12 +55,19 @@ def read_request(raw: Mapping[str, Any], schemes: tuple[str, ...]) -> Command:
         headers=_get(raw, "headers", dict, {}),
         body=None if body is None else body.encode(),
         timeout=_get(raw, "timeout", (int, float), 10.0),
+        rate=_get(raw, "rate", (int, float), None),
+        duration=_get(raw, "duration", (int, float), None),
+        interval_most=_get(raw, "interval_most", (int, float), None),
+        seed=_get(raw, "seed", str, ""),
     )
     if not command.url.lower().startswith(tuple(f"{scheme}://" for scheme in schemes)):
         expected = " or ".join(f"{scheme}://" for scheme in schemes)
         raise CommandError(f"url: expected an absolute {expected} URL, not {command.url!r}")
-    if command.timeout <= 0:
-        raise CommandError(f"timeout: expected seconds, more than 0, not {command.timeout!r}")
+    for name, unit in (("timeout", "seconds"), ("rate", "requests a second"), ("duration", "seconds")):
+        if (value := getattr(command, name)) is not None and value <= 0:
+            raise CommandError(f"{name}: expected {unit}, more than 0, not {value!r}")
+    if command.interval_most is not None and command.interval_most < command.interval:
+        raise CommandError(f"interval_most: expected {command.interval} or more, not {command.interval_most!r}")
     return command
 
 

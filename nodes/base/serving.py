@@ -10,12 +10,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from commands import FIELDS, Command, CommandError, read_request
+from commands import FIELDS, PACE, Command, CommandError, read_request
 from events import Event, emit
 from knobs import KnobError, Knobs
+from pacing import pace
 
 S = TypeVar("S")
 
@@ -46,6 +47,9 @@ class Library(Protocol[S]):
 Report = Callable[[int, Event], None]
 """Takes a request's number n and the event of one of its exchanges."""
 
+Work = Callable[[], None]
+"""The rest of a command, which takes its time."""
+
 
 class Client(Protocol[S]):
     """For what carries out a whole command at once, such as a program that is started with all its URLs."""
@@ -57,15 +61,20 @@ class Client(Protocol[S]):
 
     def check(self, command: Command) -> None: ...
 
+    @property
+    def paces(self) -> bool:
+        """Whether it takes a command with fields of PACE."""
+
     def carry_out(self, command: Command, session: S | None, report: Report) -> None:
-        """Make all requests of the command, and report each exchange when it is over."""
+        """Make all requests of the command, and report each exchange when it is over. Several threads call it at a
+        time."""
 
     def close(self, session: S) -> None: ...
 
 
 def main(kind: str, make: Callable[[Knobs], Library[Any]]) -> int:
-    """A client's whole life: `make` it from the knobs (it may raise KnobError), then carry out commands, one at a time,
-    until standard input ends; returns the exit status."""
+    """A client's whole life: `make` it from the knobs (it may raise KnobError), then carry out commands, beside each
+    other, until standard input ends; returns the exit status."""
     return main_of_client(kind, lambda knobs: _Workers(make(knobs)))
 
 
@@ -91,6 +100,7 @@ def _serve(kind: str, client: Client[Any]) -> int:
     "warm".encode("idna")  # the first name would import the codec in the middle of a measured request
     sessions = _Sessions(client)
     emit({"ev": "ready", "t": time.monotonic(), "kind": kind, "pid": os.getpid()})
+    at_work: list[threading.Thread] = []
     for line in sys.stdin.buffer:
         done: Event = {"ev": "done", "id": None}
         try:
@@ -98,50 +108,70 @@ def _serve(kind: str, client: Client[Any]) -> int:
             if not isinstance(command, dict):
                 raise CommandError("a command is one JSON object")
             done["id"] = command.get("id")
-            sessions.run(command)
+            work = sessions.begin(command)
         except ValueError as error:
-            done["error"] = str(error)
-        emit(done | {"t": time.monotonic()})
+            emit(done | {"error": str(error), "t": time.monotonic()})
+            continue
+        at_work = [thread for thread in at_work if thread.is_alive()]
+        at_work.append(threading.Thread(target=_finish, args=(work, done)))
+        at_work[-1].start()
+    for thread in at_work:
+        thread.join()
     return 0
 
 
+def _finish(work: Work, done: Event) -> None:
+    try:
+        work()
+    except ValueError as error:
+        done["error"] = str(error)
+    emit(done | {"t": time.monotonic()})
+
+
 class _Sessions(Generic[S]):
-    """The sessions by name, and what can be done with them."""
+    """The sessions by name, and what can be done with them. Commands begin in the order in which they came, and then
+    go on beside each other."""
 
     def __init__(self, client: Client[S]) -> None:
         self._client = client
         self._sessions: dict[str, S] = {}
 
-    def run(self, command: dict[str, Any]) -> None:
-        """Carry out one command. Raises CommandError when it is wrong."""
-        if unknown := sorted(set(command) - set(FIELDS)):
-            raise CommandError(f"unknown field {unknown[0]!r}; there are: {', '.join(FIELDS)}")
+    def begin(self, command: dict[str, Any]) -> Work:
+        """Check one command, and do what later ones build on. Raises CommandError when it is wrong."""
+        fields = (*FIELDS, *PACE) if self._client.paces else FIELDS
+        if unknown := sorted(set(command) - set(fields)):
+            raise CommandError(f"unknown field {unknown[0]!r}; there are: {', '.join(fields)}")
         verbs = {"request": self._request, "close": self._close}
         verb = verbs.get(str(command.get("do")))
         if verb is None:
             raise CommandError(f"unknown command {command.get('do')!r}; there are: {', '.join(verbs)}")
-        verb(command)
+        return verb(command)
 
-    def _close(self, raw: dict[str, Any]) -> None:
+    def _close(self, raw: dict[str, Any]) -> Work:
         name = raw.get("session")
         if not isinstance(name, str) or name not in self._sessions:
             raise CommandError(f"no session {name!r} is open; open are: {', '.join(self._sessions) or 'none'}")
-        self._client.close(self._sessions.pop(name))
+        session = self._sessions.pop(name)
+        return lambda: self._client.close(session)
 
-    def _request(self, raw: dict[str, Any]) -> None:
+    def _request(self, raw: dict[str, Any]) -> Work:
         command = read_request(raw, self._client.schemes)
         self._client.check(command)
         if command.session is not None and command.session not in self._sessions:
             self._sessions[command.session] = self._client.open()
         session = None if command.session is None else self._sessions[command.session]
         about = {"ev": "request", "id": command.id}
-        self._client.carry_out(
-            command, session, lambda n, event: emit({**about, "n": n, "session": command.session, **event})
-        )
+
+        def report(n: int, event: Event) -> None:
+            emit({**about, "n": n, "session": command.session, **event})
+
+        return lambda: self._client.carry_out(command, session, report)
 
 
 class _Workers(Generic[S]):
-    """Threads that share a command's count and its session, each making one call of the library after the other."""
+    """A command's requests, each a call of the library, when its pace wants it."""
+
+    paces = True
 
     def __init__(self, library: Library[S]) -> None:
         self._library = library
@@ -149,36 +179,9 @@ class _Workers(Generic[S]):
         self.check, self.close = library.check, library.close
 
     def carry_out(self, command: Command, session: S | None, report: Report) -> None:
-        numbers = Numbers(command.count)
-        in_threads(
-            min(command.concurrency, command.count), lambda worker: self._work(command, session, numbers, report)
-        )
-
-    def _work(self, command: Command, session: S | None, numbers: Numbers, report: Report) -> None:
-        while (n := numbers.take()) is not None:
+        def send(n: int) -> None:
             for event in self._library.perform(command, session):
                 report(n, event)
-            if command.interval and n < command.count:
-                time.sleep(command.interval)
 
-
-def in_threads(count: int, work: Callable[[int], None]) -> None:
-    """work(0) in this thread beside work(1), ... in threads of their own; until all are done."""
-    workers = [threading.Thread(target=work, args=(number,)) for number in range(1, count)]
-    for worker in workers:
-        worker.start()
-    work(0)
-    for worker in workers:
-        worker.join()
-
-
-class Numbers:
-    """1 .. count, each taken by one worker."""
-
-    def __init__(self, count: int) -> None:
-        self._left: Iterator[int] = iter(range(1, count + 1))
-        self._lock = threading.Lock()
-
-    def take(self) -> int | None:
-        with self._lock:
-            return next(self._left, None)
+        if (load := pace(command, send)) is not None:
+            emit(load)

@@ -24,7 +24,8 @@ from commands import Command, CommandError
 from curltransfer import Connection, Outcome, Transfer
 from exchange import Exchange, check_request
 from knobs import Knobs
-from serving import Numbers, Report, in_threads, main_of_client
+from pacing import Numbers, in_threads
+from serving import Report, main_of_client
 
 CURL = "/usr/bin/curl"
 _PER = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -37,6 +38,7 @@ class Curl:
     """Curl processes. A named session is a name and nothing else: nothing of a process outlives it."""
 
     schemes = ("http",)
+    paces = False
 
     def __init__(self, knobs: Knobs) -> None:
         self._keepalive = knobs.truth("TCP_KEEPALIVE", True)

@@ -54,9 +54,10 @@ func (c *client) transport() *http.Transport {
 	return t
 }
 
-func (c *client) run(command command) error {
+// begin does what later commands build on, and returns the rest of the command.
+func (c *client) begin(command command) (func(), error) {
 	if command.do == "close" {
-		return c.close(command)
+		return func() {}, c.close(command)
 	}
 	transport := c.oneShot
 	if command.session != nil {
@@ -66,6 +67,11 @@ func (c *client) run(command command) error {
 			c.sessions[*command.session] = transport
 		}
 	}
+	return func() { work(command, transport) }, nil
+}
+
+// work has the command's workers make all of its requests.
+func work(command command, transport *http.Transport) {
 	var taken int64
 	var workers sync.WaitGroup
 	for i := 0; i < command.concurrency && i < command.count; i++ {
@@ -81,7 +87,6 @@ func (c *client) run(command command) error {
 		}()
 	}
 	workers.Wait()
-	return nil
 }
 
 func (c *client) close(command command) error {

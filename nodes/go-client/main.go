@@ -25,12 +25,14 @@ func main() {
 	client := newClient(pool)
 	emit(map[string]any{"ev": "ready", "t": now(), "kind": "go-client", "pid": os.Getpid()})
 	lines := bufio.NewReader(os.Stdin)
+	var atWork sync.WaitGroup
 	for {
 		line, err := lines.ReadBytes('\n')
 		if len(line) > 0 {
-			carryOut(client, line)
+			carryOut(client, line, &atWork)
 		}
 		if err == io.EOF {
+			atWork.Wait()
 			return
 		}
 		if err != nil {
@@ -39,16 +41,23 @@ func main() {
 	}
 }
 
-func carryOut(client *client, line []byte) {
+// carryOut begins a command, in the order in which they came; what takes time goes on beside those after it.
+func carryOut(client *client, line []byte, atWork *sync.WaitGroup) {
 	command, err := readCommand(line)
+	work := func() {}
 	if err == nil {
-		err = client.run(command)
+		work, err = client.begin(command)
 	}
-	done := map[string]any{"ev": "done", "id": command.ID, "t": now()}
 	if err != nil {
-		done["error"] = err.Error()
+		emit(map[string]any{"ev": "done", "id": command.ID, "t": now(), "error": err.Error()})
+		return
 	}
-	emit(done)
+	atWork.Add(1)
+	go func() {
+		defer atWork.Done()
+		work()
+		emit(map[string]any{"ev": "done", "id": command.ID, "t": now()})
+	}()
 }
 
 var writing sync.Mutex

@@ -30,6 +30,7 @@ def nodes(
         if one.role == "client":
             names = ", ".join([*COMMON, "errnos such as ETIMEDOUT", *one.errors])
             print(textwrap.fill(f"errors: {names}", 112, initial_indent="  ", subsequent_indent=" " * 4))
+            print(f"  {'keeps' if one.paces else 'keeps no'} `rate`, `duration` and range of pauses of a request step")
         if one.needs:
             print(f"  under netns it needs {' '.join(dict.fromkeys(need.package for need in one.needs))}")
         return

@@ -265,6 +265,8 @@ class History:
     """Nodes whose network namespace others may use: what the kernel counts there is theirs too, so nothing is exact."""
     answered: tuple[Event, ...] = ()
     """Responses that servers wrote whole."""
+    loads: tuple[Event, ...] = ()
+    """How clients kept to the rates that they were given."""
     begin: Event = field(default_factory=dict)
     end: Event = field(default_factory=dict)
     notes: tuple[str, ...] = ()

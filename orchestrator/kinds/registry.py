@@ -97,6 +97,8 @@ class Kind(_Model):
     errors: tuple[str, ...] = ()
     """Of a client: names of errors that it can report besides those of all clients (errornames.py); `*` stands for any
     characters."""
+    paces: bool = False
+    """Of a client: it takes a rate, a duration and a range of pauses, and tells how it kept to the rate."""
     capabilities: tuple[Capability, ...] = ()
     """What its program may do beyond what the programs of all nodes may, by capabilities(7), without CAP_."""
     nat: bool = False

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from orchestrator.bounds import NODE_LINE, NODE_LOG
 from orchestrator.errors import NodeFailure, Place
-from orchestrator.lab.nodelines import Cut, NodeLines, Refused
+from orchestrator.lab.nodelines import OF_COMMANDS, Cut, NodeLines, Refused
 from orchestrator.recording.events import Event
 from orchestrator.runtimes.base import Exited, StartedNode
 from orchestrator.system.tail import tail
@@ -28,7 +28,8 @@ _REFUSED_HINT = "nodes/README.md says what a node's program may write on its sta
 
 
 class Channel:
-    """Writes commands, reads events in a thread of its own. `on_event` gets every event but `ready` and `done`.
+    """Writes commands, reads events in a thread of its own. `on_event` gets every event but `ready` and `done`; what
+    came of a command, with its step.
 
     `role`: the kind's, where its program reports (see NodeLines).
     """
@@ -47,6 +48,9 @@ class Channel:
         self._on_event = on_event
         self._changed = threading.Condition()
         self._done: dict[int, Event] = {}
+        self._steps: dict[int, str] = {}
+        """Command -> the step that gave it."""
+        self._writing = threading.Lock()
         self._next_id = 0
         self._closed = False
         self.reported_ready = False
@@ -59,11 +63,13 @@ class Channel:
         """Let the node's program start."""
         self._write(b"go\n")
 
-    def command(self, do: str, **fields: Any) -> int:
-        """Send a command to a client; returns its id for `wait_done`."""
-        self._next_id += 1
-        self._write(json.dumps({"id": self._next_id, "do": do, **fields}).encode() + b"\n")
-        return self._next_id
+    def command(self, do: str, step: str = "", /, **fields: Any) -> int:
+        """Send a command to a client; returns its id for `wait_done`. Any thread may, also while others go on."""
+        with self._writing:
+            self._next_id += 1
+            self._steps[self._next_id] = step
+            self._write(json.dumps({"id": self._next_id, "do": do, **fields}).encode() + b"\n")
+            return self._next_id
 
     def wait_done(self, command_id: int, check: Callable[[], None] = lambda: None, *, every: float = 0.25) -> None:
         """Until the client is through with the command. Raises NodeFailure when it ends or refuses it.
@@ -185,6 +191,8 @@ class Channel:
     def _take(self, event: Event) -> None:
         kind = event["ev"]
         if kind not in ("ready", "done", "exited"):
+            if kind in OF_COMMANDS:
+                event["step"] = self._steps.get(event.get("id") or 0, "")
             self._on_event(self.name, event)
             return
         with self._changed:

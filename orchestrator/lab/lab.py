@@ -215,13 +215,13 @@ class Lab:
         """`apply` a fault to a node, or `heal` it; both are done when this returns. See fabric/faults."""
         self.session.probe.call("fault", name=name, action=action, node=node, settings=settings)
 
-    def set_step(self, name: str) -> None:
-        """Requests that finish from here on belong to this step."""
-        self.events.step = name
-
     def expect_end(self, name: str) -> None:
         """A step ends this node on purpose."""
         self.events.expect_end(name)
+
+    def expects_end(self, name: str) -> bool:
+        """Whether a step ends, or has ended, this node on purpose."""
+        return self.events.expects_end(name)
 
     def node_event(self, name: str, what: str, **detail: Any) -> None:
         """Something befell a node."""

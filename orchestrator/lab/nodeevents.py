@@ -17,8 +17,10 @@ class NodeEvents:
         self._session = session
         self._logs = logs
         self._expected_ends: set[str] = set()
-        self.step = ""
-        """Requests that finish from here on belong to this step."""
+
+    def expects_end(self, name: str) -> bool:
+        """Whether that node is ended on purpose."""
+        return name in self._expected_ends
 
     def expect_end(self, *names: str) -> None:
         """These nodes are ended on purpose."""
@@ -30,7 +32,7 @@ class NodeEvents:
         self._session.write({"ev": "node", "node": name, "what": what, "detail": known})
 
     def reported(self, name: str, event: Event) -> None:
-        """From a node's reader thread: onto the recording's clock, with the step that was going on."""
+        """From a node's reader thread: onto the recording's clock."""
         if event["ev"] == "exited":
             self._exited(name, Exited(event.get("status"), event.get("signal")))
             return
@@ -38,8 +40,6 @@ class NodeEvents:
             if isinstance(event.get(key), int | float):
                 event[key] = self._session.on_our_clock(event[key])
         event["node"] = name
-        if event["ev"] == "request":
-            event["step"] = self.step
         self._session.write(event)
 
     def _exited(self, name: str, how: Exited) -> None:

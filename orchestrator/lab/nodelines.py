@@ -17,7 +17,8 @@ from orchestrator.recording.events import FORMAT, Event
 _LIFE = frozenset({"ready", "done", "exited"})
 """What concerns the channel, and is in no recording."""
 
-_CLIENTS = frozenset({"request"})
+OF_COMMANDS = frozenset({"request", "load"})
+"""What clients write, and what came of a command."""
 _SERVERS = frozenset({"served", "answered", "closed"})
 _SHOWN = 120
 """Characters of a refused line that are shown."""
@@ -36,7 +37,7 @@ class NodeLines:
     and a line of anything else is the program's own business."""
 
     def __init__(self, name: str, role: str | None) -> None:
-        self._told = frozenset() if role is None else _CLIENTS if role == "client" else _SERVERS
+        self._told = frozenset() if role is None else OF_COMMANDS if role == "client" else _SERVERS
         self._speaks = role is not None
         self._name = name
         self._checker: LineChecker | None = None

@@ -39,20 +39,23 @@ class ProbeClient:
         self._on_lines = on_lines
         self._answers: dict[int, dict[str, Any]] = {}
         self._changed = threading.Condition()
+        self._writing = threading.Lock()
         self._next_id = 0
         self._ended = False
         self._reader = threading.Thread(target=self._read, name="probe-reader", daemon=True)
         self._reader.start()
 
     def call(self, do: str, *, timeout: float = _ANSWER_TIMEOUT, **fields: Any) -> dict[str, Any]:
-        """Send a request, and wait for the answer. Raises EnvironmentFailure when the probe refuses, ends or hangs."""
-        self._next_id += 1
-        request_id = self._next_id
-        try:
-            self._process.stdin.write(json.dumps({"id": request_id, "do": do, **fields}).encode() + b"\n")
-            self._process.stdin.flush()
-        except OSError:
-            raise self._lost(do) from None
+        """Send a request, and wait for the answer; any thread may. Raises EnvironmentFailure when the probe refuses,
+        ends or hangs."""
+        with self._writing:
+            self._next_id += 1
+            request_id = self._next_id
+            try:
+                self._process.stdin.write(json.dumps({"id": request_id, "do": do, **fields}).encode() + b"\n")
+                self._process.stdin.flush()
+            except OSError:
+                raise self._lost(do) from None
         with self._changed:
             if not self._changed.wait_for(lambda: request_id in self._answers or self._ended, timeout):
                 raise EnvironmentFailure(f"the probe did not answer `{do}` within {timeout:g} s")

@@ -124,7 +124,8 @@ class Request(Line):
     """A request ended, at `t`. Written by clients, by way of simctl."""
 
     node: Node
-    step: NotRequired[Annotated[str | None, Doc("the step in which it ended")]]
+    step: NotRequired[Annotated[str | None, Doc("the step that asked for it; in recordings of older versions, in which "
+                                                "steps follow each other, the one in which it ended")]]  # fmt: skip
     session: NotRequired[Annotated[str | None, Doc("name of the client's session")]]
     method: NotRequired[Annotated[str | None, Doc("HTTP method, or the kind of query")]]
     url: NotRequired[str | None]
@@ -143,6 +144,22 @@ class Request(Line):
     request_headers: NotRequired[Annotated[Headers | None, Doc("name as sent -> value")]]
     response_headers: NotRequired[Annotated[Headers | None, Doc("name as received -> value")]]
     bytes: NotRequired[Annotated[Whole | None, Doc("size of the response's body")]]
+
+
+class LoadLine(Line):
+    """Requests at a rate have ended: how their client kept to it. Written by clients, by way of simctl."""
+
+    node: Node
+    step: NotRequired[Annotated[str | None, Doc("the step that asked for them")]]
+    session: NotRequired[Annotated[str | None, Doc("name of the client's session")]]
+    id: NotRequired[Annotated[Whole | None, Doc("number of the command")]]
+    t0: NotRequired[Annotated[Number | None, Doc("s; when the first was to be sent")]]
+    rate: Annotated[Number, Doc("requests a second that were asked for")]
+    asked: Annotated[Whole, Doc("how many were asked for")]
+    sent: Annotated[Whole, Doc("how many were sent: the library was called")]
+    late: Annotated[Whole, Doc("how many of them were sent more than 10 ms after their time")]
+    lateness: Annotated[Number, Doc("s; the largest time that one was sent after its own")]
+    seconds: NotRequired[Annotated[Number | None, Doc("s from the time of the first until the last was sent")]]
 
 
 class Served(Line):
@@ -232,6 +249,7 @@ LINES: dict[str, type] = {
     "tick": Tick,
     "socket": SocketLine,
     "request": Request,
+    "load": LoadLine,
     "served": Served,
     "answered": Answered,
     "closed": Closed,

@@ -11,6 +11,8 @@ from orchestrator.kinds.registry import Kind
 from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.loader import LoadedScenario
 from orchestrator.scenario.model import WHENS, Expectation, NodeFacts
+from orchestrator.scenario.schedule import moment_places, wrong_start
+from orchestrator.scenario.step import Step
 from orchestrator.scenario.steps.base import Earlier
 from orchestrator.scenario.translate import OWN_KEYS, Keys
 from orchestrator.scenario.values import Moment, Window
@@ -48,12 +50,20 @@ class _Checker:
         self.topology = topology
         self._scenario, self._source, self._kinds = loaded.scenario, loaded.source, kinds
         self._applies = applies
-        self._order = _moment_order([step.name for step in self._scenario.steps])
+        self._places = moment_places(self._scenario.steps)
 
     def check_steps(self) -> None:
         earlier = Earlier()
-        for index, step in enumerate(self._scenario.steps):
-            step.action.check(_Situation(self, step.name, ("steps", index, step.verb), earlier))
+        steps = self._scenario.steps
+        for index, step in enumerate(steps):
+            if step.at is not None and (wrong := wrong_start(steps, index)) is not None:
+                self.add(("steps", index, "at"), *wrong)
+            if step.beside:
+                earlier.running[step.name] = set()
+            step.action.check(_Situation(self, step, ("steps", index, step.verb), earlier))
+        for index, step in enumerate(steps):
+            if step.name in earlier.running:  # what nobody awaits is awaited when the steps are over
+                _Situation(self, step, ("steps", index, step.verb), earlier).can_end(step.name)
 
     def check_expectation(self, keys: Keys, expectation: Expectation) -> None:
         if expectation.where is not None and expectation.where.peer is not None:
@@ -90,15 +100,15 @@ class _Checker:
 
     def _check_moment(self, keys: Keys, moment: Moment) -> bool:
         """Whether the moment can be known: it names a step and lies inside of the run."""
-        if moment.name not in self._order:
+        if moment.name not in self._places:
             steps = [step.name for step in self._scenario.steps]
             self.add(keys, f"no step is called {moment.step}", suggestion(moment.step or "", steps))
             return False
-        position, last = self._order[moment.name], max(self._order.values())
-        if moment.offset < 0 and position <= 1:
+        place, last = self._places[moment.name], self._places["end"].last
+        if moment.offset < 0 and place.last <= 1:
             self.add(keys, f"{moment} is before the start of the run", "nothing is recorded then")
             return False
-        if moment.offset > 0 and position >= last - 1:
+        if moment.offset > 0 and place.first >= last - 1:
             self.add(keys, f"{moment} is after the end of the run", "add a `wait` step to go on recording")
             return False
         return True
@@ -107,10 +117,10 @@ class _Checker:
         both = [self._check_moment(keys, moment) for moment in (window.start, window.end)]
         if not all(both):
             return
-        start, end = self._order[window.start.name], self._order[window.end.name]
+        start, end = self._places[window.start.name], self._places[window.end.name]
         # Moments of different steps with offsets towards each other: how they lie, only the run can tell.
-        same = start == end and window.start.offset > window.end.offset
-        crossed = start > end and window.start.offset >= 0 and window.end.offset <= 0
+        same = window.start.name == window.end.name and window.start.offset > window.end.offset
+        crossed = start.first > end.last and window.start.offset >= 0 and window.end.offset <= 0
         if same or crossed:
             self.add(keys, f"the window {window} ends before it starts", f"write {window.end} .. {window.start}")
 
@@ -146,6 +156,11 @@ class _Checker:
                     self.add((*keys, fact, name), message, errornames.hint(kind, name), of_key=True)
                     break
 
+    def without_pace(self, nodes: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+        kinds = (self._kinds.get(node.kind or "") for name in nodes for node in self.topology.resolve(name))
+        unable = next((kind.kind for kind in kinds if kind is not None and not kind.paces), None)
+        return None if unable is None else (unable, [name for name, each in self._kinds.items() if each.paces])
+
     def role(self, node: Node) -> str | None:
         kind = self._kinds.get(node.kind or "")
         return kind.role if kind is not None else None
@@ -163,9 +178,16 @@ class _Situation:
     """What one step finds; orchestrator/scenario/steps/base.py says what each method is for."""
 
     checker: _Checker
-    step: str
+    of: Step
     keys: Keys
     earlier: Earlier
+
+    @property
+    def step(self) -> str:
+        return self.of.name
+
+    def without_pace(self, nodes: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+        return self.checker.without_pace(nodes)
 
     def nodes(self, name: str, *keys: str) -> Sequence[str]:
         return [node.name for node in self.checker.resolve((*self.keys, *keys), name)]
@@ -177,7 +199,17 @@ class _Situation:
             if unfit:
                 self.problem(*unfit, *keys)
                 return ()
-        return [node.name for node in nodes]
+        names = [node.name for node in nodes]
+        if awake and self.of.beside:
+            self.earlier.running[self.step].update(names)
+        return names
+
+    def can_end(self, step: str) -> None:
+        for node in sorted(self.earlier.running[step] - self.earlier.gone.keys()):
+            if (by := self.earlier.paused.get(node)) is not None:
+                message = f"the step {step} cannot end: {node}, which it waits for, is paused by the step {by}"
+                self.problem(message, "`resume` it first")
+                return
 
     def _no_client(self, node: Node) -> tuple[str, str] | None:
         if self.checker.role(node) == "client":
@@ -209,13 +241,3 @@ class _Situation:
 
     def problem(self, message: str, hint: str | None, *keys: str) -> None:
         self.checker.add((*self.keys, *keys), message, hint)
-
-
-def _moment_order(steps: list[str]) -> dict[str, int]:
-    """Name of a moment -> its position, in the order in which they happen."""
-    order = {"start": 0}
-    for index, step in enumerate(steps):
-        order[f"{step}.start"] = 2 * index + 1
-        order[f"{step}.end"] = 2 * index + 2
-    order["end"] = 2 * len(steps) + 1
-    return order

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from orchestrator.errors import NodeFailure
 from orchestrator.lab.channel import Channel
 from orchestrator.lab.lab import Lab
+from orchestrator.run.beside import Beside
 from orchestrator.runtimes.base import ExecResult
 from orchestrator.scenario.model import Scenario
+from orchestrator.scenario.step import Step
 from orchestrator.scenario.steps.base import Effect
 from orchestrator.text.progress import Progress
 
@@ -21,16 +25,36 @@ _SHORTEST = 0.05
 
 
 def run_steps(scenario: Scenario, lab: Lab, progress: Progress, logs: Path) -> None:
-    """All steps in order. The end of one is the start of the next: both names share one moment."""
+    """All steps in order. The end of one is the start of the next: both names share one moment. So do the starts of
+    steps in the background, which begin before the step that they stand before."""
     lab.sample(on=True)
-    lab.mark("start", f"{scenario.steps[0].name}.start")
-    for position, step in enumerate(scenario.steps):
-        progress(step.describe())
-        lab.set_step(step.name)
-        step.action.perform(LabContext(lab, step.name, logs))
-        lab.check()
-        last = position + 1 == len(scenario.steps)
-        lab.mark(f"{step.name}.end", "end" if last else f"{scenario.steps[position + 1].name}.start")
+    telling = threading.Lock()
+
+    def perform(step: Step, begun: threading.Event) -> None:
+        with telling:
+            progress(step.describe())
+        step.action.perform(LabContext(lab, step.name, logs, beside, begun))
+
+    beside = Beside(lab, scenario.steps, perform)
+    with beside.until_the_end():
+        ended = ["start"]
+        background: list[Step] = []
+        for step in scenario.steps:
+            if step.at is None:
+                background.append(step)
+                if not step.beside:
+                    beside.mark(*ended, *(f"{each.name}.start" for each in background))
+                    for each in background[:-1]:
+                        beside.start(each)
+                    perform(step, threading.Event())
+                    beside.check()
+                    ended, background = [f"{step.name}.end"], []
+        if background or ended == ["start"]:
+            beside.mark(*ended, *(f"{each.name}.start" for each in background))
+            for each in background:
+                beside.start(each)
+            ended = []
+        beside.finish(*ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +64,9 @@ class LabContext:
     lab: Lab
     step: str
     logs: Path
+    beside: Beside
+    begun: threading.Event = field(default_factory=threading.Event)
+    """Set when the steps after one in the background may begin."""
 
     def nodes(self, name: str) -> Sequence[str]:
         return [node.name for node in self.lab.topology.resolve(name)]
@@ -48,45 +75,63 @@ class LabContext:
         deadline = None if within is None else time.monotonic() + within
 
         def check(channel: Channel) -> None:
-            self.lab.check()
+            self.beside.check()
             if deadline is not None and time.monotonic() > deadline:
                 raise channel.failure(
                     f"is still at it {within:g} s after the step {self.step} began",
                     hint="give the step longer with `within`, or each request less with `timeout`",
                 )
 
+        self.beside.check()
         channels = [self.lab.channels[node] for node in nodes]
-        commands = [(channel, channel.command(do, **fields)) for channel in channels]
+        commands = [(channel, channel.command(do, self.step, **fields)) for channel in channels]
+        self.begun.set()
         for channel, command_id in commands:
             every = self.lab.pace.check_every
             if deadline is not None:  # on a virtual clock there is much time between two looks
                 every = min(every, max(_SHORTEST, deadline - time.monotonic()))
-            channel.wait_done(command_id, partial(check, channel), every=every)
+            try:
+                channel.wait_done(command_id, partial(check, channel), every=every)
+            except NodeFailure:
+                if channel.alive or not self.lab.expects_end(channel.name):
+                    raise
+                self.lab.session.note(
+                    f"a step ended the program of {channel.name} while it was at the step {self.step}: what it had not "
+                    "reported by then is not known"
+                )
 
     def wait(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, self.lab.pace.check_every))
-            self.lab.check()
+        self.begun.set()
+        self.beside.pause(seconds)
+
+    def await_step(self, name: str) -> None:
+        self.beside.wait_for(name)
 
     def signal(self, node: str, number: int) -> None:
+        self.beside.check()
         self.lab.runtime.signal(node, number)
 
     def expect_end(self, node: str) -> None:
         self.lab.expect_end(node)
 
     def await_end(self, node: str, seconds: float, after: str) -> None:
-        channel = self.lab.channels[node]
-        if not channel.wait_exited(seconds):
-            raise channel.failure(f"did not end within {seconds:g} s of {after}")
+        self.begun.set()
+        channel, deadline = self.lab.channels[node], time.monotonic() + seconds
+        while not channel.wait_exited(min(self.lab.pace.check_every, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                raise channel.failure(f"did not end within {seconds:g} s of {after}")
+            self.beside.check()
 
     def run_command(self, node: str, command: Sequence[str], seconds: float) -> ExecResult:
+        self.beside.check()
+        self.begun.set()
         return self.lab.runtime.exec(node, command, seconds)
 
     def keep(self, name: str, text: str) -> None:
         (self.logs / name).write_text(text)
 
     def fault(self, name: str, action: Literal["apply", "heal"], node: str, **settings: Any) -> None:
+        self.beside.check()
         self.lab.fault(name, action, node, **settings)
 
     def record(self, node: str, effect: Effect, **detail: Any) -> None:

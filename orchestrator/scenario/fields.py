@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from orchestrator.bounds import RATE
 from orchestrator.text.suggest import describe
 
 
@@ -54,6 +55,26 @@ Word = Annotated[Text, AfterValidator(_no_nul)]
 
 Whole = Annotated[int, Field(strict=True)]
 """Not `"5"` and not `true`, which pydantic takes for whole numbers too."""
+
+
+class PerSecond:
+    """Marks a field that is a number of something each second."""
+
+
+def _per_second(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= RATE.limit:
+        raise ValueError(f"expected a number of requests a second, more than 0 and at most {RATE.limit}, "
+                         f"not {describe(value)}")  # fmt: skip
+    return float(value)
+
+
+Rate = Annotated[
+    float,
+    PerSecond,
+    BeforeValidator(_per_second),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": RATE.limit}),
+]
+"""Requests a second."""
 
 
 def _true_or_false(value: object) -> object:

@@ -16,6 +16,7 @@ from orchestrator.scenario.facts import FACTS, LEGAL_WHENS
 from orchestrator.scenario.fields import Model, Text, Whole
 from orchestrator.scenario.matrix import first_twice, too_many
 from orchestrator.scenario.problems import Problem, Problems
+from orchestrator.scenario.schedule import least_seconds
 from orchestrator.scenario.step import Step
 from orchestrator.scenario.values import Duration, Moment, Range, Window
 from orchestrator.text.suggest import describe, suggestion
@@ -204,7 +205,7 @@ class Scenario(Model):
     @property
     def seconds(self) -> float:
         """How long it takes at least, as far as the file tells."""
-        return max(self.takes, sum(step.action.seconds for step in self.steps))
+        return max(self.takes, least_seconds(self.steps))
 
     @model_validator(mode="after")
     def _choices_are_of_the_matrix(self) -> Scenario:

@@ -27,6 +27,7 @@ _COUNT_PATTERN = r"^\s*([0-9]{1,12}|[0-9]{1,12}\s*\.\.\s*([0-9]{1,12})?|\.\.\s*[
 _DURATIONS_PATTERN = (
     rf"^\s*({DURATION.pattern}|{DURATION.pattern}\s*\.\.\s*({DURATION.pattern})?|\.\.\s*{DURATION.pattern})\s*$"
 )
+_PAUSES_PATTERN = rf"^\s*((({DURATION.pattern})?\s*\.\.\s*)?{DURATION.pattern})\s*$"
 _MOMENT_PATTERN = rf"({_NAME}\.)?(start|end)(\s*[+-]\s*({DURATION.pattern}))?"
 
 
@@ -139,6 +140,27 @@ class DurationRange(_Ends):
         return {
             "description": "A duration or a range of them: 60s..62.1s, 5s.. (at least) or ..500ms (at most).",
             "anyOf": [{"type": "string", "pattern": _DURATIONS_PATTERN}, {"const": 0}],
+        }
+
+
+class Pause(DurationRange):
+    """A pause in seconds, or a range that it is drawn from: `50ms`, `10ms..50ms`."""
+
+    __slots__ = ()
+    wanted = "a duration such as 50ms, or a range of them such as 10ms..50ms"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        pause = super().parse(value)
+        if pause.high == math.inf:
+            raise ValueError(f"a pause has a longest time: expected {cls.wanted}, not {describe(value)}")
+        return pause
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        return {
+            "description": "A duration, or a range of them that each is drawn from: 50ms, 10ms..50ms.",
+            "anyOf": [{"type": "string", "pattern": _PAUSES_PATTERN}, {"const": 0}],
         }
 
 

@@ -264,6 +264,49 @@ def test_nodes_and_steps_have_rows() -> None:
     assert headline(found.headline).startswith("server closed first, with a FIN (server is killed)")
 
 
+BESIDE = """
+    moment load.start 0.5
+    moment idle.start 0.5
+    moment quick.start 2
+    moment idle.end 2
+    moment quick.end 3
+    moment last.start 3
+    moment load.end 4.5
+    moment last.end 5
+"""
+
+
+def test_steps_in_the_background_have_an_end_of_their_own() -> None:
+    """The end of one in the foreground is the start of the next."""
+    table = f"""
+        {BESIDE}
+        {LISTENS}
+        client:41000 > server:8080 | - E E E E E
+        server:8080 > client:41000 | - E E E E E
+    """
+    assert told(ladder_of(history(table)), RowKind.STEP) == [
+        "load, idle | . .",
+        "quick | . .",
+        "last | . .",
+        "load ends | . .",
+    ]
+
+
+def test_a_story_begins_in_all_the_steps_that_are_going_on() -> None:
+    table = f"""
+        {BESIDE}
+        {LISTENS}
+        client:41000 > server:8080 | - - - E E E
+        server:8080 > client:41000 | - - - E E E
+    """
+    assert told(ladder_of(history(table)), RowKind.STEP) == [
+        "load | . .",
+        "quick | . .",
+        "last | . .",
+        "load ends | . .",
+    ]
+
+
 def test_a_queue_that_stands_is_told() -> None:
     table = f"""
         {LISTENS}

@@ -57,9 +57,12 @@ def test_what_only_others_may_say(tmp_path: Path, ev: str) -> None:
 
 
 def test_what_a_client_may_say(tmp_path: Path) -> None:
-    _, events, _ = heard(tmp_path, event("request", status=200), role="client")
+    load = {"ev": "load", "t": 1.0, "rate": 5.0, "asked": 10, "sent": 10, "late": 0, "lateness": 0.001}
+    _, events, _ = heard(tmp_path, event("request", status=200), load, role="client")
     assert events[0]["status"] == 200
-    assert "which it may not: its kind may write request" in refusal(tmp_path, SERVED, role="client")
+    assert (events[1]["asked"], events[1]["step"]) == (10, ""), "of no command that it was given"
+    assert "the field `asked` is missing" in refusal(tmp_path, {"ev": "load", "t": 1.0, "rate": 5}, role="client")
+    assert "which it may not: its kind may write load, request" in refusal(tmp_path, SERVED, role="client")
 
 
 def test_after_a_refusal_nothing_is_believed(tmp_path: Path) -> None:

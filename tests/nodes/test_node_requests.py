@@ -131,18 +131,26 @@ def test_the_interval_lies_between_the_requests_of_a_worker() -> None:
         assert all(pause >= 0.2 for pause in pauses)
 
 
-def test_commands_run_in_order_and_each_says_done() -> None:
+def test_commands_run_beside_each_other_and_each_says_done() -> None:
+    """The first is not answered before the second was; they share the session that the first opened."""
     with pair() as (them, _, url):
-        for number in (7, 8):
-            them.send({"id": number, "do": "request", "url": url + "/", "session": "s"})
+        for number, path in ((7, "/delay/1000"), (8, "/")):
+            them.send({"id": number, "do": "request", "url": url + path, "session": "s"})
         said = [them.next("request", "done") for _ in range(4)]
-        assert [(event["ev"], event["id"]) for event in said] == [
-            ("request", 7),
-            ("done", 7),
-            ("request", 8),
-            ("done", 8),
+        assert [(event["ev"], event["id"], event.get("session")) for event in said] == [
+            ("request", 8, "s"),
+            ("done", 8, None),
+            ("request", 7, "s"),
+            ("done", 7, None),
         ]
         assert them.end() == 0
+
+
+def test_what_is_under_way_is_finished_when_the_input_ends() -> None:
+    with pair() as (them, _, url):
+        them.send({"id": 7, "do": "request", "url": url + "/delay/300"})
+        assert them.end() == 0
+        assert [event["ev"] for event in them.rest()] == ["request", "done"]
 
 
 @pytest.mark.parametrize(

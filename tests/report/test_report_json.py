@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from orchestrator.analysis.report import NotRun
 from orchestrator.history.model import Unobserved
 from orchestrator.recording.causes import Reason
+from orchestrator.recording.events import Event
 from orchestrator.recording.evidence import Evidence
 from orchestrator.recording.verdict import Verdict
 from orchestrator.report.forms import junit
@@ -58,7 +59,13 @@ def full_history() -> Any:
         missed={"server": (8.4,)},
     )
     first, *others = history.connections
-    return replace(history, connections=(replace(first, opened=(-math.inf, 0.35)), *others))
+    return replace(history, connections=(replace(first, opened=(-math.inf, 0.35)), *others), loads=(LOAD,))
+
+
+LOAD: Event = {
+    "ev": "load", "t": 9.0, "node": "client", "step": "flow", "rate": 20.0, "asked": 40, "sent": 40, "late": 2,
+    "lateness": 0.0123, "seconds": 1.96,
+}  # fmt: skip
 
 
 def keys_of(value: Any, *, names: bool = False) -> Iterator[str]:

@@ -38,6 +38,7 @@ TOPOLOGY = Topology(
         node("worker-1", "requests", service="worker"),
         node("worker-2", "requests", service="worker"),
         node("cache", None),
+        node("old", "curl"),
     ),
     (Network("lab"),),
 )
@@ -63,6 +64,14 @@ def check(text: str) -> None:
 
 STEP = STEPS + "  - "
 """Ends in line 8, before column 5."""
+
+
+AT = f"{STEP}{{at: "
+BESIDE = f"""{STEP}name: slow
+    request: {{from: client, url: "http://server/", session: s}}
+    background: true"""
+"""Ends in line 10."""
+PACED = f"{STEP}request: {{from: old, url: 'http://server/', "
 
 
 @pytest.mark.parametrize(
@@ -123,6 +132,35 @@ STEP = STEPS + "  - "
             "no earlier step left a Session pool open on client",
             "a `request`",
         ),
+        # steps beside others
+        (f"{STEP}await: load", 8, 12, "no step load runs in the background here", "background: true"),
+        (f"{AT}idel.start + 1s, wait: 1s}}", 8, 10, "no step is called idel", "did you mean idle?"),
+        (f"{AT}now.start + 1s, wait: 1s, name: now}}", 8, 10, "now cannot start at a moment of itself", "idle.start"),
+        (
+            f"{AT}later.start, wait: 1s}}\n  - {{name: later, wait: 1s}}",
+            8,
+            10,
+            "later is a later step",
+            "idle.start + 1s",
+        ),
+        (f"{AT}end, wait: 1s}}", 8, 10, "no step can start at the end of the run", "idle.start + 1s"),
+        (f"{AT}idle.end - 1s, wait: 1s}}", 8, 10, "is not known before it is", "idle.start + 1s"),
+        (f"{AT}start - 1s, wait: 1s}}", 8, 10, "start - 1s is before the start of the run", "start + 1s"),
+        (f"{BESIDE}\n  - await: slow\n  - await: slow", 12, 12, "no step slow runs in the background here", "with"),
+        (f"{BESIDE}\n  - await: slwo", 11, 12, "no step slwo runs in the background here", "did you mean slow?"),
+        (f"{BESIDE}\n  - pause: client", 9, 14, "slow cannot end: client, which it waits for, is paused", "resume"),
+        (f"{BESIDE}\n  - pause: client\n  - await: slow", 12, 12, "the step slow cannot end: client", "resume"),
+        (
+            f"{BESIDE}\n  - close: {{from: client, session: s}}",
+            11,
+            36,
+            "slow may be using the Session s",
+            "await: slow",
+        ),
+        (f"{BESIDE}\n  - stop: client\n  - pause: client", 12, 12, "client is gone: the step stop-4", None),
+        (f"{PACED}rate: 5, duration: 1s}}", 8, 55, "the client curl cannot keep to a `rate`", "requests"),
+        (f"{PACED}duration: 1s}}", 8, 59, "the client curl cannot keep to a `duration`", "httpx"),
+        (f"{PACED}interval: 1s..2s}}", 8, 59, "the client curl cannot keep to a range of pauses", "urllib3"),
         # expectations
         (f"{EXPECT}clint: {{LISTEN: 0}}", 10, 5, "no node is called clint", "did you mean client?"),
         (f"{EXPECT}alway: {{LISTEN: 0}}", 10, 5, "no node is called alway", "did you mean always?"),
@@ -198,6 +236,12 @@ def test_one_misfit(text: str, line: int, column: int, says: str, hint: str | No
         "  - close: {from: worker-2, session: a}",
         f"{STEP}kill: server\n  - request: {{from: client, url: 'http://server/'}}",
         f"{STEP}pause: server\n  - resume: server\n  - kill: server",
+        f"{BESIDE}\n  - pause: client\n  - resume: client\n  - await: slow\n  - close: {{from: client, session: s}}",
+        f"{BESIDE}\n  - kill: client",
+        f"{BESIDE}\n  - {{at: slow.end + 1s, kill: server}}\n  - {{at: start, wait: 1s}}",
+        f"{AT}load.start, wait: 1s}}",
+        f"{AT}idle.start + 9s, wait: 2s, name: a}}\nexpect:\n  - that: x\n    over: a.end .. a.end + 1s\n"
+        "    client: {resets: 0}",
         f"{EXPECT}client: {{requests: 1, errors: 0}}\n    server: {{served: 1}}\n    worker: {{ESTABLISHED: 0}}",
         f"{EXPECT}where: {{peer: 198.18.0.9}}\n    at: load.end + 3s\n    cache: {{LISTEN: 0}}",
         f"{EXPECT}where: {{peer: worker}}\n    always: start .. end\n    server: {{LISTEN: 1}}",

@@ -35,6 +35,9 @@ class Noting:
     def wait(self, seconds: float) -> None:
         self.done.append(("wait", seconds))
 
+    def await_step(self, name: str) -> None:
+        self.done.append(("await_step", name))
+
     def signal(self, node: str, number: int) -> None:
         self.done.append(("signal", node, number))
 
@@ -108,6 +111,27 @@ def test_a_client_gets_what_the_file_says() -> None:
     ]
 
 
+def test_a_client_gets_the_pace_that_the_file_says_and_no_more() -> None:
+    def fields(more: dict[str, Any]) -> dict[str, Any]:
+        ((*_, found),) = perform({"request": {"from": "client", "url": "http://server/", **more}})
+        names = ("count", "concurrency", "rate", "duration", "interval", "interval_most", "seed")
+        return {name: found[name] for name in names if name in found}
+
+    plain = {"count": 1, "concurrency": 1, "interval": 0}
+    assert fields({}) == plain
+    assert fields({"rate": 10, "duration": "2.5s"}) == {
+        "count": 25, "concurrency": 1000, "interval": 0, "rate": 10.0, "duration": 2.5,
+    }  # fmt: skip
+    assert fields({"rate": 10, "count": 3, "concurrency": 2}) == plain | {"count": 3, "concurrency": 2, "rate": 10.0}
+    assert fields({"duration": "1m"}) == plain | {"count": 1_000_000, "duration": 60.0}
+    assert fields({"duration": "1m", "count": 5}) == plain | {"count": 5, "duration": 60.0}
+    assert fields({"interval": "1s..2s"}) == plain | {"interval": 1.0, "interval_most": 2.0, "seed": "now"}
+
+
+def test_a_step_in_the_background_is_awaited() -> None:
+    assert perform({"await": "slow"}) == [("await_step", "slow")]
+
+
 def test_time_passes() -> None:
     step = Step.model_validate({"wait": "1m30s"})
     assert step.action.seconds == 90.0
@@ -132,6 +156,17 @@ def test_output_is_kept_even_of_a_command_that_fails() -> None:
         ({"request": {"from": "client", "url": "http://server/"}}, "1 request from client"),
         ({"request": {"from": "client", "url": "http://server/", "count": 2}}, "2 requests from client"),
         ({"wait": "2s"}, "wait 2s"),
+        ({"await": "slow"}, "await slow"),
+        ({"background": True, "wait": "2s"}, "wait 2s, in the background"),
+        ({"at": "start + 1s", "wait": "2s"}, "wait 2s, in the background"),
+        (
+            {"request": {"from": "client", "url": "http://server/", "rate": 5, "count": 2}},
+            "2 requests, 5 a second, from client",
+        ),
+        (
+            {"request": {"from": "client", "url": "http://server/", "duration": "5s"}},
+            "requests for 5s from client",
+        ),
         ({"close": {"from": "client", "session": "pool"}}, "close session pool of client"),
         ({"stop": "server"}, "stop server"),
         ({"kill": "server"}, "kill server"),

@@ -10,11 +10,12 @@ from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
 from orchestrator.scenario.facts import FACTS, LEGAL_WHENS, FactKind
+from orchestrator.scenario.fields import PerSecond
 from orchestrator.scenario.model import WHENS, Expectation, Scenario, Where
 from orchestrator.scenario.step import Step
 from orchestrator.scenario.steps import STEPS
 from orchestrator.scenario.steps.base import Verb
-from orchestrator.scenario.values import Moment, Range, Window
+from orchestrator.scenario.values import Moment, Pause, Range, Window
 from orchestrator.text.durations import write_duration
 from tools.reference import text
 
@@ -28,7 +29,9 @@ def reference() -> str:
         text.FILE,
         "## Steps",
         text.STEPS,
+        _step_keys(),
         _verbs_table(),
+        text.BACKGROUND,
         *(part for kind in STEPS for part in _verb(kind)),
         "## Moments and windows",
         text.MOMENTS,
@@ -78,11 +81,21 @@ def _doc(model: type[BaseModel]) -> str:
 
 
 def _keys_table(model: type[BaseModel]) -> str:
-    rows = [
-        (f"`{field.alias or name}`", _kind(field), _default(field), field.description or "")
-        for name, field in model.model_fields.items()
-    ]
+    rows = [_key_row(name, field) for name, field in model.model_fields.items()]
     return _table(("key", "value", "default", "meaning"), rows)
+
+
+def _key_row(name: str, field: FieldInfo) -> tuple[str, ...]:
+    return f"`{field.alias or name}`", _kind(field), _default(field), field.description or ""
+
+
+def _step_keys() -> str:
+    """The keys of a step beside its verb."""
+    verbs = {kind.verb for kind in STEPS}
+    return _table(
+        ("key", "value", "default", "meaning"),
+        [_key_row(name, field) for name, field in Step.model_fields.items() if name not in verbs],
+    )
 
 
 def _verbs_table() -> str:
@@ -124,6 +137,8 @@ _KINDS: list[tuple[type, str]] = [
     (Moment, "moment"),
     (Window, "window"),
     (Range, "count"),
+    (Pause, "duration, or a range of them"),
+    (PerSecond, "number"),
     (float, "duration"),
     (bool, "true or false"),
     (int, "whole number"),
@@ -147,7 +162,7 @@ def _default(field: FieldInfo) -> str:
     match field.default:
         case float(seconds):
             return write_duration(seconds)
-        case None | "" | [] | {}:
+        case None | "" | [] | {} | False:
             return ""
         case default:
             return str(default)

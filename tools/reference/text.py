@@ -46,8 +46,64 @@ The values in `set` go into the Compose file wherever it says `${NAME}` or `${NA
 """
 
 STEPS = """
-Steps run one after the other. Each has exactly one verb, and may have a `name`: letters, digits, `-` and `_`, a letter
-first, not `start` or `end`, and each only once. A step starts when the one before it has ended.
+Steps run one after the other, unless they are in the background. Each has exactly one verb, and may have a `name`:
+letters, digits, `-` and `_`, a letter first, not `start` or `end`, and each only once. A step starts when the one
+before it has ended.
+"""
+
+BACKGROUND = """
+### Steps beside each other
+
+With `background: true` a step runs beside those after it: requests go on while another step stops, cuts off or pauses
+their server, a request is under way while its server is told to end, two clients work at once, or one client does
+several things at once. It starts with the step that it stands before, and has given its command when that one begins.
+Its moments `NAME.start` and `NAME.end` are as of any step.
+
+```yaml
+steps:
+  - name: traffic
+    background: true
+    request: {from: client, url: "http://server:8080/", session: pool, rate: 50, duration: 5s}
+  - name: running
+    wait: 1s
+  - name: freeze
+    pause: server
+  - name: frozen
+    wait: 2s
+  - name: thaw
+    resume: server
+  - name: done
+    await: traffic
+```
+
+With `at` it starts at a moment, which is how a request is placed at the edge of a timer: `load.end + 4.9s`, where the
+server closes what was idle for 5 s. The moment is one of a step that stands before it, or `start`, plus a duration. The
+step before it may still be going on then: `load.start + 2s` may lie inside of `load`. What is not known in time is
+refused: a moment of the step itself or of a later one, `end`, and a time before a moment.
+
+```yaml
+steps:
+  - name: load
+    request: {from: client, url: "http://server:8080/", session: pool}
+  - name: idle
+    wait: 8s
+  - name: edge
+    at: load.end + 4.9s
+    request: {from: client, url: "http://server:8080/", session: pool}
+```
+
+`NAME.start` of such a step is marked some milliseconds before its time, because marking takes that long, and what it
+does begins when its time has come. Without a duration it begins as soon as its own moment is marked. A machine that is
+busy may be late: a note tells when it was more than 20 ms.
+
+- **The end.** A step `await: NAME` waits for it. One that nothing awaits is waited for when the last step is over, also
+  when its time is still to come, and a note says so: every step is done, and the run ends when the last one has ended.
+- **Failure.** A step in the background that fails ends the run as any other does, at once, awaited or not.
+- **Its client.** A step whose client is stopped or killed by another one ends with it. What the client had not reported
+  by then is in no recording; a note says so.
+- **Order.** Which Sessions are open and which nodes are gone or paused is checked in the order of the file. A Session
+  cannot be closed before the steps that use it were awaited, and what waits for a paused program cannot be awaited.
+- **Windows.** `over: NAME.start .. NAME.end` counts all that the node did then, other steps' requests as well.
 """
 
 VERBS = {
@@ -58,6 +114,15 @@ of the run; each worker takes connections from that pool. The pool is the one th
 `session`, every request stands alone and closes its connection, as `requests.get` does.
 
 A request that fails does not end the step or the run: it is recorded, and `errors` counts it.
+
+Without `rate` the loop is closed: each of `concurrency` workers sends its next request when the one before was answered
+and its `interval` has passed, so a slow server gets less to do. `interval: 10ms..50ms` is think time: each pause is
+drawn from that range, alike in every run. With `rate` the loop is open, as users are: each request has its time, the
+first one at once, and is sent then, whatever became of those before it. When `concurrency` of them are under way the
+next has to wait, and is late. How a client kept to its rate (how many were asked for and sent, how many were sent more
+than 10 ms after their time, and by how much at most) is recorded, and told in the report and in `loads` of the JSON.
+`rate`, `duration` and a range of pauses are kept by clients in Python: `requests`, `urllib3`, `httpx`,
+`aiohttp-client`, `libcurl`, `psycopg`, `redis-py`; of others they are refused.
 
 A client of a data store (`psycopg`, `redis-py`) takes `url: postgresql://server:5432/` or `url: redis://server:6379/`.
 A request is then one query, `SELECT 1`, or one `PING`; a Session is a pool of the client's library. `method`, `headers`

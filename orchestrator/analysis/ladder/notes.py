@@ -248,9 +248,10 @@ class Forgot(Note):
 
 @dataclass(frozen=True, slots=True)
 class Steps(Note):
-    """Steps of the scenario that begin."""
+    """Steps of the scenario that begin, or, in the background, end."""
 
     names: tuple[str, ...]
+    end: bool = False
 
 
 class Quiet(StrEnum):

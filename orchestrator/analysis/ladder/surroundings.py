@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from functools import partial
 
 from orchestrator.analysis.ladder.model import RowKind
 from orchestrator.analysis.ladder.notes import Befell, Forgot, Steps
@@ -34,14 +35,35 @@ def forgotten_items(via: Iterable[Flow], first: float, last: float) -> Iterator[
 
 
 def step_items(history: History, until: float, first: float, last: float) -> Iterator[Item]:
-    """The step in which a story between `first` and `last` begins, and those that begin inside it, if not too many."""
-    starts: dict[float, list[str]] = {}
-    for name, t in history.moments.items():
-        step, _, what = name.rpartition(".")
-        if step and what == "start":
-            starts.setdefault(t, []).append(step)
-    begun = max((t for t in starts if t <= first), default=math.inf)
-    shown = {t: names for t, names in sorted(starts.items()) if begun <= t <= last and t < until}
-    if len(shown) <= _STEPS:
-        for t, names in shown.items():
-            yield Item(RowKind.STEP, t, t, Steps(tuple(names)))
+    """The steps in which a story between `first` and `last` begins, and those that begin inside it, if not too many;
+    and the ends there of those that others went on beside."""
+    starts, ends = _by_step(history, "start"), _by_step(history, "end")
+    under_way = {step for step, t in starts.items() if t <= first <= ends.get(step, math.inf)}
+    latest = max((t for t in starts.values() if t <= first), default=math.inf)
+    begin = {
+        step: t
+        for step, t in starts.items()
+        if t <= last and t < until and (t > first or t == latest or step in under_way)
+    }
+    boundaries = {*starts.values(), history.moments.get("end")}
+    end = {
+        step: t for step, t in ends.items() if step in begin and first < t <= last and t < until and t not in boundaries
+    }
+    begin_rows, end_rows = list(_at_one_time(begin, Steps)), list(_at_one_time(end, partial(Steps, end=True)))
+    if len(begin_rows) <= _STEPS:
+        yield from begin_rows
+        yield from end_rows if len(end_rows) <= _STEPS else ()
+
+
+def _by_step(history: History, which: str) -> dict[str, float]:
+    """Step -> when it begins, or ends."""
+    moments = ((*name.rpartition("."), t) for name, t in history.moments.items())
+    return {step: t for step, _, what, t in moments if step and what == which}
+
+
+def _at_one_time(steps: Mapping[str, float], note: Callable[[tuple[str, ...]], Steps]) -> Iterator[Item]:
+    together: dict[float, list[str]] = {}
+    for step, t in steps.items():
+        together.setdefault(t, []).append(step)
+    for t, names in sorted(together.items()):
+        yield Item(RowKind.STEP, t, t, note(tuple(names)))

@@ -210,6 +210,28 @@ class ContradictionDocument(Data):
 
 
 @dataclass(frozen=True, slots=True)
+class LoadDocument(Data):
+    """How a client kept to a rate, as it reports itself."""
+
+    node: str
+    """The client."""
+    step: str
+    """The step that asked for the requests."""
+    rate: float
+    """Requests a second that were asked for."""
+    asked: int
+    """How many were asked for."""
+    sent: int
+    """How many were sent."""
+    late: int
+    """How many of them were sent more than 10 ms after their time."""
+    lateness: float
+    """The largest time that one was sent after its own, seconds."""
+    seconds: float | None
+    """From the time of the first until the last was sent; or null."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportDocument(Data):
     """One run of a scenario, judged."""
 
@@ -251,6 +273,8 @@ class ReportDocument(Data):
     """The named moments in order of time."""
     requests: Mapping[str, RequestCounts]
     """Client node -> what its requests came to."""
+    loads: tuple[LoadDocument, ...]
+    """Requests at a rate, in order of their ends: how their clients kept to it."""
     counters: Mapping[str, Mapping[str, int]]
     """Node -> kernel counter -> its value at the end of the run."""
     contradictions: tuple[ContradictionDocument, ...]

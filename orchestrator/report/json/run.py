@@ -20,12 +20,14 @@ from orchestrator.history.firstcall import first_to_close
 from orchestrator.history.index import Index, orphaned_at
 from orchestrator.history.lifetimes import lasted
 from orchestrator.history.model import Connection, Contradiction, History, Socket, StateInterval, Unobserved
+from orchestrator.recording.events import Event
 from orchestrator.recording.verdict import Outcome
 from orchestrator.report.json.document import (
     Between,
     ConnectionDocument,
     ContradictionDocument,
     ExitStatus,
+    LoadDocument,
     MomentDocument,
     NodeAtMoment,
     ReportDocument,
@@ -116,6 +118,7 @@ def document(report: RunReport) -> ReportDocument:
             node: RequestCounts(got.count, got.answered, got.errors, got.repeated)
             for node, got in requests_by_node(history).items()
         },
+        loads=tuple(map(_load, history.loads)),
         counters={
             node: {name: readings[-1][1] for name, readings in counters.items() if readings}
             for node, counters in history.counters.items()
@@ -140,6 +143,19 @@ def _connection(connection: Connection, reports: Reports, history: History) -> C
         close_reason=None if reports.closed is None or connection.closed is None else str(reports.closed["reason"]),
         client=_end(connection.client),
         server=_end(connection.server),
+    )
+
+
+def _load(event: Event) -> LoadDocument:
+    return LoadDocument(
+        node=event["node"],
+        step=str(event.get("step") or ""),
+        rate=event["rate"],
+        asked=event["asked"],
+        sent=event["sent"],
+        late=event["late"],
+        lateness=event["lateness"],
+        seconds=event.get("seconds"),
     )
 
 

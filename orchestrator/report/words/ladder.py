@@ -183,7 +183,7 @@ def _around(note: Note) -> str | None:
         case notes.Forgot():
             return f"{note.node} has forgotten the connection"
         case notes.Steps():
-            return ", ".join(note.names)
+            return f"{', '.join(note.names)}{' ends' if note.end else ''}"
         case notes.Silence():
             return duration(note.least, note.most) + _QUIET[note.what]
         case notes.RunEnds(outcome="done"):

@@ -12,8 +12,12 @@ from orchestrator.analysis.ladder.list import ListedConnection, Telling
 from orchestrator.analysis.requests import Requests, requests_by_client
 from orchestrator.analysis.summary import ConnectionSummary, Group, connection_groups, unobserved_by_node
 from orchestrator.history.model import ClosingKind, History, MinisocketEnd, Side
-from orchestrator.text.durations import time_between
+from orchestrator.recording.events import Event
+from orchestrator.text.durations import measured, time_between
 from orchestrator.text.numbers import plural
+
+_LOADS = 12
+"""Rates that are told; more are not read."""
 
 _CUT_SHORT = {
     MinisocketEnd.RESET: "killed by a RST",
@@ -84,10 +88,27 @@ def unobserved_sentences(history: History) -> list[str]:
 
 
 def request_sentences(history: History) -> list[str]:
+    loads = [load(each) for each in history.loads[:_LOADS]]
+    more = len(history.loads) - len(loads)
     return [
-        f"{plural(got.count, 'request')} by {client}: {requests(got)}"
-        for client, got in requests_by_client(history).items()
+        *(
+            f"{plural(got.count, 'request')} by {client}: {requests(got)}"
+            for client, got in requests_by_client(history).items()
+        ),
+        *loads,
+        *([f"... and {more} more rates"] if more > 0 else []),
     ]
+
+
+def load(event: Event) -> str:
+    """`client kept to 100 requests a second in load: 500 sent, none late, at most 1.2 ms after its time`."""
+    what = f"{event['rate']:g} {'request' if event['rate'] == 1 else 'requests'} a second in {event.get('step') or '?'}"
+    asked, sent, late = event["asked"], event["sent"], event["late"]
+    many = f"all {asked} sent" if sent == asked else f"{sent} of {asked} sent"
+    after = f"at most {measured(max(0.0, event['lateness']))} after its time"
+    if not late:
+        return f"{event['node']} kept to {what}: {many}, none late ({after})"
+    return f"{event['node']} did not keep to {what}: {many}, {late} of them late, {after}"
 
 
 def requests(got: Requests) -> str:

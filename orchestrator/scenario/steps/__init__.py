@@ -10,6 +10,7 @@ from orchestrator.scenario.steps.base import Effect, Verb
 # isort: off
 from orchestrator.scenario.steps.request import Request as Request
 from orchestrator.scenario.steps.wait import Wait as Wait
+from orchestrator.scenario.steps.awaiting import Await as Await
 from orchestrator.scenario.steps.close import Close as Close
 from orchestrator.scenario.steps.stop import Stop as Stop
 from orchestrator.scenario.steps.kill import Kill as Kill

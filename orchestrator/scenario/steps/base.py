@@ -38,6 +38,14 @@ class Earlier:
     """Node -> the step that ended its program."""
     paused: dict[str, str] = field(default_factory=dict)
     """Node -> the step that paused its program."""
+    running: dict[str, set[str]] = field(default_factory=dict)
+    """Step in the background that nobody has awaited -> the nodes whose programs it waits for."""
+    using: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    """Client node and name of a Session -> steps in the background that use it."""
+
+    def users(self, node: str, session: str) -> list[str]:
+        """The steps in the background that may be using that Session now."""
+        return sorted(self.using.get((node, session), set()) & self.running.keys())
 
 
 class Situation(Protocol):
@@ -50,6 +58,10 @@ class Situation(Protocol):
     @property
     def earlier(self) -> Earlier: ...
 
+    def without_pace(self, nodes: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+        """The first kind of those clients that takes no rate, no duration and no range of pauses, and the kinds that
+        do; None when all do."""
+
     def nodes(self, name: str, *keys: str) -> Sequence[str]:
         """The nodes that a name means: one, or all replicas of a service. None is a problem, which is noted."""
 
@@ -58,6 +70,9 @@ class Situation(Protocol):
 
         `client`: they must be clients. `awake`: they must not be paused, because the step waits for what they do.
         """
+
+    def can_end(self, step: str) -> None:
+        """Note when a step in the background can never end: it waits for a program that is paused."""
 
     def networks(self, node: str) -> Sequence[str]:
         """The networks that a node is on."""
@@ -97,6 +112,9 @@ class Context(Protocol):
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
+
+    def await_step(self, name: str) -> None:
+        """Wait until a step in the background has ended."""
 
     def signal(self, node: str, number: int) -> None:
         """Send a signal to every process of the node's program."""
@@ -139,6 +157,11 @@ class Verb(BaseModel, abc.ABC):
     def seconds(self) -> float:
         """How long it takes at least, as far as the file tells."""
         return 0.0
+
+    @property
+    def awaits(self) -> str | None:
+        """The step in the background that it waits for."""
+        return None
 
     @abc.abstractmethod
     def check(self, situation: Situation) -> None:

@@ -35,6 +35,10 @@ steps:
                 hint = suggestion(self.session, sorted(opened)) or "a `request` with `session` opens one"
                 situation.problem(message, hint, "session")
                 return
+            if users := situation.earlier.users(node, self.session):
+                message = f"the step {users[0]} may be using the Session {self.session} of {node}"
+                situation.problem(message, f"first `await: {users[0]}`", "session")
+                return
             opened.discard(self.session)
 
     def describe(self) -> str:

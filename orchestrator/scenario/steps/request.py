@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orchestrator.bounds import CONCURRENCY, COUNT
-from orchestrator.scenario.fields import Name, Text, Url, Whole
+from orchestrator.scenario.fields import Name, Rate, Text, Url, Whole
+from orchestrator.scenario.problems import Problem, Problems
 from orchestrator.scenario.steps.base import Context, Fields, Situation
-from orchestrator.scenario.values import Duration
+from orchestrator.scenario.values import Duration, Pause
+from orchestrator.text.durations import format_duration
 from orchestrator.text.numbers import plural
 from orchestrator.text.suggest import suggestion
 
 _PATIENCE = 600.0
+_IN_FLIGHT = 1_000
+"""Requests of a rate that may be under way at a time, where a file does not say."""
 
 
 class Request(Fields):
@@ -43,9 +49,29 @@ steps:
         "the host is a node, a service or an alias"
     )
     session: Name | None = Field(None, description="named Session, kept open between steps; without: one-shot requests")
-    count: Whole = Field(1, ge=1, le=COUNT.limit, description="how many requests, over all workers")
-    concurrency: Whole = Field(1, ge=1, le=CONCURRENCY.limit, description="how many at the same time")
-    interval: Duration = Field(0.0, description="pause between two requests of a worker")
+    count: Whole | None = Field(
+        None,
+        ge=1,
+        le=COUNT.limit,
+        description="how many requests, over all workers; without: 1, or as many as the `duration` has time for",
+    )
+    concurrency: Whole | None = Field(
+        None,
+        ge=1,
+        le=CONCURRENCY.limit,
+        description=f"how many at the same time; without: 1, with `rate` {_IN_FLIGHT}",
+    )
+    rate: Rate | None = Field(
+        None,
+        description="requests a second, each sent when its time has come, whether those before it are answered or not; "
+        "goes with `duration` or `count`",
+    )
+    duration: Duration | None = Field(
+        None, gt=0, description="for how long requests begin; those that are under way then are finished"
+    )
+    interval: Pause = Field(
+        Pause(0, 0), description="pause between two requests of a worker; a range: each is drawn from it"
+    )
     method: str = Field("GET", pattern=r"^[A-Z]+(-[A-Z]+)*$", description="HTTP method, in capitals")
     headers: dict[str, Text] = Field({}, description="request headers, added to the client's own")
     body: Text | None = Field(None, description="request body")
@@ -57,20 +83,77 @@ steps:
         "took its `timeout`",
     )
 
+    @model_validator(mode="after")
+    def _one_pace(self) -> Request:
+        """A rate decides when requests are sent, so nothing else may."""
+        problems = []
+        if self.rate is not None and self.count is None and self.duration is None:
+            problems.append(Problem(("rate",), "a `rate` needs an end", "add `duration`, or `count`"))
+        if self.rate is not None and "interval" in self.model_fields_set:
+            message = "`interval` is the pause of a worker between its requests: with `rate` no worker pauses"
+            problems.append(Problem(("interval",), message, "remove one of them"))
+        if self.rate is not None and self._asked > COUNT.limit:
+            message = f"{self.rate:g} requests a second for {format_duration(self.duration or 0.0)} are too many"
+            problems.append(Problem(("rate",), message, f"a step has {COUNT.limit} at most", of_key=False))
+        if problems:
+            raise Problems(problems)
+        return self
+
+    @property
+    def _asked(self) -> int:
+        """How many requests at most."""
+        if self.rate is not None and self.duration is not None:
+            return min(self.count or sys.maxsize, math.ceil(round(self.rate * self.duration, 6)))
+        return self.count or (1 if self.duration is None else COUNT.limit)
+
+    @property
+    def _workers(self) -> int:
+        return self.concurrency or (1 if self.rate is None else _IN_FLIGHT)
+
+    @property
+    def seconds(self) -> float:
+        if self.rate is not None:
+            return (self._asked - 1) / self.rate
+        return (self.duration or 0.0) if self.count is None else 0.0
+
     def check(self, situation: Situation) -> None:
         nodes = situation.able(self.from_, "from", client=True, awake=True)
         host, known = urlsplit(self.url).hostname or "", situation.hosts(nodes)
         if host not in {name.lower() for name in known}:
             message = f"the URL's host {host} is no node, service, alias or address of the topology"
             situation.problem(message, suggestion(host, sorted(known)), "url")
+        self._check_pace(situation, nodes)
         for node in nodes if self.session is not None else ():
             situation.earlier.sessions.setdefault(node, set()).add(self.session or "")
+            situation.earlier.using.setdefault((node, self.session or ""), set()).add(situation.step)
+
+    def _check_pace(self, situation: Situation, nodes: Sequence[str]) -> None:
+        given = [name for name in ("rate", "duration") if getattr(self, name) is not None]
+        if self.interval.low < self.interval.high:
+            given.append("interval")
+        if given and (found := situation.without_pace(nodes)) is not None:
+            unable, able = found
+            what = "a range of pauses" if given[0] == "interval" else f"a `{given[0]}`"
+            situation.problem(
+                f"the client {unable} cannot keep to {what}", f"those that can: {', '.join(able)}", given[0]
+            )
 
     def describe(self) -> str:
-        return f"{plural(self.count, 'request')} from {self.from_}"
+        if self.rate is None:
+            many = "requests" if self.duration is not None and self.count is None else plural(self._asked, "request")
+        else:
+            many = f"{plural(self._asked, 'request')}, {self.rate:g} a second,"
+        during = f" for {format_duration(self.duration)}" if self.duration is not None and self.rate is None else ""
+        return f"{many}{during} from {self.from_}"
 
     def perform(self, context: Context) -> None:
-        fields = self.model_dump(exclude={"from_", "within"})
+        fields = self.model_dump(exclude={"from_", "within", "interval", "rate", "duration"})
+        paced: dict[str, Any] = {"rate": self.rate, "duration": self.duration}
+        if self.interval.low < self.interval.high:
+            # The same pauses in every run of a scenario: what differs between two runs should not be ours.
+            paced |= {"interval_most": self.interval.high, "seed": context.step}
+        fields |= {"count": self._asked, "concurrency": self._workers, "interval": self.interval.low}
+        fields |= {name: value for name, value in paced.items() if value is not None}
         context.command(context.nodes(self.from_), "request", within=self._within, **fields)
 
     @property
@@ -78,5 +161,9 @@ steps:
         """Seconds. A server may answer for ever, and each read of it in time."""
         if self.within is not None:
             return self.within
-        each = math.ceil(self.count / self.concurrency)
-        return _PATIENCE + each * (self.interval + self.timeout)
+        longest = math.ceil(self._asked / self._workers) * (self.interval.high + self.timeout)
+        if self.rate is not None:
+            longest += self._asked / self.rate
+        elif self.duration is not None:
+            longest = min(longest, self.duration + self.timeout)
+        return _PATIENCE + longest

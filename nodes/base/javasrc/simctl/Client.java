@@ -12,10 +12,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** A client node: commands on standard input, carried out one at a time with a library; nodes/README.md. */
+/** A client node: commands on standard input, carried out beside each other with a library; nodes/README.md. */
 final class Client {
     private final Library library;
     private final Map<String, Library.Session> sessions = new LinkedHashMap<>();
+    private final List<Thread> atWork = new ArrayList<>();
 
     private Client(Library library) {
         this.library = library;
@@ -34,6 +35,7 @@ final class Client {
                 client.carryOut(line);
             }
         }
+        client.atWork.forEach(Client::join);
         Runtime.getRuntime().exit(0); // libraries have threads of their own
     }
 
@@ -43,22 +45,33 @@ final class Client {
         Runtime.getRuntime().halt(status);
     }
 
+    /** Begin a command, in the order in which they came; what takes time goes on beside those after it. */
     private void carryOut(String line) {
         Map<String, Object> done = new LinkedHashMap<>();
         done.put("id", null);
+        Runnable work;
         try {
             if (!(Json.read(line) instanceof Map<?, ?> command)) {
                 throw new IllegalArgumentException("a command is one JSON object");
             }
             done.put("id", command.get("id"));
-            carryOut(command);
+            work = begin(command);
         } catch (IllegalArgumentException wrong) {
             done.put("error", wrong.getMessage());
+            Events.emit("done", done);
+            return;
         }
-        Events.emit("done", done);
+        Thread thread = new Thread(() -> {
+            work.run();
+            Events.emit("done", done);
+        });
+        thread.start();
+        atWork.removeIf(each -> !each.isAlive());
+        atWork.add(thread);
     }
 
-    private void carryOut(Map<?, ?> raw) {
+    /** Do what later commands build on; returns the rest of the command. */
+    private Runnable begin(Map<?, ?> raw) {
         for (Object name : raw.keySet()) {
             if (!Command.FIELDS.contains(name)) {
                 throw new IllegalArgumentException(
@@ -66,28 +79,34 @@ final class Client {
             }
         }
         String verb = String.valueOf(raw.get("do"));
-        switch (verb) {
+        return switch (verb) {
             case "request" -> request(Command.read(raw));
             case "close" -> close(Command.text(raw, "session", null));
             default -> throw new IllegalArgumentException(
                     "unknown command '" + verb + "'; there are: request, close");
-        }
+        };
     }
 
-    private void close(String name) {
+    private Runnable close(String name) {
         Library.Session session = sessions.remove(name);
         if (session == null) {
             String open = sessions.isEmpty() ? "none" : String.join(", ", sessions.keySet());
             throw new IllegalArgumentException("no session '" + name + "' is open; open are: " + open);
         }
-        session.close();
-        library.closed();
+        return () -> {
+            session.close();
+            library.closed();
+        };
     }
 
-    private void request(Command command) {
+    private Runnable request(Command command) {
         library.check(command);
         String name = command.session();
         Library.Session session = name == null ? null : sessions.computeIfAbsent(name, new_ -> library.open());
+        return () -> work(command, session);
+    }
+
+    private void work(Command command, Library.Session session) {
         AtomicInteger taken = new AtomicInteger();
         List<Thread> workers = new ArrayList<>();
         for (int more = Math.min(command.concurrency(), command.count()) - 1; more > 0; more--) {
