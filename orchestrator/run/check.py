@@ -150,6 +150,9 @@ class _Checker:
         kind = self._kinds.get(node.kind or "")
         return kind.role if kind is not None else None
 
+    def kind(self, node: Node) -> Kind | None:
+        return self._kinds.get(node.kind or "")
+
     def what(self, node: Node) -> str:
         role = self.role(node)
         return f"a {role} ({node.kind})" if role else f"the image {node.image}"
@@ -193,6 +196,17 @@ class _Situation:
     def _paused(self, node: Node) -> tuple[str, str] | None:
         by = self.earlier.paused.get(node.name)
         return (f"{node.name} is paused by the step {by} and cannot do it", "`resume` it first") if by else None
+
+    def kind(self, node: str) -> str | None:
+        return next((found.kind for found in self.checker.topology.nodes if found.name == node), None)
+
+    def check_knobs(self, name: str, values: Mapping[str, str], *keys: str) -> None:
+        for node in self.checker.topology.resolve(name)[:1]:
+            kind = self.checker.kind(node)
+            for knob in values if kind is not None else ():
+                if kind is not None and knob not in kind.knobs:
+                    message = f"the kind {kind.kind} has no knob {shown(knob)}"
+                    self.checker.add((*self.keys, *keys, knob), message, suggestion(knob, kind.knobs), of_key=True)
 
     def networks(self, node: str) -> Sequence[str]:
         return [leg.network for found in self.checker.topology.resolve(node) for leg in found.attachments]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -69,8 +69,8 @@ class LabContext:
             time.sleep(min(left, self.lab.pace.check_every))
             self.lab.check()
 
-    def signal(self, node: str, number: int) -> None:
-        self.lab.runtime.signal(node, number)
+    def signal(self, node: str, number: int, *, alone: bool = False) -> None:
+        self.lab.runtime.signal(node, number, alone=alone)
 
     def expect_end(self, node: str) -> None:
         self.lab.expect_end(node)
@@ -79,6 +79,17 @@ class LabContext:
         channel = self.lab.channels[node]
         if not channel.wait_exited(seconds):
             raise channel.failure(f"did not end within {seconds:g} s of {after}")
+
+    def still_running(self, nodes: Sequence[str], seconds: float) -> Sequence[str]:
+        deadline = time.monotonic() + seconds
+        channels = [self.lab.channels[node] for node in nodes]
+        return [channel.name for channel in channels if not channel.wait_exited(max(0, deadline - time.monotonic()))]
+
+    def start_programs(self, nodes: Sequence[str], knobs: Mapping[str, str], *, may_fail: bool) -> None:
+        self.lab.start_programs(nodes, knobs, may_fail=may_fail)
+
+    def note(self, text: str) -> None:
+        self.lab.session.note(text)
 
     def run_command(self, node: str, command: Sequence[str], seconds: float) -> ExecResult:
         return self.lab.runtime.exec(node, command, seconds)

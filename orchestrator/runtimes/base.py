@@ -103,8 +103,9 @@ class Runtime(Protocol):
     def healthy(self, name: str) -> bool:
         """Whether a foreign image's health check passes; True when it has none."""
 
-    def signal(self, name: str, signal: int) -> None:
-        """Send a signal to every process of the node's program."""
+    def signal(self, name: str, signal: int, *, alone: bool = False) -> None:
+        """Send a signal to every process of the node's program. `alone`: to its first process, and not to the children
+        of that."""
 
     def exited(self, name: str) -> Exited | None:
         """How the node's program ended, or None while it runs."""

@@ -15,12 +15,20 @@ TIMED_OUT = 124
 """Exit status of a command that was ended for taking too long, as timeout(1) has it."""
 
 
-def signal_program(init_pid: int, signal: int) -> None:
+_TO_PROGRAM = 34
+"""What nodes/base/init.py calls TO_PROGRAM: a signal that asks it for one to its program alone."""
+
+
+def signal_program(init_pid: int, signal: int, *, alone: bool = False) -> None:
     """Send a signal to a node's program: every process below init, which itself must live on to hold the namespaces.
 
-    SIGTERM goes to init, which forwards it, so that a program in its own session gets it once.
+    SIGTERM goes to init, which forwards it, so that a program in its own session gets it once. `alone`: not to the
+    program's children; init, which knows them apart, sends it.
     """
-    targets = [init_pid] if signal == signals.SIGTERM else descendants(init_pid)
+    if alone:
+        targets, signal = [init_pid], _TO_PROGRAM + signal
+    else:
+        targets = [init_pid] if signal == signals.SIGTERM else descendants(init_pid)
     for pid in targets:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal)

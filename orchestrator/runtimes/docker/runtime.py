@@ -199,10 +199,11 @@ class DockerRuntime:
         health = state.get("Health")
         return health is None or health["Status"] == "healthy"
 
-    def signal(self, name: str, signal: int) -> None:
+    def signal(self, name: str, signal: int, *, alone: bool = False) -> None:
         """As Runtime.signal. A foreign image's first process is its program, and gets the signal like the rest."""
         container = self._containers[name]
         how = "program" if container.plan.node.kind is None else "init"
+        how += "-alone" if alone else ""
         self._with_pids("signal", str(container.pid), container.id, str(int(signal)), how)
 
     def exited(self, name: str) -> Exited | None:

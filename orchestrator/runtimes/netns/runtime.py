@@ -160,8 +160,8 @@ class NetnsRuntime:
         """Foreign images never run here, and node kinds have a readiness of their own."""
         return True
 
-    def signal(self, name: str, signal: int) -> None:
-        signal_program(self._pids[name], signal)
+    def signal(self, name: str, signal: int, *, alone: bool = False) -> None:
+        signal_program(self._pids[name], signal, alone=alone)
 
     def exited(self, name: str) -> Exited | None:
         """Init outlives the program and reports its end itself; without init the node is lost."""

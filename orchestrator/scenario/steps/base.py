@@ -7,7 +7,7 @@ is started, `Context` while the scenario runs (orchestrator/run has both). How t
 from __future__ import annotations
 
 import abc
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -36,6 +36,8 @@ class Earlier:
     """Client node -> names of its open Sessions."""
     gone: dict[str, str] = field(default_factory=dict)
     """Node -> the step that ended its program."""
+    perhaps_gone: dict[str, str] = field(default_factory=dict)
+    """Node -> the step after which its program may have ended."""
     paused: dict[str, str] = field(default_factory=dict)
     """Node -> the step that paused its program."""
 
@@ -58,6 +60,13 @@ class Situation(Protocol):
 
         `client`: they must be clients. `awake`: they must not be paused, because the step waits for what they do.
         """
+
+    def kind(self, node: str) -> str | None:
+        """The kind of a node; None: it is an image of its own."""
+
+    def check_knobs(self, name: str, values: Mapping[str, str], *keys: str) -> None:
+        """Note each of the knobs that the nodes of that name do not have, and each value that it cannot have. `keys` lead
+        to the mapping."""
 
     def networks(self, node: str) -> Sequence[str]:
         """The networks that a node is on."""
@@ -98,14 +107,24 @@ class Context(Protocol):
     def wait(self, seconds: float) -> None:
         """Let time pass."""
 
-    def signal(self, node: str, number: int) -> None:
-        """Send a signal to every process of the node's program."""
+    def signal(self, node: str, number: int, *, alone: bool = False) -> None:
+        """Send a signal to every process of the node's program; `alone`: to its first process only."""
 
     def expect_end(self, node: str) -> None:
         """From now on it is no surprise when the node's program ends."""
 
     def await_end(self, node: str, seconds: float, after: str) -> None:
         """Wait until it ended. Raises NodeFailure when it has not within these seconds of `after` ("being killed")."""
+
+    def still_running(self, nodes: Sequence[str], seconds: float) -> Sequence[str]:
+        """Wait until the programs of these nodes have ended, so many seconds at most; those that have not."""
+
+    def start_programs(self, nodes: Sequence[str], knobs: Mapping[str, str], *, may_fail: bool) -> None:
+        """Start programs that have ended again, with knobs changed, and wait until each is ready. One that ends before
+        is a NodeFailure, or a note where it `may_fail`."""
+
+    def note(self, text: str) -> None:
+        """Something that the reader of the report should know."""
 
     def run_command(self, node: str, command: Sequence[str], seconds: float) -> Finished:
         """Run a command in the node; it is killed after so many seconds."""
