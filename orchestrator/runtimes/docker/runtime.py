@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ from orchestrator.runtimes.docker import pids as dockerpids
 from orchestrator.runtimes.docker.events import Deaths
 from orchestrator.runtimes.docker.probe import ProbeContainer, start_probe
 from orchestrator.runtimes.docker.settings import container_settings, hosts_archive
-from orchestrator.runtimes.processes import TIMED_OUT
+from orchestrator.runtimes.processes import TIMED_OUT, Output
 from orchestrator.system.tail import tail
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
 
 _AT_A_TIME = 10
 """Calls of the engine at a time. More does not help: it is runc that takes the time, and the processors are few."""
+
+_EXEC_POLL = 0.1
+_LAST_OUTPUT = 0.3
+"""Seconds within which what a command printed before its end arrives."""
 
 _STOP_TIMEOUT = 30.0
 _LOG_TAIL = 15
@@ -226,35 +231,43 @@ class DockerRuntime:
                 return False
 
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
-        """As Runtime.exec. Status 124: it took longer than `timeout`, and was ended."""
+        """As Runtime.exec. Status 124: it took longer than `timeout`, and was ended.
+
+        The engine ends the stream when nobody can write into it any more, which may be a child that the command left
+        behind: whether the command has ended, it says itself.
+        """
         what = f"cannot run {command[0]} in node {name}"
         with dockerengine.engine_errors(what):
             exec_id = self._client.exec_create(self._containers[name].id, list(command))["Id"]
-        output: list[bytes] = []
+        output = Output()
         errors: list[Exception] = []
 
         def read() -> None:
             try:
                 for chunk in self._client.exec_start(exec_id, stream=True):
-                    output.append(chunk)
+                    output.add(chunk)
             except Exception as error:
                 errors.append(error)
 
         reader = threading.Thread(target=read, name=f"exec-{name}", daemon=True)
         reader.start()
-        reader.join(timeout)
-        timed_out = reader.is_alive()
+        deadline = time.monotonic() + timeout
         with dockerengine.engine_errors(what):
-            state: dict[str, Any] = self._client.exec_inspect(exec_id)
+            state: dict[str, Any] = {"Running": True}
+            while state["Running"] and not errors and time.monotonic() < deadline:
+                reader.join(min(_EXEC_POLL, max(0, deadline - time.monotonic())))
+                state = self._client.exec_inspect(exec_id)
+            timed_out = state["Running"] and not errors
+            if not timed_out:
+                reader.join(_LAST_OUTPUT)
             if timed_out:
                 self._with_pids("kill", str(state["Pid"]))
                 reader.join(timeout=5)
             if errors:
                 raise errors[0]
-        text = b"".join(output).decode(errors="replace")
         if timed_out:
-            return ExecResult(TIMED_OUT, text + f"\n(ended by simctl after {timeout:g} s)\n")
-        return ExecResult(state["ExitCode"], text)
+            return ExecResult(TIMED_OUT, output.ended(timeout))
+        return ExecResult(state["ExitCode"], output.text())
 
     # -- down ------------------------------------------------------------------------------------------------------
 
