@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.errors import InputError
+from orchestrator.kinds.knobvalues import Takes
 from orchestrator.system import resources
 from orchestrator.text.suggest import nearest, suggestion
 from orchestrator.text.yamlsource import Source, load_yaml
@@ -80,6 +81,17 @@ class Knob(_Model):
 
     default: Annotated[str, BeforeValidator(_text)]
     meaning: str
+    takes: Takes | None = None
+    """What values it may have; None: only the program knows."""
+
+
+class Reload(_Model):
+    """`run.py` writes the configuration anew with the changed knobs; then this signal goes to the program, and to no
+    child of it."""
+
+    signal: Literal["HUP", "USR1", "USR2"]
+    knobs: tuple[str, ...] = Field(min_length=1)
+    """Those that a reload can change. The others take a restart."""
 
 
 class Kind(_Model):
@@ -99,6 +111,8 @@ class Kind(_Model):
     characters."""
     capabilities: tuple[Capability, ...] = ()
     """What its program may do beyond what the programs of all nodes may, by capabilities(7), without CAP_."""
+    reload: Reload | None = None
+    """How its program takes a new configuration without an end; None: it cannot."""
     nat: bool = False
     """Its kernel translates addresses (conntrack): both ends of a connection through it have other addresses, and what
     it makes of them is recorded."""

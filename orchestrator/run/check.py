@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from orchestrator.errors import Gathered, InputError
 from orchestrator.kinds import errornames
 from orchestrator.kinds.registry import Kind
+from orchestrator.run import knobs
 from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.loader import LoadedScenario
 from orchestrator.scenario.model import WHENS, Expectation, NodeFacts
@@ -201,12 +202,13 @@ class _Situation:
         return next((found.kind for found in self.checker.topology.nodes if found.name == node), None)
 
     def check_knobs(self, name: str, values: Mapping[str, str], *keys: str) -> None:
-        for node in self.checker.topology.resolve(name)[:1]:
-            kind = self.checker.kind(node)
-            for knob in values if kind is not None else ():
-                if kind is not None and knob not in kind.knobs:
-                    message = f"the kind {kind.kind} has no knob {shown(knob)}"
-                    self.checker.add((*self.keys, *keys, knob), message, suggestion(knob, kind.knobs), of_key=True)
+        kinds = {found.kind: found for node in self.checker.topology.resolve(name) if (found := self.checker.kind(node))}
+        for kind in kinds.values():
+            for knob, value in values.items():
+                if (unknown := knobs.unknown_knob(kind, knob)) is not None:
+                    self.checker.add((*self.keys, *keys, knob), *unknown, of_key=True)
+                elif (wrong := knobs.wrong_value(kind, knob, value)) is not None:
+                    self.checker.add((*self.keys, *keys, knob), wrong, None)
 
     def networks(self, node: str) -> Sequence[str]:
         return [leg.network for found in self.checker.topology.resolve(node) for leg in found.attachments]
