@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import InputError
+from orchestrator.fabric import settings
 from orchestrator.kinds.registry import Kind, load_kinds
 from orchestrator.run.check import check_scenario
 from orchestrator.run import knobs
@@ -46,6 +47,7 @@ def prepare(path: Path, options: Options) -> Prepared:
     topology = load_topology(loaded.topology_path, variables, kinds=kinds, allow_host_access=options.allow_exec)
     _check_variables(loaded, options.cell)
     check_scenario(loaded, topology, kinds, lambda expectation: expectation.applies(variables))
+    settings.check_names(topology)
     varied = [value for value in options.cell.values() if value in kinds]
     notes = (*topology.notes, *knobs.check_topology(topology, kinds, varied))
     return Prepared(loaded, replace(topology, notes=notes), kinds, variables)
