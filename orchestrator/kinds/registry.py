@@ -86,10 +86,13 @@ class Knob(_Model):
 
 
 class Reload(_Model):
-    """`run.py` writes the configuration anew with the changed knobs; then this signal goes to the program, and to no
-    child of it."""
+    """Its entrypoint, run beside the program with SIMCTL_RELOAD=1, writes the configuration anew with the changed knobs;
+    then this signal goes to the program, and to no child of it."""
 
-    signal: Literal["HUP", "USR1", "USR2"]
+    signal: Literal["HUP", "USR1", "USR2"] | None = None
+    """None: its entrypoint has told the program."""
+    needs: dict[str, str] = {}
+    """Knobs and the values that they must have from the start."""
     knobs: tuple[str, ...] = Field(min_length=1)
     """Those that a reload can change. The others take a restart."""
 

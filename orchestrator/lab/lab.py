@@ -232,6 +232,11 @@ class Lab:
         for failure in failed:
             self.session.note(f"{failure.message}: {failure.detail[-1].strip()}")
 
+    def reload(self, name: str, knobs: Mapping[str, str]) -> None:
+        """Give a node's program a new configuration with these knobs changed; see Startup.reload."""
+        assert self._startup is not None
+        self._startup.reload(self.topology.resolve(name)[0], knobs)
+
     def node_event(self, name: str, what: str, **detail: Any) -> None:
         """Something befell a node."""
         self.events.happened(name, what, **detail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal as signals
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ from orchestrator.topology.model import Node, Topology
 from orchestrator.topology.order import start_order
 
 _POLL = 0.01
+_RELOAD_TIMEOUT = 30.0
 _DYING = 1.0
 """Seconds between the end of a container's process and the end of its output, at most."""
 
@@ -99,6 +101,21 @@ class Startup:
         failed: list[NodeFailure] = []
         self._wait_ready(nodes, failed if may_fail else None)
         return failed
+
+    def reload(self, node: Node, variables: Mapping[str, str]) -> None:
+        """Have its configuration written with these variables changed, and its program told. Raises NodeFailure."""
+        kind = self._kinds[node.kind or ""]
+        assert kind.reload is not None
+        changed = self._changed.setdefault(node.name, {})
+        changed.update(variables)
+        words = [f"{variable}={value}" for variable, value in changed.items()]
+        command = ["env", *words, "SIMCTL_RELOAD=1", *self._runtime.entrypoint(kind)]
+        done = self._runtime.exec(node.name, command, _RELOAD_TIMEOUT)
+        if done.status != 0:
+            said = done.output.strip().rpartition("\n")[2]
+            raise self._channels[node.name].failure(f"did not take its new configuration: {said or done.how}")
+        if kind.reload.signal is not None:
+            self._runtime.signal(node.name, signals.Signals[f"SIG{kind.reload.signal}"], alone=True)
 
     def _wait_ready(self, nodes: Sequence[Node], failed: list[NodeFailure] | None = None) -> None:
         deadline = time.monotonic() + self._timeout

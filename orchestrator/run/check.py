@@ -9,6 +9,7 @@ from orchestrator.errors import Gathered, InputError
 from orchestrator.kinds import errornames
 from orchestrator.kinds.registry import Kind
 from orchestrator.run import knobs
+from orchestrator.run.reloads import no_reload
 from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.loader import LoadedScenario
 from orchestrator.scenario.model import WHENS, Expectation, NodeFacts
@@ -151,6 +152,10 @@ class _Checker:
         kind = self._kinds.get(node.kind or "")
         return kind.role if kind is not None else None
 
+    @property
+    def all_kinds(self) -> Mapping[str, Kind]:
+        return self._kinds
+
     def kind(self, node: Node) -> Kind | None:
         return self._kinds.get(node.kind or "")
 
@@ -209,6 +214,19 @@ class _Situation:
                     self.checker.add((*self.keys, *keys, knob), *unknown, of_key=True)
                 elif (wrong := knobs.wrong_value(kind, knob, value)) is not None:
                     self.checker.add((*self.keys, *keys, knob), wrong, None)
+
+    def check_reload(self, name: str, knobs: Mapping[str, str]) -> None:
+        for node in self.checker.topology.resolve(name)[:1]:  # replicas are all alike
+            if (unfit := no_reload(node, self.checker.kind(node), self.checker.all_kinds)) is not None:
+                self.problem(*unfit, "node")
+                return
+        self.check_knobs(name, knobs, "set")
+        for node in self.checker.topology.resolve(name)[:1]:
+            kind = self.checker.kind(node)
+            for knob in knobs:
+                if kind is not None and kind.reload is not None and knob not in kind.reload.knobs and knob in kind.knobs:
+                    message = f"a reload of {kind.kind} does not change {knob}: it takes a restart"
+                    self.checker.add((*self.keys, "set", knob), message, "use `restart` with `set`", of_key=True)
 
     def networks(self, node: str) -> Sequence[str]:
         return [leg.network for found in self.checker.topology.resolve(node) for leg in found.attachments]

@@ -88,6 +88,9 @@ class LabContext:
     def start_programs(self, nodes: Sequence[str], knobs: Mapping[str, str], *, may_fail: bool) -> None:
         self.lab.start_programs(nodes, knobs, may_fail=may_fail)
 
+    def reload(self, node: str, knobs: Mapping[str, str]) -> None:
+        self.lab.reload(node, knobs)
+
     def note(self, text: str) -> None:
         self.lab.session.note(text)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from orchestrator.fabric.interface import Interface
+from orchestrator.kinds.registry import Kind
 from orchestrator.observe.process import ProbeProcess
 from orchestrator.topology.model import Node
 
@@ -109,6 +110,9 @@ class Runtime(Protocol):
 
     def exited(self, name: str) -> Exited | None:
         """How the node's program ended, or None while it runs."""
+
+    def entrypoint(self, kind: Kind) -> list[str]:
+        """The command line of a kind's program, as it is inside a node."""
 
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
         """Run a command inside the node."""

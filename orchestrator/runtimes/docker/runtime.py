@@ -31,6 +31,7 @@ from orchestrator.engine import client as dockerengine
 from orchestrator.engine.making import Making
 from orchestrator.engine.streams import NodeStreams, attach
 from orchestrator.errors import EnvironmentFailure, NodeFailure
+from orchestrator.kinds.registry import Kind
 from orchestrator.observe.localprobe import LocalProbe
 from orchestrator.observe.process import ProbeProcess
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
@@ -229,6 +230,12 @@ class DockerRuntime:
                 return bool(self._client.inspect_container(container.id)["State"]["Running"])
             except NotFound:
                 return False
+
+    def entrypoint(self, kind: Kind) -> list[str]:
+        """As the kind's Dockerfile has it: its folder is /simctl/KIND."""
+        folder = Path("/simctl", kind.kind)
+        words = [word.replace("{python}", "python3") for word in kind.entrypoint]
+        return [str(folder / word) if (kind.folder / word).is_file() else word for word in words]
 
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
         """As Runtime.exec. Status 124: it took longer than `timeout`, and was ended.

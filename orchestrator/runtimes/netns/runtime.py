@@ -167,6 +167,9 @@ class NetnsRuntime:
         """Init outlives the program and reports its end itself; without init the node is lost."""
         return None if Path(f"/proc/{self._pids[name]}").exists() else Exited(signal=9)
 
+    def entrypoint(self, kind: Kind) -> list[str]:
+        return argv(kind, sys.executable)
+
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
         own = self._environments[name]
         return exec_in(self._pids[name], command, timeout, environment=own, user_namespace=self.rootless)

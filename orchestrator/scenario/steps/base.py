@@ -68,6 +68,10 @@ class Situation(Protocol):
         """Note each of the knobs that the nodes of that name do not have, and each value that it cannot have. `keys` lead
         to the mapping."""
 
+    def check_reload(self, name: str, knobs: Mapping[str, str]) -> None:
+        """Note, at the keys `node` and `set`, nodes of that name whose kind cannot reload, and knobs that it cannot change
+        so."""
+
     def networks(self, node: str) -> Sequence[str]:
         """The networks that a node is on."""
 
@@ -122,6 +126,10 @@ class Context(Protocol):
     def start_programs(self, nodes: Sequence[str], knobs: Mapping[str, str], *, may_fail: bool) -> None:
         """Start programs that have ended again, with knobs changed, and wait until each is ready. One that ends before
         is a NodeFailure, or a note where it `may_fail`."""
+
+    def reload(self, node: str, knobs: Mapping[str, str]) -> None:
+        """Give its program a new configuration with these knobs changed. Raises NodeFailure when that cannot be
+        written."""
 
     def note(self, text: str) -> None:
         """Something that the reader of the report should know."""
