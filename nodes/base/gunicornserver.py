@@ -31,8 +31,8 @@ def common_settings(knobs: Knobs, folder: Path, *, threads: int) -> dict[str, An
 
 
 def run(settings: Mapping[str, Any], load: Callable[[], Callable[..., object]]) -> NoReturn:
-    """Serve until a signal ends it; or, to reload, leave the settings for who serves. `load` makes the WSGI application, in each worker process: a pool's threads and
-    connections do not survive a fork."""
+    """Serve until a signal ends it; or, to reload, leave the settings for who serves. `load` makes the WSGI
+    application, in each worker process: a pool's threads and connections do not survive a fork."""
     changed = Path(settings["worker_tmp_dir"], _SETTINGS)
     if native.reloading():
         changed.write_text(json.dumps(dict(settings)))

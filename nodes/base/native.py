@@ -4,8 +4,8 @@ A kind's `run.py` says how: `native.main("nginx", command)`, where `command(knob
 reads into `folder` and returns its command line. The program takes the place of this process, so its standard streams,
 its signals and its exit status are its own, and what it says about a configuration that it refuses is seen as it is.
 
-Started with SIMCTL_RELOAD=1 beside a program that runs, it writes that program's configuration anew and ends: simctl then
-sends the signal that node.yaml has for `reload`. What takes a command instead says so with `reload`.
+Started with SIMCTL_RELOAD=1 beside a program that runs, it writes that program's configuration anew and ends: simctl
+then sends the signal that node.yaml has for `reload`. What takes a command instead says so with `reload`.
 """
 
 from __future__ import annotations

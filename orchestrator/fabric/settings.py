@@ -22,8 +22,9 @@ _ALWAYS = ("all", "default", "lo")
 
 
 def check_names(topology: Topology) -> None:
-    """Raises InputError, with all problems, for settings below net.* that no node can have: those of the whole machine, and
-    those that do not exist. Whether a name that is not known here is one of a newer kernel, this machine's says."""
+    """Raises InputError, with all problems, for settings below net.* that no node can have: those of the whole
+    machine, and those that do not exist. Whether a name that is not known here is one of a newer kernel, this
+    machine's says."""
     problems = Gathered(topology.path, "in this topology")
     for node in topology.nodes:
         for name in node.sysctls:
@@ -42,8 +43,8 @@ def check_names(topology: Topology) -> None:
 
 
 def check_kernel(topology: Topology) -> None:
-    """Raises InputError, with all problems, for what the kernel of this machine refuses in a network namespace: tried in
-    one of its own, which nobody uses. Where none can be made, nothing is known."""
+    """Raises InputError, with all problems, for what the kernel of this machine refuses in a network namespace: tried
+    in one of its own, which nobody uses. Where none can be made, nothing is known."""
     wanted = {(_tried(name), value) for node in topology.nodes for name, value in node.sysctls.items()}
     refused = _try(sorted(wanted)) if wanted else {}
     problems = Gathered(topology.path, "in this topology")
@@ -88,7 +89,9 @@ def _has(node: Node, interface: str) -> bool:
 
 
 def _interfaces(node: Node) -> str:
-    return f"it has {', '.join(('lo', *(f'eth{number}' for number in range(len(node.attachments)))))}; also all, default"
+    return (
+        f"it has {', '.join(('lo', *(f'eth{number}' for number in range(len(node.attachments)))))}; also all, default"
+    )
 
 
 def _place(node: Node, name: str) -> Place:
@@ -100,8 +103,8 @@ def _path(name: str) -> Path:
 
 
 def _try(wanted: Iterable[tuple[str, str]]) -> Mapping[str, Mapping[str, int]]:
-    """Name -> value -> the errno with which it was refused. Values of settings outside net.* are not tried: they would be
-    set for good. In a child, since who made a namespace stays in it."""
+    """Name -> value -> the errno with which it was refused. Values of settings outside net.* are not tried: they
+    would be set for good. In a child, since who made a namespace stays in it."""
     output, its_output = os.pipe()
     child = os.fork()
     if child == 0:

@@ -45,8 +45,8 @@ class Takes:
         return core_schema.no_info_plain_validator_function(lambda value: cls(str(value)))
 
     def expected(self, value: str) -> str | None:
-        """What it should have been, to end the sentence "expected ..."; None: it is right. An empty value is one that is
-        not set."""
+        """What it should have been, to end the sentence "expected ..."; None: it is right. An empty value is one that
+        is not set."""
         value = value.strip()
         if not value:
             return None

@@ -86,8 +86,8 @@ class Knob(_Model):
 
 
 class Reload(_Model):
-    """Its entrypoint, run beside the program with SIMCTL_RELOAD=1, writes the configuration anew with the changed knobs;
-    then this signal goes to the program, and to no child of it."""
+    """Its entrypoint, run beside the program with SIMCTL_RELOAD=1, writes the configuration anew with the changed
+    knobs; then this signal goes to the program, and to no child of it."""
 
     signal: Literal["HUP", "USR1", "USR2"] | None = None
     """None: its entrypoint has told the program."""

@@ -207,26 +207,29 @@ class _Situation:
         return next((found.kind for found in self.checker.topology.nodes if found.name == node), None)
 
     def check_knobs(self, name: str, values: Mapping[str, str], *keys: str) -> None:
-        kinds = {found.kind: found for node in self.checker.topology.resolve(name) if (found := self.checker.kind(node))}
-        for kind in kinds.values():
+        for kind in self._kinds_of(name):
             for knob, value in values.items():
                 if (unknown := knobs.unknown_knob(kind, knob)) is not None:
                     self.checker.add((*self.keys, *keys, knob), *unknown, of_key=True)
                 elif (wrong := knobs.wrong_value(kind, knob, value)) is not None:
-                    self.checker.add((*self.keys, *keys, knob), wrong, None)
+                    self.problem(wrong, None, *keys, knob)
 
-    def check_reload(self, name: str, knobs: Mapping[str, str]) -> None:
-        for node in self.checker.topology.resolve(name)[:1]:  # replicas are all alike
+    def check_reload(self, name: str, values: Mapping[str, str]) -> None:
+        for node in self.checker.topology.resolve(name)[:1]:
             if (unfit := no_reload(node, self.checker.kind(node), self.checker.all_kinds)) is not None:
                 self.problem(*unfit, "node")
                 return
-        self.check_knobs(name, knobs, "set")
-        for node in self.checker.topology.resolve(name)[:1]:
-            kind = self.checker.kind(node)
-            for knob in knobs:
-                if kind is not None and kind.reload is not None and knob not in kind.reload.knobs and knob in kind.knobs:
+        self.check_knobs(name, values, "set")
+        for kind in self._kinds_of(name):
+            for knob in values:
+                if kind.reload is not None and knob not in kind.reload.knobs and knob in kind.knobs:
                     message = f"a reload of {kind.kind} does not change {knob}: it takes a restart"
                     self.checker.add((*self.keys, "set", knob), message, "use `restart` with `set`", of_key=True)
+
+    def _kinds_of(self, name: str) -> Sequence[Kind]:
+        """The kind of the nodes of that name, which all have the same; none of images of their own."""
+        nodes = self.checker.topology.resolve(name)
+        return [kind for node in nodes[:1] if (kind := self.checker.kind(node)) is not None]
 
     def networks(self, node: str) -> Sequence[str]:
         return [leg.network for found in self.checker.topology.resolve(node) for leg in found.attachments]

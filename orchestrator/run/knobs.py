@@ -16,8 +16,8 @@ _NEAR = 0.8
 
 def check_topology(topology: Topology, kinds: Mapping[str, Kind], varied: Collection[str] = ()) -> tuple[Note, ...]:
     """Raises InputError, with all problems, for knobs that somebody set on a node of a kind without them, and for
-    values that they cannot have. Of the kinds in `varied`, which a matrix puts there one after the other, a knob that they
-    do not have is a note.
+    values that they cannot have. Of the kinds in `varied`, which a matrix puts there one after the other, a knob that
+    they do not have is a note.
 
     A variable that is a knob of no kind and looks like none of this one may be for the program itself (LANG).
     """
@@ -58,7 +58,7 @@ def wrong_value(kind: Kind, name: str, value: str) -> str | None:
     return f"{name} of the kind {kind.kind}: expected {expected}, not {shown(value.strip())}" if expected else None
 
 
-def unknown_knob(kind: Kind, name: str) -> tuple[str, str] | None:
+def unknown_knob(kind: Kind, name: str) -> tuple[str, str | None] | None:
     """What to say of a knob that the kind does not have: message and hint."""
     if name in kind.knobs:
         return None

@@ -14,8 +14,8 @@ def no_reload(node: Node, kind: Kind | None, kinds: Mapping[str, Kind]) -> tuple
     if kind is None:
         return f"{node.name} runs the image {node.image}: how that reloads is not known", f"kinds that reload: {able}"
     if kind.reload is None or node.entrypoint is not None:
-        what = kind.kind if kind.reload is None else "program of its own"
-        return f"{node.name} is a {what}, which has no reload", f"kinds that reload: {able}"
+        what = f"of the kind {kind.kind}" if kind.reload is None else "a program of its own"
+        return f"{node.name} is {what}, which has no reload", f"kinds that reload: {able}"
     for knob, value in kind.reload.needs.items():
         if node.environment.get(knob, "").strip().lower() != value:
             return (

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.kinds.registry import kind_names, load_kinds
 from orchestrator.errors import InputError
+from orchestrator.kinds.registry import kind_names, load_kinds
 from orchestrator.run.knobs import check_topology
 from orchestrator.system.resources import ROOT
 from orchestrator.topology.compose.file import load_topology
@@ -16,7 +16,7 @@ from tests.conftest import Simctl
 CLIENT_SERVER = ROOT / "compose" / "client-server.yaml"
 
 
-def check(path: Path, varied: tuple[str, ...] = (), **variables: str) -> tuple[list[str], list[str]]:
+def check(path: Path, /, *varied: str, **variables: str) -> tuple[list[str], list[str]]:
     """The problems and the notes."""
     try:
         notes = check_topology(load_topology(path, variables, kinds=kind_names()), load_kinds(), varied)
@@ -43,7 +43,7 @@ def test_the_problem_names_the_variable_the_node_and_the_kind() -> None:
 
 def test_where_a_matrix_varies_the_kind_it_is_a_note() -> None:
     said = ["FAULT has no effect on server: the kind nginx has no such knob"]
-    assert check(CLIENT_SERVER, ("nginx",), SERVER="nginx", FAULT="never-read") == ([], said)
+    assert check(CLIENT_SERVER, "nginx", SERVER="nginx", FAULT="never-read") == ([], said)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_value_that_a_knob_cannot_have_is_refused(tmp_path: Path, kind: str, e
     "variables", [{}, {"SERVER": "nginx"}, {"SERVER": "nginx", "FAULT": ""}, {"FAULT": "never-read"}]
 )
 def test_no_problem_where_nobody_set_it_or_the_kind_has_it(variables: dict[str, str]) -> None:
-    assert check(CLIENT_SERVER, (), **variables) == ([], [])
+    assert check(CLIENT_SERVER, **variables) == ([], [])
 
 
 @pytest.mark.parametrize(

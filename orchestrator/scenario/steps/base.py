@@ -65,12 +65,12 @@ class Situation(Protocol):
         """The kind of a node; None: it is an image of its own."""
 
     def check_knobs(self, name: str, values: Mapping[str, str], *keys: str) -> None:
-        """Note each of the knobs that the nodes of that name do not have, and each value that it cannot have. `keys` lead
-        to the mapping."""
+        """Note each of the knobs that the nodes of that name do not have, and each value that it cannot have. `keys`
+        lead to the mapping."""
 
-    def check_reload(self, name: str, knobs: Mapping[str, str]) -> None:
-        """Note, at the keys `node` and `set`, nodes of that name whose kind cannot reload, and knobs that it cannot change
-        so."""
+    def check_reload(self, name: str, values: Mapping[str, str]) -> None:
+        """Note, at the keys `node` and `set`, nodes of that name whose kind cannot reload, and knobs that it cannot
+        change so."""
 
     def networks(self, node: str) -> Sequence[str]:
         """The networks that a node is on."""
@@ -156,7 +156,7 @@ class Verb(BaseModel, abc.ABC):
     meaning: ClassVar[str]
     """One line, for the table of verbs and for editors."""
     example: ClassVar[str]
-    """Steps in YAML, about nodes `client` and `server`, for the reference page; a test checks it."""
+    """Steps in YAML, about nodes `client` and `server` (or `proxy`, an nginx), for the reference page; a test checks it."""
     effects: ClassVar[tuple[Effect, ...]] = ()
     """All that it may record."""
     runs_commands: ClassVar[bool] = False

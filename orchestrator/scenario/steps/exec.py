@@ -16,9 +16,9 @@ _EXECUTED = Effect("exec")
 class Exec(Fields):
     """Run a command in a node. Its output is kept in the run's folder, as `logs/exec-STEP-NODE.txt`.
 
-    A status other than 0 ends the run, unless `expect_status` says which one is right, or `may_fail` that any will do. A
-    program that it leaves in the background lives on, and the step does not wait for it. It works in a node whose program
-    has ended too. Under netns it runs on this machine, so it needs `--allow-exec`.
+    A status other than 0 ends the run, unless `expect_status` says which one is right, or `may_fail` that any will
+    do. A program that it leaves in the background lives on, and the step does not wait for it. It works in a node whose
+    program has ended too. Under netns it runs on this machine, so it needs `--allow-exec`.
     """
 
     verb = "exec"
@@ -49,8 +49,8 @@ steps:
         return self
 
     def check(self, situation: Situation) -> None:
-        """A kind's namespaces outlive its program; an image of its own is gone with it. What a command does to a program
-        nobody can tell."""
+        """A kind's namespaces outlive its program; an image of its own is gone with it. What a command does to a
+        program nobody can tell."""
         for node in situation.nodes(self.node, "node"):
             if situation.kind(node) is None and not situation.able(self.node, "node"):
                 return

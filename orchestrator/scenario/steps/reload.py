@@ -15,9 +15,9 @@ class Reload(OfNode):
     calls a reload: nginx and gunicorn by SIGHUP, apache by SIGUSR1 (graceful), haproxy with MASTER by SIGUSR2, caddy by
     its admin endpoint.
 
-    `set` has the knobs that change, of those that the kind can change so. The step ends when the program has been told; how
-    soon the new configuration counts, and what becomes of the connections there are, is the program's affair: a `wait`
-    behind it shows it. A kind that cannot reload is refused.
+    `set` has the knobs that change, of those that the kind can change so. The step ends when the program has been
+    told; how soon the new configuration counts, and what becomes of the connections there are, is the program's
+    affair: a `wait` behind it shows it. A kind that cannot reload is refused.
     """
 
     verb = "reload"
@@ -25,7 +25,7 @@ class Reload(OfNode):
     example = """\
 steps:
   - name: shorter
-    reload: {node: server, set: {KEEPALIVE_TIMEOUT: 2s}}
+    reload: {node: proxy, set: {KEEPALIVE_TIMEOUT: 2s}}
 """
     effects = (_RELOADED,)
 

@@ -13,7 +13,8 @@ SIGNALS = {
     "HUP": 1, "INT": 2, "QUIT": 3, "ABRT": 6, "USR1": 10, "USR2": 12, "ALRM": 14, "TERM": 15, "TSTP": 20, "TTIN": 21,
     "TTOU": 22, "WINCH": 28,
 }  # fmt: skip
-"""signal(7), with the numbers of x86 and ARM: the lab's machine, not that of whoever reads the file, has to know them."""
+"""signal(7), with the numbers of x86 and ARM: the lab's machine, not that of whoever reads the file, has to know
+them."""
 
 _VERBS = {"KILL": "kill", "STOP": "pause", "CONT": "resume"}
 """What other steps do, and then know that they did."""
@@ -33,8 +34,8 @@ def _known(text: str) -> str:
 class Signal(Fields):
     """Send a signal to the main program of a node (or service: to that of each replica), and to no child of it.
 
-    What it does is the program's affair: nginx drains at QUIT, reopens logs at USR1; gunicorn gets a worker more at TTIN.
-    The step does not wait. A program that ends of it is a node that `start` can bring back.
+    What it does is the program's affair: nginx drains at QUIT, reopens logs at USR1; gunicorn gets a worker more at
+    TTIN. The step does not wait. A program that ends of it is a node that `start` can bring back.
     """
 
     verb = "signal"

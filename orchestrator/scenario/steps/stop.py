@@ -12,8 +12,9 @@ class Stop(OfNode):
     """Ask the program of a node (or service: all its replicas) to end, with SIGTERM, and wait until it did.
 
     One that has not ended after `grace` is killed with SIGKILL, as orchestrators do; a note and the recording say so.
-    The node's network stays: its kernel answers for it, TIME_WAIT and orphaned FIN_WAIT2 run out, and `start` brings the
-    program back. Until then no step can act on the program. Requests to it are legal, and show what its clients see.
+    The node's network stays: its kernel answers for it, TIME_WAIT and orphaned FIN_WAIT2 run out, and `start` brings
+    the program back. Until then no step can act on the program. Requests to it are legal, and show what its clients
+    see.
     """
 
     verb = "stop"

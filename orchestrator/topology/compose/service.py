@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from orchestrator.errors import Place
 from orchestrator.text.suggest import nearest
 from orchestrator.topology.compose import keys
 from orchestrator.topology.compose.command import read_command, read_healthcheck
