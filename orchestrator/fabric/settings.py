@@ -81,7 +81,7 @@ def _general(name: str) -> tuple[str, str | None]:
 def _tried(name: str) -> str:
     """The name that stands for it where the node's interfaces are not yet."""
     match = _INTERFACE.fullmatch(name)
-    return f"{match[1]}.default.{match[3]}" if match and match[2] not in _ALWAYS else name
+    return f"{match[1]}.lo.{match[3]}" if match and match[2] not in _ALWAYS else name
 
 
 def _has(node: Node, interface: str) -> bool:

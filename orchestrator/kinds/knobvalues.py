@@ -77,7 +77,7 @@ def _counted(value: str, what: str, least: int, most: int) -> str | None:
     if seconds is None:
         return "a duration such as 5s, 500ms or 1m30s"
     count = seconds if what == "seconds" else round(seconds * 1000, 6)
-    if count == math.floor(count) and least <= count <= most:
+    if count == math.floor(count) and least <= count <= (math.inf if what == "seconds" else most):
         return None
     return f"whole {what}, {least} or more, which is what this software counts in"
 

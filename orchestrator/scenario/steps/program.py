@@ -95,7 +95,9 @@ def can_start_again(situation: Situation, nodes: Sequence[str]) -> bool:
     """Whether the namespaces of these nodes outlive their programs; else that is noted."""
     foreign = [node for node in nodes if situation.kind(node) is None]
     if foreign:
-        message = f"{foreign[0]} is an image of its own, whose network ends with its program: it cannot be started again"
+        message = (
+            f"{foreign[0]} is an image of its own, whose network ends with its program: it cannot be started again"
+        )
         situation.problem(message, "a node kind (`image: simctl/KIND`) can: its network outlives its program", "node")
     return not foreign
 
