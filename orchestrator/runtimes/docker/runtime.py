@@ -20,12 +20,11 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.engine import client as dockerengine
 from orchestrator.engine.making import Making
@@ -37,10 +36,10 @@ from orchestrator.observe.process import ProbeProcess
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
 from orchestrator.runtimes.docker import containers as dockercontainers
 from orchestrator.runtimes.docker import pids as dockerpids
+from orchestrator.runtimes.docker.command import run_command
 from orchestrator.runtimes.docker.events import Deaths
 from orchestrator.runtimes.docker.probe import ProbeContainer, start_probe
 from orchestrator.runtimes.docker.settings import container_settings, hosts_archive
-from orchestrator.runtimes.processes import TIMED_OUT, Output
 from orchestrator.system.tail import tail
 
 if TYPE_CHECKING:
@@ -48,10 +47,6 @@ if TYPE_CHECKING:
 
 _AT_A_TIME = 10
 """Calls of the engine at a time. More does not help: it is runc that takes the time, and the processors are few."""
-
-_EXEC_POLL = 0.1
-_LAST_OUTPUT = 0.3
-"""Seconds within which what a command printed before its end arrives."""
 
 _STOP_TIMEOUT = 30.0
 _LOG_TAIL = 15
@@ -238,43 +233,11 @@ class DockerRuntime:
         return [str(folder / word) if (kind.folder / word).is_file() else word for word in words]
 
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
-        """As Runtime.exec. Status 124: it took longer than `timeout`, and was ended.
-
-        The engine ends the stream when nobody can write into it any more, which may be a child that the command left
-        behind: whether the command has ended, it says itself.
-        """
-        what = f"cannot run {command[0]} in node {name}"
-        with dockerengine.engine_errors(what):
-            exec_id = self._client.exec_create(self._containers[name].id, list(command))["Id"]
-        output = Output()
-        errors: list[Exception] = []
-
-        def read() -> None:
-            try:
-                for chunk in self._client.exec_start(exec_id, stream=True):
-                    output.add(chunk)
-            except Exception as error:
-                errors.append(error)
-
-        reader = threading.Thread(target=read, name=f"exec-{name}", daemon=True)
-        reader.start()
-        deadline = time.monotonic() + timeout
-        with dockerengine.engine_errors(what):
-            state: dict[str, Any] = {"Running": True}
-            while state["Running"] and not errors and time.monotonic() < deadline:
-                reader.join(min(_EXEC_POLL, max(0, deadline - time.monotonic())))
-                state = self._client.exec_inspect(exec_id)
-            timed_out = state["Running"] and not errors
-            if not timed_out:
-                reader.join(_LAST_OUTPUT)
-            if timed_out:
-                self._with_pids("kill", str(state["Pid"]))
-                reader.join(timeout=5)
-            if errors:
-                raise errors[0]
-        if timed_out:
-            return ExecResult(TIMED_OUT, output.ended(timeout))
-        return ExecResult(state["ExitCode"], output.text())
+        """As Runtime.exec. Status 124: it took longer than `timeout`, and was ended."""
+        container, what = self._containers[name].id, f"cannot run {command[0]} in node {name}"
+        return run_command(
+            self._client, container, command, timeout, what, lambda pid: self._with_pids("kill", str(pid))
+        )
 
     # -- down ------------------------------------------------------------------------------------------------------
 

@@ -156,7 +156,7 @@ class Verb(BaseModel, abc.ABC):
     meaning: ClassVar[str]
     """One line, for the table of verbs and for editors."""
     example: ClassVar[str]
-    """Steps in YAML, about nodes `client`, `server` and `proxy` (an nginx), for the reference page; a test checks it."""
+    """Steps in YAML, about nodes `client`, `server`, `proxy` (an nginx), for the reference page; a test checks it."""
     effects: ClassVar[tuple[Effect, ...]] = ()
     """All that it may record."""
     runs_commands: ClassVar[bool] = False
