@@ -21,7 +21,7 @@ TO_PROGRAM = 34
 can tell from it. 34 is the first that glibc leaves to others; n is below 31."""
 _TOLD = {TO_PROGRAM + number: number for number in range(1, 31)}
 
-_LONGEST = 1 << 16
+_LONGEST = 1 << 19
 """Bytes of a line that are kept."""
 
 # A program expects every signal at its default; Python ignores SIGPIPE, and who started us may have ignored others.

@@ -10,7 +10,7 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from orchestrator.scenario.fields import Text
+from orchestrator.scenario.fields import Word
 from orchestrator.scenario.steps.base import Context, Effect, Fields, Situation
 from orchestrator.scenario.values import Duration
 from orchestrator.text.durations import format_duration
@@ -29,7 +29,7 @@ _KILL_TIMEOUT = 30.0
 _KNOBS = 64
 _VALUE = 1000
 
-Knobs = Annotated[dict[str, Annotated[Text, Field(max_length=_VALUE)]], Field(max_length=_KNOBS)]
+Knobs = Annotated[dict[str, Annotated[Word, Field(max_length=_VALUE)]], Field(max_length=_KNOBS)]
 """Knobs of a node's kind -> their new values."""
 
 Grace = Annotated[Duration, Field(gt=0)]
