@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from orchestrator.errors import Gathered, InputError
 from orchestrator.kinds import errornames
 from orchestrator.kinds.registry import Kind
-from orchestrator.run import knobs
+from orchestrator.lab import knobs
 from orchestrator.run.reloads import no_reload
 from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.loader import LoadedScenario

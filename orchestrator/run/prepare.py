@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.errors import InputError
 from orchestrator.fabric import settings
 from orchestrator.kinds.registry import Kind, load_kinds
-from orchestrator.run import knobs
+from orchestrator.lab import knobs
 from orchestrator.run.check import check_scenario
 from orchestrator.run.options import Options
 from orchestrator.runtimes.ability import Ability

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.errors import InputError
 from orchestrator.kinds.registry import kind_names, load_kinds
-from orchestrator.run.knobs import check_topology
+from orchestrator.lab.knobs import check_topology
 from orchestrator.system.resources import ROOT
 from orchestrator.topology.compose.file import load_topology
 from tests.conftest import Simctl
