@@ -65,7 +65,7 @@ class Init:
         self._linger = linger
         self._program = 0
         self._running = False
-        self._line = b""
+        self._line = bytearray()
 
     def start(self) -> bool:
         """Start the program; False when that cannot be, which counts as its end."""
@@ -113,9 +113,10 @@ class Init:
         ended. Byte by byte: what follows the line belongs to the next one."""
         byte = os.read(0, 1)
         if byte != b"\n":
-            self._line += byte if len(self._line) < _LONGEST else b""
+            if len(self._line) < _LONGEST:
+                self._line += byte
             return bool(byte)
-        line, self._line = self._line, b""
+        line, self._line = bytes(self._line), bytearray()
         word, _, rest = line.partition(b" ")
         if word == b"go":
             os.environ.update(_variables(rest))
