@@ -181,6 +181,38 @@ def test_a_reload_changes_a_knob_of_a_program_that_runs(simctl: Simctl, tmp_path
 
 
 @pytest.mark.netns
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [
+        pytest.param("gunicorn", False, marks=pytest.mark.kinds("gunicorn")),
+        pytest.param("uvicorn", True, marks=pytest.mark.kinds("uvicorn")),
+    ],
+)
+def test_a_worker_ends_after_its_requests(simctl: Simctl, tmp_path: Path, kind: str, ends: bool) -> None:
+    """gunicorn's master starts another one; uvicorn alone is its own worker, and what has ended a restart brings
+    back."""
+    scenario = write(
+        tmp_path,
+        [
+            f"{{name: load, request: {POOLED[:-1]}, count: 2}}}}",
+            "{name: recycled, wait: 2s}",
+            "{name: back, restart: server}" if ends else "{name: back, wait: 10ms}",
+            f"{{name: again, request: {GET}}}",
+            "{name: rest, wait: 1s}",
+        ],
+        [
+            "{that: it closes first, over: load.start .. recycled.end, server: {first_fin: 1}, client: {errors: 0}}",
+            "{that: somebody serves again, over: again.start .. again.end, client: {statuses: {200: 1}}}",
+        ],
+        kind=kind,
+        knobs="{MAX_REQUESTS: 2, KEEPALIVE_TIMEOUT: 60s}",
+    )
+    runs = tmp_path / "runs"
+    passed(simctl("run", scenario, "-r", "netns", "-o", runs, "--format", "json"))
+    assert ("exited" in befell(runs, "server")) == ends
+
+
+@pytest.mark.netns
 def test_a_command_in_a_node(simctl: Simctl, tmp_path: Path) -> None:
     """A child that it leaves does not hold the step; the status is what was asked for; a stopped node can be seen."""
     scenario = write(

@@ -25,7 +25,8 @@ from orchestrator.scenario.steps.program import (
 class Restart(OfNode):
     """`stop` and `start` in one step: SIGTERM, SIGKILL after `grace`, and the program again until it is ready.
 
-    Of a service all replicas end before the first one begins anew. One after the other is a step for each node.
+    Of a service all replicas end before the first one begins anew. One after the other is a step for each node. It
+    brings back a program that has ended by itself too.
     """
 
     verb = "restart"
