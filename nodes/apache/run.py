@@ -39,6 +39,7 @@ def _configuration(knobs: Knobs, folder: Path) -> str:
         f"KeepAliveTimeout {knobs.milliseconds('KEEPALIVE_TIMEOUT', 5000)}ms",
         f"MaxKeepAliveRequests {knobs.number('KEEPALIVE_REQUESTS', 100)}",
         *_processes(knobs.number("WORKERS", 1, at_least=1, at_most=64), threads),
+        f"MaxConnectionsPerChild {knobs.number('MAX_CONNECTIONS_PER_CHILD', 0)}",
         "ServerName localhost",
         "User www-data",
         "Group www-data",

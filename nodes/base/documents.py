@@ -13,7 +13,7 @@ def static_files(folder: Path) -> Path:
     """Make the document root `folder`/documents, readable by everybody, and return it. `/` is its index.html."""
     root = folder / "documents"
     sizes = root / "bytes"
-    sizes.mkdir(parents=True)
+    sizes.mkdir(parents=True, exist_ok=True)  # a reload finds it there
     (root / "index.html").write_bytes(GREETING)
     for size in SIZES:
         (sizes / str(size)).write_bytes(b"x" * size)

@@ -1,4 +1,4 @@
-"""Starts Caddy with a JSON configuration: static files, or with UPSTREAM a reverse proxy; no admin endpoint."""
+"""Starts Caddy with a JSON configuration: static files, or with UPSTREAM a reverse proxy."""
 
 from __future__ import annotations
 
@@ -30,13 +30,24 @@ def command(knobs: Knobs, folder: Path) -> list[str]:
     configuration.write_text(
         json.dumps(
             {
-                "admin": {"disabled": True, "config": {"persist": False}},
+                "admin": {"listen": f"unix/{folder}/admin.sock", "config": {"persist": False}},
                 "storage": {"module": "file_system", "root": str(folder / "storage")},
-                "apps": {"http": {"servers": {"node": server}}},
+                "apps": {"http": {"servers": {"node": server}, **grace(knobs)}},
             }
         )
     )
     return ["caddy", "run", "--config", str(configuration)]
+
+
+def reload(folder: Path) -> list[str]:
+    """By its admin endpoint, a Unix socket: what is in no table of TCP."""
+    return ["caddy", "reload", "--config", str(folder / "caddy.json")]
+
+
+def grace(knobs: Knobs) -> Json:
+    if not knobs.given("GRACEFUL_TIMEOUT"):
+        return {}
+    return {"grace_period": f"{knobs.milliseconds('GRACEFUL_TIMEOUT', 0)}ms"}
 
 
 def files(folder: Path) -> Json:
@@ -60,4 +71,4 @@ def proxy(knobs: Knobs) -> Json:
 
 
 if __name__ == "__main__":
-    native.main("caddy", command, package="caddy")
+    native.main("caddy", command, package="caddy", reload=reload)

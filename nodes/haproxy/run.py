@@ -20,7 +20,8 @@ _REUSE = ("never", "safe", "aggressive", "always")
 def command(knobs: Knobs, folder: Path) -> list[str]:
     configuration = folder / "haproxy.cfg"
     configuration.write_text(_configuration(knobs))
-    return ["haproxy", "-db", "-f", str(configuration)]
+    master = ["-W"] if knobs.truth("MASTER", False) else []
+    return ["haproxy", *master, "-db", "-f", str(configuration)]
 
 
 def _descriptors() -> int:
@@ -39,6 +40,7 @@ def _configuration(knobs: Knobs) -> str:
         # Its own default follows from the limit of descriptors, and takes memory for as many.
         f"maxconn {min(4096, _descriptors() // 2)}",
         f"nbthread {knobs.number('THREADS', 1, at_least=1, at_most=64)}",
+        *_drain(knobs),
         "log stderr format raw local0",
         "defaults",
         "log global",
@@ -55,6 +57,12 @@ def _configuration(knobs: Knobs) -> str:
         *(f"server {host}:{port} {host}:{port}" for host, port in servers),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _drain(knobs: Knobs) -> list[str]:
+    if not knobs.given("GRACEFUL_TIMEOUT"):
+        return []
+    return [f"hard-stop-after {knobs.milliseconds('GRACEFUL_TIMEOUT', 0)}ms"]
 
 
 def _timeouts(knobs: Knobs, mode: str) -> list[str]:

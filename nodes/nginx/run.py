@@ -31,7 +31,7 @@ def _configuration(knobs: Knobs, folder: Path) -> str:
 daemon off;
 user root;
 worker_processes {knobs.number("WORKERS", 1, at_least=1, at_most=64)};
-pid nginx.pid;
+{_drain(knobs)}pid nginx.pid;
 error_log stderr info;
 events {{
     # Short of these it closes idle connections before their time; the default is 512.
@@ -49,6 +49,12 @@ http {{
     }}
 }}
 """
+
+
+def _drain(knobs: Knobs) -> str:
+    if not knobs.given("GRACEFUL_TIMEOUT"):
+        return ""
+    return f"worker_shutdown_timeout {knobs.milliseconds('GRACEFUL_TIMEOUT', 0)}ms;\n"
 
 
 def _keepalive(knobs: Knobs) -> str:

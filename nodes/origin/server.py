@@ -37,7 +37,7 @@ class Server:
         self.leaked: list[socket.socket] = []
         self._connections: set[Connection] = set()
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, settings.reuse_address)
         self._listener.bind(("0.0.0.0", settings.port))
         self._listener.listen(settings.backlog)
         self.port: int = self._listener.getsockname()[1]

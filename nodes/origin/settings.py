@@ -56,6 +56,7 @@ class Settings:
     advertise: bool = False
     leak: bool = False
     backlog: int = 1024
+    reuse_address: bool = True
     tcp_keepalive: bool = False
     close_how: CloseHow = CloseHow.CLOSE
     fault: Fault = Fault.NONE
@@ -81,6 +82,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         advertise=knobs.truth("ADVERTISE", False),
         leak=knobs.truth("LEAK", False),
         backlog=knobs.number("BACKLOG", 1024, at_most=65535),
+        reuse_address=knobs.truth("REUSE_ADDRESS", True),
         tcp_keepalive=knobs.truth("TCP_KEEPALIVE", False),
         close_how=CloseHow(knobs.word("CLOSE_HOW", CloseHow.CLOSE, *CloseHow)),
         fault=Fault(knobs.word("FAULT", Fault.NONE, *Fault)),

@@ -18,9 +18,17 @@ def serve(knobs: Knobs, _: Path) -> NoReturn:
     timeout = knobs.whole_seconds("KEEPALIVE_TIMEOUT", 5, at_least=0)
     application = application_for(close=knobs.one_request_each("KEEPALIVE_REQUESTS"))
     backlog = knobs.number("BACKLOG", 2048, at_least=1)
+    most = knobs.number("MAX_REQUESTS", 0) or None
     import uvicorn  # type: ignore[import-not-found]
 
-    uvicorn.run(application, host="0.0.0.0", port=port, timeout_keep_alive=timeout, backlog=backlog)
+    uvicorn.run(
+        application,
+        host="0.0.0.0",
+        port=port,
+        timeout_keep_alive=timeout,
+        backlog=backlog,
+        limit_max_requests=most,
+    )
     sys.exit()
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.errors import InputError
+from orchestrator.kinds.knobvalues import Takes
 from orchestrator.system import resources
 from orchestrator.text.suggest import nearest, suggestion
 from orchestrator.text.yamlsource import Source, load_yaml
@@ -80,6 +81,20 @@ class Knob(_Model):
 
     default: Annotated[str, BeforeValidator(_text)]
     meaning: str
+    takes: Takes | None = None
+    """What values it may have; None: only the program knows."""
+
+
+class Reload(_Model):
+    """Its entrypoint, run beside the program with SIMCTL_RELOAD=1, writes the configuration anew with the changed
+    knobs; then this signal goes to the program, and to no child of it."""
+
+    signal: Literal["HUP", "USR1", "USR2"] | None = None
+    """None: its entrypoint has told the program."""
+    needs: dict[str, str] = {}
+    """Knobs and the values that they must have from the start."""
+    knobs: tuple[str, ...] = Field(min_length=1)
+    """Those that a reload can change. The others take a restart."""
 
 
 class Kind(_Model):
@@ -101,6 +116,8 @@ class Kind(_Model):
     """Of a client: it takes a rate, a duration and a range of pauses, and tells how it kept to the rate."""
     capabilities: tuple[Capability, ...] = ()
     """What its program may do beyond what the programs of all nodes may, by capabilities(7), without CAP_."""
+    reload: Reload | None = None
+    """How its program takes a new configuration without an end; None: it cannot."""
     nat: bool = False
     """Its kernel translates addresses (conntrack): both ends of a connection through it have other addresses, and what
     it makes of them is recorded."""

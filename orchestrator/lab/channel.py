@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -62,6 +62,13 @@ class Channel:
     def go(self) -> None:
         """Let the node's program start."""
         self._write(b"go\n")
+
+    def go_again(self, variables: Mapping[str, str]) -> None:
+        """Let the node's program, which has ended, start anew, with these variables changed in its environment."""
+        with self._changed:
+            self.exited, self.reported_ready = None, False
+        with self._writing:
+            self._write(b"go " + json.dumps(dict(variables), ensure_ascii=False).encode() + b"\n")
 
     def command(self, do: str, step: str = "", /, **fields: Any) -> int:
         """Send a command to a client; returns its id for `wait_done`. Any thread may, also while others go on."""

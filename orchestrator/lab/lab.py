@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -94,6 +94,7 @@ class Lab:
         files = SessionFiles(folder.events, folder.logs / "probe.log", folder.texts)
         self.session = Session(self._start_probe, files, settings.pace)
         self.events = NodeEvents(self.session, folder.logs)
+        self._startup: Startup | None = None
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Lab:
@@ -121,7 +122,7 @@ class Lab:
         nodes = [self._describe(node, self.plan) for node in self.topology.nodes]
         self.session.begin(nodes, scenario=self._settings.scenario, runtime=self.runtime.name)
         self._start_nodes(self.plan)
-        startup = Startup(
+        startup = self._startup = Startup(
             self.topology,
             self._kinds,
             self.runtime,
@@ -222,6 +223,19 @@ class Lab:
     def expects_end(self, name: str) -> bool:
         """Whether a step ends, or has ended, this node on purpose."""
         return self.events.expects_end(name)
+
+    def start_programs(self, names: Sequence[str], knobs: Mapping[str, str], *, may_fail: bool) -> None:
+        """Start the programs of these nodes, which have ended, again; see Startup.again. Those that fail are noted."""
+        assert self._startup is not None
+        self.events.expect_no_end(*names)
+        failed = self._startup.again([node for node in self.topology.nodes if node.name in names], knobs, may_fail)
+        for failure in failed:
+            self.session.note(f"{failure.message}: {failure.detail[-1].strip()}")
+
+    def reload(self, name: str, knobs: Mapping[str, str]) -> None:
+        """Give a node's program a new configuration with these knobs changed; see Startup.reload."""
+        assert self._startup is not None
+        self._startup.reload(self.topology.resolve(name)[0], knobs)
 
     def node_event(self, name: str, what: str, **detail: Any) -> None:
         """Something befell a node."""

@@ -26,6 +26,10 @@ class NodeEvents:
         """These nodes are ended on purpose."""
         self._expected_ends.update(names)
 
+    def expect_no_end(self, *names: str) -> None:
+        """From here on an end of these nodes is a surprise again."""
+        self._expected_ends.difference_update(names)
+
     def happened(self, name: str, what: str, **detail: Any) -> None:
         """A `node` line. Details that are None are left out."""
         known = {key: value for key, value in detail.items() if value is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal as signals
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ from orchestrator.topology.model import Node, Topology
 from orchestrator.topology.order import start_order
 
 _POLL = 0.01
+_RELOAD_TIMEOUT = 30.0
 _DYING = 1.0
 """Seconds between the end of a container's process and the end of its output, at most."""
 
@@ -45,6 +47,8 @@ class Startup:
         self._on_ready = on_ready
         self._timeout = timeout
         self._health: dict[str, Health] = {}
+        self._changed: dict[str, dict[str, str]] = {}
+        """Node -> variables that have another value than in the topology."""
 
     def start_early(self) -> None:
         """Start the programs that need no network yet, so that interpreters start while the fabric is made."""
@@ -87,15 +91,44 @@ class Startup:
             pending = [node for node in pending if node not in now]
         self._wait_ready(pending)
 
-    def _wait_ready(self, nodes: Sequence[Node]) -> None:
+    def again(self, nodes: Sequence[Node], variables: Mapping[str, str], may_fail: bool) -> list[NodeFailure]:
+        """Start programs that have ended, with these variables changed, and wait until all are ready. Raises
+        NodeFailure for one that ends before, or returns them where they `may_fail`."""
+        for node in nodes:
+            self._changed.setdefault(node.name, {}).update(variables)
+            self._health.pop(node.name, None)
+            self._channels[node.name].go_again(variables)
+        failed: list[NodeFailure] = []
+        self._wait_ready(nodes, failed if may_fail else None)
+        return failed
+
+    def reload(self, node: Node, variables: Mapping[str, str]) -> None:
+        """Have its configuration written with these variables changed, and its program told. Raises NodeFailure."""
+        kind = self._kinds[node.kind or ""]
+        assert kind.reload is not None
+        changed = self._changed.setdefault(node.name, {})
+        changed.update(variables)
+        words = [f"{variable}={value}" for variable, value in changed.items()]
+        command = ["env", *words, "SIMCTL_RELOAD=1", *self._runtime.entrypoint(kind)]
+        done = self._runtime.exec(node.name, command, _RELOAD_TIMEOUT)
+        if done.status != 0:
+            said = done.output.strip().rpartition("\n")[2]
+            raise self._channels[node.name].failure(f"did not take its new configuration: {said or done.how}")
+        if kind.reload.signal is not None:
+            self._runtime.signal(node.name, signals.Signals[f"SIG{kind.reload.signal}"], alone=True)
+
+    def _wait_ready(self, nodes: Sequence[Node], failed: list[NodeFailure] | None = None) -> None:
         deadline = time.monotonic() + self._timeout
         waiting = list(nodes)
         while waiting:
             for node in list(waiting):
                 self._channels[node.name].check()
                 if not self._channels[node.name].alive:
-                    raise self._died_at_start(node)
-                if self._is_ready(node) and self._is_healthy(node, deadline):
+                    if failed is None:
+                        raise self._died_at_start(node)
+                    failed.append(self._died_at_start(node))
+                    waiting.remove(node)
+                elif self._is_ready(node) and self._is_healthy(node, deadline):
                     waiting.remove(node)
                     self._on_ready(node.name)
             if waiting and time.monotonic() > deadline:
@@ -148,5 +181,5 @@ class Startup:
             return None
         flag = _HTTP_PORT_FLAG.search(" ".join(node.command or ()))
         knob = "HTTP_PORT" if "HTTP_PORT" in kind.knobs else "PORT"
-        moved = flag[1] if flag else node.environment.get(knob, "")
+        moved = flag[1] if flag else {**node.environment, **self._changed.get(node.name, {})}.get(knob, "")
         return int(moved) if moved.isdigit() else kind.ready.port

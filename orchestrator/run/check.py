@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from orchestrator.errors import Gathered, InputError
 from orchestrator.kinds import errornames
 from orchestrator.kinds.registry import Kind
+from orchestrator.lab import knobs
+from orchestrator.run.reloads import no_reload
 from orchestrator.scenario.facts import FACTS
 from orchestrator.scenario.loader import LoadedScenario
 from orchestrator.scenario.model import WHENS, Expectation, NodeFacts
@@ -165,6 +167,13 @@ class _Checker:
         kind = self._kinds.get(node.kind or "")
         return kind.role if kind is not None else None
 
+    @property
+    def all_kinds(self) -> Mapping[str, Kind]:
+        return self._kinds
+
+    def kind(self, node: Node) -> Kind | None:
+        return self._kinds.get(node.kind or "")
+
     def what(self, node: Node) -> str:
         role = self.role(node)
         return f"a {role} ({node.kind})" if role else f"the image {node.image}"
@@ -225,6 +234,34 @@ class _Situation:
     def _paused(self, node: Node) -> tuple[str, str] | None:
         by = self.earlier.paused.get(node.name)
         return (f"{node.name} is paused by the step {by} and cannot do it", "`resume` it first") if by else None
+
+    def kind(self, node: str) -> str | None:
+        return next((found.kind for found in self.checker.topology.nodes if found.name == node), None)
+
+    def check_knobs(self, name: str, values: Mapping[str, str], *keys: str) -> None:
+        for kind in self._kinds_of(name):
+            for knob, value in values.items():
+                if (unknown := knobs.unknown_knob(kind, knob)) is not None:
+                    self.checker.add((*self.keys, *keys, knob), *unknown, of_key=True)
+                elif (wrong := knobs.wrong_value(kind, knob, value)) is not None:
+                    self.problem(wrong, None, *keys, knob)
+
+    def check_reload(self, name: str, values: Mapping[str, str]) -> None:
+        for node in self.checker.topology.resolve(name)[:1]:
+            if (unfit := no_reload(node, self.checker.kind(node), self.checker.all_kinds)) is not None:
+                self.problem(*unfit, "node")
+                return
+        self.check_knobs(name, values, "set")
+        for kind in self._kinds_of(name):
+            for knob in values:
+                if kind.reload is not None and knob not in kind.reload.knobs and knob in kind.knobs:
+                    message = f"a reload of {kind.kind} does not change {knob}: it takes a restart"
+                    self.checker.add((*self.keys, "set", knob), message, "use `restart` with `set`", of_key=True)
+
+    def _kinds_of(self, name: str) -> Sequence[Kind]:
+        """The kind of the nodes of that name, which all have the same; none of images of their own."""
+        nodes = self.checker.topology.resolve(name)
+        return [kind for node in nodes[:1] if (kind := self.checker.kind(node)) is not None]
 
     def networks(self, node: str) -> Sequence[str]:
         return [leg.network for found in self.checker.topology.resolve(node) for leg in found.attachments]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import SimctlError
+from orchestrator.fabric.settings import check_kernel
 from orchestrator.recording.folder import RunFolder
 from orchestrator.run.ahead import Ahead
 from orchestrator.run.environment import describe_machine
@@ -72,6 +73,7 @@ def _marks(scenario: Scenario, options: Options) -> list[str]:
 def _real(prepared: Prepared, choice: runtime_registry.Choice, options: Options, progress: Progress) -> _Fill:
     """The run on this machine, with everything made that it needs first."""
     topology, kinds = prepared.topology, prepared.kinds
+    check_kernel(topology)
     runtime = runtime_registry.create(choice, topology, kinds, allow_exec=options.allow_exec, progress=progress)
 
     def fill(folder: RunFolder, up: Callable[[], None]) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import InputError
+from orchestrator.fabric import settings
 from orchestrator.kinds.registry import Kind, load_kinds
+from orchestrator.lab import knobs
 from orchestrator.run.check import check_scenario
-from orchestrator.run.knobnotes import knob_notes
 from orchestrator.run.options import Options
 from orchestrator.runtimes.ability import Ability
 from orchestrator.scenario.loader import LoadedScenario, load_scenario
@@ -46,7 +47,9 @@ def prepare(path: Path, options: Options) -> Prepared:
     topology = load_topology(loaded.topology_path, variables, kinds=kinds, allow_host_access=options.allow_exec)
     _check_variables(loaded, options.cell)
     check_scenario(loaded, topology, kinds, lambda expectation: expectation.applies(variables))
-    notes = (*topology.notes, *knob_notes(topology, kinds))
+    settings.check_names(topology)
+    varied = [value for value in options.cell.values() if value in kinds]
+    notes = (*topology.notes, *knobs.check_topology(topology, kinds, varied))
     return Prepared(loaded, replace(topology, notes=notes), kinds, variables)
 
 

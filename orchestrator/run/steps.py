@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -107,9 +107,9 @@ class LabContext:
     def await_step(self, name: str) -> None:
         self.beside.wait_for(name)
 
-    def signal(self, node: str, number: int) -> None:
+    def signal(self, node: str, number: int, *, alone: bool = False) -> None:
         self.beside.check()
-        self.lab.runtime.signal(node, number)
+        self.lab.runtime.signal(node, number, alone=alone)
 
     def expect_end(self, node: str) -> None:
         self.lab.expect_end(node)
@@ -121,6 +121,20 @@ class LabContext:
             if time.monotonic() >= deadline:
                 raise channel.failure(f"did not end within {seconds:g} s of {after}")
             self.beside.check()
+
+    def still_running(self, nodes: Sequence[str], seconds: float) -> Sequence[str]:
+        deadline = time.monotonic() + seconds
+        channels = [self.lab.channels[node] for node in nodes]
+        return [channel.name for channel in channels if not channel.wait_exited(max(0, deadline - time.monotonic()))]
+
+    def start_programs(self, nodes: Sequence[str], knobs: Mapping[str, str], *, may_fail: bool) -> None:
+        self.lab.start_programs(nodes, knobs, may_fail=may_fail)
+
+    def reload(self, node: str, knobs: Mapping[str, str]) -> None:
+        self.lab.reload(node, knobs)
+
+    def note(self, text: str) -> None:
+        self.lab.session.note(text)
 
     def run_command(self, node: str, command: Sequence[str], seconds: float) -> ExecResult:
         self.beside.check()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from orchestrator.fabric.interface import Interface
+from orchestrator.kinds.registry import Kind
 from orchestrator.observe.process import ProbeProcess
 from orchestrator.topology.model import Node
 
@@ -103,11 +104,15 @@ class Runtime(Protocol):
     def healthy(self, name: str) -> bool:
         """Whether a foreign image's health check passes; True when it has none."""
 
-    def signal(self, name: str, signal: int) -> None:
-        """Send a signal to every process of the node's program."""
+    def signal(self, name: str, signal: int, *, alone: bool = False) -> None:
+        """Send a signal to every process of the node's program. `alone`: to its first process, and not to the children
+        of that."""
 
     def exited(self, name: str) -> Exited | None:
         """How the node's program ended, or None while it runs."""
+
+    def entrypoint(self, kind: Kind) -> list[str]:
+        """The command line of a kind's program, as it is inside a node."""
 
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
         """Run a command inside the node."""

@@ -60,6 +60,8 @@ class Node:
     which serves several kinds (`${LEAK:-false}`)."""
     attachments: tuple[Attachment, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    sysctl_places: Mapping[str, Place] = field(default_factory=dict)
+    """Where each of them stands."""
     cap_add: tuple[str, ...] = ()
     extra_hosts: Mapping[str, str] = field(default_factory=dict)
     hostname: str | None = None

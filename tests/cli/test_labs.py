@@ -214,11 +214,20 @@ def test_a_daemon_that_is_killed_takes_its_nodes_along(lab: Simctl, up: Callable
 
 @pytest.mark.netns
 def test_a_node_that_dies_at_start(lab: Simctl, tmp_path: Path) -> None:
-    done = lab("up", CLIENT_SERVER, "-r", "netns", "--set", "KEEPALIVE_TIMEOUT=nonsense")
+    topology = tmp_path / "dies.yaml"
+    topology.write_text("services: {server: {image: simctl/origin, command: [--bogus]}}\n")
+    done = lab("up", topology, "-r", "netns")
     assert_refused(done, 3)
     assert "node server died at start (exit status 2)" in done.stderr
-    assert "  | origin: KEEPALIVE_TIMEOUT: expected a duration" in done.stderr
+    assert "  | origin: unknown argument '--bogus'" in done.stderr
     assert not folders(tmp_path)
+
+
+def test_a_knob_that_cannot_have_its_value_is_refused_before(lab: Simctl, tmp_path: Path) -> None:
+    done = lab("up", CLIENT_SERVER, "-r", "netns", "--set", "KEEPALIVE_TIMEOUT=nonsense")
+    assert_refused(done, 2)
+    assert "KEEPALIVE_TIMEOUT of the kind origin: expected a duration" in done.stderr
+    assert lab("ps").stdout == "no lab is up\n"
 
 
 @pytest.mark.netns

@@ -43,5 +43,5 @@ def test_its_scenario_passes(copy: Copy) -> None:
 def test_a_wrong_knob_is_one_line(copy: Copy, tmp_path: Path) -> None:
     compose = (copy.folder / "compose/client-server.yaml").read_text()
     (tmp_path / "wrong.yaml").write_text(compose.replace("FAULT_AFTER: ", "HTTP_PORT: none\n      FAULT_AFTER: "))
-    refused = copy.simctl("up", tmp_path / "wrong.yaml", "-r", "netns", "--set", "SERVER=http10", status=3)
-    assert "http10: HTTP_PORT: expected a whole number" in refused.stderr
+    refused = copy.simctl("up", tmp_path / "wrong.yaml", "-r", "netns", "--set", "SERVER=http10", status=2)
+    assert "HTTP_PORT of the kind http10: expected a whole number" in refused.stderr

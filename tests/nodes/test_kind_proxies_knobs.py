@@ -63,7 +63,7 @@ with tempfile.TemporaryDirectory() as name:
 @pytest.mark.parametrize("kind", PROXIES)
 def test_the_knobs_and_defaults_of_node_yaml_are_those_of_the_program(kind: str) -> None:
     knobs = node_kind(kind).knobs
-    told = set(re.findall(r"""["']([A-Z]{4,}(?:_[A-Z]+)*)["']""", (NODES / kind / "run.py").read_text()))
+    told = set(re.findall(r"""["']((?:MAX_)?[A-Z]{4,}(?:_[A-Z]+)*)["']""", (NODES / kind / "run.py").read_text()))
     assert told == set(knobs)
     defaults = {name: knob.default for name, knob in knobs.items() if name != "UPSTREAM"}
     assert configuration(kind, UPSTREAM="a:1", **defaults) == configuration(kind, UPSTREAM="a:1")

@@ -17,6 +17,8 @@ from orchestrator.system.resources import NODES
 from tests.support.node_process import PATIENCE, node
 
 INIT = [sys.executable, str(NODES / "base" / "init.py")]
+TO_PROGRAM = 34
+"""As in init.py, which simctl cannot import, and in orchestrator/runtimes/processes.py."""
 LINGER = {"SIMCTL_LINGER": "1"}
 
 
@@ -143,12 +145,64 @@ def test_a_signal_before_go_ends_it() -> None:
         assert init.process.wait(PATIENCE) == 128 + signal.SIGTERM
 
 
-def test_a_signal_after_the_end_of_the_program_ends_a_lingering_init() -> None:
-    with node([*INIT, "true"], **LINGER) as init:
+def test_a_signal_after_the_end_of_the_program_does_not_cost_a_lingering_init_its_namespaces() -> None:
+    with node([*INIT, "sh", "-c", say("up")], **LINGER) as init:
         init.write(b"go\n")
         init.next("exited")
         init.process.terminate()
-        assert init.process.wait(PATIENCE) == 0
+        init.write(b"go\n")
+        assert init.next("up")
+        init.next("exited")
+        assert init.end() == 0
+
+
+def test_lingering_it_starts_the_program_again_with_other_variables() -> None:
+    script = 'read word; echo "{\\"ev\\": \\"said\\", \\"words\\": [\\"$COLOUR\\", \\"$word\\"]}"; exit 3'
+    with node([*INIT, "sh", "-c", script], **LINGER, COLOUR="red") as init:
+        init.write(b"go\none\nnobody read this\n")
+        assert init.next("said")["words"] == ["red", "one"]
+        assert init.next("exited")["status"] == 3
+        init.write(b'go {"COLOUR": "gr\xc3\xbcn"}\ntwo\n')
+        assert init.next("said")["words"] == ["grün", "two"]
+        init.next("exited")
+        init.write(b"go\nthree\n")
+        assert init.next("said")["words"] == ["grün", "three"]
+        init.next("exited")
+        assert init.end() == 3
+
+
+def test_a_program_that_cannot_start_can_be_asked_for_again(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    with node([*INIT, str(program)], **LINGER) as init:
+        init.write(b"go\n")
+        assert init.next("exited")["status"] == 127
+        program.write_text("#!/bin/sh\nexit 0\n")
+        program.chmod(0o755)
+        init.write(b"go\n")
+        assert init.next("exited")["status"] == 0
+
+
+def test_a_signal_can_be_for_the_program_without_its_children() -> None:
+    code = """
+import os, signal, sys, time
+told = []
+signal.signal(signal.SIGUSR1, lambda *_: told.append(1))
+child = os.fork()
+if child == 0:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(len(told)))
+    os.write(1, b'{"ev": "up"}\\n')
+    while True:
+        signal.pause()
+while not told:
+    time.sleep(0.01)
+os.kill(child, signal.SIGTERM)
+sys.exit(10 + os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    with node([*INIT, sys.executable, "-c", code]) as init:
+        init.write(b"go\n")
+        init.next("up")
+        init.process.send_signal(TO_PROGRAM + signal.SIGUSR1)
+        assert init.process.wait(PATIENCE) == 10
 
 
 def test_the_program_gets_its_signals_at_their_defaults() -> None:

@@ -88,21 +88,24 @@ def test_it_runs_and_the_ladder_tells_it(copy: Copy) -> None:
 # -- the verbs that are there ----------------------------------------------------------------------------------------
 
 
-def test_no_two_verbs_record_the_same_word() -> None:
-    """A ladder could not tell which of them it was."""
-    recorded = [effect.recorded for step in STEPS for effect in step.effects]
-    assert len(set(recorded)) == len(recorded)
+def test_no_two_verbs_record_the_same_word_for_different_things() -> None:
+    """A ladder could not tell which of them it was; `restart` does what `stop`, `kill` and `start` do."""
+    recorded = {effect for step in STEPS for effect in step.effects}
+    assert len({effect.recorded for effect in recorded}) == len(recorded)
 
 
 def test_what_old_recordings_have_is_still_known() -> None:
     """Recordings of format 1 have these words for what befell a node."""
     known = {effect.recorded: (effect.words, effect.reachable) for step in STEPS for effect in step.effects}
-    assert known == {
-        "stopped": ("stopped", None),
-        "killed": ("killed", None),
-        "paused": ("paused", None),
-        "resumed": ("resumed", None),
-        "link down": ("cut off", False),
-        "link up": ("linked again", True),
-        "exec": ("", None),
-    }
+    assert (
+        known.items()
+        >= {
+            "stopped": ("stopped", None),
+            "killed": ("killed", None),
+            "paused": ("paused", None),
+            "resumed": ("resumed", None),
+            "link down": ("cut off", False),
+            "link up": ("linked again", True),
+            "exec": ("", None),
+        }.items()
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from orchestrator.scenario.loader import parse_scenario
 from orchestrator.scenario.step import Step
 from orchestrator.scenario.steps import STEPS
 from orchestrator.scenario.steps.base import Effect
+from orchestrator.scenario.steps.signal import SIGNALS
 from orchestrator.text.yamlsource import parse_yaml
 
 
@@ -24,6 +25,8 @@ class Noting:
 
     step: str = "now"
     status: int = 0
+    stubborn: Sequence[str] = ()
+    """Nodes that do not end when they are asked to."""
     done: list[tuple[Any, ...]] = field(default_factory=list)
 
     def nodes(self, name: str) -> Sequence[str]:
@@ -38,8 +41,21 @@ class Noting:
     def await_step(self, name: str) -> None:
         self.done.append(("await_step", name))
 
-    def signal(self, node: str, number: int) -> None:
-        self.done.append(("signal", node, number))
+    def signal(self, node: str, number: int, *, alone: bool = False) -> None:
+        self.done.append(("signal", node, number, *(["alone"] if alone else [])))
+
+    def still_running(self, nodes: Sequence[str], seconds: float) -> Sequence[str]:
+        self.done.append(("still_running", *nodes, seconds))
+        return self.stubborn
+
+    def start_programs(self, nodes: Sequence[str], knobs: Mapping[str, str], *, may_fail: bool) -> None:
+        self.done.append(("start_programs", *nodes, dict(knobs), may_fail))
+
+    def reload(self, node: str, knobs: Mapping[str, str]) -> None:
+        self.done.append(("reload", node, dict(knobs)))
+
+    def note(self, text: str) -> None:
+        self.done.append(("note", text))
 
     def expect_end(self, node: str) -> None:
         self.done.append(("expect_end", node))
@@ -85,7 +101,43 @@ def test_an_end_is_expected_before_it_is_caused(verb: str, number: int, word: st
     expected: list[tuple[Any, ...]] = []
     for node in nodes:
         expected += [("expect_end", node), ("record", node, word, {}), ("signal", node, number)]
-    assert perform({verb: "server"}) == [*expected, *(("await_end", node, f"being {word}") for node in nodes)]
+    done = [what for what in perform({verb: "server"}) if what[0] != "still_running"]
+    assert done == [*expected, *(("await_end", node, "being killed") for node in nodes)]
+
+
+def test_who_does_not_end_within_its_grace_is_killed_and_that_is_told() -> None:
+    done = perform({"stop": {"node": "server", "grace": "5s"}}, Noting(stubborn=["server-2"]))
+    assert done[6:] == [
+        ("still_running", "server-1", "server-2", 5.0),
+        ("note", "server-2 did not end within 5s of SIGTERM, so it was killed"),
+        ("expect_end", "server-2"),
+        ("record", "server-2", "killed", {}),
+        ("signal", "server-2", signal.SIGKILL),
+        ("await_end", "server-1", "being killed"),
+        ("await_end", "server-2", "being killed"),
+    ]
+
+
+def test_all_replicas_end_before_one_is_started_again() -> None:
+    done = perform({"restart": {"node": "server", "set": {"KEEPALIVE_TIMEOUT": "2s"}, "may_fail": True}})
+    knobs = {"KEEPALIVE_TIMEOUT": "2s"}
+    assert done[-3:] == [
+        ("record", "server-1", "started again", knobs),
+        ("record", "server-2", "started again", knobs),
+        ("start_programs", "server-1", "server-2", knobs, True),
+    ]
+
+
+def test_a_signal_goes_to_the_main_program_and_may_end_it() -> None:
+    assert perform({"signal": {"node": "client", "signal": "SIGUSR2"}}) == [
+        ("record", "client", "signal USR2", {}),
+        ("signal", "client", signal.SIGUSR2, "alone"),
+    ]
+    assert perform({"signal": {"node": "client", "signal": "term"}})[0] == ("expect_end", "client")
+
+
+def test_numbers_of_signals_are_those_of_this_machine() -> None:
+    assert {name: signal.Signals[f"SIG{name}"] for name in SIGNALS} == SIGNALS
 
 
 @pytest.mark.parametrize(
@@ -169,7 +221,12 @@ def test_output_is_kept_even_of_a_command_that_fails() -> None:
         ),
         ({"close": {"from": "client", "session": "pool"}}, "close session pool of client"),
         ({"stop": "server"}, "stop server"),
+        ({"stop": {"node": "server", "grace": "1s"}}, "stop server"),
         ({"kill": "server"}, "kill server"),
+        ({"start": "server"}, "start server"),
+        ({"restart": {"node": "server"}}, "restart server"),
+        ({"reload": "server"}, "reload server"),
+        ({"signal": {"node": "server", "signal": "HUP"}}, "SIGHUP to server"),
         ({"pause": "server"}, "pause server"),
         ({"resume": "server"}, "resume server"),
         ({"link": {"node": "server", "up": False, "network": "lab"}}, "link of server in lab down"),
@@ -187,10 +244,11 @@ def test_what_a_verb_records_is_what_it_says_that_it_may() -> None:
         "request": [{"from": "a", "url": "http://b/"}],
         "close": [{"from": "a", "session": "s"}],
         "exec": [{"node": "a", "command": ["true"]}],
+        "signal": [{"node": "a", "signal": name} for name in SIGNALS],
     }
     for kind in STEPS:
         values: list[Any] = steps.get(kind.verb, ["1s" if kind.verb == "wait" else "a"])
-        done = [what for value in values for what in perform({kind.verb: value})]
+        done = [what for value in values for what in perform({kind.verb: value}, Noting(stubborn=["a"]))]
         recorded = {what[2] for what in done if what[0] == "record"}
         assert recorded == {effect.recorded for effect in kind.effects}, kind.verb
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import EnvironmentFailure, InputError, Place
-from orchestrator.kinds.registry import kind_names
+from orchestrator.fabric.settings import check_names
+from orchestrator.kinds.registry import load_kinds
+from orchestrator.lab.knobs import check_topology
 from orchestrator.lab.standing import registry
 from orchestrator.system.interpreter import OWN_PYTHON
 from orchestrator.system.tail import tail
@@ -47,7 +49,10 @@ def bring_up(task: Task, progress: Progress) -> Standing:
     """Raises InputError, EnvironmentFailure; then, and when interrupted, nothing of the lab is left."""
     # What is wrong with it is said before anything starts.
     _check_variables(task)
-    load_topology(task.topology, task.variables, kinds=kind_names(), allow_host_access=task.allow_exec)
+    kinds = load_kinds()
+    topology = load_topology(task.topology, task.variables, kinds=kinds, allow_host_access=task.allow_exec)
+    check_names(topology)
+    check_topology(topology, kinds)
     folder = registry.reserve(_label(task.topology) if task.name is None else task.name, exact=task.name is not None)
     message = {
         "name": folder.name,

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.errors import EnvironmentFailure, InputError
+from orchestrator.errors import EnvironmentFailure, InputError, raise_problems
 from orchestrator.kinds.registry import Kind
 from orchestrator.recording.folder import RunFolder
 from orchestrator.run.options import Options
-from orchestrator.run.virtual.order import to_facts
+from orchestrator.run.virtual.order import problem_of, to_facts
 from orchestrator.text.progress import Progress
 from orchestrator.topology.model import Topology
 from orchestrator.vm import bundle
@@ -81,6 +81,9 @@ def _take(exchange: Exchange, folder: RunFolder) -> bundle.Facts:
 
 def _tell(result: bundle.Facts, folder: RunFolder, **facts: object) -> None:
     """Turn what went wrong inside into an error, and note what decided the run and how long it really took."""
+    if "wrong" in result:
+        folder.remove()
+        raise_problems([problem_of(facts) for facts in result["wrong"]], "the topology")
     if "broken" in result:
         raise EnvironmentFailure("simctl broke down in the guest", detail=[str(line) for line in result["broken"]])
     if result.get("too_large"):

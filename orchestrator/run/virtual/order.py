@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from orchestrator.errors import InputError, Place
 from orchestrator.run.options import Options
 from orchestrator.scenario.model import Scenario
 from orchestrator.topology.model import Topology
@@ -61,6 +62,18 @@ def _files(name: str, path: Path) -> Files:
     if not path.is_dir():
         return [(name, path)]
     return [(f"{name}/{file.relative_to(path).as_posix()}", file) for file in sorted(path.rglob("*")) if file.is_file()]
+
+
+def problem_facts(problem: InputError) -> dict[str, Any]:
+    """Something wrong with a file, as JSON data."""
+    place = None if problem.place is None else [str(problem.place.path), problem.place.line, problem.place.column]
+    return {"message": problem.message, "hint": problem.hint, "place": place}
+
+
+def problem_of(facts: Mapping[str, Any]) -> InputError:
+    """The problem again."""
+    place = None if facts["place"] is None else Place(*facts["place"])
+    return InputError(facts["message"], hint=facts["hint"], place=place)
 
 
 def from_facts(facts: Mapping[str, Any], files: Path) -> Order:

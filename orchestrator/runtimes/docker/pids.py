@@ -25,18 +25,19 @@ def is_ours(pid: int, container: str) -> bool:
         return False
 
 
-def signal_node(pid: int, container: str, number: int, *, has_init: bool) -> None:
-    """Send a signal to a node's program. Without an init of ours the first process is the program.
+def signal_node(pid: int, container: str, number: int, *, has_init: bool, alone: bool = False) -> None:
+    """Send a signal to a node's program. Without an init of ours the first process is the program. `alone`: and not to
+    its children.
 
     Raises PermissionError.
     """
     if not is_ours(pid, container):
         return
     if has_init:
-        signal_program(pid, number)
+        signal_program(pid, number, alone=alone)
         return
     # SIGTERM goes to the first process alone, as `docker stop` sends it.
-    others = [] if number == signals.SIGTERM else descendants(pid)
+    others = [] if alone or number == signals.SIGTERM else descendants(pid)
     for each in [pid, *others]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, number)
@@ -53,8 +54,9 @@ def kill_tree(pid: int) -> None:
 def main(arguments: list[str]) -> None:
     """The command line above."""
     match arguments:
-        case ["signal", pid, container, number, ("init" | "program") as how]:
-            signal_node(int(pid), container, int(number), has_init=how == "init")
+        case ["signal", pid, container, number, ("init" | "program" | "init-alone" | "program-alone") as how]:
+            first, _, alone = how.partition("-")
+            signal_node(int(pid), container, int(number), has_init=first == "init", alone=bool(alone))
         case ["kill", pid]:
             kill_tree(int(pid))
         case _:

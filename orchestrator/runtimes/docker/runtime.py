@@ -24,21 +24,22 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.engine import client as dockerengine
 from orchestrator.engine.making import Making
 from orchestrator.engine.streams import NodeStreams, attach
 from orchestrator.errors import EnvironmentFailure, NodeFailure
+from orchestrator.kinds.registry import Kind
 from orchestrator.observe.localprobe import LocalProbe
 from orchestrator.observe.process import ProbeProcess
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
 from orchestrator.runtimes.docker import containers as dockercontainers
 from orchestrator.runtimes.docker import pids as dockerpids
+from orchestrator.runtimes.docker.command import run_command
 from orchestrator.runtimes.docker.events import Deaths
 from orchestrator.runtimes.docker.probe import ProbeContainer, start_probe
 from orchestrator.runtimes.docker.settings import container_settings, hosts_archive
-from orchestrator.runtimes.processes import TIMED_OUT
 from orchestrator.system.tail import tail
 
 if TYPE_CHECKING:
@@ -199,10 +200,11 @@ class DockerRuntime:
         health = state.get("Health")
         return health is None or health["Status"] == "healthy"
 
-    def signal(self, name: str, signal: int) -> None:
+    def signal(self, name: str, signal: int, *, alone: bool = False) -> None:
         """As Runtime.signal. A foreign image's first process is its program, and gets the signal like the rest."""
         container = self._containers[name]
         how = "program" if container.plan.node.kind is None else "init"
+        how += "-alone" if alone else ""
         self._with_pids("signal", str(container.pid), container.id, str(int(signal)), how)
 
     def exited(self, name: str) -> Exited | None:
@@ -224,36 +226,18 @@ class DockerRuntime:
             except NotFound:
                 return False
 
+    def entrypoint(self, kind: Kind) -> list[str]:
+        """As the kind's Dockerfile has it: its folder is /simctl/KIND."""
+        folder = Path("/simctl", kind.kind)
+        words = [word.replace("{python}", "python3") for word in kind.entrypoint]
+        return [str(folder / word) if (kind.folder / word).is_file() else word for word in words]
+
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
         """As Runtime.exec. Status 124: it took longer than `timeout`, and was ended."""
-        what = f"cannot run {command[0]} in node {name}"
-        with dockerengine.engine_errors(what):
-            exec_id = self._client.exec_create(self._containers[name].id, list(command))["Id"]
-        output: list[bytes] = []
-        errors: list[Exception] = []
-
-        def read() -> None:
-            try:
-                for chunk in self._client.exec_start(exec_id, stream=True):
-                    output.append(chunk)
-            except Exception as error:
-                errors.append(error)
-
-        reader = threading.Thread(target=read, name=f"exec-{name}", daemon=True)
-        reader.start()
-        reader.join(timeout)
-        timed_out = reader.is_alive()
-        with dockerengine.engine_errors(what):
-            state: dict[str, Any] = self._client.exec_inspect(exec_id)
-            if timed_out:
-                self._with_pids("kill", str(state["Pid"]))
-                reader.join(timeout=5)
-            if errors:
-                raise errors[0]
-        text = b"".join(output).decode(errors="replace")
-        if timed_out:
-            return ExecResult(TIMED_OUT, text + f"\n(ended by simctl after {timeout:g} s)\n")
-        return ExecResult(state["ExitCode"], text)
+        container, what = self._containers[name].id, f"cannot run {command[0]} in node {name}"
+        return run_command(
+            self._client, container, command, timeout, what, lambda pid: self._with_pids("kill", str(pid))
+        )
 
     # -- down ------------------------------------------------------------------------------------------------------
 

@@ -160,12 +160,15 @@ class NetnsRuntime:
         """Foreign images never run here, and node kinds have a readiness of their own."""
         return True
 
-    def signal(self, name: str, signal: int) -> None:
-        signal_program(self._pids[name], signal)
+    def signal(self, name: str, signal: int, *, alone: bool = False) -> None:
+        signal_program(self._pids[name], signal, alone=alone)
 
     def exited(self, name: str) -> Exited | None:
         """Init outlives the program and reports its end itself; without init the node is lost."""
         return None if Path(f"/proc/{self._pids[name]}").exists() else Exited(signal=9)
+
+    def entrypoint(self, kind: Kind) -> list[str]:
+        return argv(kind, sys.executable)
 
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
         own = self._environments[name]

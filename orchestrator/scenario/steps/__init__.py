@@ -14,6 +14,10 @@ from orchestrator.scenario.steps.awaiting import Await as Await
 from orchestrator.scenario.steps.close import Close as Close
 from orchestrator.scenario.steps.stop import Stop as Stop
 from orchestrator.scenario.steps.kill import Kill as Kill
+from orchestrator.scenario.steps.start import Start as Start
+from orchestrator.scenario.steps.restart import Restart as Restart
+from orchestrator.scenario.steps.reload import Reload as Reload
+from orchestrator.scenario.steps.signal import Signal as Signal
 from orchestrator.scenario.steps.pause import Pause as Pause
 from orchestrator.scenario.steps.resume import Resume as Resume
 from orchestrator.scenario.steps.link import Link as Link

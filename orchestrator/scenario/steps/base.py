@@ -7,7 +7,7 @@ is started, `Context` while the scenario runs (orchestrator/run has both). How t
 from __future__ import annotations
 
 import abc
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -36,6 +36,8 @@ class Earlier:
     """Client node -> names of its open Sessions."""
     gone: dict[str, str] = field(default_factory=dict)
     """Node -> the step that ended its program."""
+    perhaps_gone: dict[str, str] = field(default_factory=dict)
+    """Node -> the step after which its program may have ended."""
     paused: dict[str, str] = field(default_factory=dict)
     """Node -> the step that paused its program."""
     running: dict[str, set[str]] = field(default_factory=dict)
@@ -73,6 +75,17 @@ class Situation(Protocol):
 
     def can_end(self, step: str) -> None:
         """Note when a step in the background can never end: it waits for a program that is paused."""
+
+    def kind(self, node: str) -> str | None:
+        """The kind of a node; None: it is an image of its own."""
+
+    def check_knobs(self, name: str, values: Mapping[str, str], *keys: str) -> None:
+        """Note each of the knobs that the nodes of that name do not have, and each value that it cannot have. `keys`
+        lead to the mapping."""
+
+    def check_reload(self, name: str, values: Mapping[str, str]) -> None:
+        """Note, at the keys `node` and `set`, nodes of that name whose kind cannot reload, and knobs that it cannot
+        change so."""
 
     def networks(self, node: str) -> Sequence[str]:
         """The networks that a node is on."""
@@ -116,14 +129,28 @@ class Context(Protocol):
     def await_step(self, name: str) -> None:
         """Wait until a step in the background has ended."""
 
-    def signal(self, node: str, number: int) -> None:
-        """Send a signal to every process of the node's program."""
+    def signal(self, node: str, number: int, *, alone: bool = False) -> None:
+        """Send a signal to every process of the node's program; `alone`: to its first process only."""
 
     def expect_end(self, node: str) -> None:
         """From now on it is no surprise when the node's program ends."""
 
     def await_end(self, node: str, seconds: float, after: str) -> None:
         """Wait until it ended. Raises NodeFailure when it has not within these seconds of `after` ("being killed")."""
+
+    def still_running(self, nodes: Sequence[str], seconds: float) -> Sequence[str]:
+        """Wait until the programs of these nodes have ended, so many seconds at most; those that have not."""
+
+    def start_programs(self, nodes: Sequence[str], knobs: Mapping[str, str], *, may_fail: bool) -> None:
+        """Start programs that have ended again, with knobs changed, and wait until each is ready. One that ends before
+        is a NodeFailure, or a note where it `may_fail`."""
+
+    def reload(self, node: str, knobs: Mapping[str, str]) -> None:
+        """Give its program a new configuration with these knobs changed. Raises NodeFailure when that cannot be
+        written."""
+
+    def note(self, text: str) -> None:
+        """Something that the reader of the report should know."""
 
     def run_command(self, node: str, command: Sequence[str], seconds: float) -> Finished:
         """Run a command in the node; it is killed after so many seconds."""
@@ -147,7 +174,7 @@ class Verb(BaseModel, abc.ABC):
     meaning: ClassVar[str]
     """One line, for the table of verbs and for editors."""
     example: ClassVar[str]
-    """Steps in YAML, about nodes `client` and `server`, for the reference page; a test checks it."""
+    """Steps in YAML, about nodes `client`, `server`, `proxy` (an nginx), for the reference page; a test checks it."""
     effects: ClassVar[tuple[Effect, ...]] = ()
     """All that it may record."""
     runs_commands: ClassVar[bool] = False

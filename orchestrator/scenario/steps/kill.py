@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-
-from orchestrator.scenario.steps.base import Effect
-from orchestrator.scenario.steps.program import Ends
+from orchestrator.scenario.steps.base import Context, Situation
+from orchestrator.scenario.steps.program import KILLED, OfNode, await_killed, gone, kill
 
 
-class Kill(Ends):
+class Kill(OfNode):
     """End the program of a node (or service: all its replicas) with SIGKILL. Its kernel closes what it had open.
 
-    The node does not come back, as with `stop`. It works on a paused node too.
+    As with `stop` the node's network stays, and `start` brings the program back. It works on a paused node too.
     """
 
     verb = "kill"
@@ -21,7 +19,15 @@ steps:
   - name: crash
     kill: server
 """
-    number = signal.SIGKILL
-    effect = Effect("killed", "killed", ends_program=True)
-    effects = (effect,)
-    awake = False
+    effects = (KILLED,)
+
+    def check(self, situation: Situation) -> None:
+        for node in situation.able(self.node, "node"):
+            gone(situation, node)
+
+    def perform(self, context: Context) -> None:
+        nodes = context.nodes(self.node)
+        for node in nodes:
+            kill(context, node)
+        for node in nodes:
+            await_killed(context, node)

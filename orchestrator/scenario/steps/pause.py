@@ -26,5 +26,5 @@ steps:
     effects = (effect,)
 
     def check(self, situation: Situation) -> None:
-        for node in situation.able(self.root):
+        for node in situation.able(self.node, "node"):
             situation.earlier.paused[node] = situation.step

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import signal
+from pydantic import Field
 
-from orchestrator.scenario.steps.base import Effect
-from orchestrator.scenario.steps.program import Ends
+from orchestrator.scenario.steps.base import Context, Situation
+from orchestrator.scenario.steps.program import GRACE, KILLED, STOPPED, Grace, OfNode, end, gone
 
 
-class Stop(Ends):
+class Stop(OfNode):
     """Ask the program of a node (or service: all its replicas) to end, with SIGTERM, and wait until it did.
 
-    The node does not come back, so no later step can act on it. Requests to it are legal, and show what its clients
+    One that has not ended after `grace` is killed with SIGKILL, as orchestrators do; a note and the recording say so.
+    The node's network stays: its kernel answers for it, TIME_WAIT and orphaned FIN_WAIT2 run out, and `start` brings
+    the program back. Until then no step can act on the program. Requests to it are legal, and show what its clients
     see.
     """
 
@@ -21,8 +23,16 @@ class Stop(Ends):
 steps:
   - name: leave
     stop: client
+  - name: drain
+    stop: {node: server, grace: 5s}
 """
-    number = signal.SIGTERM
-    effect = Effect("stopped", "stopped", ends_program=True)
-    effects = (effect,)
-    awake = True
+    effects = (STOPPED, KILLED)
+
+    grace: Grace = Field(GRACE, description="it is killed when it has not ended after this time")
+
+    def check(self, situation: Situation) -> None:
+        for node in situation.able(self.node, "node", awake=True):
+            gone(situation, node)
+
+    def perform(self, context: Context) -> None:
+        end(context, context.nodes(self.node), self.grace)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from orchestrator.errors import Place
 from orchestrator.text.suggest import nearest
 from orchestrator.topology.compose import keys
 from orchestrator.topology.compose.command import read_command, read_healthcheck
@@ -62,6 +63,7 @@ def read_service(name: str, cursor: Cursor, rules: Rules) -> Service | None:
     attachments, networks = _attachments(name, fields.get("networks"))
     environment, chosen = read_environment(fields, rules)
     depends_on, dependencies = _depends_on(fields.get("depends_on"))
+    sysctls, sysctl_places = _sysctls(fields.get("sysctls"), rules)
     node = Node(
         name=name,
         service=name,
@@ -73,7 +75,8 @@ def read_service(name: str, cursor: Cursor, rules: Rules) -> Service | None:
         environment=environment,
         chosen=chosen,
         attachments=attachments,
-        sysctls=_sysctls(fields.get("sysctls"), rules),
+        sysctls=sysctls,
+        sysctl_places=sysctl_places,
         cap_add=_capabilities(fields.get("cap_add"), rules),
         extra_hosts=_extra_hosts(fields.get("extra_hosts")),
         hostname=_hostname(fields.get("hostname")),
@@ -182,16 +185,18 @@ def _depends_on(cursor: Cursor | None) -> tuple[dict[str, str], dict[str, Depend
     return conditions, dependencies
 
 
-def _sysctls(cursor: Cursor | None, rules: Rules) -> dict[str, str]:
+def _sysctls(cursor: Cursor | None, rules: Rules) -> tuple[dict[str, str], dict[str, Place]]:
+    """The settings, and where each stands."""
+    sysctls: dict[str, str] = {}
+    places: dict[str, Place] = {}
     if cursor is None:
-        return {}
-    sysctls = {}
+        return sysctls, places
     for name, value, at in cursor.pairs("sysctls: a map, or a list of name=value"):
         if value is None or not value.strip() or "\n" in value:
             at.problem(f"the sysctl {name[:60]} needs a value of one line")
         elif check_sysctl(name, at, rules):
-            sysctls[name] = value.strip()
-    return sysctls
+            sysctls[name], places[name] = value.strip(), at.place()
+    return sysctls, places
 
 
 def _capabilities(cursor: Cursor | None, rules: Rules) -> tuple[str, ...]:

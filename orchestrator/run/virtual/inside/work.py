@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import SimctlError
+from orchestrator.errors import InputError, SimctlError
+from orchestrator.fabric.settings import check_kernel
 from orchestrator.kinds.registry import Kind, load_kinds
 from orchestrator.observe.pace import VIRTUAL
 from orchestrator.recording.folder import RunFolder
 from orchestrator.run.environment import describe_machine
 from orchestrator.run.record import record
 from orchestrator.run.virtual.inside.rehearsal import rehearse
-from orchestrator.run.virtual.order import from_facts
+from orchestrator.run.virtual.order import from_facts, problem_facts
 from orchestrator.runtimes.base import Runtime
 from orchestrator.runtimes.registry import create_in_guest
 from orchestrator.system import zygote
@@ -68,6 +69,10 @@ def carry_out(facts: dict[str, Any], files: Path, standby: Standby, say: Say) ->
     order = from_facts(facts, files)
     if order.options.seed is not None:
         seed.apply(order.options.seed)
+    try:
+        check_kernel(order.topology)
+    except InputError as error:
+        return {"wrong": [problem_facts(problem) for problem in error.problems]}
     kinds, runtime, folder = standby.kinds, standby.runtime, standby.folder
     folder.write_environment(describe_machine(runtime.name, order.topology))
     try:
