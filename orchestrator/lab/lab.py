@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -88,6 +88,8 @@ class Lab:
         self.pids: dict[str, int] = {}
         self.containers: dict[str, str] = {}
         """Ids of the nodes that are containers."""
+        self.undo: dict[str, Callable[[], None]] = {}
+        """Step -> what takes back what it did to the network."""
         self._kinds = kinds
         self._folder = folder
         self._settings = settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,6 +88,14 @@ class LabContext:
 
     def fault(self, name: str, action: Literal["apply", "heal"], node: str, **settings: Any) -> None:
         self.lab.fault(name, action, node, **settings)
+
+    def later(self, name: str, undo: Callable[[], None]) -> None:
+        self.lab.undo[name] = undo
+
+    def heal(self, name: str) -> None:
+        undo = self.lab.undo.pop(name, None)
+        if undo is not None:
+            undo()
 
     def record(self, node: str, effect: Effect, **detail: Any) -> None:
         self.lab.node_event(node, effect.recorded, **detail)

@@ -11,6 +11,7 @@ from orchestrator.fabric.faults.base import Fault, Wired
 # One line each.
 # isort: off
 from orchestrator.fabric.faults.partition import Partition as Partition
+from orchestrator.fabric.faults.packets import Packets as Packets
 # isort: on
 
 FAULTS: tuple[type[Fault[Any]], ...] = tuple(

@@ -16,6 +16,10 @@ from orchestrator.scenario.steps.kill import Kill as Kill
 from orchestrator.scenario.steps.pause import Pause as Pause
 from orchestrator.scenario.steps.resume import Resume as Resume
 from orchestrator.scenario.steps.link import Link as Link
+from orchestrator.scenario.steps.drop import Drop as Drop
+from orchestrator.scenario.steps.reject import Reject as Reject
+from orchestrator.scenario.steps.partition import Partition as Partition
+from orchestrator.scenario.steps.heal import Heal as Heal
 from orchestrator.scenario.steps.exec import Exec as Exec
 # isort: on
 
