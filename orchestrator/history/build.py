@@ -12,6 +12,7 @@ from orchestrator.history.connections import join
 from orchestrator.history.conservation import called, compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
 from orchestrator.history.exact import Exact
+from orchestrator.history.filtered import answers
 from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
 from orchestrator.history.kernelevents import drained, understood
 from orchestrator.history.model import Contradiction, History, Socket, Unobserved
@@ -88,6 +89,7 @@ def build_history(events: Iterable[Event]) -> History:
         retransmits_counted=trace.retransmits_counted,
         exact=trace.complete,
         shared=_shared(begin),
+        filtered=tuple(sorted(by_kind["filtered"], key=_time)),
         happened=tuple(sorted(by_kind["node"], key=_time)),
         notes=(
             *(note["text"] for note in by_kind["note"]),
@@ -121,7 +123,11 @@ def _sorted_out(
         if kind in of_trace:
             traced.append(event)
             continue
-        if kind == "segment":
+        if kind == "filtered":
+            answered = list(answers(event))
+            segments += map(segment_of, answered)
+            by_kind["segment"] += (line for line in answered if "R" in line["flags"])
+        elif kind == "segment":
             segments.append(segment_of(event))
             if "R" not in event["flags"]:
                 continue

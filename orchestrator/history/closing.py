@@ -119,15 +119,16 @@ def _reason(connection: Connection, segment: Segment, resets: Mapping[frozenset[
 
 
 def _quitter(connection: Connection, ends: Ends) -> Side | None:
-    """The end that ended for want of an answer: it died in a state that only a segment or a RST of its own ends, and
-    there was neither. None when no end did."""
+    """The end that ended for want of an answer: it died in a state that only a segment, an ICMP message or a RST of its
+    own ends, and there was none. None when no end did."""
     quit_at: list[tuple[float, Side]] = []
     for side in Side:
         end = end_of(connection, side)
         if end is None or death(end) == math.inf or end.intervals[-1].state not in _GIVES_UP:
             continue
         gone = death(end)
-        if not any(one.is_rst and one.segment.t <= gone + ONE_RST for one in ends.sent):
+        refused = any(abs(gone - told) <= ONE_RST for told in ends.told)
+        if not refused and not any(one.is_rst and one.segment.t <= gone + ONE_RST for one in ends.sent):
             quit_at.append((gone, side))
     return min(quit_at)[1] if quit_at else None
 

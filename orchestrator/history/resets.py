@@ -24,6 +24,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from orchestrator.history.segments import FILTER
 from orchestrator.recording.events import Event
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ def complete_resets(
     crossed: dict[tuple[str, str], list[float]] = defaultdict(list)
     for segment in on_wire:
         crossed[segment["local"], segment["peer"]].append(_time(segment))
+    by_rule: dict[tuple[str, str], deque[float]] = defaultdict(deque)
+    for segment in on_wire:
+        if segment["node"] == FILTER:
+            by_rule[segment["local"], segment["peer"]].append(_time(segment))
     sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
     own: dict[tuple[int, str, str], list[float]] = defaultdict(list)
     listeners: dict[str, list[Event]] = defaultdict(list)
@@ -82,6 +87,9 @@ def complete_resets(
             continue
         found.append(event)
         if event["ev"] != "rst_received":
+            continue
+        if _take(by_rule[event["peer"], event["local"]], _time(event)):
+            found.append(_sent(event, (FILTER, event["peer"], event["local"]), ()) | {"rule": True})
             continue
         nat_path = translations.nat_path(event["local"], event["peer"], _time(event)) if translations else None
         known = _take(sent[event["peer"], event["local"]], _time(event))

@@ -25,6 +25,12 @@ MARGIN = 0.001
 _CLOCKS = 2e-5
 """Seconds by which the two clocks differ as a rule."""
 
+FILTER = "packet filter"
+"""Instead of a node: a rule of simctl's own, which answers in the name of a node (history/filtered.py)."""
+
+ICMP = "ICMP"
+"""Instead of flags: what stands for an ICMP message to the end that the segment would be for."""
+
 _HALF = 1 << 31
 _ROUND = 1 << 32
 

@@ -68,6 +68,23 @@ class FilterRule(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class Taken(Note):
+    """A fault took the packet on its way, that of the step: `drop`, `reset`, or the reason of an ICMP message, which
+    says what the sender was told. `size`: bytes of data in it."""
+
+    step: str
+    verdict: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoreTaken(Note):
+    """As many more packets of the connection."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class CounterRose(Note):
     """No trace shows a RST; the counter OutRsts of the node does."""
 
@@ -237,6 +254,8 @@ class Befell(Note):
     node: str
     what: str
     network: str | None
+    packets: str | None = None
+    """Of which packets it is told, in words: `FIN from server to client`; None: of the node."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,10 +89,20 @@ def _segment(note: Note) -> str | None:
         case notes.ResetReason():
             return reset_reason(note.reason, note.sender)
         case notes.FilterRule():
-            return "by a rule of its packet filter"
+            return "by a rule of a packet filter"
+        case notes.Taken():
+            return _taken(note)
+        case notes.MoreTaken():
+            return f"{note.count} more packets of it were lost to such steps"
         case notes.CounterRose():
             return f"the counter OutRsts of {note.node} rose"
     return None
+
+
+def _taken(note: notes.Taken) -> str:
+    size = f"{note.size} bytes, " if note.size else ""
+    told = {"drop": "lost to", "reset": "refused with a RST by"}
+    return f"{size}{told.get(note.verdict, f'refused with ICMP {note.verdict} by')} step {note.step}"
 
 
 def reset_reason(reason: str, sender: Side) -> str:
@@ -201,6 +211,8 @@ def _around(note: Note) -> str | None:
 
 def befell(note: notes.Befell) -> str:
     """`server is killed`, `server is cut off (front)`."""
+    if note.packets is not None:
+        return f"{note.packets}: {EFFECTS[note.what].words}"
     where = f" ({note.network})" if note.network else ""
     return f"{note.node} is {EFFECTS[note.what].words}{where}"
 
