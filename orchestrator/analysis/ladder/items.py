@@ -137,7 +137,12 @@ class Items:
             flags=segment.flags,
         )
         item.notes += [segment.note] if segment.note else []
-        if segment.lost and segment.note is None and segment.flags == Flags.SYN and not self.wire.losses.cut(segment.after, segment.before):
+        if (
+            segment.lost
+            and segment.note is None
+            and segment.flags == Flags.SYN
+            and not self.wire.losses.cut(segment.after, segment.before)
+        ):
             item.notes.append(NotTakenUp(self.wire.server.node))
         return self._add(item, segment.changes)
 

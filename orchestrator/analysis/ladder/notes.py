@@ -68,23 +68,6 @@ class FilterRule(Note):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken(Note):
-    """A fault took the packet on its way, that of the step: `drop`, `reset`, or the reason of an ICMP message, which
-    says what the sender was told. `size`: bytes of data in it."""
-
-    step: str
-    verdict: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class MoreTaken(Note):
-    """As many more packets of the connection."""
-
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
 class CounterRose(Note):
     """No trace shows a RST; the counter OutRsts of the node does."""
 
@@ -249,13 +232,12 @@ class NotAcknowledged(Note):
 
 @dataclass(frozen=True, slots=True)
 class Befell(Note):
-    """What a step did to a node (`kill`, `link down`), on one of its networks where it says which."""
+    """What a step did to a node (`kill`), on one of its networks, or to `packets` (`FIN from server to client`)."""
 
     node: str
     what: str
     network: str | None
     packets: str | None = None
-    """Of which packets it is told, in words: `FIN from server to client`; None: of the node."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Rules of nftables on the far ends of the nodes' interfaces, where a node's frames enter the fabric.
 
 A frame is there when its sender has sent it and before any bridge has it. Packet sockets have seen it by then
-(net/core/dev.c, __netif_receive_skb_core: taps, then tc, then the netdev hook), so what a rule eats is recorded as sent.
+(net/core/dev.c, __netif_receive_skb_core: taps, then tc, then the netdev hook): what a rule eats is recorded as sent.
 
 A rule is a base chain of its own: what one eats no other sees, and to heal it is to delete its chains. All of it is in
 the fabric's network namespace, and ends with it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.analysis.ladder import footnotes as below
-from orchestrator.analysis.ladder import notes
+from orchestrator.analysis.ladder import notes, packetnotes
 from orchestrator.analysis.ladder.model import Head, Row
 from orchestrator.analysis.ladder.notes import Note, Party, Quiet
 from orchestrator.history.model import MinisocketEnd, Side
@@ -90,16 +90,18 @@ def _segment(note: Note) -> str | None:
             return reset_reason(note.reason, note.sender)
         case notes.FilterRule():
             return "by a rule of a packet filter"
-        case notes.Taken():
+        case packetnotes.Taken():
             return _taken(note)
-        case notes.MoreTaken():
+        case packetnotes.ToldByIcmp():
+            return f"ended by the ICMP message of step {note.step}"
+        case packetnotes.MoreTaken():
             return f"{note.count} more packets of it were lost to such steps"
         case notes.CounterRose():
             return f"the counter OutRsts of {note.node} rose"
     return None
 
 
-def _taken(note: notes.Taken) -> str:
+def _taken(note: packetnotes.Taken) -> str:
     size = f"{note.size} bytes, " if note.size else ""
     told = {"drop": "lost to", "reset": "refused with a RST by"}
     return f"{size}{told.get(note.verdict, f'refused with ICMP {note.verdict} by')} step {note.step}"

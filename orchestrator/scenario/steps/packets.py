@@ -67,8 +67,8 @@ Flags = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"enum": list(Flag.__args__)},  # type: ignore[attr-defined]
-                {"type": "array", "minItems": 1, "items": {"enum": list(Flag.__args__)}},  # type: ignore[attr-defined]
+                {"enum": list(Flag.__args__)},
+                {"type": "array", "minItems": 1, "items": {"enum": list(Flag.__args__)}},
             ]
         }
     ),
