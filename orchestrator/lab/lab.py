@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,8 @@ class LabSettings:
     """Seconds that a node may take until it is ready."""
     progress: Progress = lambda text: None
     """Gets each phase in a few words."""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """What the kernel must be able to do to the network (observe/abilities.try_faults) -> what needs it, in words."""
     left_up: bool = False
     """The machine ends with this lab, so nothing is taken down that ends with it anyway."""
 
@@ -119,6 +121,7 @@ class Lab:
     def _up(self) -> None:
         self._folder.logs.mkdir(parents=True, exist_ok=True)
         self._cleanup.enter_context(self.session)
+        self._refuse_what_cannot_be()
         self.plan = plan_addresses(self.topology, self._claim(), routers(self.topology, self._kinds))
         nodes = [self._describe(node, self.plan) for node in self.topology.nodes]
         self.session.begin(nodes, scenario=self._settings.scenario, runtime=self.runtime.name)
@@ -139,6 +142,19 @@ class Lab:
             startup.raise_if_any_died()
             raise
         startup.start_programs()
+
+    def _refuse_what_cannot_be(self) -> None:
+        """Raise EnvironmentFailure for a fault that this machine's kernel cannot do. No node has been started."""
+        if not self._settings.needs:
+            return
+        outcome = self.session.probe.call("faults", names=list(self._settings.needs))["outcome"]
+        for name, who in self._settings.needs.items():
+            reason = outcome.get(name, outcome.get("child", "it was not found out"))
+            if reason is not None:
+                raise EnvironmentFailure(
+                    f"{who} needs {name}, which this machine does not have: {reason}",
+                    hint=None if self.runtime.name == "vm" else "the kernel of --runtime vm has it",
+                )
 
     def _start_probe(self) -> ProbeProcess:
         return self.runtime.start_probe(self._folder.logs / "probe.log")

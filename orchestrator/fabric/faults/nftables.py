@@ -77,19 +77,20 @@ class Chosen:
     seed: int = 1
 
 
-def rule(number: int, ways: Iterable[Way], kind: Kind, chosen: Chosen, statement: str) -> str:
-    """What `nft -f` makes rule `number` of. A chain goes to the next one; what matches nothing passes."""
+def rule(number: int, ways: Iterable[Way], kind: Kind, chosen: Chosen, statement: str, *, reported: bool = True) -> str:
+    """What `nft -f` makes rule `number` of. A chain goes to the next one; what matches nothing passes. `reported`: the
+    kernel's log gets each packet for which it does what `statement` says."""
     ways = [way for way in ways if way.ports and way.targets != []]
     devices = ", ".join(dict.fromkeys(port for way in ways for port in way.ports))
     if not devices:
         return f"table {_TABLE} {{}}\n"
     select = [f"{_way(way)}{words} goto kind{number}" for way in ways for words in _kind(kind)]
     kinds = [f"{words} goto act{number}" for words in _flags(kind.flags)]
-    log = f'log prefix "{number}" group {GROUP} snaplen {_SNAP}'
+    log = f'log prefix "{number}" group {GROUP} snaplen {_SNAP} ' if reported else ""
     lines = [
         f"table {_TABLE} {{",
         f"chain act{number} {{",
-        f"{_chosen(chosen)}{log} {statement}",
+        f"{_chosen(chosen)}{log}{statement}",
         "}",
         f"chain kind{number} {{",
         *kinds,

@@ -152,6 +152,8 @@ class Verb(BaseModel, abc.ABC):
     """Steps in YAML, about nodes `client` and `server`, for the reference page; a test checks it."""
     effects: ClassVar[tuple[Effect, ...]] = ()
     """All that it may record."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What the kernel must be able to do, as observe/abilities.try_faults has it: a run is refused where it is not."""
     runs_commands: ClassVar[bool] = False
     """The file says what is executed. Under netns that is on this machine, so the user has to allow it."""
 

@@ -135,6 +135,7 @@ class Packets(Timed):
     """Packets between nodes, as they cross a network of the lab. All that is given must match."""
 
     fault: ClassVar[str] = "packets"
+    needs: ClassVar[tuple[str, ...]] = ("packet rules",)
 
     from_: str | None = Field(
         None, alias="from", description="what this node (or service) sends onto a network, or passes on"

@@ -32,6 +32,7 @@ steps:
     over = Effect("partition over", "no longer lost", about_packets=True)
     effects = (begins, over)
     fault = "packets"
+    needs = ("packet rules",)
 
     between: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
         description="two nodes (or services), or a node and a service"
