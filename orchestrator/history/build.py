@@ -21,6 +21,7 @@ from orchestrator.history.owners import with_reported_owners
 from orchestrator.history.reports import with_repeats
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, rejoined, to_sockets
 from orchestrator.history.segments import NO_WIRE, Pair, Segment, Wire, segment_of
+from orchestrator.history.slowness import slowest
 from orchestrator.history.strangers import of_the_lab, strangers, words
 from orchestrator.history.texts import against_texts, with_doubts
 from orchestrator.history.traced import trace_lives
@@ -52,7 +53,7 @@ def build_history(events: Iterable[Event]) -> History:
     addresses |= {line["address"]: line["node"] for line in by_kind["address"]}
     translations = Translations(flows_of(by_kind["nat"]))
     complete = bool(by_kind["segments"]) and not any(line["lost"] for line in by_kind["segments"])
-    wire = Wire(segments) if segments and complete else NO_WIRE
+    wire = Wire(segments, slowest(by_kind["node"])) if segments and complete else NO_WIRE
     segments.clear()
     if begin["format"] > 1:
         resets_on_wire = by_kind["segment"] if complete else ()

@@ -28,7 +28,8 @@ _HEARD = PASSIVE_CLOSE | {TcpState.CLOSING, TcpState.TIME_WAIT}
 """States that only the peer's FIN leads to."""
 
 _ARRIVED = 0.25
-"""Seconds after which a FIN that was not lost has surely arrived: a lab's links delay less."""
+"""Seconds after which a FIN that was not lost has surely arrived: a lab's links delay less, where no step
+delays them."""
 
 _RST_AFTER_CLOSE = 0.001
 
@@ -140,7 +141,7 @@ def _lost(connection: Connection, side: Side, sent: float, ends: Ends) -> bool:
     fin, answer = ends.fin(side), ends.fin(side.other)
     if other is None or fin is None or (answer is not None and answer.acknowledges(fin.after_fin)):
         return False
-    later = [interval for interval in other.intervals if interval.last > sent + _ARRIVED]
+    later = [interval for interval in other.intervals if interval.last > sent + _ARRIVED + ends.slow]
     return bool(later) and all(interval.state not in _HEARD for interval in other.intervals)
 
 

@@ -33,6 +33,8 @@ class Ends(NamedTuple):
     """What the ends of one connection sent, each FIN once, in order of time."""
 
     sent: tuple[Sent, ...]
+    slow: float = 0.0
+    """Seconds that a segment may have been delayed on its way."""
     told: tuple[float, ...] = ()
     """When ICMP messages about its packets were sent."""
 
@@ -57,7 +59,7 @@ def of_connection(connection: Connection, wire: Wire) -> Ends | None:
         far = known if known is not None else WireLife(there, near.syn)
     sent = sorted(_sent(connection, near, far), key=lambda one: one.segment.t)
     told = sorted(segment.t for segment in (*near.forth, *near.back) if segment.flags == ICMP)
-    return Ends(tuple(_once(sent)), tuple(told))
+    return Ends(tuple(_once(sent)), wire.slow, tuple(told))
 
 
 def _life(connection: Connection, wire: Wire) -> WireLife | None:

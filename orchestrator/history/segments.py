@@ -79,8 +79,9 @@ class WireLife:
 class Wire:
     """The lives of all address pairs of a recording."""
 
-    def __init__(self, segments: Iterable[tuple[Pair, Segment]] = ()) -> None:
-        """Segments with their source and destination."""
+    def __init__(self, segments: Iterable[tuple[Pair, Segment]] = (), slow: float = 0.0) -> None:
+        """Segments with their source and destination. `slow`: seconds that they may have been delayed."""
+        self.slow = slow
         self._lives: dict[Pair, list[WireLife]] = defaultdict(list)
         for pair, segment in sorted(segments, key=lambda one: one[1].t):
             self._take(pair, segment)

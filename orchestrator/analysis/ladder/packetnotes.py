@@ -25,6 +25,11 @@ class ToldByIcmp(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class FinGivenUp(Note):
+    """An end that had closed is gone, though every FIN of it was lost: its kernel sends it no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class MoreTaken(Note):
     """As many more packets of the connection."""
 

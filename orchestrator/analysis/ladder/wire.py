@@ -118,6 +118,13 @@ class Wire:
         for segment in sorted((*self.segments, *self.retransmissions), key=lambda one: one.before):
             self.taken.mark(segment)
 
+    def every_fin_lost(self, side: Side) -> bool:
+        """Whether a trace shows that all FINs of a side were sent in vain, and no RST came."""
+        again = [one for one in self.retransmissions if one.flags == Flags.FIN and one.sender is side]
+        sent = [*([self.fins[side]] if side in self.fins else []), *again]
+        reset = any(one.sender is side.other and not one.lost for one in self.resets)
+        return self._history.exact and bool(sent) and all(one.lost for one in sent) and not reset
+
     def life(self, side: Side) -> Life:
         return self.client if side is Side.CLIENT else self.server
 

@@ -94,6 +94,8 @@ def _segment(note: Note) -> str | None:
             return _taken(note)
         case packetnotes.ToldByIcmp():
             return f"ended by the ICMP message of step {note.step}"
+        case packetnotes.FinGivenUp():
+            return "gives up: no FIN of it was acknowledged"
         case packetnotes.MoreTaken():
             return f"{note.count} more packets of it were lost to such steps"
         case notes.CounterRose():
