@@ -12,14 +12,16 @@ import pytest
 
 
 @contextmanager
-def started(tmp_path: Path, runtime: str = "netns", *extra: str) -> Iterator[subprocess.Popen[str]]:
-    """`simctl run idle-close`, killed when the block ends. Its runs are in `tmp_path/runs`."""
+def started(
+    tmp_path: Path, runtime: str = "netns", *extra: str, scenario: str | Path = "idle-close"
+) -> Iterator[subprocess.Popen[str]]:
+    """`simctl run idle-close`, or another scenario, killed when the block ends. Its runs are in `tmp_path/runs`."""
     argv = [
         sys.executable,
         "-m",
         "orchestrator",
         "run",
-        "idle-close",
+        str(scenario),
         "-r",
         runtime,
         "-o",
