@@ -109,7 +109,7 @@ def test_each_kind_of_segment(simctl: Simctl, tmp_path: Path) -> None:
 
 def test_dice_fall_the_same_way_each_time(simctl: Simctl, tmp_path: Path) -> None:
     """Ten SYNs, one after the other: which of them are refused is decided by the seed."""
-    refused = []
+    refused: list[list[int | None]] = []
     for seed in (7, 7, 8):
         folder = tmp_path / f"{len(refused)}"
         folder.mkdir()
@@ -128,7 +128,7 @@ def test_dice_fall_the_same_way_each_time(simctl: Simctl, tmp_path: Path) -> Non
 
 
 def test_who_is_refused_is_told_and_by_whom(simctl: Simctl, tmp_path: Path) -> None:
-    """A RST of a rule is in no counter of the server: the trace is believed, and nobody says that the server sent it."""
+    """A RST of a rule is in no counter: the trace is believed, and nobody says that the server sent it."""
     events = run(
         simctl,
         tmp_path,

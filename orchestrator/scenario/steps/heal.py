@@ -29,7 +29,8 @@ steps:
         found = faults.get(self.root)
         if found is None:
             message = f"no earlier step {shown(self.root)} did anything that can be healed"
-            situation.problem(message, suggestion(self.root, list(faults)) if faults else None)
+            hint = "steps that do: drop, reject, partition, impair, mtu; a `link` is brought back by `up: true`"
+            situation.problem(message, suggestion(self.root, list(faults)) if faults else hint)
         elif found.heals_itself:
             situation.problem(f"the step {self.root} has `for`, so it takes its {found.verb} back itself", None)
         elif found.healed_by is not None:

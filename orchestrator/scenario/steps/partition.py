@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from orchestrator.scenario.steps.base import Context, Effect, Situation
 from orchestrator.scenario.steps.packets import Timed
+
+
+def _two(names: list[str]) -> list[str]:
+    if len(names) != 2:
+        raise ValueError(f"expected two names, as [client, server], not {len(names)}")
+    return names
+
+
+Pair = Annotated[list[str], AfterValidator(_two), Field(json_schema_extra={"minItems": 2, "maxItems": 2})]
 
 
 class Partition(Timed):
@@ -34,9 +43,7 @@ steps:
     fault = "packets"
     needs = ("packet rules",)
 
-    between: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(
-        description="two nodes (or services), or a node and a service"
-    )
+    between: Pair = Field(description="two nodes (or services), or a node and a service: `[client, server]`")
     network: str | None = Field(None, description="only on this network; without: on all")
 
     def check(self, situation: Situation) -> None:
