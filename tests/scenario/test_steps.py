@@ -174,10 +174,16 @@ def test_what_a_verb_records_is_what_it_says_that_it_may() -> None:
         "request": [{"from": "a", "url": "http://b/"}],
         "close": [{"from": "a", "session": "s"}],
         "exec": [{"node": "a", "command": ["true"]}],
+        "drop": [{"from": "a", "for": "1s"}],
+        "reject": [{"from": "a", "for": "1s"}],
+        "partition": [{"between": ["a", "b"], "for": "1s"}],
+        "impair": [{"from": "a", "delay": "1s", "for": "1s"}],
+        "mtu": [{"node": "a", "bytes": 1000, "for": "1s"}],
     }
     for kind in STEPS:
         values: list[Any] = steps.get(kind.verb, ["1s" if kind.verb == "wait" else "a"])
-        done = [what for value in values for what in perform({kind.verb: value})]
+        context = Noting(undo={"a": lambda: None})
+        done = [what for value in values for what in perform({kind.verb: value}, context)]
         recorded = {what[2] for what in done if what[0] == "record"}
         assert recorded == {effect.recorded for effect in kind.effects}, kind.verb
 
