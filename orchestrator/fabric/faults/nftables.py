@@ -70,7 +70,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Which of those that match: the so-manieth, or some by chance; else all."""
+    """Which of those that match: the n-th, or some by chance; else all."""
 
     nth: Sequence[int] | None = None
     probability: float | None = None

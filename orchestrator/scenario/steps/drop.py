@@ -8,7 +8,7 @@ from orchestrator.scenario.steps.packets import Packets
 
 class Drop(Packets):
     """Lose packets on their way between nodes: of a node, a direction, a port, of some kinds of TCP segments, the
-    so-manieth or with a probability.
+    n-th or with a probability.
 
     Their sender's kernel has sent them and is told nothing, as with a network that loses them. Each that is lost is in
     the recording. `heal` takes it back, or `for`; at the end of the run it is over.
@@ -22,7 +22,7 @@ steps:
     drop: {from: server, to: client, flags: FIN}
   - name: idle
     wait: 10s
-  - name: let through
+  - name: through
     heal: eat
   - name: lossy
     drop: {to: server, port: 8080, flags: [data, ACK], probability: 30%, for: 5s}

@@ -20,7 +20,7 @@ class Heal(RootModel[str], Verb):
 steps:
   - name: eat
     drop: {from: server, flags: FIN}
-  - name: let through
+  - name: through
     heal: eat
 """
 

@@ -51,6 +51,7 @@ Share = Annotated[
     BeforeValidator(_share),
     WithJsonSchema(
         {
+            "title": "probability",
             "description": "A probability: 30% or 0.3.",
             "anyOf": [
                 {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]*)?%$"},
@@ -66,10 +67,11 @@ Flags = Annotated[
     AfterValidator(_distinct),
     WithJsonSchema(
         {
+            "title": "kind of segment, or a list",
             "anyOf": [
                 {"enum": list(Flag.__args__)},
                 {"type": "array", "minItems": 1, "items": {"enum": list(Flag.__args__)}},
-            ]
+            ],
         }
     ),
 ]
@@ -82,10 +84,11 @@ Ordinals = Annotated[
     AfterValidator(_distinct),
     WithJsonSchema(
         {
+            "title": "whole number, or a list",
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 65536},
                 {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1, "maximum": 65536}},
-            ]
+            ],
         }
     ),
 ]
@@ -151,7 +154,7 @@ class Packets(Timed):
         f"too where it has some. {_ONE_OR_MORE.capitalize()}, of which any counts"
     )  # fmt: skip
     nth: Ordinals | None = Field(
-        None, description="only the so-manieth of these, counted from 1 since the fault began. One number or a list"
+        None, description="only the n-th of these, counted from 1 since the fault began. One number or a list"
     )
     probability: Share | None = Field(
         None, description="each of these with this probability: 30% or 0.3. By the seed, so that the same of them are "
