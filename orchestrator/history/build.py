@@ -18,7 +18,7 @@ from orchestrator.history.kernelevents import drained, understood
 from orchestrator.history.model import Contradiction, History, Socket, Unobserved
 from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.owners import with_reported_owners
-from orchestrator.history.reports import with_repeats
+from orchestrator.history.reports import share_headers, with_repeats
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, rejoined, to_sockets
 from orchestrator.history.segments import NO_WIRE, Pair, Segment, Wire, segment_of
 from orchestrator.history.slowness import slowest
@@ -133,19 +133,11 @@ def _sorted_out(
             if "R" not in event["flags"]:
                 continue
         elif kind in ("request", "served"):
-            _share_headers(event, headers)
+            share_headers(event, headers)
         elif kind == "begin" and event["format"] > 1:
             of_trace = _OF_TRACE & LINES.keys()
         by_kind[kind].append(event)
     return by_kind, traced, segments
-
-
-def _share_headers(event: Event, known: dict[tuple[tuple[str, str], ...], dict[str, str]]) -> None:
-    """Keep headers that are the same for many requests once."""
-    for name in ("request_headers", "response_headers"):
-        found = event.get(name)
-        if found and all(value.__class__ is str for value in found.values()):
-            event[name] = known.setdefault(tuple(found.items()), found)
 
 
 @dataclass(frozen=True, slots=True)

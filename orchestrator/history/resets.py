@@ -65,10 +65,7 @@ def complete_resets(
     crossed: dict[tuple[str, str], list[float]] = defaultdict(list)
     for segment in on_wire:
         crossed[segment["local"], segment["peer"]].append(_time(segment))
-    by_rule: dict[tuple[str, str], deque[float]] = defaultdict(deque)
-    for segment in on_wire:
-        if segment["node"] == FILTER:
-            by_rule[segment["local"], segment["peer"]].append(_time(segment))
+    by_rule = _of_rules(on_wire)
     sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
     own: dict[tuple[int, str, str], list[float]] = defaultdict(list)
     listeners: dict[str, list[Event]] = defaultdict(list)
@@ -108,6 +105,15 @@ def complete_resets(
             found.append(_sent(event, (sender, local, peer), listeners[_port(local)]))
     found += _unheard(found, listeners, on_wire, lambda segment: _is_own(segment, node_of, translations, crossed))
     found.sort(key=_time)
+    return found
+
+
+def _of_rules(on_wire: Iterable[Event]) -> dict[tuple[str, str], deque[float]]:
+    """Addresses -> times of the RSTs by rules of simctl's own."""
+    found: dict[tuple[str, str], deque[float]] = defaultdict(deque)
+    for segment in on_wire:
+        if segment["node"] == FILTER:
+            found[segment["local"], segment["peer"]].append(_time(segment))
     return found
 
 
