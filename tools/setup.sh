@@ -42,6 +42,7 @@ want_for_tests() {
     want tests ip iproute2
     want tests ss iproute2
     want tests netstat net-tools
+    want tests nft nftables
     want tests tcpdump tcpdump
     want tests nsenter util-linux
     want tests ps procps

@@ -29,6 +29,7 @@ Ubuntu 23.10 and newer, user_namespaces(7)."""
 _TOOLS = (
     ("ss", "iproute2", "runs keep no `ss -tanope` of their nodes as evidence"),
     ("netstat", "net-tools", "runs keep no `netstat -tanp` of their nodes as evidence"),
+    ("nft", "nftables", "packets cannot be dropped or refused on their way, nor impaired"),
     ("tcpdump", "tcpdump", "packets of a node cannot be looked at by hand"),
     ("nsenter", "util-linux", "the commands that reports print for looking by hand do not work"),
 )

@@ -13,14 +13,16 @@ from orchestrator.history.connections import join
 from orchestrator.history.conservation import called, compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
 from orchestrator.history.exact import Exact
+from orchestrator.history.filtered import answers
 from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
 from orchestrator.history.kernelevents import drained, understood
 from orchestrator.history.model import Contradiction, History, Socket, Unobserved
 from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.owners import with_reported_owners
-from orchestrator.history.reports import with_repeats
+from orchestrator.history.reports import share_headers, with_repeats
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, rejoined, to_sockets
 from orchestrator.history.segments import NO_WIRE, Pair, Segment, Wire, segment_of
+from orchestrator.history.slowness import slowest
 from orchestrator.history.strangers import of_the_lab, strangers, words
 from orchestrator.history.texts import against_texts, with_doubts
 from orchestrator.history.traced import trace_lives
@@ -52,7 +54,7 @@ def build_history(events: Iterable[Event]) -> History:
     addresses |= {line["address"]: line["node"] for line in by_kind["address"]}
     translations = Translations(flows_of(by_kind["nat"]))
     complete = bool(by_kind["segments"]) and not any(line["lost"] for line in by_kind["segments"])
-    wire = Wire(segments) if segments and complete else NO_WIRE
+    wire = Wire(segments, slowest(by_kind["node"])) if segments and complete else NO_WIRE
     segments.clear()
     if begin["format"] > 1:
         resets_on_wire = by_kind["segment"] if complete else ()
@@ -90,6 +92,7 @@ def build_history(events: Iterable[Event]) -> History:
         retransmits_counted=trace.retransmits_counted,
         exact=trace.complete,
         shared=_shared(begin),
+        filtered=tuple(sorted(by_kind["filtered"], key=_time)),
         happened=tuple(sorted(by_kind["node"], key=_time)),
         notes=(
             *(note["text"] for note in by_kind["note"]),
@@ -123,24 +126,20 @@ def _sorted_out(
         if kind in of_trace:
             traced.append(event)
             continue
-        if kind == "segment":
+        if kind == "filtered":
+            answered = list(answers(event))
+            segments += map(segment_of, answered)
+            by_kind["segment"] += (line for line in answered if "R" in line["flags"])
+        elif kind == "segment":
             segments.append(segment_of(event))
             if "R" not in event["flags"]:
                 continue
         elif kind in ("request", "served"):
-            _share_headers(event, headers)
+            share_headers(event, headers)
         elif kind == "begin" and event["format"] > 1:
             of_trace = _OF_TRACE & LINES.keys()
         by_kind[kind].append(event)
     return by_kind, traced, segments
-
-
-def _share_headers(event: Event, known: dict[tuple[tuple[str, str], ...], dict[str, str]]) -> None:
-    """Keep headers that are the same for many requests once."""
-    for name in ("request_headers", "response_headers"):
-        found = event.get(name)
-        if found and set(map(type, found.values())) == {str}:
-            event[name] = known.setdefault(tuple(found.items()), found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ _HEARD = PASSIVE_CLOSE | {TcpState.CLOSING, TcpState.TIME_WAIT}
 """States that only the peer's FIN leads to."""
 
 _ARRIVED = 0.25
-"""Seconds after which a FIN that was not lost has surely arrived: a lab's links delay less."""
+"""Seconds after which a FIN that was not lost has surely arrived: a lab's links delay less, where no step
+delays them."""
 
 _RST_AFTER_CLOSE = 0.001
 
@@ -119,15 +120,16 @@ def _reason(connection: Connection, segment: Segment, resets: Mapping[frozenset[
 
 
 def _quitter(connection: Connection, ends: Ends) -> Side | None:
-    """The end that ended for want of an answer: it died in a state that only a segment or a RST of its own ends, and
-    there was neither. None when no end did."""
+    """The end that ended for want of an answer: it died in a state that only a segment, an ICMP message or a RST of its
+    own ends, and there was none. None when no end did."""
     quit_at: list[tuple[float, Side]] = []
     for side in SIDES:
         end = end_of(connection, side)
         if end is None or death(end) == math.inf or end.intervals[-1].state not in _GIVES_UP:
             continue
         gone = death(end)
-        if not any(one.is_rst and one.segment.t <= gone + ONE_RST for one in ends.sent):
+        refused = any(abs(gone - told) <= ONE_RST for told in ends.told)
+        if not refused and not any(one.is_rst and one.segment.t <= gone + ONE_RST for one in ends.sent):
             quit_at.append((gone, side))
     return min(quit_at)[1] if quit_at else None
 
@@ -139,7 +141,7 @@ def _lost(connection: Connection, side: Side, sent: float, ends: Ends) -> bool:
     fin, answer = ends.fin(side), ends.fin(side.other)
     if other is None or fin is None or (answer is not None and answer.acknowledges(fin.after_fin)):
         return False
-    later = [interval for interval in other.intervals if interval.last > sent + _ARRIVED]
+    later = [interval for interval in other.intervals if interval.last > sent + _ARRIVED + ends.slow]
     return bool(later) and all(interval.state not in _HEARD for interval in other.intervals)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from orchestrator.history.model import SIDES, Connection, Side
-from orchestrator.history.segments import MARGIN, Segment, Wire, WireLife
+from orchestrator.history.segments import FILTER, ICMP, MARGIN, Segment, Wire, WireLife
 
 SENT_AFTER = 3.5
 """Seconds that a SYN may leave after its call: until a neighbour answers, or is given up (three probes)."""
@@ -33,6 +33,10 @@ class Ends(NamedTuple):
     """What the ends of one connection sent, each FIN once, in order of time."""
 
     sent: tuple[Sent, ...]
+    slow: float = 0.0
+    """Seconds that a segment may have been delayed on its way."""
+    told: tuple[float, ...] = ()
+    """When ICMP messages about its packets were sent."""
 
     @property
     def first(self) -> Sent | None:
@@ -62,7 +66,8 @@ def of_connection(connection: Connection, wire: Wire) -> Ends | None:
         known = wire.with_number(there, near.syn.seq)
         far = known if known is not None else WireLife(there, near.syn)
     sent = sorted(_sent(connection, near, far), key=lambda one: one.segment.t)
-    return Ends(tuple(_once(sent)))
+    told = sorted(segment.t for segment in (*near.forth, *near.back) if segment.flags == ICMP)
+    return Ends(tuple(_once(sent)), wire.slow, tuple(told))
 
 
 def _life(connection: Connection, wire: Wire) -> WireLife | None:
@@ -83,14 +88,17 @@ def _sent(connection: Connection, near: WireLife, far: WireLife) -> Iterator[Sen
     for segment in _closing(far.back):
         if segment.node == connection.server_node:
             yield Sent(Side.SERVER, segment)
+    for life in (near,) if far is near else (near, far):  # simctl's own rules answer where a packet has entered
+        yield from (Sent(Side.CLIENT, segment) for segment in _closing(life.forth) if segment.node == FILTER)
+        yield from (Sent(Side.SERVER, segment) for segment in _closing(life.back) if segment.node == FILTER)
     if far is not near:
         by_server = [segment for segment in _closing(far.back) if segment.node == connection.server_node]
         by_client = [segment for segment in _closing(near.forth) if segment.node == connection.client_node]
         for segment in _closing(near.back):
-            if not _passed_on(segment, by_server):
+            if segment.node != FILTER and not _passed_on(segment, by_server):
                 yield Sent(Side.SERVER, segment)
         for segment in _closing(far.forth):
-            if not _passed_on(segment, by_client):
+            if segment.node != FILTER and not _passed_on(segment, by_client):
                 yield Sent(Side.CLIENT, segment)
 
 

@@ -272,6 +272,8 @@ class History:
     notes: tuple[str, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
     """Where witnesses do not agree. In a sound recording there is none."""
+    filtered: tuple[Event, ...] = ()
+    """The packets that faults took on their way: the `filtered` lines, in order of time."""
     happened: tuple[Event, ...] = ()
     """What befell the nodes: the `node` lines (started, ready, killed, paused, ...), in order of time."""
 

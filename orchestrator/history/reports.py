@@ -83,3 +83,11 @@ def errors_met(request: Event) -> tuple[str, ...]:
     """Names of the errors that a client met with a request: what it reported, then what its library swallowed."""
     found = (request.get("error"), request.get("send_error"))
     return tuple(str(each.get("name", "error")) for each in found if isinstance(each, dict))
+
+
+def share_headers(event: Event, known: dict[tuple[tuple[str, str], ...], dict[str, str]]) -> None:
+    """Keep headers that are the same for many requests once."""
+    for name in ("request_headers", "response_headers"):
+        found = event.get(name)
+        if found and all(value.__class__ is str for value in found.values()):
+            event[name] = known.setdefault(tuple(found.items()), found)

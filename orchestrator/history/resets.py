@@ -24,6 +24,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from orchestrator.history.segments import FILTER
 from orchestrator.recording.events import Event
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def complete_resets(
     crossed: dict[tuple[str, str], list[float]] = defaultdict(list)
     for segment in on_wire:
         crossed[segment["local"], segment["peer"]].append(_time(segment))
+    by_rule = _of_rules(on_wire)
     sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
     own: dict[tuple[int, str, str], list[float]] = defaultdict(list)
     listeners: dict[str, list[Event]] = defaultdict(list)
@@ -83,6 +85,9 @@ def complete_resets(
         found.append(event)
         if event["ev"] != "rst_received":
             continue
+        if _take(by_rule[event["peer"], event["local"]], _time(event)):
+            found.append(_sent(event, (FILTER, event["peer"], event["local"]), ()) | {"rule": True})
+            continue
         nat_path = translations.nat_path(event["local"], event["peer"], _time(event)) if translations else None
         known = _take(sent[event["peer"], event["local"]], _time(event))
         known = known or (nat_path is not None and _take(sent[nat_path.peer_pair], _time(event)))
@@ -100,6 +105,15 @@ def complete_resets(
             found.append(_sent(event, (sender, local, peer), listeners[_port(local)]))
     found += _unheard(found, listeners, on_wire, lambda segment: _is_own(segment, node_of, translations, crossed))
     found.sort(key=_time)
+    return found
+
+
+def _of_rules(on_wire: Iterable[Event]) -> dict[tuple[str, str], deque[float]]:
+    """Addresses -> times of the RSTs by rules of simctl's own."""
+    found: dict[tuple[str, str], deque[float]] = defaultdict(deque)
+    for segment in on_wire:
+        if segment["node"] == FILTER:
+            found[segment["local"], segment["peer"]].append(_time(segment))
     return found
 
 

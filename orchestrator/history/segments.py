@@ -25,6 +25,12 @@ MARGIN = 0.001
 _CLOCKS = 2e-5
 """Seconds by which the two clocks differ as a rule."""
 
+FILTER = "packet filter"
+"""Instead of a node: a rule of simctl's own, which answers in the name of a node (history/filtered.py)."""
+
+ICMP = "ICMP"
+"""Instead of flags: what stands for an ICMP message to the end that the segment would be for."""
+
 _HALF = 1 << 31
 _ROUND = 1 << 32
 
@@ -73,8 +79,9 @@ class WireLife:
 class Wire:
     """The lives of all address pairs of a recording."""
 
-    def __init__(self, segments: Iterable[tuple[Pair, Segment]] = ()) -> None:
-        """Segments with their source and destination."""
+    def __init__(self, segments: Iterable[tuple[Pair, Segment]] = (), slow: float = 0.0) -> None:
+        """Segments with their source and destination. `slow`: seconds that they may have been delayed."""
+        self.slow = slow
         self._lives: dict[Pair, list[WireLife]] = defaultdict(list)
         for pair, segment in sorted(segments, key=lambda one: one[1].t):
             self._take(pair, segment)

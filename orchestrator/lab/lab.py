@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,8 @@ class LabSettings:
     """Seconds that a node may take until it is ready."""
     progress: Progress = lambda text: None
     """Gets each phase in a few words."""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """What the kernel must be able to do to the network (observe/abilities.try_faults) -> what needs it, in words."""
     left_up: bool = False
     """The machine ends with this lab, so nothing is taken down that ends with it anyway."""
 
@@ -88,6 +90,8 @@ class Lab:
         self.pids: dict[str, int] = {}
         self.containers: dict[str, str] = {}
         """Ids of the nodes that are containers."""
+        self.undo: dict[str, Callable[[], None]] = {}
+        """Step -> what takes back what it did to the network."""
         self._kinds = kinds
         self._folder = folder
         self._settings = settings
@@ -118,6 +122,7 @@ class Lab:
     def _up(self) -> None:
         self._folder.logs.mkdir(parents=True, exist_ok=True)
         self._cleanup.enter_context(self.session)
+        self._refuse_what_cannot_be()
         self.plan = plan_addresses(self.topology, self._claim(), routers(self.topology, self._kinds))
         nodes = [self._describe(node, self.plan) for node in self.topology.nodes]
         self.session.begin(nodes, scenario=self._settings.scenario, runtime=self.runtime.name)
@@ -138,6 +143,19 @@ class Lab:
             startup.raise_if_any_died()
             raise
         startup.start_programs()
+
+    def _refuse_what_cannot_be(self) -> None:
+        """Raise EnvironmentFailure for a fault that this machine's kernel cannot do. No node has been started."""
+        if not self._settings.needs:
+            return
+        outcome = self.session.probe.call("faults", names=list(self._settings.needs))["outcome"]
+        for name, who in self._settings.needs.items():
+            reason = outcome.get(name, outcome.get("child", "it was not found out"))
+            if reason is not None:
+                raise EnvironmentFailure(
+                    f"{who} needs {name}, which this machine does not have: {reason}",
+                    hint=None if self.runtime.name == "vm" else "the kernel of --runtime vm has it",
+                )
 
     def _start_probe(self) -> ProbeProcess:
         return self.runtime.start_probe(self._folder.logs / "probe.log")

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -77,6 +77,43 @@ def try_lab(*, user_namespace: bool) -> Trial:
         _try(report, "proc", _mount_proc)  # last: it hides the /proc that the others use
 
     return _in_child(attempt)
+
+
+def try_faults(names: Iterable[str], *, user_namespace: bool) -> Trial:
+    """`packet rules` and `netem`, as faults on the network use them (fabric/faults)."""
+
+    def attempt(report: Outcome) -> None:
+        if user_namespace:
+            linux.enter_new_user_namespace()
+        linux.unshare(linux.CLONE_NEWNET)
+        for name in names:
+            _try(report, name, _FAULTS[name])
+
+    return _in_child(attempt)
+
+
+def _take_packets() -> None:
+    """A rule of each sort at this namespace's loopback interface, and a reader of what they report."""
+    from orchestrator.fabric.faults import nftables
+    from orchestrator.observe.sources.filtered import Filtered
+
+    flags = ("SYN", "SYN+ACK", "FIN", "RST", "ACK", "data")
+    way, kind = nftables.Way(["lo"], ["02:00:00:00:00:01"]), nftables.Kind("tcp", 80, flags)
+    chosen = nftables.Chosen(nth=[1])
+    for number, statement in enumerate(nftables.VERDICTS.values()):
+        nftables.load(nftables.rule(number, [way], kind, chosen, statement))
+    Filtered(nftables.GROUP, {}, 0.0, {}).close()
+
+
+def _impair_packets() -> None:
+    """Every kind of impairment at this namespace's loopback interface."""
+    from orchestrator.fabric.faults import impairment
+
+    settings = impairment.Settings("", delay=0.1, jitter=0.01, duplicate=0.1, corrupt=0.1, reorder=0.1, rate="1mbit")
+    impairment.tc([impairment.root("lo"), impairment.netem("lo", 2, settings)])
+
+
+_FAULTS = {"packet rules": _take_packets, "netem": _impair_packets}
 
 
 def _in_child(attempt: Callable[[Outcome], None]) -> Trial:

@@ -15,6 +15,7 @@ through engineside.py.
 | `claim` | sizes, fixed (as SubnetClaim.claim) | in a container, before `start`: subnets, or refused, hint, usage |
 | `leftovers` | | removed: trace instances whose owner was gone |
 | `abilities` | | outcome: as abilities.try_lab has it |
+| `faults` | names | before `start`; outcome: as abilities.try_faults has it |
 | `start` | userns (pid or null), zero (monotonic s that is t = 0), period and quiet (s, see pace.py) | |
 | `trace` | addresses of the lab, unprivileged (in a user namespace) | untraced: why there is none, or null |
 | `trace_end` | | its events are emitted before the answer |

@@ -22,6 +22,8 @@ from orchestrator.recording.linefields import (
 )
 from orchestrator.recording.tracelines import (
     Destroy,
+    FilteredLine,
+    FilterLine,
     Other,
     Retransmit,
     Rst,
@@ -263,6 +265,8 @@ LINES: dict[str, type] = {
     "traced": TracedLine,
     "segment": SegmentLine,
     "segments": SegmentsLine,
+    "filtered": FilteredLine,
+    "filter": FilterLine,
     "address": AddressLine,
     "nat": Nat,
     "note": Note,

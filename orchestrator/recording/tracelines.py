@@ -97,3 +97,27 @@ class SegmentsLine(Line):
 
     count: Annotated[Whole, Doc("how many `segment` lines there are")]
     lost: Annotated[Whole, Doc("segments that there was no room for")]
+
+
+class FilteredLine(Line):
+    """A packet that a fault took on its way, after it had entered the network: it did not arrive. Its node is the one
+    that sent it. Reported by the rule that took it (nfnetlink_log)."""
+
+    node: Node
+    step: Annotated[str, Doc("the step whose fault it is")]
+    verdict: Annotated[str, Doc("`drop`; `reset`: a RST was sent back in the name of the other end; else the reason of "
+                                "the ICMP message that was sent back")]  # fmt: skip
+    protocol: Annotated[str, Doc("`tcp`, `udp`, `icmp`, or the number of another")]
+    local: Annotated[str, Doc("source address, with its port where there is one")]
+    peer: Annotated[str, Doc("destination address, with its port where there is one")]
+    flags: NotRequired[Annotated[str | None, Doc("of TCP, as in `segment`")]]
+    seq: NotRequired[Annotated[Whole | None, Doc("of TCP: sequence number")]]
+    ack: NotRequired[Annotated[Whole | None, Doc("of TCP: acknowledgment number")]]
+    len: Annotated[Whole, Doc("bytes of data in it")]
+
+
+class FilterLine(Line):
+    """The end of the packets that faults took."""
+
+    count: Annotated[Whole, Doc("how many `filtered` lines there are")]
+    complete: Annotated[bool, Doc("false: more were taken than reported, since there was no room for the reports")]

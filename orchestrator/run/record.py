@@ -43,6 +43,7 @@ def record(
         pace=pace,
         ready_timeout=options.ready_timeout,
         progress=progress,
+        needs={need: f"the step {step.name}" for step in reversed(scenario.steps) for need in step.action.needs},
         left_up=left_up,
     )
     lab = Lab(topology, runtime, kinds, files, settings)

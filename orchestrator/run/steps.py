@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -147,6 +147,14 @@ class LabContext:
     def fault(self, name: str, action: Literal["apply", "heal"], node: str, **settings: Any) -> None:
         self.beside.check()
         self.lab.fault(name, action, node, **settings)
+
+    def later(self, name: str, undo: Callable[[], None]) -> None:
+        self.lab.undo[name] = undo
+
+    def heal(self, name: str) -> None:
+        undo = self.lab.undo.pop(name, None)
+        if undo is not None:
+            undo()
 
     def record(self, node: str, effect: Effect, **detail: Any) -> None:
         self.lab.node_event(node, effect.recorded, **detail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ class Noting:
     stubborn: Sequence[str] = ()
     """Nodes that do not end when they are asked to."""
     done: list[tuple[Any, ...]] = field(default_factory=list)
+    undo: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def nodes(self, name: str) -> Sequence[str]:
         return ["server-1", "server-2"] if name == "server" else [name]
@@ -73,6 +74,12 @@ class Noting:
     def fault(self, name: str, action: str, node: str, **settings: Any) -> None:
         self.done.append(("fault", name, action, node, settings))
 
+    def later(self, name: str, undo: Callable[[], None]) -> None:
+        self.undo[name] = undo
+
+    def heal(self, name: str) -> None:
+        self.undo.pop(name)()
+
     def record(self, node: str, effect: Effect, **detail: Any) -> None:
         self.done.append(("record", node, effect.recorded, detail))
 
@@ -90,6 +97,21 @@ def test_between_its_two_lines_a_node_is_surely_off() -> None:
     up = perform({"link": {"node": "client", "up": True}})
     assert [what[0] for what in up] == ["record", "fault"]
     assert up[1] == ("fault", "partition", "heal", "client", {"network": None})
+
+
+def test_between_its_two_lines_a_rule_is_surely_there() -> None:
+    """It is taken back by `for`, or by the step that heals it."""
+    context = Noting()
+    perform({"drop": {"from": "server", "flags": "FIN"}}, context)
+    assert [what[0] for what in context.done] == ["fault", "record"]
+    _, name, action, node, settings = context.done[0]
+    assert (name, action, node) == ("packets", "apply", "server-1")
+    assert (settings["rule"], settings["sources"], settings["targets"]) == ("now", ["server-1", "server-2"], None)
+    perform({"heal": "now"}, context)
+    assert [what[0] for what in context.done[2:]] == ["record", "fault"]
+    assert context.done[3] == ("fault", "packets", "heal", "server-1", settings)
+    lasting = perform({"reject": {"to": "client", "for": "2s"}})
+    assert [what[0] for what in lasting] == ["fault", "record", "wait", "record", "fault"]
 
 
 @pytest.mark.parametrize(
@@ -245,10 +267,16 @@ def test_what_a_verb_records_is_what_it_says_that_it_may() -> None:
         "close": [{"from": "a", "session": "s"}],
         "exec": [{"node": "a", "command": ["true"]}],
         "signal": [{"node": "a", "signal": name} for name in SIGNALS],
+        "drop": [{"from": "a", "for": "1s"}],
+        "reject": [{"from": "a", "for": "1s"}],
+        "partition": [{"between": ["a", "b"], "for": "1s"}],
+        "impair": [{"from": "a", "delay": "1s", "for": "1s"}],
+        "mtu": [{"node": "a", "bytes": 1000, "for": "1s"}],
     }
     for kind in STEPS:
         values: list[Any] = steps.get(kind.verb, ["1s" if kind.verb == "wait" else "a"])
-        done = [what for value in values for what in perform({kind.verb: value}, Noting(stubborn=["a"]))]
+        context = Noting(stubborn=["a"], undo={"a": lambda: None})
+        done = [what for value in values for what in perform({kind.verb: value}, context)]
         recorded = {what[2] for what in done if what[0] == "record"}
         assert recorded == {effect.recorded for effect in kind.effects}, kind.verb
 

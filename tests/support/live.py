@@ -13,15 +13,15 @@ import pytest
 
 @contextmanager
 def started(
-    tmp_path: Path, runtime: str = "netns", *extra: str, scenario: str = "idle-close"
+    tmp_path: Path, runtime: str = "netns", *extra: str, scenario: str | Path = "idle-close"
 ) -> Iterator[subprocess.Popen[str]]:
-    """`simctl run` of a scenario, killed when the block ends. Its runs are in `tmp_path/runs`."""
+    """`simctl run idle-close`, or another scenario, killed when the block ends. Its runs are in `tmp_path/runs`."""
     argv = [
         sys.executable,
         "-m",
         "orchestrator",
         "run",
-        scenario,
+        str(scenario),
         "-r",
         runtime,
         "-o",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel, RootModel, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from orchestrator.scenario.facts import FACTS, LEGAL_WHENS, FactKind
@@ -148,11 +148,17 @@ _KINDS: list[tuple[type, str]] = [
 
 def _kind(field: FieldInfo) -> str:
     """Of what the value is, outermost: a mapping of lists is a mapping."""
-    parts = [part for part in _flat(field.annotation) if isinstance(part, type)]
+    whole = list(_flat(field.annotation)) + list(field.metadata)
+    schemas = (part.json_schema or {} for part in whole if isinstance(part, WithJsonSchema))
+    if (title := next((schema["title"] for schema in schemas if "title" in schema), None)) is not None:
+        return str(title)
+    parts = [part for part in whole if isinstance(part, type)]
     if (root := next((part for part in parts if issubclass(part, RootModel)), None)) is not None:
         return _kind(root.model_fields["root"])
     if (outer := next((part for part in parts if part in (list, dict)), None)) is not None:
         return "list" if outer is list else "mapping"
+    if Literal in whole:
+        return "one of " + ", ".join(f"`{part}`" for part in whole if isinstance(part, str))
     return next(name for kind, name in _KINDS if any(issubclass(part, kind) for part in parts))
 
 

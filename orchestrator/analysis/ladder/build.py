@@ -100,9 +100,11 @@ def _collapse_again(items: Iterable[Item], fewer: Container[Side]) -> Iterator[I
             first, last = found[0], found[-1]
             assert first.flags is not None
             told = SentAgain(first.flags, len(found), first.sender in fewer, last.before - first.after)
+            same = [note for note in first.notes if all(note in item.notes for item in found)]
             yield Item(
-                RowKind.RETRANSMIT, first.after, last.before, told, first.sender, lost=first.lost, flags=first.flags
-            )
+                RowKind.RETRANSMIT, first.after, last.before, told, first.sender, same,
+                lost=first.lost, flags=first.flags,
+            )  # fmt: skip
         else:
             yield from found
 

@@ -18,6 +18,7 @@ from orchestrator.analysis.ladder.notes import (
     Outcome,
     StateOver,
 )
+from orchestrator.analysis.ladder.packetnotes import FinGivenUp, ToldByIcmp
 from orchestrator.analysis.ladder.wire import Wire
 from orchestrator.tcp.states import TcpState
 
@@ -47,6 +48,10 @@ def explain(change: Change, wire: Wire, *, gave_up: bool) -> Note | None:
             return CutShort(least, most, socket.ended_by if socket else None)
         case ((_S.TIME_WAIT | _S.FIN_WAIT2), _S.CLOSED):
             return StateOver(change.was, None, None) if math.isinf(most) else StateOver(change.was, least, most)
+        case _, _S.CLOSED if (step := wire.taken.told_by(change.side, change.before)) is not None:
+            return ToldByIcmp(step)
+        case ((_S.FIN_WAIT1 | _S.LAST_ACK), _S.CLOSED) if wire.every_fin_lost(change.side):
+            return FinGivenUp()
         case was, _S.CLOSED if gave_up:
             return GaveUp(calling=was is _S.SYN_SENT)
         case _S.LAST_ACK, _S.CLOSED:

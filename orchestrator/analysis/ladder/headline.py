@@ -33,6 +33,7 @@ from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.resets import KEEPALIVE
 from orchestrator.history.model import ClosingKind, Connection, Side
 from orchestrator.history.nat import expired
+from orchestrator.history.segments import FILTER
 from orchestrator.tcp.lifecycle import SENT_FIN
 from orchestrator.tcp.states import TcpState
 
@@ -58,8 +59,8 @@ def _closing(connection: Connection, found: Items, reports: Reports) -> Iterator
     first = next((item for item in found.items if item.flags in _CLOSING and item.kind is RowKind.SEGMENT), None)
     ends = [life for life in (wire.client, wire.server) if life.socket]
     if not (wire.client.up or wire.server.up):
-        refused = any(reset.sender is Side.SERVER for reset in wire.resets)
-        yield NeverEstablished(refused, connection.closing.gave_up)
+        refused = any(reset.sender is Side.SERVER and reset.by != FILTER for reset in wire.resets)
+        yield NeverEstablished(refused, connection.closing.gave_up, wire.taken.refused_syn)
     elif closing.kind is ClosingKind.SIMULTANEOUS:
         yield Simultaneous(wire.crossing)
     elif first is None and closing.kind is ClosingKind.OPEN:

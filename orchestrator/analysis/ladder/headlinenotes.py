@@ -20,11 +20,12 @@ class Through(Data):
 
 @dataclass(frozen=True, slots=True)
 class NeverEstablished(Note):
-    """No end ever had its handshake finished. `refused`: the server's node answered with a RST; else `gave_up` is the
-    node that gave up, None when no answer was seen."""
+    """No end ever had its handshake finished. `refused`: the server's node answered with a RST; `by_step`: it never had
+    the SYN, the fault of a step refused it; else `gave_up` is the node that gave up, None when no answer was seen."""
 
     refused: bool
     gave_up: str | None
+    by_step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ class Items:
         if not exchanges:
             self._unreported()
         self._retransmissions()
+        for item in self.wire.taken.rows():
+            self._add(item)
         self._unexplained()
         self._closed(reports)
         self._queues()
@@ -135,7 +137,12 @@ class Items:
             flags=segment.flags,
         )
         item.notes += [segment.note] if segment.note else []
-        if segment.lost and segment.flags == Flags.SYN and not self.wire.losses.cut(segment.after, segment.before):
+        if (
+            segment.lost
+            and segment.note is None
+            and segment.flags == Flags.SYN
+            and not self.wire.losses.cut(segment.after, segment.before)
+        ):
             item.notes.append(NotTakenUp(self.wire.server.node))
         return self._add(item, segment.changes)
 

@@ -18,6 +18,7 @@ from orchestrator.analysis.ladder.segment import Segment, near
 from orchestrator.history.index import queue_at
 from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, History, Side, Socket
+from orchestrator.history.slowness import slowest
 from orchestrator.recording.events import Event
 from orchestrator.scenario.steps import EFFECTS
 from orchestrator.tcp.lifecycle import SENT_FIN
@@ -72,6 +73,7 @@ class Losses:
         self._history = history
         self._ends = {client.side: client, server.side: server}
         self.until = until
+        self._slow = slowest(history.happened)
         between = {flow.node for flow in connection.via}
         self._cuts = list(_cuts({connection.client_node, connection.server_node} | between, history))
         self._cuts += [(flow.ended[0], math.inf) for flow in connection.via if flow.ended is not None]
@@ -86,6 +88,7 @@ class Losses:
         heard = [change.before for change in (*server.changes[:1], client.into(_ANSWERED)) if change]
         heard += [reset.before for reset in resets if reset.sender is server.side]
         traced = self._history.exact and server.node in self._history.nodes and server.socket is None
+        traced = traced and self.until > syn.before + self._slow
         arrived = min(heard, default=math.inf if traced else None)
         self._mark([syn, *(one for one in again if one.flags == Flags.SYN)], arrived)
 
@@ -121,27 +124,29 @@ class Losses:
             arrived = next((served for asked, served in read if asked <= one.before <= served), -math.inf)
             # Those that come close upon each other are pieces of one large segment: each may have come.
             once_more = following is not None and following.after - one.before >= _RTO_MIN
-            in_vain = once_more and following is not None and following.after <= arrived
+            in_vain = once_more and following is not None and following.after <= arrived and not self._slow
             one.lost = in_vain or self.cut(one.after, one.before)
 
     def _mark(self, sent: Sequence[Segment], arrived: float | None) -> None:
         """`arrived` is when one of them had surely come: None when that is not known, inf when none came."""
         for number, one in enumerate(sent):
             following = sent[number + 1].after if number + 1 < len(sent) else math.inf
-            in_vain = arrived is not None and following <= arrived
+            # Which of several was the one that came is not known where they are delayed, unless none did.
+            in_vain = arrived is not None and following <= arrived and (not self._slow or arrived == math.inf)
             came = arrived is not None and one.after <= arrived < following
             one.lost = in_vain or (not came and self.cut(one.after, one.before))
 
     def _lives_on(self, life: Life, segment: Segment) -> bool:
         """Whether the trace shows that an end was there and went on as before, long enough to have noticed."""
-        if not self._history.exact or life.socket is None or self.until < segment.before + _NOTICED:
+        noticed = segment.before + _NOTICED + self._slow
+        if not self._history.exact or life.socket is None or self.until < noticed:
             return False
-        return birth(life.socket)[1] <= segment.after and life.socket.intervals[-1].last > segment.before + _NOTICED
+        return birth(life.socket)[1] <= segment.after and life.socket.intervals[-1].last > noticed
 
 
 _NOTICED = 0.1
-"""Seconds after which an end has noticed what came: a lab's links do not delay, and what is sent again is so after
-0.2 s (TCP_RTO_MIN)."""
+"""Seconds after which an end has noticed what came: a lab's links do not delay, where no step does, and what is sent
+again is so after 0.2 s (TCP_RTO_MIN)."""
 
 _ACK_COMES = 0.19
 """Seconds. An end of LAST_ACK that comes sooner after its FIN was no timer's: the shortest of those is 0.2 s."""

@@ -232,11 +232,12 @@ class NotAcknowledged(Note):
 
 @dataclass(frozen=True, slots=True)
 class Befell(Note):
-    """What a step did to a node (`kill`, `link down`), on one of its networks where it says which."""
+    """What a step did to a node (`kill`), on one of its networks, or to `packets` (`FIN from server to client`)."""
 
     node: str
     what: str
     network: str | None
+    packets: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from orchestrator.history.closing import RST_ERRORS
 from orchestrator.history.counters import Counters
 from orchestrator.history.lifetimes import death
 from orchestrator.history.model import Connection, Flow, History, Side
+from orchestrator.history.segments import FILTER
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState
@@ -41,7 +42,7 @@ def traced(connection: Connection, client: Life, server: Life, until: float) -> 
             continue
         reason = str(event.get("reason") or "") or _reason(sends, t)
         sender = one.side if sends else one.side.other
-        by = event["node"] if event["node"] in {flow.node for flow in via} else None
+        by = event["node"] if event["node"] in {FILTER, *(flow.node for flow in via)} else None
         note = FilterRule() if event.get("rule") else ResetReason(reason, sender)
         yield Segment(Flags.RST, sender, t, t, note, reason=reason, by=by)
 

@@ -21,8 +21,10 @@ def node_items(history: History, nodes: Set[str | None], first: float, last: flo
     for event in history.happened:
         t = float(event["t"])
         effect = EFFECTS.get(event["what"])
-        if effect is not None and effect.words and event["node"] in nodes and first <= t <= last:
-            befell = Befell(event["node"], event["what"], event.get("detail", {}).get("network") or None)
+        detail = event.get("detail") or {}
+        concerns = event["node"] in nodes or not nodes.isdisjoint(detail.get("nodes") or ())
+        if effect is not None and effect.words and concerns and first <= t <= last:
+            befell = Befell(event["node"], event["what"], detail.get("network") or None, detail.get("packets") or None)
             yield Item(RowKind.NODE, t, t, befell, effect=effect, node=event["node"])
 
 

@@ -23,6 +23,7 @@ from orchestrator.analysis.ladder.ends import Change, Life, lives
 from orchestrator.analysis.ladder.flags import Flags
 from orchestrator.analysis.ladder.losses import Losses, retransmissions
 from orchestrator.analysis.ladder.segment import Segment, near
+from orchestrator.analysis.ladder.taken import TakenPackets
 from orchestrator.history.closing import FIN_ERRORS
 from orchestrator.history.model import ClosingKind, Connection, History, Side
 from orchestrator.recording.events import Event
@@ -52,6 +53,7 @@ class Wire:
         self.client, self.server = lives(connection, until)
         self.closing = connection.closed_by(until)
         self.losses = Losses(connection, history, self.client, self.server, until)
+        self.taken = TakenPackets(connection, history, until)
         self._connection = connection
         self._via = connection.via
         self._history = history
@@ -113,6 +115,15 @@ class Wire:
             self.losses.data(data, exchanges if side is Side.CLIENT else ())
         for reset in self.resets:
             self.losses.reset(reset)
+        for segment in sorted((*self.segments, *self.retransmissions), key=lambda one: one.before):
+            self.taken.mark(segment)
+
+    def every_fin_lost(self, side: Side) -> bool:
+        """Whether a trace shows that all FINs of a side were sent in vain, and no RST came."""
+        again = [one for one in self.retransmissions if one.flags == Flags.FIN and one.sender is side]
+        sent = [*([self.fins[side]] if side in self.fins else []), *again]
+        reset = any(one.sender is side.other and not one.lost for one in self.resets)
+        return self._history.exact and bool(sent) and all(one.lost for one in sent) and not reset
 
     def life(self, side: Side) -> Life:
         return self.client if side is Side.CLIENT else self.server

@@ -11,6 +11,9 @@ from orchestrator.fabric.faults.base import Fault, Wired
 # One line each.
 # isort: off
 from orchestrator.fabric.faults.partition import Partition as Partition
+from orchestrator.fabric.faults.packets import Packets as Packets
+from orchestrator.fabric.faults.impairment import Impairment as Impairment
+from orchestrator.fabric.faults.mtu import Mtu as Mtu
 # isort: on
 
 FAULTS: tuple[type[Fault[Any]], ...] = tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -21,6 +21,8 @@ class Wired:
     """Node -> descriptor."""
     home: int
     """The namespace of the fabric: the far ends of the nodes' interfaces are there."""
+    report: Callable[[int, str, str], None] = lambda number, rule, verdict: None
+    """Has the packets recorded that a rule takes, from now on: its number, its name, and what it does to them."""
 
 
 class Fault(abc.ABC, Generic[SettingsT]):

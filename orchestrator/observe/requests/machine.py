@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ class Machine:
             "claim": self._claim,
             "leftovers": self._leftovers,
             "abilities": self._abilities,
+            "faults": self._faults,
         }
 
     @property
@@ -39,6 +41,11 @@ class Machine:
         from orchestrator.observe.trace.tracefs import remove_leftovers
 
         return {"removed": remove_leftovers(self.records)}
+
+    def _faults(self, message: Message) -> Message:
+        from orchestrator.observe.abilities import try_faults
+
+        return {"outcome": try_faults(message["names"], user_namespace=os.geteuid() != 0).outcome()}
 
     def _abilities(self, message: Message) -> Message:
         from orchestrator.observe.abilities import try_lab

@@ -19,6 +19,7 @@ from orchestrator.recording.events import Event
 from orchestrator.system.linux import CLONE_NEWNET, CLONE_NEWUSER, inside_netns, setns, unshare
 
 if TYPE_CHECKING:
+    from orchestrator.observe.sources.filtered import Filtered, Rule
     from orchestrator.observe.sources.segments import Segments
     from orchestrator.observe.trace.tracer import Tracer
 
@@ -36,6 +37,8 @@ class Watching:
         self._tracer: Tracer | None = None
         self._ready_tracer: Tracer | None = None
         self._segments: Segments | None = None
+        self._filtered: Filtered | None = None
+        self._rules: dict[int, Rule] = {}
         self._texts: SocketTexts | None = None
         self._sampling = False
         self._at_end = contextlib.ExitStack()
@@ -70,7 +73,9 @@ class Watching:
     def watched(self) -> Sequence[int]:
         """Descriptors that become readable with something new; `news` is to be called then."""
         watches = self._sampling and self._schedule.awaits_news and self._tracer is not None
-        return [*self._tracer.pipes, *self.sampler.watched] if watches and self._tracer is not None else ()
+        filtered = [] if self._filtered is None else [self._filtered.fileno()]
+        pipes = self._tracer.pipes if watches and self._tracer is not None else ()
+        return [*pipes, *self.sampler.watched, *filtered] if watches else ()
 
     def news(self) -> None:
         self._schedule.news()
@@ -88,6 +93,8 @@ class Watching:
             news = True
         if self._segments is not None:
             self._segments.take()
+        if self._filtered is not None and self._filtered.take():
+            news = True
         cpu = time.process_time() - before
         self._schedule.ticked(begun, took, cpu, nodes=len(self.sampler.nodes), traced=traced, news=news)
         return t
@@ -111,6 +118,16 @@ class Watching:
         with contextlib.suppress(PermissionError):
             self._segments = Segments(ports, self.zero)
             self._at_end.callback(self._segments.close)
+
+    def report_filtered(self, group: int, number: int, rule: Rule, ports: Mapping[str, str]) -> None:
+        """Record the packets that a rule of ours takes, which it reports to that group of the kernel's log. In the
+        fabric's namespace. Raises OSError where the kernel cannot."""
+        from orchestrator.observe.sources.filtered import Filtered
+
+        self._rules[number] = rule
+        if self._filtered is None:
+            self._filtered = Filtered(group, ports, self.zero, self._rules)
+            self._at_end.callback(self._filtered.close)
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -177,6 +194,9 @@ class Watching:
         if self._segments is not None:
             segments, self._segments = self._segments, None
             self._emit(segments.finish())
+        if self._filtered is not None:
+            filtered, self._filtered = self._filtered, None
+            self._emit(filtered.finish())
         return {}
 
     def _sample(self, message: Message) -> Message:

@@ -60,9 +60,16 @@ class Wiring:
 
         if self._faults is None:
             sampler = self._watching.sampler
-            self._faults = Faults(Wired(self.fabric, sampler.namespaces(), sampler.home))
+            self._faults = Faults(Wired(self.fabric, sampler.namespaces(), sampler.home, self._report))
         self._faults.act(message["name"], message["action"], message["node"], message["settings"])
         return {}
+
+    def _report(self, number: int, rule: str, verdict: str) -> None:
+        from orchestrator.fabric.faults.nftables import GROUP
+        from orchestrator.observe.sources.filtered import Rule
+
+        ports = {port: leg.node for port, leg in self.fabric.ports.items()}
+        self._watching.report_filtered(GROUP, number, Rule(rule, verdict), ports)
 
     def _start_capture(self, message: Message) -> Message:
         from orchestrator.observe.capture.capture import Capture

@@ -90,7 +90,7 @@ class Segments:
         """Move what the kernel took into memory, undecoded. Returns whether there was any."""
         taken = self._ring.take()
         if taken:
-            ahead = _wall_clock_ahead()  # asked each time: somebody may set the clock
+            ahead = wall_clock_ahead()  # asked each time: somebody may set the clock
             self._taken += ((ahead, frames) for frames in taken)
         return bool(taken)
 
@@ -182,14 +182,19 @@ def _line(node: str, t: float, data: bytes) -> Event:
         "node": node,
         "local": f"{source}:{local}",
         "peer": f"{destination}:{peer}",
-        "flags": "".join(letter for bit, letter in _LETTERS if flags & bit),
+        "flags": letters(flags),
         "seq": seq,
         "ack": ack,
         "len": max(0, whole + _ETHERNET - start - 4 * (data[start + 12] >> 4)),
     }
 
 
-def _wall_clock_ahead() -> int:
+def letters(flags: int) -> str:
+    """The flags of a TCP header as tcpdump writes them: `S`, `F.`, `P.`"""
+    return "".join(letter for bit, letter in _LETTERS if flags & bit)
+
+
+def wall_clock_ahead() -> int:
     """How far the wall clock, with which the kernel stamps frames, is ahead of the monotonic one, ns."""
     looks = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(3)]
     before, wall, after = min(looks, key=lambda look: look[2] - look[0])

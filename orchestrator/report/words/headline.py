@@ -55,6 +55,8 @@ def _whole(part: Note) -> str:
         case told.NeverEstablished():
             if part.refused:
                 return "never established: the server's node answered with a RST"
+            if part.by_step is not None:
+                return f"never established: step {part.by_step} refused the SYN"
             gave_up = f"{part.gave_up} gave up, no answer came" if part.gave_up else "no answer was seen"
             return f"never established: {gave_up}"
         case told.Simultaneous():

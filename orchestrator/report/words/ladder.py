@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.analysis.ladder import footnotes as below
-from orchestrator.analysis.ladder import notes
+from orchestrator.analysis.ladder import notes, packetnotes
 from orchestrator.analysis.ladder.model import Head, Row
 from orchestrator.analysis.ladder.notes import Note, Party, Quiet
 from orchestrator.history.model import MinisocketEnd, Side
@@ -89,10 +89,24 @@ def _segment(note: Note) -> str | None:
         case notes.ResetReason():
             return reset_reason(note.reason, note.sender)
         case notes.FilterRule():
-            return "by a rule of its packet filter"
+            return "by a rule of a packet filter"
+        case packetnotes.Taken():
+            return _taken(note)
+        case packetnotes.ToldByIcmp():
+            return f"ended by the ICMP message of step {note.step}"
+        case packetnotes.FinGivenUp():
+            return "gives up: no FIN of it was acknowledged"
+        case packetnotes.MoreTaken():
+            return f"{note.count} more packets of it were lost to such steps"
         case notes.CounterRose():
             return f"the counter OutRsts of {note.node} rose"
     return None
+
+
+def _taken(note: packetnotes.Taken) -> str:
+    size = f"{note.size} bytes, " if note.size else ""
+    told = {"drop": "lost to", "reset": "refused with a RST by"}
+    return f"{size}{told.get(note.verdict, f'refused with ICMP {note.verdict} by')} step {note.step}"
 
 
 def reset_reason(reason: str, sender: Side) -> str:
@@ -201,6 +215,8 @@ def _around(note: Note) -> str | None:
 
 def befell(note: notes.Befell) -> str:
     """`server is killed`, `server is cut off (front)`."""
+    if note.packets is not None:
+        return f"{note.packets}: {EFFECTS[note.what].words}"
     where = f" ({note.network})" if note.network else ""
     return f"{note.node} is {EFFECTS[note.what].words}{where}"
 

@@ -21,6 +21,12 @@ from orchestrator.scenario.steps.signal import Signal as Signal
 from orchestrator.scenario.steps.pause import Pause as Pause
 from orchestrator.scenario.steps.resume import Resume as Resume
 from orchestrator.scenario.steps.link import Link as Link
+from orchestrator.scenario.steps.drop import Drop as Drop
+from orchestrator.scenario.steps.reject import Reject as Reject
+from orchestrator.scenario.steps.partition import Partition as Partition
+from orchestrator.scenario.steps.impair import Impair as Impair
+from orchestrator.scenario.steps.mtu import Mtu as Mtu
+from orchestrator.scenario.steps.heal import Heal as Heal
 from orchestrator.scenario.steps.exec import Exec as Exec
 # isort: on
 

@@ -7,7 +7,7 @@ is started, `Context` while the scenario runs (orchestrator/run has both). How t
 from __future__ import annotations
 
 import abc
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -26,6 +26,18 @@ class Effect:
     """False: from now on nothing arrives at the node or comes from it. True: it does again."""
     ends_program: bool = False
     """Whether the node's program ends, and its kernel closes what it had open."""
+    about_packets: bool = False
+    """The sentence is about the packets that the recorded line names in its detail, not about the node."""
+
+
+@dataclass(slots=True)
+class Applied:
+    """What a step did to the network, for a later `heal`."""
+
+    verb: str
+    heals_itself: bool
+    healed_by: str | None = None
+    """The step that takes it back."""
 
 
 @dataclass(slots=True)
@@ -40,6 +52,8 @@ class Earlier:
     """Node -> the step after which its program may have ended."""
     paused: dict[str, str] = field(default_factory=dict)
     """Node -> the step that paused its program."""
+    faults: dict[str, Applied] = field(default_factory=dict)
+    """Step -> what it did to the network."""
     running: dict[str, set[str]] = field(default_factory=dict)
     """Step in the background that nobody has awaited -> the nodes whose programs it waits for."""
     using: dict[tuple[str, str], set[str]] = field(default_factory=dict)
@@ -161,6 +175,12 @@ class Context(Protocol):
     def fault(self, name: str, action: Literal["apply", "heal"], node: str, **settings: Any) -> None:
         """Apply one of orchestrator/fabric/faults to a node, or heal it."""
 
+    def later(self, name: str, undo: Callable[[], None]) -> None:
+        """Keep what takes a step's work back, under the step's name."""
+
+    def heal(self, name: str) -> None:
+        """Take the work of that step back. What was taken back is not done so again."""
+
     def record(self, node: str, effect: Effect, **detail: Any) -> None:
         """Write into the recording what happened to the node, now. What is None in `detail` is left out."""
 
@@ -177,6 +197,8 @@ class Verb(BaseModel, abc.ABC):
     """Steps in YAML, about nodes `client`, `server`, `proxy` (an nginx), for the reference page; a test checks it."""
     effects: ClassVar[tuple[Effect, ...]] = ()
     """All that it may record."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What the kernel must be able to do, as observe/abilities.try_faults has it: a run is refused where it is not."""
     runs_commands: ClassVar[bool] = False
     """The file says what is executed. Under netns that is on this machine, so the user has to allow it."""
 
