@@ -238,16 +238,12 @@ class Lab:
         """A step ends this node on purpose."""
         self.events.expect_end(name)
 
-    def expects_end(self, name: str) -> bool:
-        """Whether a step ends, or has ended, this node on purpose."""
-        return self.events.expects_end(name)
-
     def start_programs(self, names: Sequence[str], knobs: Mapping[str, str], *, may_fail: bool) -> None:
         """Start the programs of these nodes, which have ended, again; see Startup.again. Those that fail are noted."""
         assert self._startup is not None
         self.events.expect_no_end(*names)
-        failed = self._startup.again([node for node in self.topology.nodes if node.name in names], knobs, may_fail)
-        for failure in failed:
+        nodes = [node for node in self.topology.nodes if node.name in names]
+        for failure in self._startup.again(nodes, knobs, may_fail):
             self.session.note(f"{failure.message}: {failure.detail[-1].strip()}")
 
     def reload(self, name: str, knobs: Mapping[str, str]) -> None:

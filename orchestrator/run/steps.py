@@ -93,7 +93,7 @@ class LabContext:
             try:
                 channel.wait_done(command_id, partial(check, channel), every=every)
             except NodeFailure:
-                if channel.alive or not self.lab.expects_end(channel.name):
+                if channel.alive or not self.lab.events.expects_end(channel.name):
                     raise
                 self.lab.session.note(
                     f"a step ended the program of {channel.name} while it was at the step {self.step}: what it had not "

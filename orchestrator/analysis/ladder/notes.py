@@ -26,9 +26,6 @@ class Party(Data):
     node: str | None
 
 
-# -- segments --------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Sent(Note):
     """A segment, or one that was retransmitted."""
