@@ -23,7 +23,7 @@ _CONFIG, _PACKET = 4 << 8 | 1, 4 << 8 | 0
 _REQUEST, _ACK, _ERROR = 0x1, 0x4, 2
 _CFG_CMD, _CFG_MODE, _CFG_QTHRESH, _CFG_FLAGS = 1, 2, 5, 6
 _BIND, _COPY_PACKET, _NUMBERED = 1, 2, 1
-_TIMESTAMP, _IFINDEX_INDEV, _PAYLOAD, _PREFIX, _SEQ = 3, 4, 9, 10, 12
+_TIMESTAMP, _INDEV, _PHYSINDEV, _PAYLOAD, _PREFIX, _SEQ = 3, 4, 6, 9, 10, 12
 
 _ROOM = 1 << 23
 """Bytes that may wait in the kernel from one tick to the next: several thousand packets."""
@@ -138,7 +138,8 @@ class Filtered:
             return None
         seconds, micro = struct.unpack("!QQ", found[_TIMESTAMP])
         t = (seconds * 1_000_000_000 + micro * 1000 - ahead - self._zero_ns) / 1e9
-        node = self._nodes[int.from_bytes(found[_IFINDEX_INDEV], "big")]
+        port = found.get(_PHYSINDEV, found[_INDEV])  # in a bridge the one is its port, the other the bridge
+        node = self._nodes[int.from_bytes(port, "big")]
         event: Event = {"t": t, "ev": "filtered", "node": node, "step": rule.name, "verdict": rule.verdict}
         return event | packet(found[_PAYLOAD])
 
