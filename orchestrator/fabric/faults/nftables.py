@@ -21,7 +21,7 @@ GROUP = 71
 """Of nfnetlink_log, to which every packet is reported that a rule has taken. Nobody else is in this namespace."""
 
 NETDEV, BRIDGE = "netdev", "bridge"
-"""Families of tables. Rules of the second come to a packet just behind those of the first, when the bridge gets it. Some
+"""Families of tables. Rules of the second come to a packet behind those of the first, when the bridge gets it. Some
 kernels refuse packets in the one only, some in the other: Debian's has nft_reject_bridge, no nft_reject_netdev."""
 
 _SNAP = 120
@@ -80,7 +80,7 @@ class Chosen:
 
 
 def take(number: int, ways: Iterable[Way], kind: Kind, chosen: Chosen, verdict: str) -> str:
-    """Make rule `number`, with one of VERDICTS. Returns the family in which the kernel can do that. Raises ValueError."""
+    """Make rule `number`, with one of VERDICTS. Returns the family in which the kernel can. Raises ValueError."""
     ways, statement = list(ways), VERDICTS[verdict]
     try:
         load(rule(number, ways, kind, chosen, statement))
