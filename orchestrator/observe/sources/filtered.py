@@ -18,6 +18,7 @@ from orchestrator.recording.events import Event
 
 _NETLINK_NETFILTER = 12
 _SO_RCVBUFFORCE = 33
+_SO_TIMESTAMPNS = 35
 _CONFIG, _PACKET = 4 << 8 | 1, 4 << 8 | 0
 """NFNL_SUBSYS_ULOG with NFULNL_MSG_CONFIG and NFULNL_MSG_PACKET."""
 _REQUEST, _ACK, _ERROR = 0x1, 0x4, 2
@@ -64,6 +65,8 @@ class Filtered:
         except PermissionError:  # the root of a user namespace gets what everybody gets
             self._netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
         try:
+            # On older kernels, as 6.1, packets bear a time, and so do reports of them, only while a socket wants that.
+            self._netlink.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             self._netlink.bind((0, 0))
             self._bind(group)
         except BaseException:
@@ -128,7 +131,9 @@ class Filtered:
                 found = dict(_attributes(data[at + _BODY : at + length]))
                 seen.add(int.from_bytes(found.get(_SEQ, b""), "big"))
                 event = self._line(ahead, found)
-                if event is not None:
+                if event is None:
+                    self._lost = True
+                else:
                     yield event
             at += max((length + 3) & ~3, _HEADER.size)
 
