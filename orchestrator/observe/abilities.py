@@ -80,7 +80,7 @@ def try_lab(*, user_namespace: bool) -> Trial:
 
 
 def try_faults(names: Iterable[str], *, user_namespace: bool) -> Trial:
-    """`packet rules` and `netem`, as faults on the network use them (fabric/faults)."""
+    """`packet rules`, `refusing rules` and `netem`, as faults on the network use them (fabric/faults)."""
 
     def attempt(report: Outcome) -> None:
         if user_namespace:
@@ -93,16 +93,23 @@ def try_faults(names: Iterable[str], *, user_namespace: bool) -> Trial:
 
 
 def _take_packets() -> None:
-    """A rule of each sort at this namespace's loopback interface, and a reader of what they report."""
+    """A rule at this namespace's loopback interface, and a reader of what they report."""
     from orchestrator.fabric.faults import nftables
     from orchestrator.observe.sources.filtered import Filtered
 
     flags = ("SYN", "SYN+ACK", "FIN", "RST", "ACK", "data")
     way, kind = nftables.Way(["lo"], ["02:00:00:00:00:01"]), nftables.Kind("tcp", 80, flags)
-    chosen = nftables.Chosen(nth=[1])
-    for number, statement in enumerate(nftables.VERDICTS.values()):
-        nftables.load(nftables.rule(number, [way], kind, chosen, statement))
+    nftables.take(1, [way], kind, nftables.Chosen(nth=[1]), "drop")
     Filtered(nftables.GROUP, {}, 0.0, {}).close()
+
+
+def _refuse_packets() -> None:
+    """A RST and an ICMP message, likewise."""
+    from orchestrator.fabric.faults import nftables
+
+    way, kind = nftables.Way(["lo"]), nftables.Kind("tcp", 80)
+    for number, verdict in enumerate(nftables.VERDICTS):
+        nftables.take(100 + number, [way], kind, nftables.Chosen(), verdict)
 
 
 def _impair_packets() -> None:
@@ -113,7 +120,7 @@ def _impair_packets() -> None:
     impairment.tc([impairment.root("lo"), impairment.netem("lo", 2, settings)])
 
 
-_FAULTS = {"packet rules": _take_packets, "netem": _impair_packets}
+_FAULTS = {"packet rules": _take_packets, "refusing rules": _refuse_packets, "netem": _impair_packets}
 
 
 def _in_child(attempt: Callable[[Outcome], None]) -> Trial:

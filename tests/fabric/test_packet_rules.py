@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.fabric.faults.impairment import Settings as Impaired
 from orchestrator.fabric.faults.impairment import netem
-from orchestrator.fabric.faults.nftables import Chosen, Kind, Way, removal, rule
+from orchestrator.fabric.faults.nftables import BRIDGE, Chosen, Kind, Way, removal, rule
 from orchestrator.fabric.faults.packets import Settings, ways
 from orchestrator.fabric.wiring import Leg
 from orchestrator.observe.sources.filtered import packet
@@ -77,6 +77,16 @@ def test_data_is_what_stands_behind_the_headers() -> None:
 def test_what_is_made_is_taken_away() -> None:
     made = re.findall(r"chain (\w+)", rule(7, [Way(["leg1"])], Kind(), Chosen(), "drop"))
     assert sorted(made) == sorted(re.findall(r" (\w+)$", removal(7), re.MULTILINE))
+
+
+def test_a_bridge_s_table_has_the_same_rule_and_no_devices() -> None:
+    """For kernels that refuse packets there alone, as Debian's in the virtual machine."""
+    text = rule(7, [Way(["leg1"])], Kind("tcp"), Chosen(), "reject", family=BRIDGE)
+    assert "table bridge simctl" in text
+    assert "hook prerouting priority 7" in text
+    assert "devices" not in text
+    assert "iifname { leg1 }" in text
+    assert all("bridge" in line for line in removal(7, BRIDGE).splitlines())
 
 
 def test_an_impairment_in_the_words_of_tc() -> None:

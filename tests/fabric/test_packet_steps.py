@@ -17,8 +17,6 @@ from tests.conftest import Simctl
 from tests.support.live import await_line, started
 from tests.support.vanishing import events_of, passed, write
 
-pytestmark = pytest.mark.netns
-
 GET = '{from: client, url: "http://server:8080/", session: pool}'
 ONCE = '{from: client, url: "http://server:8080/"}'
 
@@ -33,11 +31,19 @@ networks: {lab: {internal: true}}
 """
 
 
-def run(simctl: Simctl, folder: Path, topology: str, *steps: str, expect: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+RUNTIMES = [
+    pytest.param("netns", marks=pytest.mark.netns),
+    pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.images("origin", "requests")]),
+]
+
+
+def run(
+    simctl: Simctl, folder: Path, topology: str, *steps: str, expect: tuple[str, ...] = (), runtime: str = "netns"
+) -> list[dict[str, Any]]:
     """The lines of the recording of a run whose expectations hold and whose trace is believed."""
     scenario = write(folder, topology, [f"{{{step}}}" for step in steps], [f"{{{one}}}" for one in expect])
     report = json.loads(
-        simctl("run", scenario, "-r", "netns", "-o", folder / "runs", "--format", "json", timeout=60).stdout
+        simctl("run", scenario, "-r", runtime, "-o", folder / "runs", "--format", "json", timeout=60).stdout
     )
     assert report["outcome"] in ("pass", "none"), json.dumps(report["verdicts"], indent=1)
     assert not any("disagree" in note for note in report["notes"]), report["notes"]
@@ -56,7 +62,9 @@ def ladder(simctl: Simctl, folder: Path, connection: str = "c1") -> str:
     return " ".join(word for word in done.stdout.replace("│", " ").replace("┃", " ").split())
 
 
-def test_a_fin_is_recorded_as_sent_and_told_as_lost(simctl: Simctl, tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.timeout(150)
+def test_a_fin_is_recorded_as_sent_and_told_as_lost(simctl: Simctl, tmp_path: Path, runtime: str) -> None:
     """The first two; the third comes through."""
     events = run(
         simctl,
@@ -66,6 +74,7 @@ def test_a_fin_is_recorded_as_sent_and_told_as_lost(simctl: Simctl, tmp_path: Pa
         f"name: load, request: {GET}",
         "name: idle, wait: 2s",
         expect=("that: it came at last, at: end, client: {CLOSE_WAIT: 1}, server: {FIN_WAIT2: 1, retransmits: 2..3}",),
+        runtime=runtime,
     )
     lost = [e for e in events if e["ev"] == "filtered"]
     assert taken(events) == [("server", "eat", "F.")] * 2
@@ -80,6 +89,7 @@ def test_a_fin_is_recorded_as_sent_and_told_as_lost(simctl: Simctl, tmp_path: Pa
     assert "waits behind" not in told
 
 
+@pytest.mark.netns
 def test_each_kind_of_segment(simctl: Simctl, tmp_path: Path) -> None:
     """A SYN costs a second, data a retransmission; what is healed passes again."""
     events = run(
@@ -107,6 +117,7 @@ def test_each_kind_of_segment(simctl: Simctl, tmp_path: Path) -> None:
         assert f"lost to step {step}" in told
 
 
+@pytest.mark.netns
 def test_dice_fall_the_same_way_each_time(simctl: Simctl, tmp_path: Path) -> None:
     """Ten SYNs, one after the other: which of them are refused is decided by the seed."""
     refused: list[list[int | None]] = []
@@ -127,7 +138,9 @@ def test_dice_fall_the_same_way_each_time(simctl: Simctl, tmp_path: Path) -> Non
     assert set(refused[0]) == {200, None}
 
 
-def test_who_is_refused_is_told_and_by_whom(simctl: Simctl, tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.timeout(150)
+def test_who_is_refused_is_told_and_by_whom(simctl: Simctl, tmp_path: Path, runtime: str) -> None:
     """A RST of a rule is in no counter: the trace is believed, and nobody says that the server sent it."""
     events = run(
         simctl,
@@ -147,6 +160,7 @@ def test_who_is_refused_is_told_and_by_whom(simctl: Simctl, tmp_path: Path) -> N
             "that: the server knows of nothing, server: {resets: 0, served: 1}",
             "that: its half is left, at: end, server: {ESTABLISHED: 1}, client: {ESTABLISHED: 0}",
         ),
+        runtime=runtime,
     )
     assert [e["verdict"] for e in events if e["ev"] == "filtered" and "S" in e["flags"]] == [
         "reset",
@@ -159,6 +173,7 @@ def test_who_is_refused_is_told_and_by_whom(simctl: Simctl, tmp_path: Path) -> N
     assert "no answer came" not in told
 
 
+@pytest.mark.netns
 def test_a_partition_cuts_two_nodes_and_nobody_else(simctl: Simctl, tmp_path: Path) -> None:
     topology = PAIR.replace("  server:", "  other: {image: simctl/origin, networks: [lab]}\n  server:")
     here, there = (f'{{from: client, url: "http://{name}:8080/", timeout: 300ms}}' for name in ("server", "other"))
@@ -195,6 +210,7 @@ networks: {front: {internal: true}, back: {internal: true}}
 
 
 @pytest.mark.kinds("nat")
+@pytest.mark.netns
 def test_the_black_hole_of_a_narrow_link_without_icmp(simctl: Simctl, tmp_path: Path) -> None:
     """Small responses pass, large ones vanish; with ICMP the sender learns how large a packet may be."""
     small, large = (f'"http://nat:8080{path}", timeout: 500ms' for path in ("/", "/bytes/20000"))
@@ -218,6 +234,7 @@ def test_the_black_hole_of_a_narrow_link_without_icmp(simctl: Simctl, tmp_path: 
     assert {("nat", "hole", "icmp")} == set(taken(events))
 
 
+@pytest.mark.netns
 def test_for_some_time(simctl: Simctl, tmp_path: Path) -> None:
     """The step lasts as long, and the fault is over when it ends."""
     events = run(
@@ -234,6 +251,7 @@ def test_for_some_time(simctl: Simctl, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.netns
 def test_nothing_is_left_of_a_fault_that_is_broken_off(tmp_path: Path, how: signal.Signals) -> None:
     """All of it is in namespaces of the lab, which are gone then: this machine's own never had any."""
     scenario = write(
@@ -257,6 +275,7 @@ def test_nothing_is_left_of_a_fault_that_is_broken_off(tmp_path: Path, how: sign
         await_gone(family, namespaces)
 
 
+@pytest.mark.netns
 def test_what_the_kernel_cannot_do_is_refused_before_anything_starts(simctl: Simctl, tmp_path: Path) -> None:
     slow = "{name: slow, impair: {to: server, delay: 300ms}}"
     scenario = write(
@@ -277,6 +296,7 @@ def test_what_the_kernel_cannot_do_is_refused_before_anything_starts(simctl: Sim
 
 
 @pytest.mark.slow
+@pytest.mark.netns
 def test_what_both_ends_believe_of_a_fin_that_never_arrives(simctl: Simctl, tmp_path: Path) -> None:
     """The bundled story."""
     passed(simctl("run", "fin-lost", "-r", "netns", "-o", tmp_path / "runs", "--format", "json", timeout=60))

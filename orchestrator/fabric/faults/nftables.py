@@ -20,7 +20,9 @@ from dataclasses import dataclass
 GROUP = 71
 """Of nfnetlink_log, to which every packet is reported that a rule has taken. Nobody else is in this namespace."""
 
-_TABLE = "netdev simctl"
+NETDEV, BRIDGE = "netdev", "bridge"
+"""Families of tables. Rules of the second come to a packet behind those of the first, when the bridge gets it. Some
+kernels refuse packets in the one only, some in the other: Debian's has nft_reject_bridge, no nft_reject_netdev."""
 
 _SNAP = 120
 """Bytes of a packet that are reported: the headers of IPv4 and TCP at their longest."""
@@ -77,25 +79,48 @@ class Chosen:
     seed: int = 1
 
 
-def rule(number: int, ways: Iterable[Way], kind: Kind, chosen: Chosen, statement: str, *, reported: bool = True) -> str:
+def take(number: int, ways: Iterable[Way], kind: Kind, chosen: Chosen, verdict: str) -> str:
+    """Make rule `number`, with one of VERDICTS. Returns the family in which the kernel can. Raises ValueError."""
+    ways, statement = list(ways), VERDICTS[verdict]
+    try:
+        load(rule(number, ways, kind, chosen, statement))
+    except ValueError:
+        if verdict == "drop":
+            raise
+        load(rule(number, ways, kind, chosen, statement, family=BRIDGE))
+        return BRIDGE
+    return NETDEV
+
+
+def rule(
+    number: int,
+    ways: Iterable[Way],
+    kind: Kind,
+    chosen: Chosen,
+    statement: str,
+    *,
+    family: str = NETDEV,
+    reported: bool = True,
+) -> str:
     """What `nft -f` makes rule `number` of. A chain goes to the next one; what matches nothing passes. `reported`: the
     kernel's log gets each packet for which it does what `statement` says."""
     ways = [way for way in ways if way.ports and way.targets != []]
     devices = ", ".join(dict.fromkeys(port for way in ways for port in way.ports))
     if not devices:
-        return f"table {_TABLE} {{}}\n"
+        return f"table {family} simctl {{}}\n"
+    hook = f"ingress devices = {{ {devices} }}" if family == NETDEV else "prerouting"
     select = [f"{_way(way)}{words} goto kind{number}" for way in ways for words in _kind(kind)]
     kinds = [f"{words} goto act{number}" for words in _flags(kind.flags)]
     log = f'log prefix "{number}" group {GROUP} snaplen {_SNAP} ' if reported else ""
     lines = [
-        f"table {_TABLE} {{",
+        f"table {family} simctl {{",
         f"chain act{number} {{",
         f"{_chosen(chosen)}{log}{statement}",
         "}",
         f"chain kind{number} {{",
         *kinds,
         "}",
-        f"chain rule{number} {{ type filter hook ingress devices = {{ {devices} }} priority {number}; policy accept;",
+        f"chain rule{number} {{ type filter hook {hook} priority {number}; policy accept;",
         *select,
         "}",
         "}",
@@ -103,9 +128,9 @@ def rule(number: int, ways: Iterable[Way], kind: Kind, chosen: Chosen, statement
     return "\n".join(lines) + "\n"
 
 
-def removal(number: int) -> str:
+def removal(number: int, family: str = NETDEV) -> str:
     """What deletes rule `number`."""
-    return "".join(f"delete chain {_TABLE} {name}{number}\n" for name in ("rule", "kind", "act"))
+    return "".join(f"delete chain {family} simctl {name}{number}\n" for name in ("rule", "kind", "act"))
 
 
 def _way(way: Way) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.fabric.faults.base import Fault, Wired
-from orchestrator.fabric.faults.nftables import VERDICTS, Chosen, Kind, Way, load, removal, rule
+from orchestrator.fabric.faults.nftables import Chosen, Kind, Way, load, removal, take
 from orchestrator.fabric.wiring import Leg, mac
 
 
@@ -46,7 +46,7 @@ class Packets(Fault[Settings]):
     def __init__(self, wired: Wired) -> None:
         super().__init__(wired)
         self._made = 0
-        self._there: dict[str, int] = {}
+        self._there: dict[str, tuple[int, str]] = {}
 
     def apply(self, node: str, settings: Settings) -> None:
         if settings.rule in self._there:
@@ -55,13 +55,13 @@ class Packets(Fault[Settings]):
         self.wired.report(number, settings.rule, settings.verdict)
         kind = Kind(settings.protocol, settings.port, settings.flags)
         chosen = Chosen(settings.nth, settings.probability, settings.seed)
-        load(rule(number, ways(self.wired.fabric.ports, settings), kind, chosen, VERDICTS[settings.verdict]))
-        self._there[settings.rule] = number
+        family = take(number, ways(self.wired.fabric.ports, settings), kind, chosen, settings.verdict)
+        self._there[settings.rule] = number, family
 
     def heal(self, node: str, settings: Settings) -> None:
-        number = self._there.pop(settings.rule, None)
-        if number is not None:
-            load(removal(number))
+        made = self._there.pop(settings.rule, None)
+        if made is not None:
+            load(removal(*made))
 
 
 def ways(ports: dict[str, Leg], settings: Settings) -> Iterator[Way]:

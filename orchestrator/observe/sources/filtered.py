@@ -18,12 +18,13 @@ from orchestrator.recording.events import Event
 
 _NETLINK_NETFILTER = 12
 _SO_RCVBUFFORCE = 33
+_SO_TIMESTAMPNS = 35
 _CONFIG, _PACKET = 4 << 8 | 1, 4 << 8 | 0
 """NFNL_SUBSYS_ULOG with NFULNL_MSG_CONFIG and NFULNL_MSG_PACKET."""
 _REQUEST, _ACK, _ERROR = 0x1, 0x4, 2
 _CFG_CMD, _CFG_MODE, _CFG_QTHRESH, _CFG_FLAGS = 1, 2, 5, 6
 _BIND, _COPY_PACKET, _NUMBERED = 1, 2, 1
-_TIMESTAMP, _IFINDEX_INDEV, _PAYLOAD, _PREFIX, _SEQ = 3, 4, 9, 10, 12
+_TIMESTAMP, _INDEV, _PHYSINDEV, _PAYLOAD, _PREFIX, _SEQ = 3, 4, 6, 9, 10, 12
 
 _ROOM = 1 << 23
 """Bytes that may wait in the kernel from one tick to the next: several thousand packets."""
@@ -64,6 +65,8 @@ class Filtered:
         except PermissionError:  # the root of a user namespace gets what everybody gets
             self._netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
         try:
+            # On older kernels, as 6.1, packets bear a time, and so do reports of them, only while a socket wants that.
+            self._netlink.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             self._netlink.bind((0, 0))
             self._bind(group)
         except BaseException:
@@ -128,7 +131,9 @@ class Filtered:
                 found = dict(_attributes(data[at + _BODY : at + length]))
                 seen.add(int.from_bytes(found.get(_SEQ, b""), "big"))
                 event = self._line(ahead, found)
-                if event is not None:
+                if event is None:
+                    self._lost = True
+                else:
                     yield event
             at += max((length + 3) & ~3, _HEADER.size)
 
@@ -138,7 +143,8 @@ class Filtered:
             return None
         seconds, micro = struct.unpack("!QQ", found[_TIMESTAMP])
         t = (seconds * 1_000_000_000 + micro * 1000 - ahead - self._zero_ns) / 1e9
-        node = self._nodes[int.from_bytes(found[_IFINDEX_INDEV], "big")]
+        port = found.get(_PHYSINDEV, found[_INDEV])  # in a bridge the one is its port, the other the bridge
+        node = self._nodes[int.from_bytes(port, "big")]
         event: Event = {"t": t, "ev": "filtered", "node": node, "step": rule.name, "verdict": rule.verdict}
         return event | packet(found[_PAYLOAD])
 

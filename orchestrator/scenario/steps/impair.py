@@ -50,7 +50,7 @@ steps:
     over = Effect("impair over", "no longer so", about_packets=True)
     effects = (begins, over)
     fault: ClassVar[str] = "impairment"
-    needs: ClassVar[tuple[str, ...]] = ("netem",)
+    needs: ClassVar[tuple[str, ...]] = ("packet rules", "netem")
 
     delay: Duration | None = Field(None, gt=0, le=600, description="how much later each arrives")
     jitter: Duration | None = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -27,6 +27,7 @@ steps:
     begins = Effect("reject", "rejected from now on", about_packets=True)
     over = Effect("reject over", "no longer rejected", about_packets=True)
     effects = (begins, over)
+    needs: ClassVar[tuple[str, ...]] = ("packet rules", "refusing rules")
 
     with_: With = Field(
         "reset", alias="with", description="`reset`: a RST, for TCP; else the ICMP message `destination unreachable` "
