@@ -19,7 +19,6 @@ services:
   server:
     image: simctl/origin
     ports: ["8080:8080"]
-    environment: {{MAX_FAST_INLINE: 3}}
     healthcheck: {{test: {test}, interval: 100ms, retries: {retries}}}
 """
 
@@ -51,7 +50,6 @@ def test_what_exec_starts_owns_its_sockets_and_what_is_passed_over_is_noted(simc
     assert [verdict["outcome"] for verdict in found["verdicts"]] == ["pass", "unknown"]
     notes = " ".join(found["notes"])
     assert "lab.yaml:5:5: `ports` of server is passed over" in notes
-    assert "MAX_FAST_INLINE has no effect on server: the kind origin has no such knob" in notes
 
 
 def test_a_node_is_ready_when_its_check_passes(simctl: Simctl, tmp_path: Path) -> None:
