@@ -2,7 +2,7 @@
 
 They are other programs, which read the kernel's tables by ways of their own (`/proc/net/tcp`, netlink), some
 milliseconds after the sample of the moment. So a line must show a state that its socket can have had within `_LATE`
-after the moment.
+after the moment; where the recording ends before that, one that it can have come to since.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from orchestrator.history.crossexamination import doubted, may_be, possible
 from orchestrator.history.model import Contradiction, History, Socket
 from orchestrator.history.sampled import NodeTicks
+from orchestrator.tcp.lifecycle import later
 from orchestrator.tcp.states import TcpState
 
 _LATE = 1.0
@@ -53,6 +54,7 @@ def against_texts(history: History, folder: Path) -> list[Contradiction]:
     for socket in history.sockets:
         of_key[socket.node, _plain(socket.local), _plain(socket.peer)].append(socket)
     found: list[Contradiction] = []
+    until = history.ticks[-1] if history.ticks else 0.0
     seen: set[Path] = set()
     for moment, t in history.moments.items():
         # Moments that share an instant share their texts.
@@ -61,7 +63,7 @@ def against_texts(history: History, folder: Path) -> list[Contradiction]:
         seen.add(real)
         for node in history.nodes:
             for tool in _LINES:
-                found += _of_text(real / f"{node}.{tool}.txt", node, tool, t, of_key)
+                found += _of_text(real / f"{node}.{tool}.txt", node, tool, t, until, of_key)
     return found
 
 
@@ -80,7 +82,7 @@ def with_doubts(history: History, against: Sequence[Contradiction]) -> History:
 
 
 def _of_text(
-    path: Path, node: str, tool: str, t: float, of_key: Mapping[_Key, list[Socket]]
+    path: Path, node: str, tool: str, t: float, until: float, of_key: Mapping[_Key, list[Socket]]
 ) -> Iterator[Contradiction]:
     try:
         with path.open(errors="replace") as file:
@@ -89,10 +91,17 @@ def _of_text(
         return
     for local, peer, state in _rows(lines, _LINES[tool]):
         sockets = of_key.get((node, local, peer), ())
-        if sockets and not any(may_be(socket, state, t, t + _LATE) for socket in sockets):
+        if any(may_be(socket, state, t, t + _LATE) for socket in sockets):
+            continue
+        if sockets and not (t + _LATE > until and any(_may_become(socket, state, until) for socket in sockets)):
             held = frozenset().union(*(possible(socket, t, t + _LATE) for socket in sockets))
             nearest = max(sockets, key=lambda socket: socket.intervals[0].first <= t)
             yield Contradiction(node, nearest.sk, nearest.local, nearest.peer, t, tool, state, held)
+
+
+def _may_become(socket: Socket, state: TcpState, until: float) -> bool:
+    """Whether the socket can have come to that state after the end of the recording."""
+    return any(one is not TcpState.CLOSED and state in later(one) for one in possible(socket, until, until))
 
 
 def _rows(lines: Iterable[str], pattern: re.Pattern[str]) -> Iterator[tuple[str, str, TcpState]]:

@@ -1,0 +1,38 @@
+"""What `ss` printed at the last moment of a recording, after its last sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.history.texts import against_texts
+from tests.support.builders import history
+
+OPEN = """
+    ticks 0 1 2 5 6
+    client:41000 > server:8080 | - E E E E
+    server:8080 > client:41000 | - E E E E
+    moment early 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "printed", "contradicts"),
+    [
+        ("end", "ESTAB", False),
+        ("end", "FIN-WAIT-2", False),
+        ("end", "TIME-WAIT", False),
+        ("end", "SYN-SENT", True),
+        ("early", "ESTAB", False),
+        ("early", "FIN-WAIT-2", True),
+    ],
+)
+def test_what_can_have_happened_since_the_last_sample(
+    tmp_path: Path, moment: str, printed: str, contradicts: bool
+) -> None:
+    run = history(OPEN)
+    end = next(socket for socket in run.sockets if socket.node == "client")
+    (tmp_path / moment).mkdir()
+    (tmp_path / moment / "client.ss.txt").write_text(f"{printed}  0  0  {end.local}  {end.peer}\n")
+    assert bool(against_texts(run, tmp_path)) is contradicts
