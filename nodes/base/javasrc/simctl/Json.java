@@ -9,6 +9,8 @@ import com.google.gson.stream.JsonReader;
 import com.google.gson.stream.JsonToken;
 import java.io.IOException;
 import java.io.StringReader;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** JSON texts (RFC 8259), by Gson, as String, BigDecimal, Boolean, null, List and Map of such. */
 final class Json {
@@ -18,6 +20,9 @@ final class Json {
             .setObjectToNumberStrategy(ToNumberPolicy.BIG_DECIMAL)
             .create();
     private static final TypeAdapter<Object> ANY = GSON.getAdapter(Object.class);
+
+    /** A surrogate without its other half: no text of UTF-8 has one, so it stays the escape that it came as. */
+    private static final Pattern LONE = Pattern.compile("\\p{Cs}");
 
     private Json() {}
 
@@ -37,6 +42,7 @@ final class Json {
 
     /** Of values as read() gives them, and of any Number. */
     static String write(Object value) {
-        return GSON.toJson(value);
+        return LONE.matcher(GSON.toJson(value))
+                .replaceAll(lone -> Matcher.quoteReplacement(String.format("\\u%04x", (int) lone.group().charAt(0))));
     }
 }
