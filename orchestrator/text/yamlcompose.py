@@ -61,4 +61,11 @@ def _quick_loader() -> Any:
             Composer.__init__(self)
             Resolver.__init__(self)
 
+        def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+            event: Any = self.peek_event()
+            nothing = isinstance(event, yaml.ScalarEvent) and not (event.value or event.style)
+            if nothing and getattr(parent, "flow_style", False):  # `{a: , b}`: they differ in where that stands
+                raise yaml.YAMLError
+            return super().compose_node(parent, index)
+
     return Quick

@@ -50,6 +50,13 @@ def test_every_file_of_ours_is_read_alike(monkeypatch: pytest.MonkeyPatch) -> No
         assert read(text, monkeypatch, quickly=True) == read(text, monkeypatch, quickly=False)
 
 
+@pytest.mark.parametrize(
+    "text", ["a: {b: ,c}", "a: {b:   , c: 1}", "{? , b}", "a: [ , ]", "a: {b: '' , c: }", "a:\nb: {c: \n  }\n"]
+)
+def test_nothing_stands_in_the_same_place(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    assert read(text, monkeypatch, quickly=True) == read(text, monkeypatch, quickly=False)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_wrong_files_are_read_alike(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     chance = random.Random(seed)
