@@ -32,7 +32,7 @@ def with_reported_owners(sockets: Sequence[Socket], reports: Iterable[Event]) ->
 
 
 def _owned(socket: Socket, owner: _Owner) -> Socket:
-    """As `replace`, in a fifth of the time: of a large run there are tens of thousands."""
+    """As `replace`, in a fraction of the time: of a large run there are tens of thousands."""
     uid, pid, comm = owner
     return Socket(
         socket.node, socket.sk, socket.local, socket.peer, socket.intervals, socket.unknown, socket.queues,

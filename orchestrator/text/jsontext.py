@@ -1,7 +1,7 @@
 """JSON text straight from dataclasses: what `json.dumps` writes of what `jsondata.plain` makes of them.
 
 The report of a large run has ten million values. Copying them into plain data first, and asking of each what it is,
-takes several times as long as this, which asks a table for the type of each.
+takes twice as long as this, which asks a table for the type of each.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class _Fractions(dict[float, str]):
         if not math.isfinite(number):
             return "null"
         if 1e-3 <= abs(number) < self._below:
-            # So few digits stand for themselves, and no number has a shorter text: in half the time.
+            # So few digits stand for themselves, and no number has a shorter text.
             text = (self._form % number).rstrip("0")
             text = text + "0" if text[-1] == "." else text
         else:
