@@ -22,7 +22,9 @@ def node_items(history: History, nodes: Set[str | None], first: float, last: flo
         effect = EFFECTS.get(event["what"])
         detail = event.get("detail") or {}
         named = detail.get("nodes")
-        concerns = event["node"] in nodes or (isinstance(named, list) and any(node in nodes for node in named))
+        concerns = event["node"] in nodes or (
+            isinstance(named, list) and any(isinstance(node, str) and node in nodes for node in named)
+        )
         if effect is not None and effect.words and concerns and first <= t <= last:
             packets = str(detail["packets"]) if detail.get("packets") else None
             befell = Befell(event["node"], event["what"], detail.get("network") or None, packets)
