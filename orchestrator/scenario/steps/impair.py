@@ -44,7 +44,7 @@ steps:
   - name: slow
     impair: {to: server, delay: 100ms, jitter: 20ms}
   - name: noisy
-    impair: {from: server, flags: data, duplicate: 10%, corrupt: 1%, for: 5s}
+    impair: {from: server, flags: data, corrupt: 1%, for: 5s}
 """
     begins = Effect("impair", "from now on", about_packets=True)
     over = Effect("impair over", "no longer so", about_packets=True)
