@@ -44,6 +44,8 @@ NODE_FILE = Bound("a file that a node writes, on netns and vm", 256 * MIB, "byte
 NODE_TMP = Bound("/tmp of a node, on netns and vm; its /dev/shm alike", 1024 * MIB, "bytes", "the program gets ENOSPC")
 NODE_PROCESSES = Bound("processes and threads of a node", 8_192, "processes", "the program gets EAGAIN. On netns and "
                        "vm from Linux 6.14 on")  # fmt: skip
+TAKEN_PACKETS = Bound("packets that `drop`, `reject` and `partition` take, of a run", 100_000, "packets", "the rest "
+                      "are taken too, but not recorded, and the recording says so")  # fmt: skip
 UNKNOWN_LINES = Bound("kinds of lines of a recording that simctl does not know", 20, "kinds", "the rest are counted "
                       "together")  # fmt: skip
 
@@ -65,5 +67,6 @@ BOUNDS = (
     NODE_FILE,
     NODE_TMP,
     NODE_PROCESSES,
+    TAKEN_PACKETS,
     UNKNOWN_LINES,
 )

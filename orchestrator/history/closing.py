@@ -33,6 +33,9 @@ delays them."""
 
 _RST_AFTER_CLOSE = 0.001
 
+_TOLD = 0.1
+"""Seconds after which an ICMP message has surely ended the end that it is for, on a busy machine too."""
+
 _EXACT = 1e-6
 """Seconds. A change of state in a shorter interval was traced."""
 
@@ -128,7 +131,7 @@ def _quitter(connection: Connection, ends: Ends) -> Side | None:
         if end is None or death(end) == math.inf or end.intervals[-1].state not in _GIVES_UP:
             continue
         gone = death(end)
-        refused = any(abs(gone - told) <= ONE_RST for told in ends.told)
+        refused = any(-ONE_RST <= gone - told <= _TOLD for told in ends.told)
         if not refused and not any(one.is_rst and one.segment.t <= gone + ONE_RST for one in ends.sent):
             quit_at.append((gone, side))
     return min(quit_at)[1] if quit_at else None

@@ -22,9 +22,9 @@ def answers(taken: Event) -> Iterator[Event]:
         return
     line = {"t": taken["t"], "ev": "segment", "node": FILTER, "local": taken["peer"], "peer": taken["local"], "len": 0}
     if taken["verdict"] != "reset":
-        yield line | {"flags": ICMP, "seq": taken["ack"], "ack": 0}
+        yield line | {"flags": ICMP, "seq": taken.get("ack") or 0, "ack": 0}
     elif "." in flags:
-        yield line | {"flags": "R", "seq": taken["ack"], "ack": 0}
+        yield line | {"flags": "R", "seq": taken.get("ack") or 0, "ack": 0}
     else:
-        after = taken["seq"] + taken["len"] + ("S" in flags) + ("F" in flags)
+        after = (taken.get("seq") or 0) + taken["len"] + ("S" in flags) + ("F" in flags)
         yield line | {"flags": "R.", "seq": 0, "ack": after % _ROUND}

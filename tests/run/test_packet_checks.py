@@ -71,6 +71,11 @@ def test_one_message_where_it_is_wrong(step: str, column: int, says: str) -> Non
     [
         ("drop: {from: server, for: 1s}\n  - heal: drop-3", 9, "takes its drop back itself"),
         ("mtu: {node: server, bytes: 1000}\n  - heal: mtu-3\n  - heal: mtu-3", 10, "is healed by the step heal-4"),
+        (
+            "impair: {to: server, delay: 1s}\n  - impair: {to: server, duplicate: 1%}",
+            9,
+            "it must be the only one, and there is that of impair-3",
+        ),
         ("heal: drop-4\n  - drop: {from: server}", 8, "no earlier step drop-4"),
     ],
 )

@@ -22,9 +22,13 @@ def node_items(history: History, nodes: Set[str | None], first: float, last: flo
         t = float(event["t"])
         effect = EFFECTS.get(event["what"])
         detail = event.get("detail") or {}
-        concerns = event["node"] in nodes or not nodes.isdisjoint(detail.get("nodes") or ())
+        named = detail.get("nodes")
+        concerns = event["node"] in nodes or (
+            isinstance(named, list) and any(isinstance(node, str) and node in nodes for node in named)
+        )
         if effect is not None and effect.words and concerns and first <= t <= last:
-            befell = Befell(event["node"], event["what"], detail.get("network") or None, detail.get("packets") or None)
+            packets = str(detail["packets"]) if detail.get("packets") else None
+            befell = Befell(event["node"], event["what"], detail.get("network") or None, packets)
             yield Item(RowKind.NODE, t, t, befell, effect=effect, node=event["node"])
 
 

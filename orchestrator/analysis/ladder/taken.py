@@ -54,7 +54,7 @@ class TakenPackets:
         """The step whose fault refused a packet of that end by an ICMP message just before `t`."""
         for event in self._taken:
             icmp = event["verdict"] not in ("drop", "reset") and self._sender(event) is side
-            if icmp and abs(float(event["t"]) - t) <= _NEAR:
+            if icmp and -_NEAR <= t - float(event["t"]) <= _LATER:
                 return str(event["step"])
         return None
 

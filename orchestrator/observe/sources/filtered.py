@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from orchestrator.bounds import TAKEN_PACKETS
 from orchestrator.observe.sources.segments import letters, wall_clock_ahead
 from orchestrator.recording.events import Event
 
@@ -103,7 +104,10 @@ class Filtered:
                 self._lost = True
                 continue
             ahead = wall_clock_ahead() if ahead is None else ahead
-            self._taken.append((ahead, data))
+            if len(self._taken) < TAKEN_PACKETS.limit:
+                self._taken.append((ahead, data))
+            else:
+                self._lost = True
 
     def finish(self) -> list[Event]:
         """All lines in order of time, `filter` last."""

@@ -36,6 +36,8 @@ class Applied:
 
     verb: str
     heals_itself: bool
+    alone: bool = False
+    """Nothing else of its verb can be done in the same run."""
     healed_by: str | None = None
     """The step that takes it back."""
 

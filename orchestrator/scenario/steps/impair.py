@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from orchestrator.scenario.steps.base import Context, Effect
+from orchestrator.scenario.steps.base import Context, Effect, Situation
 from orchestrator.scenario.steps.packets import Packets, Share
 from orchestrator.scenario.values import Duration
 from orchestrator.text.durations import format_duration
@@ -44,7 +44,7 @@ steps:
   - name: slow
     impair: {to: server, delay: 100ms, jitter: 20ms}
   - name: noisy
-    impair: {from: server, flags: data, duplicate: 10%, corrupt: 1%, for: 5s}
+    impair: {from: server, flags: data, corrupt: 1%, for: 5s}
 """
     begins = Effect("impair", "from now on", about_packets=True)
     over = Effect("impair over", "no longer so", about_packets=True)
@@ -56,7 +56,9 @@ steps:
     jitter: Duration | None = Field(
         None, gt=0, le=600, description="by so much the delay varies, up and down; packets overtake each other then"
     )
-    duplicate: Share | None = Field(None, description="how many arrive twice")
+    duplicate: Share | None = Field(
+        None, description="how many arrive twice; there can be no other `impair` in the scenario then"
+    )
     corrupt: Share | None = Field(None, description="in how many one bit is turned: the checksum tells the receiver")
     reorder: Share | None = Field(None, description="how many are not delayed, so that they overtake: with `delay`")
     rate: Rate | None = Field(None, description="as on a link of this rate: 500kbit, 10mbit, 1gbit")
@@ -71,6 +73,18 @@ steps:
         if self.jitter is not None and self.delay is not None and self.jitter > self.delay:
             raise ValueError("`jitter` is more than `delay`: no packet arrives before it is sent")
         return self
+
+    def check(self, situation: Situation) -> None:
+        """The kernel has no tree of disciplines with two netems of which one duplicates: packets could breed."""
+        others = {step: fault for step, fault in situation.earlier.faults.items() if fault.verb == self.verb}
+        doubles = next((step for step, fault in others.items() if fault.alone), None)
+        super().check(situation)
+        if situation.step in situation.earlier.faults:
+            situation.earlier.faults[situation.step].alone = self.duplicate is not None
+        if others and (self.duplicate is not None or doubles is not None):
+            which = doubles if doubles is not None else next(iter(others))
+            message = f"where an `impair` duplicates packets it must be the only one, and there is that of {which}"
+            situation.problem(message, "do all in one step, or in two scenarios")
 
     def done(self) -> str:
         """`delay 100ms, duplicate 10%`."""
