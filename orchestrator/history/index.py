@@ -34,7 +34,7 @@ class Index:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.counters = Counters(history.counters)
+        self.counters = Counters(history.counters, history.moments.values())
         self.period = float(history.begin.get("period", 0.05))
         self.rests = bool(history.begin.get("quiet"))
         """Whether sampling followed events."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from orchestrator.history.index import Index
 from orchestrator.judge.evidence import Shown
 from orchestrator.judge.filter import Filter
@@ -11,8 +13,8 @@ from orchestrator.recording.evidence import CounterRead
 
 
 def kernel_counter(index: Index, node: str, name: str, inside: Inside, where: Filter) -> Tally:
-    """By how much the counter `name` (of recording.events.COUNTERS) rose. Between two ticks its value lies between the
-    two readings."""
+    """By how much the counter `name` (of recording.events.COUNTERS) rose. Between two readings its value lies between
+    theirs."""
     if not where.everything:
         return unknown(NotFilterable(node=node, source="counter", counter=name))
     start, end = _reading(index, node, name, inside.start), _reading(index, node, name, inside.end)
@@ -33,6 +35,10 @@ def _reading(index: Index, node: str, name: str, t: float) -> tuple[int, int] | 
     t = min(max(t, ticks.times[0]), ticks.times[-1])
     upper = ticks.from_(t)
     lower = t if upper == t else ticks.before(t)
-    assert upper is not None and lower is not None
+    while upper is not None and index.counters.read_until(name, upper) < t:
+        upper = ticks.from_(math.nextafter(upper, math.inf))  # this tick did not read it
+    assert lower is not None
+    if upper is None:
+        return None
     least, most = index.counters.at(node, name, lower), index.counters.at(node, name, upper)
     return None if least is None or most is None else (least, most)

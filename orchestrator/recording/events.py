@@ -14,7 +14,20 @@ it is; format 1 had what the recorder made of it (format1.py)."""
 
 COUNTERS = {
     "Tcp": ("ActiveOpens", "PassiveOpens", "AttemptFails", "EstabResets", "RetransSegs", "OutRsts"),
-    "TcpExt": ("TW", "TWKilled", "TCPTimeWaitOverflow", "ListenOverflows", "ListenDrops", "TCPAbortOnTimeout"),
+    "TcpExt": (
+        "TW",
+        "TWKilled",
+        "TCPTimeWaitOverflow",
+        "ListenOverflows",
+        "ListenDrops",
+        "TCPAbortOnTimeout",
+        "TCPAbortOnData",
+        "TCPAbortOnClose",
+        "TCPReqQFullDrop",
+        "TCPTimeouts",
+        "TCPKeepAlive",
+        "TCPChallengeACK",
+    ),
 }
 """Which kernel counters a tick carries: group of /proc/net/snmp or /proc/net/netstat -> names."""
 

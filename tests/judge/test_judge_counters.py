@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from orchestrator.recording.events import COUNTERS
 from orchestrator.recording.verdict import Outcome
+from orchestrator.scenario.facts.fact import CounterName
 from tests.support.builders import REQUESTS, TALK, history, in_words, request, verdict, worded
 
 PASS, UNKNOWN, FAIL = Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL
@@ -263,3 +267,42 @@ def test_whoever_is_still_there_has_not_closed() -> None:
     assert worded(vanished, "{server: {first_close: 0}}").outcome is PASS
     never = history("client:1 > server:80 | - SS SS -")
     assert worded(never, "{client: {first_close: 0}}").outcome is PASS, "there was no connection"
+
+
+# -- the kernel's counters -----------------------------------------------------------------------------------------
+
+COUNTED = """
+    ticks 0 0.2 0.4 0.6 0.8 2
+    server:8080 | L L L L L L
+    count server TW 0 0 0 2 2 3
+    count server OutRsts 0 0 0 2 2 3
+    moment early.end 0.2
+    moment late.end 0.6
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "resets", "minisockets"),
+    [
+        ("over: start .. early.end", "0", "0"),
+        ("over: early.end .. late.end", "2", "2"),
+        ("over: start .. early.end + 100ms", "0", "0..2"),  # TW is read at moments, and once a second
+        ("over: start .. early.end + 200ms", "0", "0..2"),
+        ("over: late.end .. late.end + 200ms", "0", "0..1"),
+        ("over: start .. end", "3", "3"),
+    ],
+)
+def test_counters_by_name(when: str, resets: str, minisockets: str) -> None:
+    run = history(COUNTED)
+    for name, actual in (("OutRsts", resets), ("TW", minisockets)):
+        assert worded(run, f"{{{when}, server: {{counters: {{{name}: 99}}}}}}").actual == actual
+
+
+def test_a_counter_that_the_last_tick_did_not_read_is_unknown_there() -> None:
+    run = history(COUNTED + "moment end 0.6\n")
+    assert worded(run, "{over: start .. end + 100ms, server: {counters: {TW: 2}}}").outcome is UNKNOWN
+    assert worded(run, "{over: start .. end, server: {counters: {TW: 2}}}").outcome is PASS
+
+
+def test_the_names_are_those_that_a_recording_has() -> None:
+    assert get_args(CounterName) == tuple(name for group in COUNTERS.values() for name in group)

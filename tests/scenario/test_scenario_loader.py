@@ -125,6 +125,7 @@ FACT = EXPECT + "  - that: x\n    "
         (f"{FACT}client: {{recv_q: 1}}\n", 8, 22, "`recv_q`: expected a mapping, not the number 1", "write"),
         (f"{FACT}client: {{recv_q: {{}}}}\n", 8, 22, "`recv_q`: must not be empty", None),
         (f"{FACT}client: {{recv_q: {{TIMEWAIT: 1}}}}\n", 8, 23, "unknown state TIMEWAIT", "mean TIME_WAIT?"),
+        (f"{FACT}client: {{counters: {{ListenDrop: 1}}}}\n", 8, 25, "unknown counter ListenDrop", "mean ListenDrops?"),
         (f"{FACT}client: {{recv_q: {{CLOSING: x}}}}\n", 8, 32, "`CLOSING`: expected a count", None),
         (f"{FACT}client: {{errors: {{Reset: x}}}}\n", 8, 30, "`Reset`: expected a count", None),
         (f"{FACT}client: {{errors: x}}\n", 8, 22, "`errors`: expected a count", None),
@@ -186,6 +187,7 @@ def test_the_kind_decides_which_when_is_legal(fact: str, when: str) -> None:
         "send_q": "{LISTEN: 0}",
         "lasts": "{LISTEN: 1s}",
         "closed_by": "{idle: 1}",
+        "counters": "{TW: 1}",
         "statuses": "{200: 1}",
     }
     legal = {"gauge": "at always eventually", "queue": "at always eventually", "counter": "at over", "duration": "over"}

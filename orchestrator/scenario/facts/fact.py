@@ -51,6 +51,31 @@ ByState = Annotated[dict[State, Range], Field(min_length=1)]
 DurationByState = Annotated[dict[State, DurationRange], Field(min_length=1)]
 
 
+CounterName = Literal[
+    "ActiveOpens",
+    "PassiveOpens",
+    "AttemptFails",
+    "EstabResets",
+    "RetransSegs",
+    "OutRsts",
+    "TW",
+    "TWKilled",
+    "TCPTimeWaitOverflow",
+    "ListenOverflows",
+    "ListenDrops",
+    "TCPAbortOnTimeout",
+    "TCPAbortOnData",
+    "TCPAbortOnClose",
+    "TCPReqQFullDrop",
+    "TCPTimeouts",
+    "TCPKeepAlive",
+    "TCPChallengeACK",
+]
+"""Those that a recording has (recording.events.COUNTERS)."""
+
+ByCounter = Annotated[dict[CounterName, Range], Field(min_length=1)]
+
+
 def _form(value: object) -> str:
     return "by name" if isinstance(value, dict) else "all"
 

@@ -1,0 +1,18 @@
+"""The kernel's counters by name."""
+
+from __future__ import annotations
+
+from orchestrator.history.index import Index
+from orchestrator.judge.facts.evaluation import counter
+from orchestrator.judge.filter import Filter
+from orchestrator.judge.kernelcounters import kernel_counter
+from orchestrator.judge.question import Question
+from orchestrator.judge.tally import Inside, Tally
+
+
+def counters(index: Index, node: str, question: Question, inside: Inside, where: Filter) -> Tally:
+    assert question.part is not None
+    return kernel_counter(index, node, question.part, inside, where)
+
+
+EVALUATIONS = {"counters": counter(counters)}
