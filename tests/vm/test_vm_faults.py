@@ -56,7 +56,7 @@ def test_what_both_ends_believe_of_a_fin_that_never_arrives(simctl: Simctl, tmp_
 
 @pytest.mark.timeout(150)
 def test_netem(simctl: Simctl, tmp_path: Path) -> None:
-    """Each impairment shows (a bit that is turned in a MAC address harms nobody: so there are four), and when it is healed all is as before."""
+    """Each shows, and is over when it is healed. A bit turned in a MAC address harms nobody: so there are four."""
     steps = [
         f"name: before, request: {get()}",
         "name: late, impair: {to: server, delay: 300ms, jitter: 10ms}",
