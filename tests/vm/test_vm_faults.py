@@ -56,7 +56,7 @@ def test_what_both_ends_believe_of_a_fin_that_never_arrives(simctl: Simctl, tmp_
 
 @pytest.mark.timeout(150)
 def test_netem(simctl: Simctl, tmp_path: Path) -> None:
-    """Each impairment shows, and when it is healed all is as before."""
+    """Each shows, and is over when it is healed. A bit turned in a MAC address harms nobody: so there are four."""
     steps = [
         f"name: before, request: {get()}",
         "name: late, impair: {to: server, delay: 300ms, jitter: 10ms}",
@@ -66,8 +66,8 @@ def test_netem(simctl: Simctl, tmp_path: Path) -> None:
         "name: narrow, impair: {from: server, rate: 100kbit}",
         f"name: thin, request: {get('/bytes/20000')}",
         "name: wide, heal: narrow",
-        "name: noise, impair: {to: server, flags: data, nth: 1, corrupt: 100%}",
-        f"name: damaged, request: {get()}",
+        "name: noise, impair: {to: server, flags: data, nth: [1, 2, 3, 4], corrupt: 100%}",
+        f"name: damaged, request: {get()[:-1]}, count: 4}}",
         "name: clear, heal: noise",
         "name: rest, wait: 1s",
     ]
@@ -76,7 +76,7 @@ def test_netem(simctl: Simctl, tmp_path: Path) -> None:
         PAIR,
         [f"{{{step}}}" for step in steps],
         [
-            "{that: nothing fails, client: {requests: 5, errors: 0, connections: 1}}",
+            "{that: nothing fails, client: {requests: 8, errors: 0, connections: 1}}",
             "{that: what is damaged is sent again, over: damaged.start .. damaged.end, client: {retransmits: 1..}}",
         ],
     )
@@ -85,7 +85,6 @@ def test_netem(simctl: Simctl, tmp_path: Path) -> None:
     assert took["slow"] - took["before"] >= 0.28
     assert took["after"] < 0.2
     assert took["thin"] >= 1.4, "20 kB at 100 kbit/s"
-    assert took["damaged"] >= 0.2, "a retransmission"
 
 
 @pytest.mark.timeout(150)
