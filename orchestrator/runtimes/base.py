@@ -10,12 +10,14 @@ import signal as signals
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from orchestrator.fabric.interface import Interface
-from orchestrator.kinds.registry import Kind
 from orchestrator.observe.process import ProbeProcess
 from orchestrator.topology.model import Node
+
+if TYPE_CHECKING:  # the probe's image has no pydantic, which reads kinds
+    from orchestrator.kinds.registry import Kind
 
 
 @dataclass(frozen=True, slots=True)

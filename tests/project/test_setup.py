@@ -70,10 +70,10 @@ def test_the_scenario_in_the_readme_holds(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_ci_calls_check_and_the_test_command_of_the_readme_and_nothing_else() -> None:
+def test_ci_calls_lint_and_the_test_command_of_the_readme_and_nothing_else() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
-    assert commands == ["make check", "exec make test"]
+    assert commands == ["make lint", "exec make test"]
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 

@@ -182,7 +182,10 @@ def test_a_run_gives_the_same_verdicts(tmp_path: Path) -> None:
 
 @pytest.mark.netns
 def test_a_program_that_does_not_start_is_shown_with_its_log(tmp_path: Path) -> None:
-    process = simctl(tmp_path, "session-close", "--set", "KEEPALIVE_TIMEOUT=soon")
+    compose = "services:\n  server: {image: simctl/origin, command: [--httpKeepAliveTimeout=soon]}\n"
+    (tmp_path / "compose.yaml").write_text(compose)
+    (tmp_path / "story.yaml").write_text("name: story\ntopology: compose.yaml\nsteps: [{wait: 10ms}]\n")
+    process = simctl(tmp_path, str(tmp_path / "story.yaml"))
     _, stderr = process.communicate(timeout=90)
     assert process.returncode == 3, stderr
     assert "soon" in stderr and "Traceback" not in stderr

@@ -42,8 +42,15 @@ def _file(module: str) -> Path | None:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    """Every module that a file may import, wherever the import stands. All our imports are absolute."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    """Every module that a file may import, wherever the import stands, but for those that only a type checker follows.
+    All our imports are absolute."""
+    waiting: list[ast.AST] = [ast.parse(path.read_bytes())]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            waiting += node.orelse
+            continue
+        waiting += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
