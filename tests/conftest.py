@@ -26,6 +26,7 @@ from orchestrator.system.linux import descendants
 from tests.support import signals
 from tests.support.components import COMPONENTS, lack, require, require_images, require_kinds
 from tests.support.needs import made, named
+from tests.support.slowones import is_slow
 from tests.support.twonodes import TwoNodes, two_nodes
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     at it as a whole (is anything left?), so they come one after the other; so do those that start virtual machines,
     which need a core."""
     for item in items:
+        if is_slow(item.nodeid):
+            item.add_marker(pytest.mark.slow)
         room, fixtures = _room(item), set(getattr(item, "fixturenames", ()))
         needy = any(map(item.get_closest_marker, _NEEDY)) or _MACHINE & fixtures
         if room in PURE and not needy:

@@ -156,7 +156,7 @@ def test_every_kind_of_reason_and_evidence_is_documented_with_its_keys() -> None
 st.register_type_strategy(float, st.floats(-1e6, 1e6))  # of `from_type` alone: no time is infinite
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.from_type(Verdict))
 def test_every_verdict_has_words_fits_the_schema_and_is_read_back(verdict: Verdict) -> None:
     """Whatever kinds of reasons and evidence it has."""
