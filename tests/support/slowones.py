@@ -1,5 +1,5 @@
-"""Tests that `make test` leaves to `make test-all`, beside those that say so themselves: each takes 4 s or more, and most
-have quicker brothers that stay. The quick tests are to take less than twelve minutes on two cores.
+"""Tests that `make test` leaves to `make test-all`, beside those that say so themselves: each takes 4 s or more, and
+most have quicker brothers that stay. The quick tests are to take less than twelve minutes on two cores.
 
 A line is the beginning of a test's name, from its file on.
 """
