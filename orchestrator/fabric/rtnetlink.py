@@ -13,6 +13,8 @@ import struct
 import sys
 from collections.abc import Sequence
 
+from orchestrator.system.netlink import HEADER, attribute
+
 _NEWLINK, _GETLINK, _SETLINK = 16, 18, 19
 _ERROR = 2
 _REQUEST, _ACK, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x200, 0x400
@@ -21,9 +23,7 @@ _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER = 1
 _IFF_UP = 1
 
-_MESSAGE = struct.Struct("=IHHII")
 _LINK = struct.Struct("=BxHiII")
-_ATTRIBUTE = struct.Struct("=HH")
 _CODE = struct.Struct("=i")
 
 _AT_A_TIME = 64
@@ -35,20 +35,20 @@ Request = tuple[int, bytes]
 
 def add_bridge(name: str) -> Request:
     """Spanning tree is off by default, so a port of it forwards at once."""
-    return _add(_link() + _text(_IFNAME, name) + _attribute(_LINKINFO, _text(_INFO_KIND, "bridge")))
+    return _add(_link() + _text(_IFNAME, name) + attribute(_LINKINFO, _text(_INFO_KIND, "bridge")))
 
 
 def add_veth(name: str, bridge: int, peer: str, netns: int, mac: bytes) -> Request:
     """A pair: `name` here, up, a port of the bridge with index `bridge`; `peer`, with address `mac`, in the network
     namespace of the descriptor `netns`."""
-    far = _link() + _text(_IFNAME, peer) + _number(_NET_NS_FD, netns) + _attribute(_ADDRESS, mac)
-    kind = _text(_INFO_KIND, "veth") + _attribute(_INFO_DATA, _attribute(_VETH_PEER, far))
-    return _add(_link(up=True) + _text(_IFNAME, name) + _number(_MASTER, bridge) + _attribute(_LINKINFO, kind))
+    far = _link() + _text(_IFNAME, peer) + _number(_NET_NS_FD, netns) + attribute(_ADDRESS, mac)
+    kind = _text(_INFO_KIND, "veth") + attribute(_INFO_DATA, attribute(_VETH_PEER, far))
+    return _add(_link(up=True) + _text(_IFNAME, name) + _number(_MASTER, bridge) + attribute(_LINKINFO, kind))
 
 
 def bring_up(index: int, alias: str) -> Request:
     """Of `alias` the first 255 bytes count."""
-    return _SETLINK << 16, _link(index, up=True) + _attribute(_ALIAS, alias.encode()[:255])
+    return _SETLINK << 16, _link(index, up=True) + attribute(_ALIAS, alias.encode()[:255])
 
 
 def set_master(index: int, bridge: int) -> Request:
@@ -79,7 +79,7 @@ class Rtnetlink:
         what, body = request
         self._sequence += 1
         flags = what & 0xFFFF | _REQUEST | _ACK
-        return _MESSAGE.pack(_MESSAGE.size + len(body), what >> 16, flags, self._sequence, 0) + body
+        return HEADER.pack(HEADER.size + len(body), what >> 16, flags, self._sequence, 0) + body
 
     def _await(self, last: int) -> None:
         """Read answers until that of the last request."""
@@ -88,9 +88,9 @@ class Rtnetlink:
             data = self._socket.recv(1 << 16)
             at = 0
             while at < len(data):
-                length, kind, _, sequence, _ = _MESSAGE.unpack_from(data, at)
+                length, kind, _, sequence, _ = HEADER.unpack_from(data, at)
                 if kind == _ERROR:
-                    refused = refused or -_CODE.unpack_from(data, at + _MESSAGE.size)[0]
+                    refused = refused or -_CODE.unpack_from(data, at + HEADER.size)[0]
                     if sequence == last:
                         if refused:
                             raise OSError(refused, os.strerror(refused))
@@ -110,14 +110,9 @@ def _link(index: int = 0, *, up: bool = False) -> bytes:
     return _LINK.pack(socket.AF_UNSPEC, 0, index, _IFF_UP if up else 0, _IFF_UP if up else 0)
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
-    """`struct rtattr`, filled up to a multiple of 4 bytes."""
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
-
-
 def _text(kind: int, value: str) -> bytes:
-    return _attribute(kind, value.encode() + b"\0")
+    return attribute(kind, value.encode() + b"\0")
 
 
 def _number(kind: int, value: int) -> bytes:
-    return _attribute(kind, value.to_bytes(4, sys.byteorder))
+    return attribute(kind, value.to_bytes(4, sys.byteorder))

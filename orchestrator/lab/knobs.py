@@ -39,8 +39,10 @@ def check_topology(topology: Topology, kinds: Mapping[str, Kind], varied: Collec
 
 def _of_node(node: Node, kind: Kind, known: set[str]) -> Iterator[InputError]:
     for name, place in node.chosen.items():
+        if name in kind.knobs:
+            continue
         near = get_close_matches(name, kind.knobs, n=1, cutoff=_NEAR)
-        if name not in kind.knobs and (name in known or near):
+        if name in known or near:
             text = f"{name} has no effect on {node.service}: the kind {kind.kind} has no such knob"
             yield InputError(text, place=place, hint=f"did you mean {near[0]}?" if near else None)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from orchestrator.system.netlink import HEADER, attributes
 
 _NETLINK_NETFILTER = 12
 _SO_RCVBUFFORCE = 33
@@ -23,15 +24,14 @@ _ROOM = 1 << 23
 """Bytes that may wait in the kernel from one reading to the next: several thousand events."""
 _BUFFER = 1 << 16
 
-_HEADER = struct.Struct("=IHHII")
-_ATTRIBUTE = struct.Struct("=HH")
-_BODY = _HEADER.size + 4
-_TYPE = 0x3FFF
+_BODY = HEADER.size + 4
 
 _ORIG, _REPLY = 1, 2
 _IP, _PROTO = 1, 2
 _SRC, _DST = 1, 2
 _NUM, _SRC_PORT, _DST_PORT = 1, 2, 3
+
+_NOTHING = memoryview(b"")
 
 
 class ConntrackEntry(NamedTuple):
@@ -86,31 +86,20 @@ class Conntrack:
 def entries(data: bytes) -> Iterator[ConntrackEntry]:
     """The entries in one datagram."""
     view = memoryview(data)
-    while len(view) >= _HEADER.size:
-        length, kind, *_ = _HEADER.unpack_from(view)
+    while len(view) >= HEADER.size:
+        length, kind, *_ = HEADER.unpack_from(view)
         if kind in (_NEW, _DELETE):
-            top = _attributes(view[_BODY:length])
-            came, back = _tuple(top.get(_ORIG)), _tuple(top.get(_REPLY))
+            top = attributes(view[_BODY:length])
+            came, back = _tuple(top.get(_ORIG, _NOTHING)), _tuple(top.get(_REPLY, _NOTHING))
             if came and back and came != back[::-1]:
                 yield ConntrackEntry(kind == _NEW, *came, *back[::-1])
         view = view[(length + 3) & ~3 or len(view) :]
 
 
-def _attributes(view: memoryview | None) -> dict[int, memoryview]:
-    found: dict[int, memoryview] = {}
-    while view is not None and len(view) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(view)
-        if length < _ATTRIBUTE.size:
-            break
-        found[kind & _TYPE] = view[_ATTRIBUTE.size : length]
-        view = view[(length + 3) & ~3 :]
-    return found
-
-
-def _tuple(view: memoryview | None) -> tuple[str, str] | None:
+def _tuple(view: memoryview) -> tuple[str, str] | None:
     """Source and destination; None for what is no TCP over IPv4."""
-    nested = _attributes(view)
-    address, protocol = _attributes(nested.get(_IP)), _attributes(nested.get(_PROTO))
+    nested = attributes(view)
+    address, protocol = attributes(nested.get(_IP, _NOTHING)), attributes(nested.get(_PROTO, _NOTHING))
     if _NUM not in protocol or protocol[_NUM][0] != socket.IPPROTO_TCP:
         return None
     if not all(len(address.get(each, b"")) == 4 for each in (_SRC, _DST)):

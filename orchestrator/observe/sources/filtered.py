@@ -16,6 +16,7 @@ from typing import NamedTuple
 from orchestrator.bounds import TAKEN_PACKETS
 from orchestrator.observe.sources.segments import letters, wall_clock_ahead
 from orchestrator.recording.events import Event
+from orchestrator.system.netlink import HEADER, attribute, attributes
 
 _NETLINK_NETFILTER = 12
 _SO_RCVBUFFORCE = 33
@@ -31,10 +32,7 @@ _ROOM = 1 << 23
 """Bytes that may wait in the kernel from one tick to the next: several thousand packets."""
 _BUFFER = 1 << 16
 
-_HEADER = struct.Struct("=IHHII")
-_ATTRIBUTE = struct.Struct("=HH")
-_BODY = _HEADER.size + 4
-_TYPE = 0x3FFF
+_BODY = HEADER.size + 4
 
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
 
@@ -80,13 +78,13 @@ class Filtered:
 
     def _bind(self, group: int) -> None:
         body = struct.pack("!BBH", socket.AF_UNSPEC, 0, group)
-        body += _attribute(_CFG_CMD, bytes([_BIND]))
-        body += _attribute(_CFG_MODE, struct.pack("!IBx", 0xFFFF, _COPY_PACKET))
-        body += _attribute(_CFG_QTHRESH, struct.pack("!I", 1))
-        body += _attribute(_CFG_FLAGS, struct.pack("!H", _NUMBERED))
-        self._netlink.send(_HEADER.pack(_HEADER.size + len(body), _CONFIG, _REQUEST | _ACK, 1, 0) + body)
+        body += attribute(_CFG_CMD, bytes([_BIND]))
+        body += attribute(_CFG_MODE, struct.pack("!IBx", 0xFFFF, _COPY_PACKET))
+        body += attribute(_CFG_QTHRESH, struct.pack("!I", 1))
+        body += attribute(_CFG_FLAGS, struct.pack("!H", _NUMBERED))
+        self._netlink.send(HEADER.pack(HEADER.size + len(body), _CONFIG, _REQUEST | _ACK, 1, 0) + body)
         answer = self._netlink.recv(_BUFFER)
-        code = -struct.unpack_from("=i", answer, _HEADER.size)[0]
+        code = -struct.unpack_from("=i", answer, HEADER.size)[0]
         if code:
             raise OSError(code, f"packets that a rule takes cannot be reported: {os.strerror(code)}")
 
@@ -130,16 +128,16 @@ class Filtered:
     def _decoded(self, ahead: int, data: bytes, seen: set[int]) -> Iterator[Event]:
         at = 0
         while at + _BODY <= len(data):
-            length, kind, *_ = _HEADER.unpack_from(data, at)
+            length, kind, *_ = HEADER.unpack_from(data, at)
             if kind == _PACKET:
-                found = dict(_attributes(data[at + _BODY : at + length]))
+                found = attributes(data[at + _BODY : at + length])
                 seen.add(int.from_bytes(found.get(_SEQ, b""), "big"))
                 event = self._line(ahead, found)
                 if event is None:
                     self._lost = True
                 else:
                     yield event
-            at += max((length + 3) & ~3, _HEADER.size)
+            at += max((length + 3) & ~3, HEADER.size)
 
     def _line(self, ahead: int, found: Mapping[int, bytes]) -> Event | None:
         rule = self._rules.get(int(found[_PREFIX].rstrip(b"\0") or b"0"))
@@ -170,17 +168,3 @@ def packet(data: bytes) -> Event:
         size = max(0, whole - start - 4 * (data[start + 12] >> 4))
         event |= {"flags": letters(data[start + 13]), "seq": seq, "ack": ack, "len": size}
     return event
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, at)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & _TYPE, data[at + _ATTRIBUTE.size : at + length]
-        at += (length + 3) & ~3
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)

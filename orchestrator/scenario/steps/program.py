@@ -112,7 +112,7 @@ def end(context: Context, nodes: Sequence[str], grace: float) -> None:
         context.note(f"{node} did not end within {format_duration(grace)} of SIGTERM, so it was killed")
         kill(context, node)
     for node in nodes:
-        context.await_end(node, _KILL_TIMEOUT, "being killed")
+        await_killed(context, node)
 
 
 def kill(context: Context, node: str) -> None:
