@@ -44,6 +44,9 @@ NODE_FILE = Bound("a file that a node writes, on netns and vm", 256 * MIB, "byte
 NODE_TMP = Bound("/tmp of a node, on netns and vm; its /dev/shm alike", 1024 * MIB, "bytes", "the program gets ENOSPC")
 NODE_PROCESSES = Bound("processes and threads of a node", 8_192, "processes", "the program gets EAGAIN. On netns and "
                        "vm from Linux 6.14 on")  # fmt: skip
+OOM_SCORE = 500
+"""Thousandths of all memory that the kernel counts a node's programs to have on top of their own (oom_score_adj,
+proc(5)): where memory ends they are killed before simctl, its probe and what else is on the machine."""
 TAKEN_PACKETS = Bound("packets that `drop`, `reject` and `partition` take, of a run", 100_000, "packets", "the rest "
                       "are taken too, but not recorded, and the recording says so")  # fmt: skip
 UNKNOWN_LINES = Bound("kinds of lines of a recording that simctl does not know", 20, "kinds", "the rest are counted "

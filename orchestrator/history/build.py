@@ -18,6 +18,7 @@ from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
 from orchestrator.history.kernelevents import drained, understood
 from orchestrator.history.model import Contradiction, History, Socket, Unobserved
 from orchestrator.history.nat import Translations, flows_of
+from orchestrator.history.nodes import groups, reporting, shared
 from orchestrator.history.owners import with_reported_owners
 from orchestrator.history.reports import share_headers, with_repeats
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, rejoined, to_sockets
@@ -57,10 +58,9 @@ def build_history(events: Iterable[Event]) -> History:
     wire = Wire(segments, slowest(by_kind["node"])) if segments and complete else NO_WIRE
     segments.clear()
     if begin["format"] > 1:
-        resets_on_wire = by_kind["segment"] if complete else ()
-        traced = understood(drained(traced), addresses.get, translations, resets_on_wire)
+        traced = understood(drained(traced), addresses.get, translations, by_kind["segment"] if complete else ())
     strange = partial(strangers, wire=wire, addresses=addresses, translations=translations, sampled=_pairs(lives))
-    trace = _trace(by_kind, drained(traced), counters, translations, _shared(begin), wire, strange)
+    trace = _trace(by_kind, drained(traced), counters, translations, shared(begin), wire, strange)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     found = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]), translations)
     trace.lives.clear()  # of a large run a tenth of all memory, and what follows takes as much
@@ -68,9 +68,10 @@ def build_history(events: Iterable[Event]) -> History:
     requests = tuple(sorted(with_repeats(by_kind["request"]), key=_time))
     return History(
         nodes=nodes,
-        groups=_groups(begin),
+        groups=groups(begin),
         addresses=addresses,
         moments={moment["name"]: float(moment["t"]) for moment in by_kind["moment"]},
+        texts_took={one["name"]: float(one["took"]) for one in by_kind["moment"] if one.get("took") is not None},
         ticks=ticks,
         missed={node: times for node, times in missed.items() if times},
         sockets=sockets,
@@ -83,15 +84,15 @@ def build_history(events: Iterable[Event]) -> History:
         closed=tuple(sorted(by_kind["closed"], key=_time)),
         loads=tuple(sorted(by_kind["load"], key=_time)),
         counters=counters.series,
-        speaking=_reporting(begin, "server"),
-        asking=_reporting(begin, "client"),
+        speaking=reporting(begin, "server"),
+        asking=reporting(begin, "client"),
         begin=begin,
         end=by_kind["end"][0] if by_kind["end"] else {},
         resets=trace.resets,
         retransmits=trace.retransmits,
         retransmits_counted=trace.retransmits_counted,
         exact=trace.complete,
-        shared=_shared(begin),
+        shared=shared(begin),
         filtered=tuple(sorted(by_kind["filtered"], key=_time)),
         happened=tuple(sorted(by_kind["node"], key=_time)),
         notes=(
@@ -152,6 +153,8 @@ class _Trace:
     doubts: tuple[str, ...] = ()
     retransmits: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
     retransmits_counted: Mapping[str, int] = field(default_factory=dict)
+    later: frozenset[tuple[str, str, str]] = frozenset()
+    """Node, local and peer address of those that were born while the last tick was being taken."""
 
 
 def _trace(
@@ -159,7 +162,7 @@ def _trace(
     traced: Iterable[Event],
     counters: Counters,
     translations: Translations,
-    shared: frozenset[str],
+    others: frozenset[str],
     wire: Wire,
     strange: Callable[[Iterable[Event]], set[Pair]],
 ) -> _Trace:
@@ -169,8 +172,8 @@ def _trace(
     Where others share a namespace nothing can show that nothing was missed: the counters are not of the node alone.
     """
     ticks = by_kind["tick"]
-    if shared:
-        who, whose = ", ".join(sorted(shared)), "its" if len(shared) == 1 else "their"
+    if others:
+        who, whose = ", ".join(sorted(others)), "its" if len(others) == 1 else "their"
         return _Trace(
             doubts=(
                 f"others may use the network namespace of {who}: {whose} counters count them too, so nothing is exact",
@@ -206,7 +209,8 @@ def _trace(
     notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
     lives = called(every_life if until_end is None else until_end, counters, ticks, wire)
     resets = tuple(event for event in told["rst"] if event["t"] <= end)
-    return _Trace(lives, True, resets, (*notes, *words(foreign)), retransmits, more)
+    later = frozenset((life.node, life.local, life.peer) for life in every_life if life.born > end)
+    return _Trace(lives, True, resets, (*notes, *words(foreign)), retransmits, more, later)
 
 
 def _pairs(lives: Mapping[str, Iterable[Life]]) -> set[tuple[str, str, str]]:
@@ -249,7 +253,7 @@ def _sockets(
     contradictions: list[Contradiction] = []
     if trace.complete:
         every_life = [life for of_node in lives.values() for life in of_node]
-        exact = Exact(trace.lives, every_life, sampled, slack, translations)
+        exact = Exact(trace.lives, every_life, sampled, slack, translations, trace.later)
         sockets, contradictions = exact.sockets, exact.contradictions
         lives = {node: [life for life in exact.left if life.node == node] for node in lives}
     for node, seen in lives.items():
@@ -267,24 +271,6 @@ def _series(ticks: list[Event], nodes: tuple[str, ...]) -> dict[str, dict[str, t
             for name, value in values.items():
                 found[node][name].append((float(tick["t"]), value))
     return {node: {name: tuple(readings) for name, readings in series.items()} for node, series in found.items()}
-
-
-def _groups(begin: Event) -> dict[str, tuple[str, ...]]:
-    """Services that are not themselves the name of a node: those with replicas."""
-    names = {node["name"] for node in begin["nodes"]}
-    groups: dict[str, list[str]] = defaultdict(list)
-    for node in begin["nodes"]:
-        if node["service"] not in names:
-            groups[node["service"]].append(node["name"])
-    return {service: tuple(members) for service, members in groups.items()}
-
-
-def _shared(begin: Event) -> frozenset[str]:
-    return frozenset(node["name"] for node in begin["nodes"] if node.get("shared"))
-
-
-def _reporting(begin: Event, role: str) -> frozenset[str]:
-    return frozenset(node["name"] for node in begin["nodes"] if node["role"] == role and node["events"])
 
 
 def _passed_over(by_kind: Mapping[str, list[Event]], known: Container[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import cache
 
 from orchestrator.history.crossexamination import contradictions, doubted
@@ -28,7 +28,8 @@ _Entry = tuple[float, float, TcpState]
 
 
 class Exact:
-    """What trace and samples show together. `ticks`: node -> those that sampled it.
+    """What trace and samples show together. `ticks`: node -> those that sampled it. `later`: node, local and peer
+    address of sockets that were born after the time of the last tick, which may have seen them all the same.
 
     A tick's time is read before its tables are, so a socket may be dated up to `slack` seconds before its birth.
     """
@@ -40,6 +41,7 @@ class Exact:
         ticks: Mapping[str, NodeTicks],
         slack: float,
         translations: Translations = NO_NAT,
+        later: Container[tuple[str, str, str]] = (),
     ) -> None:
         self.sockets: list[Socket] = []
         self.contradictions: list[Contradiction] = []
@@ -52,6 +54,7 @@ class Exact:
             self._traced[life.local, life.peer].append(life)
         _name_ports(traced, sampled, slack)
         seen_of = self._seen(traced, sampled)
+        self.left = [life for life in self.left if not (_came_last(life, self._until) and _of(life) in later)]
         for number, life in enumerate(traced, 1):
             self._add(life, seen_of.get(id(life), []), f"t{number}")
 
@@ -101,6 +104,15 @@ class Exact:
         if turn is not None and not turn.surely and turn.after < end - INSTANT:
             _leave_open(intervals, gaps, turn, end, ended=life.ended is not None)
         return intervals, gaps
+
+
+def _of(life: Life) -> tuple[str, str, str]:
+    return life.node, life.local, life.peer
+
+
+def _came_last(life: Life, last: float) -> bool:
+    """Whether only the last tick saw it, and no request, which is older than the child whose birth the trace tells."""
+    return life.sightings[0] == (last, life.state) and life.state is not TcpState.SYN_RECV
 
 
 def _handshake(life: TracedLife, peer: TracedLife | None, seen: Sequence[Life], ticks: NodeTicks) -> list[_Entry]:

@@ -235,6 +235,8 @@ class History:
     addresses: Mapping[str, str]
     """Address -> node."""
     moments: Mapping[str, float]
+    texts_took: Mapping[str, float]
+    """Moment -> seconds after which the texts of ss and netstat were all there; without those that do not tell."""
     ticks: tuple[float, ...]
     """Times of the samples, in order. A tick stands for one instant, though it takes some milliseconds."""
     missed: Mapping[str, tuple[float, ...]]

@@ -125,7 +125,7 @@ def _unheard(
 ) -> Iterator[Event]:
     """RSTs that met no socket any more, by their segments. One of a listening socket has an event without names; that
     of no socket may have none: two segments for a connection that is gone are answered by two, of which the first ends
-    the peer's socket.
+    the peer's socket. One that a NAT has passed on is seen there as well, and is no other (`own`).
 
     An event that was used for a RST which its peer did receive is used for no other.
     """
@@ -136,7 +136,7 @@ def _unheard(
             accounted[event["local"], event["peer"]].append(_time(event))
             used.add((_port(event["local"]), _time(event)))
     for segment in on_wire:
-        if _account(accounted[segment["local"], segment["peer"]], _time(segment)):
+        if _account(accounted[segment["local"], segment["peer"]], _time(segment)) or not own(segment):
             continue
         port = _port(segment["local"])
         near = [one for one in listeners[port] if (port, _time(one)) not in used and _at_once(one, segment)]
@@ -145,7 +145,7 @@ def _unheard(
             used.add((port, _time(event)))
             names = {"node": segment["node"], "local": segment["local"], "peer": segment["peer"]}
             yield event | names | {"a": 0}
-        elif own(segment):
+        else:
             yield _sent(segment, (segment["node"], segment["local"], segment["peer"]), ())
 
 

@@ -1,8 +1,9 @@
 """Holds the history against what the real `ss` and `netstat` of every node printed at every named moment.
 
 They are other programs, which read the kernel's tables by ways of their own (`/proc/net/tcp`, netlink), some
-milliseconds after the sample of the moment. So a line must show a state that its socket can have had within `_LATE`
-after the moment; where the recording ends before that, one that it can have come to since.
+milliseconds after the sample of the moment, on a busy machine seconds. So a line must show a state that its socket can
+have had between the moment and the time at which its texts were all there; where the recording ends before that, one
+that it can have come to since.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from orchestrator.tcp.lifecycle import later
 from orchestrator.tcp.states import TcpState
 
 _LATE = 1.0
-"""Seconds that the tools may be late after the moment: they are run node by node."""
+"""Seconds that the tools may have been late where the recording does not tell."""
 
 _LONGEST = 2_000
 """Lines of a text that are compared; of a larger table the first ones."""
@@ -61,9 +62,10 @@ def against_texts(history: History, folder: Path) -> list[Contradiction]:
         if (real := (folder / moment).resolve()) in seen or not real.is_relative_to(folder.resolve()):
             continue
         seen.add(real)
+        late = history.texts_took.get(moment, _LATE)
         for node in history.nodes:
             for tool in _LINES:
-                found += _of_text(real / f"{node}.{tool}.txt", node, tool, t, until, of_key)
+                found += _of_text(real / f"{node}.{tool}.txt", node, tool, (t, t + late, until), of_key)
     return found
 
 
@@ -82,8 +84,10 @@ def with_doubts(history: History, against: Sequence[Contradiction]) -> History:
 
 
 def _of_text(
-    path: Path, node: str, tool: str, t: float, until: float, of_key: Mapping[_Key, list[Socket]]
+    path: Path, node: str, tool: str, times: tuple[float, float, float], of_key: Mapping[_Key, list[Socket]]
 ) -> Iterator[Contradiction]:
+    """`times`: of the moment, of the last text of it, of the last tick."""
+    t, last, until = times
     try:
         with path.open(errors="replace") as file:
             lines = list(islice(file, _LONGEST))
@@ -91,10 +95,10 @@ def _of_text(
         return
     for local, peer, state in _rows(lines, _LINES[tool]):
         sockets = of_key.get((node, local, peer), ())
-        if any(may_be(socket, state, t, t + _LATE) for socket in sockets):
+        if any(may_be(socket, state, t, last) for socket in sockets):
             continue
-        if sockets and not (t + _LATE > until and any(_may_become(socket, state, until) for socket in sockets)):
-            held = frozenset().union(*(possible(socket, t, t + _LATE) for socket in sockets))
+        if sockets and not (last > until and any(_may_become(socket, state, until) for socket in sockets)):
+            held = frozenset().union(*(possible(socket, t, last) for socket in sockets))
             nearest = max(sockets, key=lambda socket: socket.intervals[0].first <= t)
             yield Contradiction(node, nearest.sk, nearest.local, nearest.peer, t, tool, state, held)
 

@@ -150,8 +150,9 @@ class Session:
         """A named moment: one sample of all nodes, and the real ss and netstat of each. Several names may share it."""
         self.check()
         answer = self.probe.call("mark", texts=texts)
+        took = {"took": answer["took"]} if texts else {}
         for name in names:
-            self._writer.write({"t": answer["t"], "ev": "moment", "name": name})
+            self._writer.write({"t": answer["t"], "ev": "moment", "name": name} | took)
         if texts and names:
             self._keep_texts(names, answer["texts"])
         return float(answer["t"])

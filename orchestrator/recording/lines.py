@@ -75,6 +75,7 @@ class Moment(Line):
     """A named moment. Its time is that of its tick. Written by the run."""
 
     name: Annotated[str, Doc("`start`, `STEP.start`, `STEP.end`, `end`")]
+    took: NotRequired[Annotated[Number | None, Doc("s after which what `ss` and `netstat` print was all there")]]
 
 
 class Tick(Line):

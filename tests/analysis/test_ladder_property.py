@@ -105,7 +105,7 @@ def histories(draw: st.DrawFn) -> History:
     return History(
         nodes=("client", "server"), groups={}, addresses=NODES,
         moments={"start": 0.0, "load.start": draw(times), "wait.start": draw(times)} | (
-            {"end": end} if draw(st.booleans()) else {}),
+            {"end": end} if draw(st.booleans()) else {}), texts_took={},
         ticks=tuple(sorted({0.0, 100.0, *draw(st.lists(times, max_size=5))})), missed={},
         sockets=tuple(found), unobserved=(), connections=join(found, NODES, resets),
         requests=in_time(draw(st.lists(requests(), max_size=8))), served=draw(events), closed=draw(events),

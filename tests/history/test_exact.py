@@ -125,6 +125,29 @@ def test_a_counter_that_the_last_tick_did_not_read_does_not_speak_against_the_tr
     assert build(table, *trace).exact is exact
 
 
+def test_what_was_born_while_the_last_tick_was_taken_is_after_the_recording() -> None:
+    """The tick has it in its tables and in its counters all the same (the fuzzer's seed 80096)."""
+    table = """
+        ticks 0 1 2 3
+        client:41000 > server:8080 | - - - E
+        server:8080 > client:41000 | - - - E
+        count client ActiveOpens 0 0 0 1
+        count server PassiveOpens 0 0 0 1
+    """
+    trace = [
+        *states("client", 1, (3.005, S.SYN_SENT), (3.006, S.ESTABLISHED)),
+        *states("server", 2, (3.0055, S.SYN_RECV), (3.0056, S.ESTABLISHED)),
+    ]
+    lines = [
+        one | {"took": 0.02} if one["ev"] == "tick" and one["t"] == 3 else one
+        for one in events(table, *trace, {"t": 3.5, "ev": "traced", "lost": 0, "counts": {}})
+    ]
+    run = build_history(lines)
+    assert run.exact, run.notes
+    assert run.sockets == ()
+    assert run.connections == ()
+
+
 def test_a_request_that_only_samples_saw_is_one_connection_with_its_child() -> None:
     """The child is gone at the next sample."""
     table = """

@@ -129,6 +129,27 @@ def test_a_reset_that_a_nat_passed_on_is_not_its_own_and_one_that_it_answers_wit
     assert [rst["node"] for rst in sent(translations=forgotten, segments=segments[1:])] == ["proxy"]
 
 
+def test_a_listener_s_reset_is_its_own_node_s_though_a_nat_passed_another_one_on_just_before() -> None:
+    """A TIME_WAIT answers data and ends, the next data meet the listening socket, whose event has no names."""
+    local, peer = ENDS["server"]
+    own = {"ev": "rst", "a": 5, "node": "server", "local": local, "peer": peer, "reason": "TCP_TIMEWAIT_SOCKET"}
+    nameless = {"ev": "rst", "a": 6, "node": "", "local": "0.0.0.0:8080", "peer": "0.0.0.0:0", "reason": "TCP_FLAGS"}
+    segments: list[Event] = [
+        {"t": t + later, "ev": "segment", "node": node, "local": local, "peer": peer, "flags": "R"}
+        for t in (2.5, 2.5001)
+        for node, (local, peer), later in (
+            ("server", ENDS["server"], 0.00001),
+            ("proxy", (f"{NAT}:8080", f"{CLIENT}:41000"), 0.00002),
+        )
+    ]
+    resets = ({"t": 2.5} | own, {"t": 2.5001} | nameless)
+    found = sent(*resets, translations=Translations(flows_of([flow(1)])), segments=segments)
+    assert [(rst["t"], rst["node"], rst["reason"]) for rst in found] == [
+        (2.5, "server", "TCP_TIMEWAIT_SOCKET"),
+        (2.5001, "server", "TCP_FLAGS"),
+    ]
+
+
 def test_a_router_sends_it_in_the_name_of_the_server() -> None:
     """The client calls the server itself; of a RST that the router's rules send no counter tells."""
     known = [flow(1, destination=f"{SERVER}:8080"), flow(2.1, what="gone", after=1.9, destination=f"{SERVER}:8080")]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,3 +86,41 @@ def test_nothing_that_is_left_out_would_have_changed_an_inference(by_cpu: list[l
     every = [event for events in by_cpu for event in events]
     assert len(kept) <= len(every)
     assert understood(kept, NODES.get) == understood(every, NODES.get)
+
+
+RESET = 'name: tcp_send_reset\nID: 1\nformat:\nprint fmt: "%s", __print_symbolic(REC->reason, { 0, "NONE" })\n'
+RETRANSMIT = """\
+name: tcp_retransmit_skb
+ID: 2
+format:
+	field:const void * skaddr;	offset:16;	size:8;	signed:0;
+	field:int state;	offset:24;	size:4;	signed:1;
+	field:__u16 sport;	offset:28;	size:2;	signed:0;
+	field:__u16 dport;	offset:30;	size:2;	signed:0;
+	field:__u8 saddr[4];	offset:34;	size:4;	signed:0;
+	field:__u8 daddr[4];	offset:38;	size:4;	signed:0;
+{more}
+print fmt: ""
+"""
+EBUSY = 16
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "told"),
+    [
+        ("", 0, True),
+        ("	field:int err;	offset:76;	size:4;	signed:1;", 0, True),
+        ("	field:int err;	offset:76;	size:4;	signed:1;", -EBUSY, False),
+    ],
+)
+def test_a_retransmission_that_failed_is_none(more: str, error: int, told: bool) -> None:
+    """Linux 6.16 tells of it too: nothing is on the wire, and RetransSegs does not count it."""
+    payload = bytearray(80)
+    struct.pack_into("=H", payload, 0, 2)
+    struct.pack_into("=QiHH", payload, 16, 0xFFFF, 1, 8080, 41000)
+    payload[34:42] = socket.inet_aton("198.18.0.3") + socket.inet_aton("198.18.0.2")
+    struct.pack_into("=i", payload, 76, error)
+    formats = {"tcp/tcp_send_reset": RESET, "tcp/tcp_retransmit_skb": RETRANSMIT.format(more=more)}
+    page = struct.pack("=QQI", 0, 4 + len(payload), len(payload) // 4) + payload
+    events = decode.Decoder(formats, NODES).decode([[bytes(page)]], 0)
+    assert [event["ev"] for event in events] == ["retransmit"] * told

@@ -134,7 +134,14 @@ def test_lost_events_make_the_trace_unbelieved_and_say_so(tell: Tell, tmp_path: 
 def instances() -> Iterator[Callable[[], list[str]]]:
     """Names of all trace instances of the machine, as another process with tracefs sees them."""
     code = "import os; print(*os.listdir('/sys/kernel/tracing/instances'))"
-    argv = ["unshare", "-m", "sh", "-c", f'mount -t tracefs t /sys/kernel/tracing && exec {sys.executable} -c "{code}"']
+    mounted = "[ -d /sys/kernel/tracing/instances ] || mount -t tracefs t /sys/kernel/tracing"
+    argv = [
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        f'{mounted}; exec {sys.executable} -c "{code}"',
+    ]
     yield lambda: subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.bounds import OOM_SCORE
 from orchestrator.engine import client as dockerengine
 from orchestrator.errors import EnvironmentFailure, NodeFailure, Place
 from orchestrator.observe.client import ProbeClient
@@ -202,6 +203,7 @@ def test_what_a_container_is_made_with(
     assert sh("cat /shared/file") == "from the host"
     assert "Read-only" in sh("echo x >/shared/file")
     assert sh("grep NoNewPrivs /proc/self/status").split() == ["NoNewPrivs:", "1"]
+    assert sh("cat /proc/self/oom_score_adj") == str(OOM_SCORE)
     assert int(sh("grep CapEff /proc/self/status").split()[1], 16) >> 12 & 1, "NET_ADMIN"
     assert [line.split(":")[0].strip() for line in sh("cat /proc/net/dev").splitlines()[2:]] == ["lo"]
     assert Path(f"/proc/{node.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()

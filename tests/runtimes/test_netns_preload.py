@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.bounds import OOM_SCORE
 from orchestrator.runtimes.likelykinds import likely_kinds
 from orchestrator.system.linux import descendants
 from orchestrator.system.resources import COMPOSE
@@ -70,6 +71,7 @@ def facts(pid: int) -> dict[str, str]:
     own["environment"] = "\n".join(sorted(Path(f"/proc/{pid}/environ").read_text().split("\0")))
     own["name"] = Path(f"/proc/{pid}/comm").read_text()
     own["limits"] = Path(f"/proc/{pid}/limits").read_text()
+    own["oom"] = Path(f"/proc/{pid}/oom_score_adj").read_text().strip()
     own["open"] = str(sorted(int(one.name) for one in Path(f"/proc/{pid}/fd").iterdir()))
     return own
 
@@ -92,6 +94,7 @@ def test_a_forked_program_is_like_one_that_was_executed(tmp_path: Path) -> None:
                 found[forked, name] = facts(pids[name])
     for name in ("client", "server"):
         assert found[True, name] == found[False, name]
+        assert found[True, name]["oom"] == str(OOM_SCORE), "killed before simctl"
 
 
 @pytest.mark.parametrize(

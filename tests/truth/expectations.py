@@ -111,11 +111,11 @@ def _counted(truth: Truth) -> Iterator[Expectation]:
                 yield Expectation(False, kind, {**window, node: {fact: low + 1}})
             if low:
                 yield Expectation(False, kind, {**window, node: {fact: f"..{low - 1}"}})
-        again, handshakes = truth.repeated(node)
+        again, perhaps = truth.repeated(node)
         yield Expectation(True, "retransmits", {**window, node: {"retransmits": f"{again}.."}})
         if again:
             yield Expectation(False, "retransmits", {**window, node: {"retransmits": f"..{again - 1}"}})
-        elif not handshakes:
+        elif not perhaps:
             yield Expectation(False, "retransmits", {**window, node: {"retransmits": "1.."}})
 
 

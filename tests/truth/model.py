@@ -121,11 +121,11 @@ class Truth:
         ]
 
     def repeated(self, node: str) -> tuple[int, int]:
-        """Frames that it sent again, at least, and SYN+ACKs that may be a second answer to a second SYN."""
+        """Frames that it sent again, at least, and those that it may have."""
         sides = [side for c in self.connections for life in c.lives for side in (life.client, life.server)]
         own = [side for side in sides if self.owners.get(side.address.rpartition(":")[0]) == node]
         times = [t for side in own for t in side.repeated if t <= self.samples.end]
-        return len(times), sum(side.answered_again for side in own)
+        return len(times), sum(side.perhaps_repeated for side in own)
 
 
 def read_truth(folder: Path) -> Truth:

@@ -31,8 +31,19 @@ class Side:
     fin_at: float | None = None
     repeated: list[float] = field(default_factory=list)
     """When it sent a whole frame again; a frame may be several segments, so there were at least as many."""
-    answered_again: int = 0
-    """SYN+ACKs after the first."""
+    perhaps_repeated: int = 0
+    """SYN+ACKs after the first, which may answer a second SYN; and frames behind later ones, which nobody has seen
+    before: late themselves, another CPU being quicker, or sent again, the first being lost on the way to the wire."""
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    """Numbers that later frames came before, each as first and behind the last."""
+
+    def fills_gap(self, segment: Segment) -> bool:
+        """Whether no byte of it was seen before. What is left of the gap stays one."""
+        for number, (first, behind) in enumerate(self.gaps):
+            if after(segment.seq, first) >= 0 and after(behind, segment.end) >= 0:
+                self.gaps[number : number + 1] = [(first, segment.seq), (segment.end, behind)]
+                return True
+        return False
 
 
 @dataclass(slots=True)
@@ -107,11 +118,13 @@ class Life:
         sends = segment.size > 0 or segment.flags & (SYN | FIN)
         probe = segment.size <= 1 and not segment.flags & (SYN | FIN) and segment.seq == (sender.high - 1) & 0xFFFFFFFF
         if sends and not probe and after(segment.end, sender.high) <= 0:
-            if segment.flags & (SYN | ACK) == SYN | ACK:
-                sender.answered_again += 1
+            if segment.flags & (SYN | ACK) == SYN | ACK or sender.fills_gap(segment):
+                sender.perhaps_repeated += 1
             else:
                 sender.repeated.append(segment.t)
         if after(segment.end, sender.high) > 0:
+            if after(segment.seq, sender.high) > 0:
+                sender.gaps.append((sender.high, segment.seq))
             sender.high = segment.end
         if segment.has(FIN) and sender.fin is None:
             sender.fin, sender.fin_at = (segment.end - 1) & 0xFFFFFFFF, segment.t

@@ -210,7 +210,8 @@ class Watching:
             return {"t": t, "texts": {}}
         places = {node.name: Place(node.netns, node.pid) for node in self.sampler.nodes.values()}
         texts = self._texts or self._make_texts()
-        return {"t": t, "texts": texts.read(places, self.tick_if_due)}
+        found = texts.read(places, self.tick_if_due)
+        return {"t": t, "texts": found, "took": round(time.monotonic() - self.zero - t, 6)}
 
     def _make_texts(self) -> SocketTexts:
         self._texts = SocketTexts(self.sampler.home)

@@ -143,6 +143,9 @@ class Decoder:
         return event and event | {"sk": self._cookie(layout, payload)}
 
     def _retransmit(self, layout: Layout, payload: memoryview) -> Event | None:
+        failed = layout.fields.get("err")
+        if failed is not None and _i32.unpack_from(payload, failed)[0]:
+            return None  # since Linux 6.16 told too where nothing was sent, as when the first copy is not out yet
         event = self._of_socket("retransmit", layout, payload)
         if event is not None:
             # A SYN+ACK is sent for a request socket, which has no state of its own.

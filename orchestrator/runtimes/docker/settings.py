@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.bounds import NODE_PROCESSES
+from orchestrator.bounds import NODE_PROCESSES, OOM_SCORE
 from orchestrator.runtimes.base import NodePlan
 from orchestrator.runtimes.docker import containers as dockercontainers
 from orchestrator.topology.model import Healthcheck, Volume
@@ -49,6 +49,7 @@ def container_settings(
             cap_add=list(dict.fromkeys((*node.cap_add, *plan.capabilities))),
             security_opt=["no-new-privileges"],
             pids_limit=NODE_PROCESSES.limit,
+            oom_score_adj=OOM_SCORE,
             log_config=LogConfig(type="none"),
         ),
     }

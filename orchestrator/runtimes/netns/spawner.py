@@ -28,7 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from orchestrator.bounds import NODE_FILE
+from orchestrator.bounds import NODE_FILE, OOM_SCORE
 from orchestrator.runtimes.netns.view import make_view
 from orchestrator.system import linux, zygote
 from orchestrator.system.resources import NODES
@@ -217,6 +217,7 @@ def _init(namer: socket.socket, alive: int, report: int, init_main: Callable[[li
         linux.sethostname(request["hostname"])
         make_view(request)
         _bound_files()
+        _give_way()
         linux.limit_capabilities(_CAPABILITIES.union(_BY_KIND[name] for name in request["capabilities"]))
         forbid_system_calls()
         for target, fd in enumerate(fds):
@@ -238,6 +239,13 @@ def _bound_files() -> None:
     infinity, (_, hard) = resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_FSIZE)
     most = NODE_FILE.limit if hard == infinity else min(hard, NODE_FILE.limit)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+def _give_way() -> None:
+    """Where memory ends, the kernel kills a node's programs before simctl, its probe and who else is on the machine:
+    it takes who has most, as if these had half of all memory on top. Where /proc cannot be written, it chooses."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
 
 
 def _load_init() -> Callable[[list[str]], int]:
