@@ -92,6 +92,7 @@ def idle_history(**changes: Any) -> History:
         nodes=("client", "server"),
         groups={},
         addresses={CLIENT: "client", SERVER: "server"},
+        texts_took={},
         moments={
             "start": 0.3, "load.start": 0.3, "load.end": 0.4, "idle.start": 0.4, "idle.end": 8.4,
             "reuse.start": 8.4, "reuse.end": 8.55, "end": END,
