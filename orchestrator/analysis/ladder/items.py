@@ -36,7 +36,7 @@ def gather(connection: Connection, history: History, reports: Reports) -> Items:
     """What happened to the connection, in order. `reports`: what programs reported of it."""
     until = history.until
     exchanges = [one for one in reports.exchanges if min(one.began, one.served or one.began) <= until]
-    found = Items(connection, history, wire_of(connection, history, exchanges, reports.closed, until))
+    found = Items(connection, history, wire_of(connection, history, exchanges, reports.closed, until), reports.raw)
     found.collect(exchanges, reports)
     return found
 
@@ -44,14 +44,15 @@ def gather(connection: Connection, history: History, reports: Reports) -> Items:
 class Items:
     """The items of one connection; `items` has them in order once they are collected."""
 
-    def __init__(self, connection: Connection, history: History, wire: Wire) -> None:
+    def __init__(self, connection: Connection, history: History, wire: Wire, raw: bool) -> None:
         self.until = history.until
         self.history = history
         self.wire = wire
         self.items: list[Item] = []
         self._gave_up = connection.closing.gave_up
         self._via = connection.via
-        self._reported = connection.client_node in history.asking or connection.server_node in history.speaking
+        reported = connection.client_node in history.asking or connection.server_node in history.speaking
+        self._reported = reported and not raw
         self._order = Ordering()
         self._found: list[Item] = []
         self._of_change: dict[int, Item] = {}
@@ -65,7 +66,7 @@ class Items:
         self._segments()
         ExchangeItems(
             self.wire, self.history, self._order, self._add, self._handshake, self._fin, self._resets
-        ).collect(exchanges)
+        ).collect(exchanges, raw=reports.raw)
         if not exchanges:
             self._unreported()
         self._retransmissions()
