@@ -57,8 +57,7 @@ def build_history(events: Iterable[Event]) -> History:
     wire = Wire(segments, slowest(by_kind["node"])) if segments and complete else NO_WIRE
     segments.clear()
     if begin["format"] > 1:
-        resets_on_wire = by_kind["segment"] if complete else ()
-        traced = understood(drained(traced), addresses.get, translations, resets_on_wire)
+        traced = understood(drained(traced), addresses.get, translations, by_kind["segment"] if complete else ())
     strange = partial(strangers, wire=wire, addresses=addresses, translations=translations, sampled=_pairs(lives))
     trace = _trace(by_kind, drained(traced), counters, translations, _shared(begin), wire, strange)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}

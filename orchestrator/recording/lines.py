@@ -227,7 +227,8 @@ class Closed(Line):
     reason: Annotated[
         str,
         Doc(
-            "`idle`, `request`, `limit`, `peer`, `error`, `shutdown`; of a fault `unannounced`, `unanswered`, `unread`"
+            "`idle`, `request`, `limit`, `peer`, `error`, `shutdown`; of a fault `unannounced`, `unanswered`, `cut`, "
+            "`unread`"
         ),
     ]
     requests: NotRequired[Annotated[Whole | None, Doc("how many requests it had carried")]]
