@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Simctl
+from tests.support.components import require
 from tests.support.vanishing import events_of, passed, write
 
 TOPOLOGY = """\
@@ -23,6 +24,19 @@ TO = 'from: prober, to: "server:8080"'
 PART = "GET / HTTP/1.1\\r\\nHost: ser"
 POST = "POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 9\\r\\n\\r\\n"
 GET = "GET / HTTP/1.1\\r\\nHost: server\\r\\n\\r\\n"
+BEHIND = """\
+services:
+  client: {{image: simctl/requests, networks: [lab]}}
+  proxy:
+    image: simctl/nginx
+    environment: {{UPSTREAM: "server:8080", UPSTREAM_TIMEOUT: 1s}}
+    networks: [lab]
+  server:
+    image: simctl/origin
+    environment: {{FAULT: {fault}}}
+    networks: [lab]
+networks: {{lab: {{internal: true}}}}
+"""
 STEPS = [
     f"{{name: fin, raw: {{{TO}, do: [], count: 3, interval: 50ms}}}}",
     f"{{name: rst, raw: {{{TO}, do: [reset], count: 3, concurrency: 3}}}}",
@@ -66,6 +80,45 @@ def test_what_no_library_does(simctl: Simctl, tmp_path: Path, runtime: str) -> N
     ladder = simctl("show", run, "--conn", _place(report, cut)).stdout
     assert "GET /, in part" in ladder
     assert "server did not serve it" in ladder
+
+
+@pytest.mark.parametrize("runtime", ["netns", "docker", "vm"])
+@pytest.mark.parametrize("name", ["health-checks", "response-stops"])
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_stories(simctl: Simctl, name: str, runtime: str) -> None:
+    require(runtime)
+    passed(simctl("run", name, "-r", runtime, "--format", "json", timeout=200))
+
+
+@pytest.mark.netns
+@pytest.mark.kinds("nginx")
+@pytest.mark.parametrize(
+    ("fault", "headline", "wait"),
+    [
+        ("never-finish", "without a whole answer; a request failed with IncompleteRead", "no whole answer yet"),
+        pytest.param("never-body", "without a whole answer", "no whole answer yet", marks=pytest.mark.slow),
+        pytest.param("never-answer", "without an answer", "no answer yet", marks=pytest.mark.slow),
+        pytest.param("close-in-body", "closed by server: cut", "", marks=pytest.mark.slow),
+    ],
+)
+def test_a_ladder_tells_an_answer_that_was_begun_from_none(
+    simctl: Simctl, tmp_path: Path, fault: str, headline: str, wait: str
+) -> None:
+    scenario = write(
+        tmp_path,
+        BEHIND.format(fault=fault),
+        ['{name: get, request: {from: client, url: "http://proxy:8080/bytes/100000"}}', "{name: rest, wait: 400ms}"],
+    )
+    simctl("run", scenario, "-r", "netns", "-o", tmp_path / "runs", "-q")
+    (run,) = (tmp_path / "runs").iterdir()
+    ladders = [simctl("show", run, "--conn", name).stdout for name in ("c1", "c2")]
+    told = " ".join(" ".join(ladders).split())
+    assert headline in told
+    assert {text for text in ("no whole answer yet", "no answer yet") if text in told} == ({wait} - {""})
+    for ladder in ladders:
+        if "FIN" in ladder and "IncompleteRead" in ladder:
+            assert ladder.index("GET") < ladder.index("─ FIN ─"), "of an answer that was begun the request had come"
 
 
 def _of_step(folder: Path, step: str) -> str:

@@ -59,6 +59,8 @@ class ExchangeItems:
             self._order.then(asked if pipelined else last, request, answer)
             asked = request
             self._order.then(last, answer)
+            if exchange.status:  # of an answer that was cut the beginning came
+                self._order.then(request, server)
             if exchange.error == ABORTED:
                 self._order.then(answer, *(reset for reset in self._resets[:1] if reset.sender is Side.CLIENT))
             for reset in self._resets:

@@ -15,7 +15,7 @@ from orchestrator.analysis.ladder.order import Item, Ordering
 from orchestrator.analysis.ladder.queues import beside_change, standing_queues
 from orchestrator.analysis.ladder.segment import Segment
 from orchestrator.analysis.ladder.surroundings import forgotten_items, node_items, step_items
-from orchestrator.analysis.ladder.traffic import moved_at_either, stretches
+from orchestrator.analysis.ladder.traffic import came, moved_at_either, stretches
 from orchestrator.analysis.ladder.wire import Wire, wire_of
 from orchestrator.history.model import Connection, History, Side
 from orchestrator.tcp.states import TcpState
@@ -27,6 +27,9 @@ SILENCE = 0.3
 
 _QUEUES = 6
 """Rows about queues of one end."""
+
+_CLOCK = 0.01
+"""Seconds: times of two programs may differ by so much."""
 
 _NEAR = 0.5
 """Seconds between what the server says about closing and the FIN that it means."""
@@ -54,6 +57,7 @@ class Items:
         reported = connection.client_node in history.asking or connection.server_node in history.speaking
         self._reported = reported and not raw
         self._order = Ordering()
+        self._exchanges: Sequence[Exchange] = ()
         self._found: list[Item] = []
         self._of_change: dict[int, Item] = {}
         self._fin: dict[Side, Item] = {}
@@ -62,6 +66,7 @@ class Items:
 
     def collect(self, exchanges: Sequence[Exchange], reports: Reports) -> None:
         """From every source; those that stand for the same, or follow each other for a reason, are joined."""
+        self._exchanges = exchanges
         self._begin()
         self._segments()
         ExchangeItems(
@@ -91,6 +96,14 @@ class Items:
         if data is not None:
             return not data
         return True if self._reported else None
+
+    def answer_begun(self, after: float, before: float) -> bool:
+        """Whether a part of the answer that is due at `after` had come by `before`."""
+        asked = [one for one in self._exchanges if one.began <= after + _CLOCK]
+        if not asked:
+            return False
+        told = asked[-1].error and asked[-1].status
+        return bool(told) or came(self.wire.client, asked[-1].served or asked[-1].began, before) is not None
 
     # -- the wire --------------------------------------------------------------------------------------------------
 
