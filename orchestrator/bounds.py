@@ -31,6 +31,7 @@ NODES = Bound("nodes of a topology, replicas counted", 2_000, "nodes", "refused"
 COUNT = Bound("`count` of a request step", 1_000_000, "requests", "refused")
 CONCURRENCY = Bound("`concurrency` of a request step", 5_000, "workers", "refused")
 RATE = Bound("`rate` of a request step", 10_000, "requests a second", "refused")
+FILLING = Bound("`fill` of an action, `size` of a body", 1 << 40, "bytes", "refused")
 NODE_START = Bound(
     "environment, command, host names and volumes that a node is started with, on netns and vm",
     200 * KIB,
@@ -64,6 +65,7 @@ BOUNDS = (
     COUNT,
     CONCURRENCY,
     RATE,
+    FILLING,
     NODE_START,
     NODE_LINE,
     NODE_LOG,

@@ -9,6 +9,8 @@ from typing import Any
 FIELDS = ("id", "do", "url", "session", "count", "concurrency", "interval", "method", "headers", "body", "timeout")
 PACE = ("rate", "duration", "interval_most", "seed")
 """Fields of a client that paces its requests: pacing.py."""
+RAW = ("actions",)
+"""Of the command `raw`: what to do with each connection."""
 
 
 class CommandError(ValueError):
@@ -39,6 +41,8 @@ class Command:
     """Where a pause is drawn: it has between `interval` and so many seconds."""
     seed: str = ""
     """What they are drawn by."""
+    actions: tuple[dict[str, Any], ...] = ()
+    """Of `raw`: what is done with each connection, in order; `do` is what, the rest how."""
 
 
 def read_request(raw: Mapping[str, Any], schemes: tuple[str, ...]) -> Command:
@@ -59,6 +63,7 @@ def read_request(raw: Mapping[str, Any], schemes: tuple[str, ...]) -> Command:
         duration=_get(raw, "duration", (int, float), None),
         interval_most=_get(raw, "interval_most", (int, float), None),
         seed=_get(raw, "seed", str, ""),
+        actions=tuple(_get(raw, "actions", list, [])),
     )
     if not command.url.lower().startswith(tuple(f"{scheme}://" for scheme in schemes)):
         expected = " or ".join(f"{scheme}://" for scheme in schemes)

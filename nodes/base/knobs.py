@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+|0")
-_ENDPOINT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):([0-9]{1,5})")
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ENDPOINT = re.compile(rf"({_HOST.pattern}):([0-9]{{1,5}})")
 
 
 class KnobError(ValueError):
@@ -69,11 +70,12 @@ class Knobs:
             raise KnobError(f"{name}: expected more than {more_than:g}s, not {text!r}")
         return seconds
 
-    def whole_seconds(self, name: str, default: int, *, at_least: int = 1) -> int:
+    def whole_seconds(self, name: str, default: int, *, at_least: int = 1, at_most: int | None = None) -> int:
         """For software that counts in seconds. A value that it does not support is refused, not rounded."""
         seconds = self.duration(name, default)
-        if seconds != int(seconds) or seconds < at_least:
-            raise KnobError(f"{name}: this software takes whole seconds, {at_least} or more, not {seconds:g}s")
+        if seconds != int(seconds) or seconds < at_least or (at_most is not None and seconds > at_most):
+            bounds = f"{at_least} or more" if at_most is None else f"from {at_least} to {at_most}"
+            raise KnobError(f"{name}: this software takes whole seconds, {bounds}, not {seconds:g}s")
         return int(seconds)
 
     def milliseconds(self, name: str, default: int, *, at_least: int = 1) -> int:
@@ -90,6 +92,13 @@ class Knobs:
         if text.lower() not in _WORDS:
             raise KnobError(f"{name}: expected true or false, not {text!r}")
         return _WORDS[text.lower()]
+
+    def host(self, name: str) -> str:
+        """An IPv4 address, or the name of a node; empty when the knob is not set."""
+        text = self._values.get(name, "")
+        if text and not _HOST.fullmatch(text):
+            raise KnobError(f"{name}: expected an address or the name of a node, not {text!r}")
+        return text
 
     def endpoints(self, name: str) -> list[tuple[str, int]]:
         """`host:port,host:port`; empty when the knob is not set. Names are of nodes, services or aliases."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from commands import FIELDS, PACE, Command, CommandError, read_request
+from commands import FIELDS, PACE, RAW, Command, CommandError, read_request
 from events import Event, emit
 from knobs import KnobError, Knobs
 from pacing import pace
@@ -78,15 +78,15 @@ def main(kind: str, make: Callable[[Knobs], Library[Any]]) -> int:
     return main_of_client(kind, lambda knobs: _Workers(make(knobs)))
 
 
-def main_of_client(kind: str, make: Callable[[Knobs], Client[Any]]) -> int:
-    """As main()."""
+def main_of_client(kind: str, make: Callable[[Knobs], Client[Any]], verb: str = "request") -> int:
+    """As main(). `verb`: the command that it carries out."""
     forget_environment()
     try:
         client = make(Knobs())
     except KnobError as error:
         print(f"{kind}: {error}", file=sys.stderr)
         return 2
-    return _serve(kind, client)
+    return _serve(kind, client, verb)
 
 
 def forget_environment() -> None:
@@ -96,9 +96,9 @@ def forget_environment() -> None:
     os.environ["NETRC"] = "/nonexistent"
 
 
-def _serve(kind: str, client: Client[Any]) -> int:
+def _serve(kind: str, client: Client[Any], verb: str) -> int:
     "warm".encode("idna")  # the first name would import the codec in the middle of a measured request
-    sessions = _Sessions(client)
+    sessions = _Sessions(client, verb)
     emit({"ev": "ready", "t": time.monotonic(), "kind": kind, "pid": os.getpid()})
     at_work: list[threading.Thread] = []
     for line in sys.stdin.buffer:
@@ -132,16 +132,16 @@ class _Sessions(Generic[S]):
     """The sessions by name, and what can be done with them. Commands begin in the order in which they came, and then
     go on beside each other."""
 
-    def __init__(self, client: Client[S]) -> None:
-        self._client = client
+    def __init__(self, client: Client[S], verb: str) -> None:
+        self._client, self._verb = client, verb
         self._sessions: dict[str, S] = {}
 
     def begin(self, command: dict[str, Any]) -> Work:
         """Check one command, and do what later ones build on. Raises CommandError when it is wrong."""
-        fields = (*FIELDS, *PACE) if self._client.paces else FIELDS
+        fields = (*FIELDS, *(PACE if self._client.paces else ()), *(RAW if self._verb == "raw" else ()))
         if unknown := sorted(set(command) - set(fields)):
             raise CommandError(f"unknown field {unknown[0]!r}; there are: {', '.join(fields)}")
-        verbs = {"request": self._request, "close": self._close}
+        verbs = {self._verb: self._request, "close": self._close}
         verb = verbs.get(str(command.get("do")))
         if verb is None:
             raise CommandError(f"unknown command {command.get('do')!r}; there are: {', '.join(verbs)}")

@@ -18,10 +18,11 @@ import h11
 from events import emit
 from headers import headers_of
 from routes import CONTINUE, MAX_ECHO, Reply, error_reply, reply_to
-from settings import LEAVES_UNREAD, CloseHow, Fault, Settings
+from settings import LEAVES_UNREAD, NEVER_ENDS, CloseHow, Fault, Settings
+from slices import let_out, trickle
 from sockets import address, cookie
 
-OWN_WILL = ("idle", "limit", "request", "unannounced", "unanswered")
+OWN_WILL = ("idle", "limit", "request", "unannounced", "unanswered", "cut")
 """Reasons of closing to which CLOSE_HOW applies: the server is the first to close, and may choose how."""
 
 
@@ -66,7 +67,7 @@ class Connection:
     def _run(self) -> None:
         try:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, self._settings.tcp_keepalive)
+            self._settings.socket_options.apply(self._sock)
             self._sock.settimeout(self._settings.keepalive_timeout)
             reason = self._serve()
         except PeerClosed:
@@ -144,7 +145,12 @@ class Connection:
     def _receive(self, *, head: bool) -> bytes:
         """What has come, at least one byte. Raises PeerClosed."""
         # What must stay unread is not read by accident either: a head is taken byte by byte where that matters.
-        data = self._sock.recv(1 if head and self._settings.fault in LEAVES_UNREAD else 65536)
+        size = 1 if head and self._settings.fault in LEAVES_UNREAD else 65536
+        if not head and self._settings.fault is Fault.READ_SLOWLY and self._count >= self._settings.fault_after:
+            self._await_data()
+            time.sleep(self._settings.pace_interval)
+            size = self._settings.pace_bytes
+        data = self._sock.recv(size)
         self._idle = False
         if not data:
             raise PeerClosed
@@ -178,7 +184,15 @@ class Connection:
             return "unanswered"
         if reply.never:
             self._stuck()
-        self._send(reply.render(request.method, fields, chunked), last=bool(last))
+        response = reply.render(request.method, fields, chunked)
+        if (part := let_out(response, fault)) != response:
+            self._sock.sendall(part)
+            if fault in NEVER_ENDS:
+                self._stuck()
+            return "cut"
+        if fault is Fault.TRICKLE:
+            response = trickle(self._sock, response, self._settings.pace_bytes, self._settings.pace_interval)
+        self._send(response, last=bool(last))
         self._report_answered(reply)
         return last or ("unannounced" if fault is Fault.CLOSE_UNANNOUNCED else "")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from knobs import KnobError, Knobs
+from socketoptions import SocketOptions, read_server_options
 
 _FLAGS = ("--httpPort", "--httpKeepAliveTimeout")
 
@@ -37,13 +38,28 @@ class Fault(StrEnum):
     """Its head is read and gets a 413, its body is not read: close() is a RST behind the response."""
     NEVER_ANSWER = "never-answer"
     """It is executed and gets no response; nothing is read any more."""
+    NEVER_BODY = "never-body"
+    """It is executed and gets the head of its response, no body; nothing is read any more."""
+    NEVER_FINISH = "never-finish"
+    """It is executed and gets its response as far as the middle of the body; nothing is read any more."""
+    CLOSE_IN_HEAD = "close-in-head"
+    """It is executed and gets one half of the head; the connection is closed, as CLOSE_HOW says."""
+    CLOSE_IN_BODY = "close-in-body"
+    """It is executed and gets its response as far as the middle of the body; the connection is closed, as CLOSE_HOW
+    says."""
+    TRICKLE = "trickle"
+    """The body of its response comes PACE_BYTES at a time, each after PACE_INTERVAL."""
+    READ_SLOWLY = "read-slowly"
+    """Its body is read PACE_BYTES at a time, each after PACE_INTERVAL."""
     NEVER_READ = "never-read"
     """Nothing is read any more, and nothing is closed."""
     NEVER_ACCEPT = "never-accept"
     """No connection is accepted, and the accept queue fills. FAULT_AFTER means nothing to it."""
 
 
-LEAVES_UNREAD = (Fault.CLOSE_UNREAD, Fault.CLOSE_UNREAD_BODY, Fault.NEVER_READ)
+LEAVES_UNREAD = (Fault.CLOSE_UNREAD, Fault.CLOSE_UNREAD_BODY, Fault.NEVER_READ, Fault.READ_SLOWLY)
+NEVER_ENDS = (Fault.NEVER_BODY, Fault.NEVER_FINISH)
+"""A response that was begun, and a connection that stays."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +73,14 @@ class Settings:
     leak: bool = False
     backlog: int = 1024
     reuse_address: bool = True
-    tcp_keepalive: bool = False
+    socket_options: SocketOptions = field(default_factory=SocketOptions)
+    """Of each connection that is accepted."""
     close_how: CloseHow = CloseHow.CLOSE
     fault: Fault = Fault.NONE
     fault_after: int = 0
+    pace_bytes: int = 1
+    pace_interval: float = 0.1
+    """Seconds."""
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -83,10 +103,12 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         leak=knobs.truth("LEAK", False),
         backlog=knobs.number("BACKLOG", 1024, at_most=65535),
         reuse_address=knobs.truth("REUSE_ADDRESS", True),
-        tcp_keepalive=knobs.truth("TCP_KEEPALIVE", False),
+        socket_options=read_server_options(knobs),
         close_how=CloseHow(knobs.word("CLOSE_HOW", CloseHow.CLOSE, *CloseHow)),
         fault=Fault(knobs.word("FAULT", Fault.NONE, *Fault)),
         fault_after=knobs.number("FAULT_AFTER", 0),
+        pace_bytes=knobs.number("PACE_BYTES", 1, at_least=1),
+        pace_interval=knobs.duration("PACE_INTERVAL", 0.1),
     )
 
 

@@ -44,9 +44,13 @@ class Exchange:
     answer: str = ""
     """The status of the server's response, as it says itself; the client may not have got it."""
 
+    whole: bool = True
+    """Whether the client sent all of the request."""
+
     @property
     def request(self) -> str:
-        return f"{self.method} {self.path}".strip()
+        named = f"{self.method} {self.path}".strip()
+        return named if self.whole else f"{named or 'a request'}, in part"
 
     @property
     def outcome_known(self) -> bool:
@@ -63,6 +67,9 @@ class Reports:
     """The server's event `closed`."""
     told: bool = True
     """Whether a program reports at one of the ends, and no data went over it of which none did."""
+
+    raw: bool = False
+    """Whether a step `raw` wrote to it: then data may have gone over it of which no request tells."""
 
     @property
     def count(self) -> int | None:
@@ -83,11 +90,13 @@ def reports_of_each(history: History) -> list[Reports]:
     answers = finder.sort(history.answered, by_client=False)
     telling = {event["node"] for event in history.answered}
     closed = finder.sort(history.closed, by_client=False)
+    raw = finder.sort((event for event in history.raw if event.get("sent")), by_client=True)
     return [
         Reports(
             list(_exchanges(requests[number], served[number], answers[number], connection.server_node in telling)),
             closed[number][-1] if closed[number] else None,
-            _told(connection, history),
+            _told(connection, history) and not raw[number],
+            bool(raw[number]),
         )
         for number, connection in enumerate(history.connections)
     ]
@@ -143,6 +152,7 @@ def _reported_by_client(event: Event, served: Event | None, response: Event | No
         telling=telling,
         met=frozenset(names),
         answer=answered(response or served or {}),
+        whole=event.get("whole") is not False,
     )
 
 

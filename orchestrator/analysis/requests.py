@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from orchestrator.analysis.services import services
 from orchestrator.history.model import History
 from orchestrator.history.reports import attempt_error
-from orchestrator.recording.events import Event, answered
+from orchestrator.recording.events import Event, answered, raw_outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,16 @@ def _requests(events: Iterable[Event], name: Callable[[str], str]) -> dict[str, 
             got.errors[error_name(error)] += 1
         else:
             got.answered[answered(event) or "?"] += 1
+    return found
+
+
+def raw_by_client(history: History) -> dict[str, Counter[str]]:
+    """Client, with the replicas of a service together -> how its exchanges of steps `raw` ended -> how many."""
+    service = services(history)
+    found: dict[str, Counter[str]] = {}
+    for event in history.raw:
+        node = str(event.get("node", "?"))
+        found.setdefault(service.get(node, node), Counter())[raw_outcome(event)] += 1
     return found
 
 

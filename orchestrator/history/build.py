@@ -83,6 +83,7 @@ def build_history(events: Iterable[Event]) -> History:
         answered=tuple(sorted(by_kind["answered"], key=_time)),
         closed=tuple(sorted(by_kind["closed"], key=_time)),
         loads=tuple(sorted(by_kind["load"], key=_time)),
+        raw=tuple(sorted(by_kind["raw"], key=_time)),
         counters=counters.series,
         speaking=reporting(begin, "server"),
         asking=reporting(begin, "client"),

@@ -269,6 +269,8 @@ class History:
     """Responses that servers wrote whole."""
     loads: tuple[Event, ...] = ()
     """How clients kept to the rates that they were given."""
+    raw: tuple[Event, ...] = ()
+    """What became of the exchanges of steps `raw`."""
     begin: Event = field(default_factory=dict)
     end: Event = field(default_factory=dict)
     notes: tuple[str, ...] = ()

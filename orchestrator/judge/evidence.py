@@ -105,15 +105,16 @@ def connection_seen(connection: Connection, *, unobserved_end: str | None = None
 
 
 def request_seen(event: Event) -> seen.RequestSeen:
-    """What a client reported of a request."""
+    """What a client reported of a request, or of an exchange of a step `raw`."""
     error = event.get("error") or {}
+    raw = event["ev"] == "raw"
     return seen.RequestSeen(
         node=event["node"],
         t=event["t"],
         step=_text(event.get("step")),
-        method=_text(event.get("method")),
+        method="raw" if raw else _text(event.get("method")),
         url=_text(event.get("url")),
-        result=answered(event) or None,
+        result=f"{event['done']} of {event['actions']} actions" if raw else answered(event) or None,
         error=_text(error.get("name")),
         error_text=_text(error.get("text")),
         local=event.get("local"),

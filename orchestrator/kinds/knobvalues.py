@@ -2,8 +2,9 @@
 starts. The program itself checks again, and more: what a value means beside another one, only it can tell.
 
 `port`, `number 0..`, `number 1..64`, `duration`, `duration above 0`, `seconds 1..` and `milliseconds 0..` (durations
-that software counts in whole ones), `true or false`, `endpoints` (host:port, several with commas between), `one of http
-tcp`. The same words as in nodes/base/knobs.py; a test holds them against what programs ask for.
+that software counts in whole ones), `true or false`, `endpoints` (host:port, several with commas between), `host` (an
+address or a node's name), `one of http tcp`. The same words as in nodes/base/knobs.py; a test holds them against what
+programs ask for.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from pydantic_core import CoreSchema, core_schema
 _FORM = re.compile(
     r"(?P<what>number|seconds|milliseconds) (?P<least>\d+)\.\.(?P<most>\d*)"
     r"|(?P<port>port)(?: (?P<lowest>0)\.\.)?|duration(?P<above> above 0)?|(?P<truth>true or false)"
-    r"|(?P<endpoints>endpoints)|one of (?P<words>\S+(?: \S+)*)"
+    r"|(?P<endpoints>endpoints)|(?P<host>host)|one of (?P<words>\S+(?: \S+)*)"
 )
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+|0")
 _PART = re.compile(r"([0-9.]+)(ms|s|m|h)")
-_ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*:([0-9]{1,5})")
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ENDPOINT = re.compile(rf"{_HOST.pattern}:([0-9]{{1,5}})")
 _TRUTH = ("true", "1", "yes", "on", "false", "0", "no", "off")
 _MOST = 2**31 - 1
 _HIGHEST_PORT = 65535
@@ -60,6 +62,8 @@ class Takes:
             return None if value.lower() in _TRUTH else "true or false"
         if found["endpoints"]:
             return _endpoints(value)
+        if found["host"]:
+            return None if _HOST.fullmatch(value) else "an address or the name of a node"
         if found["words"]:
             words = found["words"].split()
             return None if value in words else " or ".join(words)
@@ -77,9 +81,10 @@ def _counted(value: str, what: str, least: int, most: int) -> str | None:
     if seconds is None:
         return "a duration such as 5s, 500ms or 1m30s"
     count = seconds if what == "seconds" else round(seconds * 1000, 6)
-    if count == math.floor(count) and least <= count <= (math.inf if what == "seconds" else most):
+    if count == math.floor(count) and least <= count <= (math.inf if what == "seconds" and most == _MOST else most):
         return None
-    return f"whole {what}, {least} or more, which is what this software counts in"
+    bounds = f"{least} or more" if most == _MOST else f"from {least} to {most}"
+    return f"whole {what}, {bounds}, which is what this software counts in"
 
 
 def _seconds(value: str) -> float | None:

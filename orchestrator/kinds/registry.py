@@ -114,6 +114,8 @@ class Kind(_Model):
     characters."""
     paces: bool = False
     """Of a client: it takes a rate, a duration and a range of pauses, and tells how it kept to the rate."""
+    commands: tuple[Literal["request", "raw"], ...] = ("request",)
+    """Of a client: the steps that it carries out, besides `close`."""
     capabilities: tuple[Capability, ...] = ()
     """What its program may do beyond what the programs of all nodes may, by capabilities(7), without CAP_."""
     reload: Reload | None = None

@@ -17,7 +17,7 @@ from orchestrator.recording.events import FORMAT, Event
 _LIFE = frozenset({"ready", "done", "exited"})
 """What concerns the channel, and is in no recording."""
 
-OF_COMMANDS = frozenset({"request", "load"})
+OF_COMMANDS = frozenset({"request", "raw", "load"})
 """What clients write, and what came of a command."""
 _SERVERS = frozenset({"served", "answered", "closed"})
 _SHOWN = 120

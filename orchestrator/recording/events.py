@@ -39,6 +39,12 @@ Event = dict[str, Any]
 """One decoded line."""
 
 
+def raw_outcome(event: Event) -> str:
+    """How an exchange of a step `raw` ended: `done`, or the name of the error."""
+    error = event.get("error")
+    return str(error.get("name", "error")) if error else "done"
+
+
 def answered(event: Event) -> str:
     """What a `request` or `served` got or gave: an HTTP status, or what a data store answered; empty for neither."""
     status = event.get("status")

@@ -147,6 +147,29 @@ class Request(Line):
     request_headers: NotRequired[Annotated[Headers | None, Doc("name as sent -> value")]]
     response_headers: NotRequired[Annotated[Headers | None, Doc("name as received -> value")]]
     bytes: NotRequired[Annotated[Whole | None, Doc("size of the response's body")]]
+    whole: NotRequired[Annotated[bool | None, Doc("false: its client sent a part of it, and then gave it up")]]
+
+
+class RawLine(Line):
+    """An exchange of a step `raw` ended, at `t`: what became of its actions. HTTP requests in what it sent have lines
+    `request` of their own. Written by clients, by way of simctl."""
+
+    node: Node
+    step: NotRequired[Annotated[str | None, Doc("the step that asked for it")]]
+    session: NotRequired[Annotated[str | None, Doc("name of the client's session")]]
+    url: NotRequired[Annotated[str | None, Doc("where it went: `tcp://server:8080`")]]
+    t0: NotRequired[Annotated[Number | None, Doc("s; when it began")]]
+    local: NotRequired[Annotated[str | None, Doc("the connection's own address; null when none came about")]]
+    peer: NotRequired[Annotated[str | None, Doc("the connection's other address")]]
+    sk: NotRequired[Cookie | None]
+    id: NotRequired[Annotated[Whole | None, Doc("number of the command")]]
+    n: NotRequired[Annotated[Whole | None, Doc("number of the exchange of its command, from 1")]]
+    actions: Annotated[Whole, Doc("how many actions the step has")]
+    done: Annotated[Whole, Doc("how many of them were done")]
+    error: NotRequired[Annotated[ErrorField | None, Doc("what ended it before; null when nothing did")]]
+    open: NotRequired[Annotated[bool | None, Doc("whether the connection was left open, for a later step")]]
+    sent: NotRequired[Annotated[Whole | None, Doc("bytes that it wrote")]]
+    received: NotRequired[Annotated[Whole | None, Doc("bytes that it read")]]
 
 
 class LoadLine(Line):
@@ -205,7 +228,8 @@ class Closed(Line):
     reason: Annotated[
         str,
         Doc(
-            "`idle`, `request`, `limit`, `peer`, `error`, `shutdown`; of a fault `unannounced`, `unanswered`, `unread`"
+            "`idle`, `request`, `limit`, `peer`, `error`, `shutdown`; of a fault `unannounced`, `unanswered`, `cut`, "
+            "`unread`"
         ),
     ]
     requests: NotRequired[Annotated[Whole | None, Doc("how many requests it had carried")]]
@@ -252,6 +276,7 @@ LINES: dict[str, type] = {
     "tick": Tick,
     "socket": SocketLine,
     "request": Request,
+    "raw": RawLine,
     "load": LoadLine,
     "served": Served,
     "answered": Answered,

@@ -201,10 +201,17 @@ class _Situation:
     def nodes(self, name: str, *keys: str) -> Sequence[str]:
         return [node.name for node in self.checker.resolve((*self.keys, *keys), name)]
 
-    def able(self, name: str, *keys: str, client: bool = False, awake: bool = False) -> Sequence[str]:
+    def able(
+        self, name: str, *keys: str, client: bool = False, awake: bool = False, command: str | None = None
+    ) -> Sequence[str]:
         nodes = self.checker.resolve((*self.keys, *keys), name)
         for node in nodes:
-            unfit = (client and self._no_client(node)) or self._ended(node) or (awake and self._paused(node))
+            unfit = (
+                (client and self._no_client(node))
+                or (command is not None and self._without(node, command))
+                or self._ended(node)
+                or (awake and self._paused(node))
+            )
             if unfit:
                 self.problem(*unfit, *keys)
                 return ()
@@ -226,6 +233,14 @@ class _Situation:
         others = [other.name for other in self.checker.topology.nodes if self.checker.role(other) == "client"]
         hint = f"clients of this topology: {', '.join(others)}" if others else "this topology has no client"
         return f"{node.name} is no client but {self.checker.what(node)}", hint
+
+    def _without(self, node: Node, command: str) -> tuple[str, str] | None:
+        kinds = self.checker.all_kinds
+        if (kind := self.checker.kind(node)) is None or command in kind.commands:
+            return None
+        able = ", ".join(name for name, each in kinds.items() if each.role == "client" and command in each.commands)
+        takes = " or ".join(f"`{each}`" for each in kind.commands)
+        return f"{node.name} is a client of the kind {kind.kind}: it takes {takes}", f"kinds for `{command}`: {able}"
 
     def _ended(self, node: Node) -> tuple[str, None] | None:
         by = self.earlier.gone.get(node.name)

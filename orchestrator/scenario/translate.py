@@ -139,7 +139,7 @@ def _unknown_key(source: Source, keys: Keys, model: type[BaseModel]) -> InputErr
 
 def _inside(keys: Keys) -> str:
     """Where a key is missing or unknown, in words."""
-    names = {"steps": " in a step", "expect": " in an expectation"}
+    names = {"steps": " in a step", "expect": " in an expectation", "do": " in an action"}
     if not keys:
         return " in the scenario"
     last = keys[-1]

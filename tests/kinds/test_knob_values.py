@@ -21,7 +21,17 @@ from knobs import KnobError, Knobs
 
 KINDS = load_kinds()
 _SHARED = {"gunicorn": ["gunicornserver"], "webapp": ["gunicornserver", "database"], "psycopg": ["database"]}
-_ASKING = ("number", "port", "one_request_each", "duration", "whole_seconds", "milliseconds", "truth", "endpoints")
+_ASKING = (
+    "number",
+    "port",
+    "one_request_each",
+    "duration",
+    "whole_seconds",
+    "milliseconds",
+    "truth",
+    "endpoints",
+    "host",
+)
 
 
 def asked(kind: str) -> Iterator[tuple[str, str, int | None, int | None]]:
@@ -45,6 +55,7 @@ def test_each_knob_takes_what_its_program_asks_for(kind: str) -> None:
     words = {
         "number": "number", "port": "port", "one_request_each": "one of 0 1", "duration": "duration",
         "whole_seconds": "seconds", "milliseconds": "milliseconds", "truth": "true or false", "endpoints": "endpoints",
+        "host": "host",
     }  # fmt: skip
     seen: dict[str, list[str]] = {}
     for name, method, least, most in asked(kind):
@@ -76,6 +87,8 @@ PAIRS: list[tuple[str, Callable[[Knobs], Any]]] = [
     ("seconds 1..", lambda knobs: knobs.whole_seconds("X", 1)),
     ("milliseconds 0..", lambda knobs: knobs.milliseconds("X", 1, at_least=0)),
     ("true or false", lambda knobs: knobs.truth("X", True)),
+    ("host", lambda knobs: knobs.host("X")),
+    ("seconds 1..32767", lambda knobs: knobs.whole_seconds("X", 1, at_most=32767)),
     ("endpoints", lambda knobs: knobs.endpoints("X")),
     ("one of never safe", lambda knobs: knobs.word("X", "safe", "never", "safe")),
 ]

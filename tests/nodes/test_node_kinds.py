@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.kinds.registry import argv, kind, kind_names
 from orchestrator.system.resources import NODES
+from tests.support.kindsources import knobs_read
 from tests.support.node_process import JETTY, ORIGIN, server
 
 OURS = ("host", "jetty", "origin", "requests")
@@ -47,8 +48,7 @@ def test_programs_need_nothing_of_simctl_and_run_on_debian(path: Path) -> None:
 
 
 def test_the_knobs_of_origin_are_those_that_it_reads() -> None:
-    read = set(re.findall(r'knobs\.[a-z]+\("([A-Z_]+)"', (NODES / "origin" / "settings.py").read_text()))
-    assert read == set(kind("origin").knobs)
+    assert knobs_read("origin", "settings.py") == set(kind("origin").knobs)
 
 
 def test_the_knobs_of_jetty_are_those_that_it_reads() -> None:

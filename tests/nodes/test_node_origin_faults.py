@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import select
 import signal
@@ -182,6 +183,55 @@ def test_the_idle_timer_goes_on_while_a_fault_waits_for_its_request(fault: str) 
         assert closed(origin) == ("idle", 0)
 
 
+@pytest.mark.parametrize(("how", "error"), [("close", None), ("half-close", None), ("reset", ConnectionResetError)])
+@pytest.mark.parametrize(("fault", "size"), [("close-in-head", None), ("close-in-body", 500)])
+def test_a_response_that_is_cut_ends_as_it_is_told(
+    how: str, error: type[Exception] | None, fault: str, size: int | None
+) -> None:
+    knobs = {"FAULT": fault, "FAULT_AFTER": "1", "CLOSE_HOW": how}
+    with server(ORIGIN, **knobs) as (origin, port), Wire(port) as wire:
+        assert len(wire.get("/bytes/1000").body) == 1000
+        wire.send(b"GET /bytes/1000 HTTP/1.1\r\nHost: test\r\n\r\n")
+        got = bytearray()
+        with pytest.raises(error) if error else contextlib.nullcontext():
+            while data := wire.socket.recv(4096):
+                got += data
+        head, end, body = bytes(got).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert (len(body) if end else None) == size
+        assert closed(origin) == ("cut", 2)
+        assert [event["status"] for event in origin.seen("served")] == [200, 200], "both were executed"
+        assert len(origin.seen("answered")) == 1
+
+
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_a_body_that_trickles_is_whole_in_the_end(pieces: int) -> None:
+    knobs = {"FAULT": "trickle", "PACE_BYTES": str(40 // pieces), "PACE_INTERVAL": "50ms"}
+    with server(ORIGIN, **knobs) as (origin, port), Wire(port) as wire:
+        begun = time.monotonic()
+        assert wire.get("/bytes/40").body == b"x" * 40
+        assert time.monotonic() - begun >= 0.05 * pieces
+        assert wire.get("/bytes/0").body == b""
+        assert wire.get("/", "Connection: close").headers["connection"] == "close"
+        assert wire.read_end() == b""
+        assert closed(origin) == ("request", 3)
+        assert len(origin.seen("answered")) == 3
+
+
+def test_a_body_that_is_read_slowly_waits_in_the_receive_queue() -> None:
+    knobs = {"FAULT": "read-slowly", "PACE_BYTES": "100", "PACE_INTERVAL": "50ms", "FAULT_AFTER": "1"}
+    with server(ORIGIN, **knobs) as (origin, port), Wire(port) as wire:
+        post = b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 400\r\n\r\n" + b"y" * 400
+        wire.send(post)
+        assert wire.response().body == b"y" * 400
+        begun = time.monotonic()
+        wire.send(post)
+        assert awaited(lambda: [line for line in sockets(port, "established") if 0 < recv_q(line) <= 400])
+        assert wire.response().body == b"y" * 400
+        assert time.monotonic() - begun >= 0.2
+        assert [event["nth"] for event in (origin.next("answered"), origin.next("answered"))] == [1, 2]
+
+
 # -- faults that do not close ----------------------------------------------------------------------------------------
 
 
@@ -196,6 +246,21 @@ def test_an_answer_that_never_comes_is_of_a_request_that_was_executed() -> None:
         awaited(lambda: [line for line in sockets(port, "established") if recv_q(line) == len(GET)])
         assert idle.read_end() == b""
         assert not select.select([wire.socket], [], [], 0.2)[0], "neither an answer nor the idle timer's FIN"
+
+
+@pytest.mark.parametrize(("fault", "size"), [("never-body", 0), ("never-finish", 50)])
+def test_a_response_that_was_begun_and_never_ends(fault: str, size: int) -> None:
+    with server(ORIGIN, FAULT=fault, KEEPALIVE_TIMEOUT="100ms") as (origin, port), Wire(port) as wire:
+        wire.send(b"GET /bytes/100 HTTP/1.1\r\nHost: test\r\n\r\n")
+        got = b""
+        while len(got.partition(b"\r\n\r\n")[2]) < size or b"\r\n\r\n" not in got:
+            got += wire.socket.recv(4096)
+        assert b"Content-Length: 100" in got
+        assert origin.next("served")["status"] == 200
+        wire.send(GET)
+        awaited(lambda: [line for line in sockets(port, "established") if recv_q(line) == len(GET)])
+        assert not select.select([wire.socket], [], [], 0.2)[0], "neither the rest nor the idle timer's FIN"
+        assert told(origin) == []
 
 
 @pytest.mark.parametrize("before", [0, 1])
@@ -244,6 +309,8 @@ def test_a_backlog_that_nobody_accepts_from_is_full_with_one_more() -> None:
     [
         ({"CLOSE_HOW": "abort"}, "CLOSE_HOW: expected close or half-close or reset"),
         ({"FAULT": "explode"}, "FAULT: expected none or close-unannounced or"),
+        ({"PACE_BYTES": "0"}, "PACE_BYTES: expected a whole number from 1"),
+        ({"PACE_INTERVAL": "1"}, "PACE_INTERVAL: expected a duration"),
         ({"FAULT_AFTER": "-1"}, "FAULT_AFTER: expected a whole number"),
     ],
 )

@@ -86,7 +86,7 @@ FACT = EXPECT + "  - that: x\n    "
         # steps
         (f"{STEP}load\n", 4, 5, "`steps`: expected a mapping, not the text 'load'", "write"),
         (f"{STEP}\n", 4, 4, "an empty item", "write one"),
-        (f"{STEP}name: x\n", 4, 5, "a step has exactly one verb, this one has none", "the verbs: request, wait"),
+        (f"{STEP}name: x\n", 4, 5, "a step has exactly one verb, this one has none", "the verbs: request, raw, wait"),
         (f"{STEP}wait: 1s\n    stop: a\n", 5, 5, "this one has wait and stop", "the verbs"),
         (f"{STEP}wiat: 1s\n", 4, 5, "unknown key wiat in a step", "did you mean wait?"),
         (f"{STEP}wait: 8\n", 4, 11, "`wait`: a duration needs a unit: write 8s or 8ms", None),

@@ -30,7 +30,7 @@ from tools.reference.page import reference
 PAGE = resources.ROOT / "docs" / "scenario-reference.md"
 SCHEMA = Draft202012Validator(json_schema())
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", reference(), re.MULTILINE | re.DOTALL)
-NODES = [("client", "requests"), ("server", "origin"), ("proxy", "nginx")]
+NODES = [("client", "requests"), ("server", "origin"), ("proxy", "nginx"), ("prober", "raw")]
 TOPOLOGY = Topology(
     Path("lab.yaml"),
     tuple(

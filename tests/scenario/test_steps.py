@@ -264,6 +264,7 @@ def test_what_a_verb_records_is_what_it_says_that_it_may() -> None:
     steps: dict[str, list[dict[str, Any]]] = {
         "link": [{"node": "a", "up": up} for up in (True, False)],
         "request": [{"from": "a", "url": "http://b/"}],
+        "raw": [{"from": "a", "to": "b:1", "do": []}],
         "close": [{"from": "a", "session": "s"}],
         "exec": [{"node": "a", "command": ["true"]}],
         "signal": [{"node": "a", "signal": name} for name in SIGNALS],

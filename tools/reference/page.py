@@ -67,8 +67,19 @@ def _verb(kind: type[Verb]) -> Iterator[str]:
     yield _doc(kind)
     if not issubclass(kind, RootModel):
         yield _keys_table(kind)
+        for inner in _items(kind):
+            yield f"{_doc(inner)} Its keys:"
+            yield _keys_table(inner)
     yield text.VERBS.get(kind.verb, "")
     yield f"```yaml\n{kind.example}```"
+
+
+def _items(kind: type[Verb]) -> Iterator[type[BaseModel]]:
+    """The mappings that stand in lists of a verb."""
+    for field in kind.model_fields.values():
+        parts = list(_flat(field.annotation))
+        if list in parts:
+            yield from (part for part in parts if isinstance(part, type) and issubclass(part, BaseModel))
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

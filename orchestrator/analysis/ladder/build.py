@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import accumulate, groupby, pairwise
 
 from orchestrator.analysis.exchanges import Exchange, Reports, addresses
-from orchestrator.analysis.ladder.ends import Life
+from orchestrator.analysis.ladder.ends import GOT_FIN, Life
 from orchestrator.analysis.ladder.footnotes import footnotes_of
 from orchestrator.analysis.ladder.headline import headline
 from orchestrator.analysis.ladder.items import SILENCE, Items, gather
@@ -29,7 +29,7 @@ from orchestrator.analysis.ladder.notes import (
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.queues import close_wait_queue
 from orchestrator.history.model import Connection, History, Side
-from orchestrator.tcp.lifecycle import TIME_WAIT_SECONDS
+from orchestrator.tcp.lifecycle import SENT_FIN, TIME_WAIT_SECONDS
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState
@@ -249,7 +249,9 @@ def _silence(last: Row, after: float, before: float, found: Items) -> Row:
     states = {side: last.end(side).state for side in Side}
     what = Quiet.OTHER
     if last.awaits:
-        what = Quiet.NO_ANSWER_YET
+        begun = found.answer_begun(last.before, after)
+        what = Quiet.NO_WHOLE_ANSWER_YET if begun else Quiet.NO_ANSWER_YET
+        what = Quiet.OTHER if states[Side.SERVER] in SENT_FIN or states[Side.CLIENT] in GOT_FIN else what
     elif set(states.values()) == {_S.ESTABLISHED}:
         what = _IDLENESS[found.quiet(last.before, after) if last.awaits is not None else None]
     elif _S.SYN_SENT in states.values():

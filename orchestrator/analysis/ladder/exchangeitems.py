@@ -21,6 +21,9 @@ from orchestrator.analysis.ladder.wire import Wire
 from orchestrator.history.closing import FIN_ERRORS, RST_ERRORS
 from orchestrator.history.model import History, Side
 
+ABORTED = "Aborted"
+"""A request that its own client gave up by closing the connection."""
+
 _CLOCK = 0.01
 """Seconds: what the kernel's own clock tells is as coarse as this."""
 
@@ -44,13 +47,22 @@ class ExchangeItems:
         self._late: set[int] = set()
         """Ids of exchanges whose answer came when the client's end had closed."""
 
-    def collect(self, exchanges: Sequence[Exchange]) -> None:
+    def collect(self, exchanges: Sequence[Exchange], *, raw: bool) -> None:
+        """`raw`: by a step that may write a request while another one has no answer yet."""
         self._late_answers(exchanges)
         server, client = self._fin.get(Side.SERVER), self._fin.get(Side.CLIENT)
         last = self._handshake[-1] if self._handshake else None
-        for exchange in exchanges:
-            request, answer = self._request(exchange), self._answer(exchange)
-            self._order.then(last, request, answer)
+        asked: Item | None = None
+        for number, exchange in enumerate(exchanges):
+            pipelined = raw and number > 0 and exchange.reported and exchange.began < exchanges[number - 1].done
+            request, answer = self._request(exchange, pipelined=pipelined), self._answer(exchange)
+            self._order.then(asked if pipelined else last, request, answer)
+            asked = request
+            self._order.then(last, answer)
+            if exchange.status:  # of an answer that was cut the beginning came
+                self._order.then(request, server)
+            if exchange.error == ABORTED:
+                self._order.then(answer, *(reset for reset in self._resets[:1] if reset.sender is Side.CLIENT))
             for reset in self._resets:
                 if reset.sender is Side.SERVER and exchange.error and exchange.began <= reset.before <= exchange.done:
                     self._order.then(request, reset)
@@ -70,11 +82,15 @@ class ExchangeItems:
 
     # -- requests --------------------------------------------------------------------------------------------------
 
-    def _request(self, exchange: Exchange) -> Item:
+    def _request(self, exchange: Exchange, *, pipelined: bool) -> Item:
+        """`pipelined`: it was written while another one had no answer yet, so its server may have read it long after it
+        came."""
         served, kind = exchange.served, RowKind.REQUEST
         after, before = exchange.began, exchange.done
         unproven = False
-        if served is not None and served <= exchange.done:
+        if pipelined and exchange.status:
+            before = exchange.began
+        elif served is not None and served <= exchange.done:
             after = before = served
         elif exchange.reported:
             if not exchange.status and self._wire.server.node in self._history.speaking:

@@ -148,7 +148,8 @@ def _pause(first: Item, found: Items) -> Pause | None:
         return None
     if last.kind in (RowKind.REQUEST, RowKind.UNSERVED):
         known = last.exchange is None or last.exchange.outcome_known
-        return Pause(*lasted, unanswered=True) if known else None
+        begun = found.answer_begun(last.before, first.after)
+        return Pause(*lasted, unanswered=True, begun=begun) if known else None
     return Pause(*lasted, unanswered=False) if found.quiet(last.before, first.after) else None
 
 

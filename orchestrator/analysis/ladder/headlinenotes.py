@@ -81,11 +81,13 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pause(Data):
-    """What went before: idleness, or a wait for an answer; shortest and longest, seconds."""
+    """What went before: idleness, or a wait for an answer; shortest and longest, seconds. `begun`: a part of the answer
+    had come."""
 
     least: float
     most: float
     unanswered: bool
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)

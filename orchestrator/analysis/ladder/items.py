@@ -15,7 +15,7 @@ from orchestrator.analysis.ladder.order import Item, Ordering
 from orchestrator.analysis.ladder.queues import beside_change, standing_queues
 from orchestrator.analysis.ladder.segment import Segment
 from orchestrator.analysis.ladder.surroundings import forgotten_items, node_items, step_items
-from orchestrator.analysis.ladder.traffic import moved_at_either, stretches
+from orchestrator.analysis.ladder.traffic import came, moved_at_either, stretches
 from orchestrator.analysis.ladder.wire import Wire, wire_of
 from orchestrator.history.model import Connection, History, Side
 from orchestrator.tcp.states import TcpState
@@ -28,6 +28,9 @@ SILENCE = 0.3
 _QUEUES = 6
 """Rows about queues of one end."""
 
+_CLOCK = 0.01
+"""Seconds: times of two programs may differ by so much."""
+
 _NEAR = 0.5
 """Seconds between what the server says about closing and the FIN that it means."""
 
@@ -36,7 +39,7 @@ def gather(connection: Connection, history: History, reports: Reports) -> Items:
     """What happened to the connection, in order. `reports`: what programs reported of it."""
     until = history.until
     exchanges = [one for one in reports.exchanges if min(one.began, one.served or one.began) <= until]
-    found = Items(connection, history, wire_of(connection, history, exchanges, reports.closed, until))
+    found = Items(connection, history, wire_of(connection, history, exchanges, reports.closed, until), reports.raw)
     found.collect(exchanges, reports)
     return found
 
@@ -44,15 +47,17 @@ def gather(connection: Connection, history: History, reports: Reports) -> Items:
 class Items:
     """The items of one connection; `items` has them in order once they are collected."""
 
-    def __init__(self, connection: Connection, history: History, wire: Wire) -> None:
+    def __init__(self, connection: Connection, history: History, wire: Wire, raw: bool) -> None:
         self.until = history.until
         self.history = history
         self.wire = wire
         self.items: list[Item] = []
         self._gave_up = connection.closing.gave_up
         self._via = connection.via
-        self._reported = connection.client_node in history.asking or connection.server_node in history.speaking
+        reported = connection.client_node in history.asking or connection.server_node in history.speaking
+        self._reported = reported and not raw
         self._order = Ordering()
+        self._exchanges: Sequence[Exchange] = ()
         self._found: list[Item] = []
         self._of_change: dict[int, Item] = {}
         self._fin: dict[Side, Item] = {}
@@ -61,11 +66,12 @@ class Items:
 
     def collect(self, exchanges: Sequence[Exchange], reports: Reports) -> None:
         """From every source; those that stand for the same, or follow each other for a reason, are joined."""
+        self._exchanges = exchanges
         self._begin()
         self._segments()
         ExchangeItems(
             self.wire, self.history, self._order, self._add, self._handshake, self._fin, self._resets
-        ).collect(exchanges)
+        ).collect(exchanges, raw=reports.raw)
         if not exchanges:
             self._unreported()
         self._retransmissions()
@@ -90,6 +96,14 @@ class Items:
         if data is not None:
             return not data
         return True if self._reported else None
+
+    def answer_begun(self, after: float, before: float) -> bool:
+        """Whether a part of the answer that is due at `after` had come by `before`."""
+        asked = [one for one in self._exchanges if one.began <= after + _CLOCK]
+        if not asked:
+            return False
+        told = asked[-1].error and asked[-1].status
+        return bool(told) or came(self.wire.client, asked[-1].served or asked[-1].began, before) is not None
 
     # -- the wire --------------------------------------------------------------------------------------------------
 

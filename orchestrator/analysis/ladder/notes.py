@@ -262,6 +262,8 @@ class Quiet(StrEnum):
     """Nothing tells whether data was."""
     NO_ANSWER_YET = "no-answer-yet"
     """A request waits for its answer."""
+    NO_WHOLE_ANSWER_YET = "no-whole-answer-yet"
+    """A part of it has come."""
     NO_ANSWER = "no-answer"
     """A SYN does."""
     OTHER = "other"

@@ -13,7 +13,7 @@ from orchestrator.judge.filter import Filter
 from orchestrator.judge.question import Question
 from orchestrator.judge.tally import Inside, Tally, count_events, unknown
 from orchestrator.recording.causes import NotReported
-from orchestrator.recording.events import Event, answered
+from orchestrator.recording.events import Event, answered, raw_outcome
 
 
 def _requests(
@@ -46,7 +46,15 @@ def _failed(event: Event, name: str | None) -> bool:
     return error is not None and _finished(event) and (name is None or error["name"] == name)
 
 
+def _raw(index: Index, node: str, question: Question, inside: Inside, where: Filter) -> Tally:
+    if node not in index.history.asking:
+        return unknown(NotReported(nodes=(node,), what="requests"))
+    events = [event for event in index.history.raw if question.part in (None, raw_outcome(event))]
+    return count_events(node, events, inside, where, request_seen)
+
+
 EVALUATIONS = {
+    "raw": counter(_raw),
     "requests": counter(partial(_requests, wanted=lambda event, part: _finished(event))),
     "errors": counter(partial(_requests, wanted=_failed)),
     "repeated": counter(partial(_requests, wanted=_repeated)),

@@ -136,7 +136,7 @@ def _request(item: RequestSeen) -> str:
     result = f"{item.error}: {item.error_text or ''}".rstrip(": ") if item.error else item.result or "?"
     told = f"{item.node} {item.method or ''} {item.url or ''} {result} at {at(item.t)}"
     if item.local:
-        told += f", request {item.nth or '?'} on {item.local}"
+        told += f", request {item.nth} on {item.local}" if item.nth else f", on {item.local}"
     return " ".join(told.split())
 
 

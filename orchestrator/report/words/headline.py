@@ -94,7 +94,8 @@ def _pieces(part: told.ClosingSegment) -> Iterator[str]:
         yield " that never arrived"
     if part.pause is not None:
         comma = "" if part.fate is Fate.ARRIVED else ","
-        what = "without an answer" if part.pause.unanswered else "idle"
+        answer = "a whole answer" if part.pause.begun else "an answer"
+        what = f"without {answer}" if part.pause.unanswered else "idle"
         yield f"{comma} after {duration(part.pause.least, part.pause.most)} {what}"
     if part.account is not None:
         yield f" ({sentence(part.account)})"

@@ -41,6 +41,7 @@ _QUIET = {
     Quiet.BUSY: ", data under way",
     Quiet.PERHAPS: ", whether idle is not known",
     Quiet.NO_ANSWER_YET: ", no answer yet",
+    Quiet.NO_WHOLE_ANSWER_YET: ", no whole answer yet",
     Quiet.NO_ANSWER: ", no answer",
     Quiet.OTHER: "",
 }

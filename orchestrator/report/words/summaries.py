@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from orchestrator.analysis.ladder.list import ListedConnection, Telling
-from orchestrator.analysis.requests import Requests, requests_by_client
+from orchestrator.analysis.requests import Requests, raw_by_client, requests_by_client
 from orchestrator.analysis.summary import ConnectionSummary, Group, connection_groups, unobserved_by_node
 from orchestrator.history.model import ClosingKind, History, MinisocketEnd, Side
 from orchestrator.recording.events import Event
@@ -95,9 +96,21 @@ def request_sentences(history: History) -> list[str]:
             f"{plural(got.count, 'request')} by {client}: {requests(got)}"
             for client, got in requests_by_client(history).items()
         ),
+        *(
+            f"{plural(sum(ended.values()), 'raw exchange')} by {client}: {exchanges(ended)}"
+            for client, ended in raw_by_client(history).items()
+        ),
         *loads,
         *([f"... and {more} more rates"] if more > 0 else []),
     ]
+
+
+def exchanges(ended: Mapping[str, int]) -> str:
+    """Of steps `raw`: `all done`, `3 done, 2 ended by ConnectionRefusedError`."""
+    parts = [(count, "done" if how == "done" else f"ended by {how}") for how, count in ended.items()]
+    if len(parts) == 1 < parts[0][0]:
+        return f"all {parts[0][1]}"
+    return ", ".join(f"{count} {what}" for count, what in parts)
 
 
 def load(event: Event) -> str:

@@ -41,6 +41,14 @@ FACTS = (
         ByStatus,
         roles=_CLIENTS,
     ),
+    Fact(
+        "raw",
+        _COUNTER,
+        "exchanges of steps `raw` that this client finished; or by how: `done`, or the name of the error that ended it",
+        "exchange",
+        AllOrByName,
+        roles=_CLIENTS,
+    ),
     Fact("served", _COUNTER, "requests that this server executed", "request", roles=_SERVERS, reported=True),
     Fact(
         "closed_by",

@@ -9,6 +9,7 @@ from orchestrator.scenario.steps.base import Effect, Verb
 # One line each, in the order of messages and of the reference page.
 # isort: off
 from orchestrator.scenario.steps.request import Request as Request
+from orchestrator.scenario.steps.raw import Raw as Raw
 from orchestrator.scenario.steps.wait import Wait as Wait
 from orchestrator.scenario.steps.awaiting import Await as Await
 from orchestrator.scenario.steps.close import Close as Close

@@ -83,10 +83,13 @@ class Situation(Protocol):
     def nodes(self, name: str, *keys: str) -> Sequence[str]:
         """The nodes that a name means: one, or all replicas of a service. None is a problem, which is noted."""
 
-    def able(self, name: str, *keys: str, client: bool = False, awake: bool = False) -> Sequence[str]:
+    def able(
+        self, name: str, *keys: str, client: bool = False, awake: bool = False, command: str | None = None
+    ) -> Sequence[str]:
         """The same, when their programs were not ended before; else that is noted, and there are none.
 
         `client`: they must be clients. `awake`: they must not be paused, because the step waits for what they do.
+        `command`: their kind must take it (`request`, `raw`).
         """
 
     def can_end(self, step: str) -> None:
@@ -196,7 +199,8 @@ class Verb(BaseModel, abc.ABC):
     meaning: ClassVar[str]
     """One line, for the table of verbs and for editors."""
     example: ClassVar[str]
-    """Steps in YAML, about nodes `client`, `server`, `proxy` (an nginx), for the reference page; a test checks it."""
+    """Steps in YAML, about nodes `client`, `server`, `proxy` (an nginx) and `prober` (a raw), for the reference page; a
+    test checks it."""
     effects: ClassVar[tuple[Effect, ...]] = ()
     """All that it may record."""
     needs: ClassVar[tuple[str, ...]] = ()

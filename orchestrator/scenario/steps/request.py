@@ -117,7 +117,7 @@ steps:
         return (self.duration or 0.0) if self.count is None else 0.0
 
     def check(self, situation: Situation) -> None:
-        nodes = situation.able(self.from_, "from", client=True, awake=True)
+        nodes = situation.able(self.from_, "from", client=True, awake=True, command="request")
         host, known = urlsplit(self.url).hostname or "", situation.hosts(nodes)
         if host not in {name.lower() for name in known}:
             message = f"the URL's host {host} is no node, service, alias or address of the topology"
