@@ -2,8 +2,8 @@
 starts. The program itself checks again, and more: what a value means beside another one, only it can tell.
 
 `port`, `number 0..`, `number 1..64`, `duration`, `duration above 0`, `seconds 1..` and `milliseconds 0..` (durations
-that software counts in whole ones), `true or false`, `endpoints` (host:port, several with commas between), `one of http
-tcp`. The same words as in nodes/base/knobs.py; a test holds them against what programs ask for.
+that software counts in whole ones), `true or false`, `endpoints` (host:port, several with commas between), `ports
+..64` (a range such as 40000-40063 of so many at most), `one of http tcp`. The same words as in nodes/base/knobs.py; a test holds them against what programs ask for.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from pydantic_core import CoreSchema, core_schema
 _FORM = re.compile(
     r"(?P<what>number|seconds|milliseconds) (?P<least>\d+)\.\.(?P<most>\d*)"
     r"|(?P<port>port)(?: (?P<lowest>0)\.\.)?|duration(?P<above> above 0)?|(?P<truth>true or false)"
-    r"|(?P<endpoints>endpoints)|one of (?P<words>\S+(?: \S+)*)"
+    r"|(?P<endpoints>endpoints)|ports \.\.(?P<range>\d+)|one of (?P<words>\S+(?: \S+)*)"
 )
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+|0")
 _PART = re.compile(r"([0-9.]+)(ms|s|m|h)")
 _ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*:([0-9]{1,5})")
+_RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _TRUTH = ("true", "1", "yes", "on", "false", "0", "no", "off")
 _MOST = 2**31 - 1
 _HIGHEST_PORT = 65535
@@ -60,6 +61,8 @@ class Takes:
             return None if value.lower() in _TRUTH else "true or false"
         if found["endpoints"]:
             return _endpoints(value)
+        if found["range"]:
+            return _port_range(value, int(found["range"]))
         if found["words"]:
             words = found["words"].split()
             return None if value in words else " or ".join(words)
@@ -94,3 +97,10 @@ def _endpoints(value: str) -> str | None:
         if match is None or not 1 <= int(match[1]) <= _HIGHEST_PORT:
             return "host:port, or several with commas between"
     return None
+
+
+def _port_range(value: str, most: int) -> str | None:
+    match = _RANGE.fullmatch(value)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]) <= _HIGHEST_PORT:
+        return "a range of ports such as 40000-40063"
+    return None if int(match[2]) - int(match[1]) < most else f"{most} ports at most"
