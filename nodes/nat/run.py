@@ -50,7 +50,7 @@ def main() -> None:
     if table is None:
         select.select([stop], [], [])
         return
-    while stop not in select.select([table, stop], [], [], _LOOK_EVERY)[0]:
+    while stop not in select.select([table.fileno(), stop], [], [], _LOOK_EVERY)[0]:
         _free(knobs, table)
 
 

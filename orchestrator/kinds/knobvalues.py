@@ -2,8 +2,9 @@
 starts. The program itself checks again, and more: what a value means beside another one, only it can tell.
 
 `port`, `number 0..`, `number 1..64`, `duration`, `duration above 0`, `seconds 1..` and `milliseconds 0..` (durations
-that software counts in whole ones), `true or false`, `endpoints` (host:port, several with commas between), `ports
-..64` (a range such as 40000-40063 of so many at most), `one of http tcp`. The same words as in nodes/base/knobs.py; a test holds them against what programs ask for.
+that software counts in whole ones), `true or false`, `endpoints` (host:port, several with commas between), `one of http
+tcp`, `ports ..64` (a range such as 40000-40063, of so many at most). The same words as in nodes/base/knobs.py; a test
+holds them against what programs ask for.
 """
 
 from __future__ import annotations
