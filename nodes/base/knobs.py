@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+|0")
+_PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ENDPOINT = re.compile(rf"({_HOST.pattern}):([0-9]{{1,5}})")
 
@@ -44,6 +45,19 @@ class Knobs:
         if value not in allowed:
             raise KnobError(f"{name}: expected {' or '.join(allowed)}, not {value!r}")
         return value
+
+    def ports(self, name: str, *, most: int) -> range:
+        """A range of ports, written `40000-40063`; empty when the knob is not set."""
+        text = self._values.get(name)
+        if text is None:
+            return range(0)
+        match = _PORTS.fullmatch(text)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]) <= 65535:
+            raise KnobError(f"{name}: expected a range of ports such as 40000-40063, not {text!r}")
+        found = range(int(match[1]), int(match[2]) + 1)
+        if len(found) > most:
+            raise KnobError(f"{name}: {len(found)} ports are more than the {most} that are possible")
+        return found
 
     def number(self, name: str, default: int, *, at_least: int = 0, at_most: int = 2**31 - 1) -> int:
         text = self._values.get(name, str(default))

@@ -2,12 +2,14 @@
 
 Nothing listens here. What does the work is the kernel of this node's network namespace: conntrack, which keeps a table
 of flows, and the rules, which send the first segment of a flow elsewhere and let the kernel treat all others alike.
+Started with SIMCTL_RELOAD=1 it loads the rules anew and ends: flows that are there stay as they are.
 """
 
 from __future__ import annotations
 
+import os
+import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,93 +17,79 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
+import rules
+from conntrack import Flow, Table
 from events import emit
 from knobs import KnobError, Knobs, refuse_arguments
-from native import end
+from native import end, reloading
 
 _NFT = "/usr/sbin/nft"
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
-_FIRST = "tcp flags & (fin | syn | rst | ack) == syn"
-"""Only a SYN begins a flow. Left to itself conntrack takes any segment for the first one (nf_conntrack_tcp_loose), and
-what was forgotten would come back, with another port."""
-
-_RULES = """\
-table ip simctl {{
-  ct timeout flows {{
-    protocol tcp
-    l3proto ip
-    policy = {{ established: {established}, close_wait: {close_wait}, time_wait: {time_wait} }}
-  }}
-  chain flows {{
-    type filter hook prerouting priority mangle; policy accept;
-    {first} ct timeout set "flows" accept
-    {unknown}
-  }}
-  chain forward {{
-    type filter hook forward priority filter; policy accept;
-    {unknown_on_the_way}
-  }}
-  chain destination {{
-    type nat hook prerouting priority dstnat; policy accept;
-    {destination}
-  }}
-  chain source {{
-    type nat hook postrouting priority srcnat; policy accept;
-    masquerade
-  }}
-}}
-"""
-"""A segment of no flow that is not dropped comes to this node's own TCP, which knows no such connection and sends a
-RST; one that would only pass through gets its RST from the rules."""
-
 _STOP = {signal.SIGTERM, signal.SIGINT}
 
-_OF_NO_FLOW = "meta l4proto tcp ct state new,invalid"
+_LOOK_EVERY = 1.0
+"""Seconds. What has expired is free again as much later at most."""
 
 
 def main() -> None:
     try:
         refuse_arguments("nat", sys.argv[1:])
-        rules = _rules(Knobs())
+        knobs = Knobs()
+        text = rules.rules(knobs, f"{os.getpid()}_{time.monotonic_ns()}")
     except KnobError as error:
         end("nat", str(error), 2)
     if _FORWARDING.read_text().strip() != "1":
         end("nat", "this node does not forward: set `sysctls: {net.ipv4.ip_forward: 1}` in the Compose file", 1)
-    _load(rules)
-    # Waited for, not handled: a Python handler would not run for a signal that comes just before pause().
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+    table = Table() if rules.limited(knobs) and not reloading() else None
+    stop = _stop()
+    _load(text)
+    if reloading():
+        return
     emit({"ev": "ready", "t": time.monotonic(), "kind": "nat"})
-    signal.sigwait(_STOP)
+    if table is None:
+        select.select([stop], [], [])
+        return
+    while stop not in select.select([table.fileno(), stop], [], [], _LOOK_EVERY)[0]:
+        _free(knobs, table)
 
 
-def _rules(knobs: Knobs) -> str:
-    drops = knobs.word("ON_UNKNOWN", "drop", "drop", "reset") == "drop"
-    port = knobs.port("HTTP_PORT", 8080)
-    upstream = knobs.endpoints("UPSTREAM")
-    if len(upstream) > 1:
-        raise KnobError("UPSTREAM: a NAT forwards to one host:port")
-    return _RULES.format(
-        established=knobs.whole_seconds("CONNTRACK_ESTABLISHED", 432000),
-        close_wait=knobs.whole_seconds("CONNTRACK_CLOSE_WAIT", 60),
-        time_wait=knobs.whole_seconds("CONNTRACK_TIME_WAIT", 120),
-        first=_FIRST,
-        unknown=f"{_OF_NO_FLOW} drop" if drops else "",
-        unknown_on_the_way="" if drops else f"{_OF_NO_FLOW} {_FIRST.replace('==', '!=')} reject with tcp reset",
-        destination=f"tcp dport {port} {_FIRST} dnat to {_address(*upstream[0])}" if upstream else "",
-    )
+def _stop() -> int:
+    """A descriptor that is readable when it is time to go."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end)
+    for number in _STOP:
+        signal.signal(number, lambda *_: None)
+    return read_end
 
 
-def _address(host: str, port: int) -> str:
+def _free(knobs: Knobs, table: Table) -> None:
+    """What conntrack has forgotten is free again; what went and came back is not."""
+    gone, there = table.take(), table.look()
+    lines = []
+    if knobs.given("CONNTRACK_MAX"):
+        elements = {_flow(flow) for flow in gone} - {_flow(flow) for flow in there}
+        lines += [f"delete element ip simctl {rules.FLOWS} {{ {each} }}\n" for each in sorted(elements)]
+    if knobs.given("SOURCE_PORTS"):
+        elements = {_port(flow) for flow in gone} - {_port(flow) for flow in there}
+        lines += [f"delete element ip simctl {rules.PORTS} {{ {each} }}\n" for each in sorted(elements)]
+    if lines and _nft("".join(lines)).returncode != 0:
+        for line in lines:  # one that is not there, as of a flow that needed none, kept the others
+            _nft(line)
+
+
+def _flow(flow: Flow) -> str:
+    return f"{flow.original.source} . {flow.original.source_port} . {flow.reply.source} . {flow.reply.source_port}"
+
+
+def _port(flow: Flow) -> str:
+    return f"{flow.reply.source} . {flow.reply.source_port} . {flow.reply.destination_port}"
+
+
+def _load(text: str) -> None:
     try:
-        return f"{socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][4][0]}:{port}"
-    except OSError as error:
-        raise KnobError(f"UPSTREAM: {host} has no IPv4 address here: {error.strerror}") from None
-
-
-def _load(rules: str) -> None:
-    try:
-        done = subprocess.run([_NFT, "-f", "-"], input=rules, capture_output=True, text=True, check=False)
+        done = _nft(text)
     except FileNotFoundError:
         end("nat", f"there is no program {_NFT} here: install the Debian package nftables", 127)
     if done.returncode != 0:
@@ -109,6 +97,10 @@ def _load(rules: str) -> None:
         end(
             "nat", "the kernel did not take these rules; it needs nf_tables, conntrack, and the capability NET_ADMIN", 1
         )
+
+
+def _nft(text: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([_NFT, "-f", "-"], input=text, capture_output=True, text=True, check=False)
 
 
 if __name__ == "__main__":

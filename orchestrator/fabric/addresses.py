@@ -28,6 +28,15 @@ class Claim(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Virtual:
+    """An address of that network which `node` has when the lab comes up."""
+
+    address: str
+    network: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddressPlan:
     """All addresses of a lab. Keys of the outer mappings are names of nodes."""
 
@@ -39,19 +48,35 @@ class AddressPlan:
     """Per node its /etc/hosts, name -> address: itself, all that it shares a network with, and what routes lead to."""
     routes: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
     """Node -> how it reaches networks that it is not on, for nodes that do."""
+    virtual: Mapping[str, Virtual] = field(default_factory=dict)
+    """Name -> an address that one node has at a time."""
 
     @property
     def nodes(self) -> dict[str, str]:
-        """Address -> node: every address of the lab belongs to one node."""
-        return {leg.address: name for name, legs in self.interfaces.items() for leg in legs}
+        """Address -> node: every address of the lab belongs to one node when it comes up."""
+        own = {leg.address: name for name, legs in self.interfaces.items() for leg in legs}
+        return own | {virtual.address: virtual.node for virtual in self.virtual.values()}
+
+    @property
+    def gateways(self) -> dict[str, list[tuple[str, str]]]:
+        """Node -> subnets that it is not on, each with the gateway to it."""
+        return {
+            node: [(str(self.subnets[way.network]), way.gateway) for way in ways] for node, ways in self.routes.items()
+        }
+
+    def of(self, node: str) -> list[str]:
+        """The addresses that a node has when the lab comes up."""
+        return [address for address, holder in self.nodes.items() if holder == node]
 
 
 def sizes(topology: Topology) -> dict[str, int]:
-    """Network -> how many nodes it has; what `SubnetClaim.claim` asks for."""
+    """Network -> how many addresses it needs; what `SubnetClaim.claim` asks for."""
     counts = {network.name: 0 for network in topology.networks}
     for node in topology.nodes:
         for attachment in node.attachments:
             counts[attachment.network] += 1
+    for virtual in topology.addresses:
+        counts[virtual.network] += 1
     return counts
 
 
@@ -83,9 +108,13 @@ def plan(topology: Topology, subnets: Mapping[str, IPv4Network], routers: Set[st
         )
         for node in topology.nodes
     }
+    virtual = {
+        each.name: Virtual(_next(free[each.network], each.network, subnets), each.network, each.node)
+        for each in topology.addresses
+    }
     used = {name: subnets[name] for name in free}
-    ways = routes(interfaces, routers)
-    return AddressPlan(used, interfaces, _hosts(topology, interfaces, ways), ways)
+    ways = routes(interfaces, routers, {node.name: node.routes for node in topology.nodes})
+    return AddressPlan(used, interfaces, _hosts(topology, interfaces, ways, virtual), ways, virtual)
 
 
 def _free(topology: Topology, network: str, subnet: IPv4Network) -> Iterator[str]:
@@ -109,7 +138,10 @@ def _next(free: Iterator[str], network: str, subnets: Mapping[str, IPv4Network])
 
 
 def _hosts(
-    topology: Topology, interfaces: Mapping[str, tuple[Interface, ...]], ways: Mapping[str, tuple[Route, ...]]
+    topology: Topology,
+    interfaces: Mapping[str, tuple[Interface, ...]],
+    ways: Mapping[str, tuple[Route, ...]],
+    virtual: Mapping[str, Virtual],
 ) -> dict[str, dict[str, str]]:
     """First come: the node's own names, extra_hosts, names of nodes, then services and aliases in the file's order; at
     last those of networks that a route leads to."""
@@ -120,6 +152,8 @@ def _hosts(
             node_names[leg.network][node.name] = leg.address
             for alias in attachment.aliases:
                 aliases[leg.network].setdefault(alias, leg.address)
+    for name, address in virtual.items():
+        node_names[address.network][name] = address.address
     hosts = {}
     for node in topology.nodes:
         legs = interfaces[node.name]

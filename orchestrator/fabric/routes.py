@@ -1,7 +1,7 @@
 """How nodes reach networks that they are not on: through routers, nodes with a leg in several networks. Pure.
 
 Each node gets a route to every network that some chain of routers leads to, by the shortest; of equally short ones the
-first in the order of the topology.
+first in the order of the topology. What the topology says of a node's own routes goes before.
 """
 
 from __future__ import annotations
@@ -20,10 +20,27 @@ class Route(NamedTuple):
     gateway: str
 
 
-def routes(interfaces: Mapping[str, tuple[Interface, ...]], routers: Set[str]) -> dict[str, tuple[Route, ...]]:
-    """Node -> its routes, the nearest networks first. Empty for nodes that reach nothing beyond their own networks."""
-    found = {node: tuple(_from(node, interfaces, routers)) for node in interfaces} if routers else {}
+def routes(
+    interfaces: Mapping[str, tuple[Interface, ...]],
+    routers: Set[str],
+    given: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[str, tuple[Route, ...]]:
+    """Node -> its routes, the nearest networks first. Empty for nodes that reach nothing beyond their own networks.
+    `given`: node -> network -> the node through which it reaches that, which is on a network of its own."""
+    found: dict[str, tuple[Route, ...]] = {}
+    for node in interfaces:
+        own = {network: _entrance(node, via, interfaces) for network, via in ((given or {}).get(node) or {}).items()}
+        ways = _from(node, interfaces, routers) if routers else []
+        found[node] = (
+            *(way for way in ways if way.network not in own),
+            *(Route(network, gateway) for network, gateway in own.items()),
+        )
     return {node: of_node for node, of_node in found.items() if of_node}
+
+
+def _entrance(node: str, via: str, interfaces: Mapping[str, tuple[Interface, ...]]) -> str:
+    own = {leg.network for leg in interfaces[node]}
+    return next(leg.address for leg in interfaces[via] if leg.network in own)
 
 
 def _from(node: str, interfaces: Mapping[str, tuple[Interface, ...]], routers: Set[str]) -> list[Route]:

@@ -1,4 +1,4 @@
-"""The five requests of rtnetlink that make a lab's network, many in one system call.
+"""The requests of rtnetlink that make a lab's network, many in one system call.
 
 pyroute2 does them as well, but its import alone is 145 ms, and its requests go one by one. It stays for what is not on
 the way of every lab.
@@ -11,11 +11,13 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from orchestrator.system.netlink import HEADER, attribute
 
 _NEWLINK, _GETLINK, _SETLINK = 16, 18, 19
+_NEWADDR, _DELADDR = 20, 21
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _ERROR = 2
 _REQUEST, _ACK, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x200, 0x400
 _ADDRESS, _IFNAME, _MASTER, _LINKINFO, _ALIAS, _NET_NS_FD = 1, 3, 10, 18, 20, 28
@@ -24,6 +26,7 @@ _VETH_PEER = 1
 _IFF_UP = 1
 
 _LINK = struct.Struct("=BxHiII")
+_IFADDRMSG = struct.Struct("=BBBBI")
 _CODE = struct.Struct("=i")
 
 _AT_A_TIME = 64
@@ -54,6 +57,18 @@ def bring_up(index: int, alias: str) -> Request:
 def set_master(index: int, bridge: int) -> Request:
     """Make an interface a port of a bridge; 0: of none."""
     return _SETLINK << 16, _link(index) + _number(_MASTER, bridge)
+
+
+def add_address(index: int, address: str, prefix: int) -> Request:
+    """Give an interface one more IPv4 address."""
+    return _NEWADDR << 16 | _CREATE | _EXCLUSIVE, _address(index, address, prefix)
+
+
+def delete_address(index: int, address: str, prefix: int) -> Request:
+    return _DELADDR << 16, _address(index, address, prefix)
+
+
+AddressChange = Callable[[int, str, int], Request]
 
 
 def get(index: int) -> Request:
@@ -108,6 +123,13 @@ def _add(body: bytes) -> Request:
 def _link(index: int = 0, *, up: bool = False) -> bytes:
     """`struct ifinfomsg`."""
     return _LINK.pack(socket.AF_UNSPEC, 0, index, _IFF_UP if up else 0, _IFF_UP if up else 0)
+
+
+def _address(index: int, address: str, prefix: int) -> bytes:
+    """`struct ifaddrmsg`."""
+    packed = socket.inet_aton(address)
+    head = _IFADDRMSG.pack(socket.AF_INET, prefix, 0, 0, index)
+    return head + attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
 
 
 def _text(kind: int, value: str) -> bytes:

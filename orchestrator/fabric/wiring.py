@@ -156,6 +156,12 @@ def _set_address(control: socket.socket, request: int, interface: str, address: 
     fcntl.ioctl(control, request, struct.pack("16sHH4s8x", interface.encode(), socket.AF_INET, 0, address.packed))
 
 
+def bring_up(interface: str) -> None:
+    """An interface of the current network namespace."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        _bring_up(control, interface)
+
+
 def _bring_up(control: socket.socket, interface: str) -> None:
     up = struct.pack("16sH22x", interface.encode(), _flags(control, interface) | _IFF_UP)
     fcntl.ioctl(control, _SIOCSIFFLAGS, up)

@@ -17,6 +17,7 @@ from orchestrator.history.filtered import answers
 from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
 from orchestrator.history.kernelevents import drained, understood
 from orchestrator.history.model import Contradiction, History, Socket, Unobserved
+from orchestrator.history.moves import moves_of
 from orchestrator.history.nat import Translations, flows_of
 from orchestrator.history.nodes import groups, reporting, shared
 from orchestrator.history.owners import with_reported_owners
@@ -51,15 +52,16 @@ def build_history(events: Iterable[Event]) -> History:
     missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
     counters = Counters(_series(by_kind["tick"], nodes), map(_time, by_kind["moment"]))
     lives = _lives(by_kind.pop("socket", []), nodes, ticks)
-    addresses = {address: node["name"] for node in begin["nodes"] for address in node["addresses"]}
-    addresses |= {line["address"]: line["node"] for line in by_kind["address"]}
+    addresses, moves = moves_of(begin["nodes"], by_kind["address"], by_kind["node"])
     translations = Translations(flows_of(by_kind["nat"]))
     complete = bool(by_kind["segments"]) and not any(line["lost"] for line in by_kind["segments"])
     wire = Wire(segments, slowest(by_kind["node"])) if segments and complete else NO_WIRE
     segments.clear()
     if begin["format"] > 1:
-        traced = understood(drained(traced), addresses.get, translations, by_kind["segment"] if complete else ())
-    strange = partial(strangers, wire=wire, addresses=addresses, translations=translations, sampled=_pairs(lives))
+        on_wire = by_kind["segment"] if complete else ()
+        traced = understood(drained(traced), addresses.get, translations, on_wire, moves)
+    pairs = {(node, life.local, life.peer) for node, of_node in lives.items() for life in of_node}
+    strange = partial(strangers, wire=wire, addresses=addresses, translations=translations, sampled=pairs)
     trace = _trace(by_kind, drained(traced), counters, translations, shared(begin), wire, strange)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     found = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]), translations)
@@ -77,7 +79,10 @@ def build_history(events: Iterable[Event]) -> History:
         sockets=sockets,
         unobserved=found.unobserved,
         contradictions=found.contradictions,
-        connections=join(sockets, addresses, trace.resets if trace.complete else None, translations, requests, wire),
+        connections=join(
+            sockets, addresses, trace.resets if trace.complete else None, translations, requests, wire, moves
+        ),
+        moves=moves,
         requests=requests,
         served=tuple(sorted(by_kind["served"], key=_time)),
         answered=tuple(sorted(by_kind["answered"], key=_time)),
@@ -212,10 +217,6 @@ def _trace(
     resets = tuple(event for event in told["rst"] if event["t"] <= end)
     later = frozenset((life.node, life.local, life.peer) for life in every_life if life.born > end)
     return _Trace(lives, True, resets, (*notes, *words(foreign)), retransmits, more, later)
-
-
-def _pairs(lives: Mapping[str, Iterable[Life]]) -> set[tuple[str, str, str]]:
-    return {(node, life.local, life.peer) for node, of_node in lives.items() for life in of_node}
 
 
 def _longest(ticks: list[Event]) -> float:

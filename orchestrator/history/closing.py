@@ -113,7 +113,7 @@ def _timeout(connection: Connection, side: Side) -> Closing:
 def _open_or_unknown(connection: Connection) -> Closing:
     """Nothing that closes was sent: so an end that is gone has sent nothing, and why is not known."""
     at = closed_between(connection, None)
-    return OPEN if at is None else Closing(ClosingKind.UNKNOWN, at=at)
+    return OPEN if at is None else Closing(ClosingKind.UNKNOWN, traced=True, at=at)
 
 
 def _reason(connection: Connection, segment: Segment, resets: Mapping[frozenset[str], Sequence[Event]]) -> str:

@@ -16,8 +16,9 @@ from dataclasses import replace
 
 from orchestrator.history.closing import closing_of
 from orchestrator.history.firstsegment import of_connection
-from orchestrator.history.lifetimes import birth, death
+from orchestrator.history.lifetimes import birth, death, up
 from orchestrator.history.model import Connection, Socket
+from orchestrator.history.moves import NO_MOVES, Moves
 from orchestrator.history.nat import NO_NAT, NatPath, Translations
 from orchestrator.history.ownresets import by_pairs, own_resets
 from orchestrator.history.reports import Finder
@@ -37,8 +38,10 @@ def join(
     translations: Translations = NO_NAT,
     requests: Iterable[Event] = (),
     wire: Wire = NO_WIRE,
+    moves: Moves = NO_MOVES,
 ) -> tuple[Connection, ...]:
-    """Every connection of which at least one end was seen, in order of birth. `addresses`: address -> node.
+    """Every connection of which at least one end was seen, in order of birth. `addresses`: address -> node; `moves`:
+    which other nodes had one of them later.
 
     `resets` are the RST segments that a trace shows, all of them; None: no trace, so a RST that ended a connection is
     not known, and neither is an end that gave up. `translations`: what NATs did. `requests`: those that clients report,
@@ -52,17 +55,18 @@ def join(
         if socket.intervals[0].state is TcpState.LISTEN:
             listening.add((socket.node, *split_address(socket.local)))
             continue
+        known = moves.at(up(socket), addresses)
         local: tuple[str | None, str] = (socket.node, socket.local)
-        peer = (node_at(socket.peer, socket.node, addresses), socket.peer)
+        peer = (node_at(socket.peer, socket.node, known), socket.peer)
         nat_path = translations.of(socket)
         if nat_path is not None:
             nat_paths[id(socket)] = nat_path
             if not nat_path.from_client:
-                peer, local = ((node_at(at, socket.node, addresses), at) for at in nat_path.peer_pair)
+                peer, local = ((node_at(at, socket.node, known), at) for at in nat_path.peer_pair)
         # Which side of the pair a socket is on must not depend on which one came first.
         ends[frozenset((local, peer))][_order(local, peer)].append(socket)
     found = [
-        _connection(pair, listening, addresses, nat_paths)
+        _connection(pair, listening, addresses, nat_paths, moves)
         for one_side, other_side in ends.values()
         for pair in _pair_up(_by_birth(one_side), _by_birth(other_side))
     ]
@@ -158,13 +162,14 @@ def _connection(
     listening: set[tuple[str, str, int | None]],
     addresses: Mapping[str, str],
     nat_paths: Mapping[int, NatPath],
+    moves: Moves,
 ) -> Connection:
     one, other = pair
     first, second = (one, other) if one is not None else (other, one)
     assert first is not None
     nat_path = nat_paths.get(id(first))
     second_local = nat_path.peer_pair[0] if nat_path else first.peer
-    second_node = second.node if second else node_at(second_local, first.node, addresses)
+    second_node = second.node if second else node_at(second_local, first.node, moves.at(up(first), addresses))
     by_client = nat_path.from_client if nat_path else _is_client(first, second, second_node, listening)
     client, server = (first, second) if by_client else (second, first)
     client_node, server_node = (first.node, second_node) if by_client else (second_node, first.node)

@@ -19,7 +19,7 @@ _PASSED_ON = 1.0
 
 
 class Sent(NamedTuple):
-    """A FIN or RST of one end. `node` is the end's, or that of a NAT that answered in its name."""
+    """A FIN or RST of one end. Its node is the end's, or another that answered in its name."""
 
     side: Side
     segment: Segment
@@ -81,7 +81,8 @@ def _life(connection: Connection, wire: Wire) -> WireLife | None:
 
 
 def _sent(connection: Connection, near: WireLife, far: WireLife) -> Iterator[Sent]:
-    """The FINs and RSTs, by the end that sent them; of a NAT's those that it did not pass on but sent itself."""
+    """The FINs and RSTs, by the end that sent them; and those that another node sent in the name of one, and did not
+    pass on: a NAT, or a node to which the end's address has moved."""
     for segment in _closing(near.forth):
         if segment.node == connection.client_node:
             yield Sent(Side.CLIENT, segment)
@@ -91,15 +92,14 @@ def _sent(connection: Connection, near: WireLife, far: WireLife) -> Iterator[Sen
     for life in (near,) if far is near else (near, far):  # simctl's own rules answer where a packet has entered
         yield from (Sent(Side.CLIENT, segment) for segment in _closing(life.forth) if segment.node == FILTER)
         yield from (Sent(Side.SERVER, segment) for segment in _closing(life.back) if segment.node == FILTER)
-    if far is not near:
-        by_server = [segment for segment in _closing(far.back) if segment.node == connection.server_node]
-        by_client = [segment for segment in _closing(near.forth) if segment.node == connection.client_node]
-        for segment in _closing(near.back):
-            if segment.node != FILTER and not _passed_on(segment, by_server):
-                yield Sent(Side.SERVER, segment)
-        for segment in _closing(far.forth):
-            if segment.node != FILTER and not _passed_on(segment, by_client):
-                yield Sent(Side.CLIENT, segment)
+    by_server = [segment for segment in _closing(far.back) if segment.node == connection.server_node]
+    by_client = [segment for segment in _closing(near.forth) if segment.node == connection.client_node]
+    for segment in _closing(near.back):
+        if segment.node != FILTER and not _passed_on(segment, by_server):
+            yield Sent(Side.SERVER, segment)
+    for segment in _closing(far.forth):
+        if segment.node != FILTER and not _passed_on(segment, by_client):
+            yield Sent(Side.CLIENT, segment)
 
 
 def _closing(segments: Iterable[Segment]) -> Iterator[Segment]:

@@ -6,11 +6,12 @@ Recordings of format 1 have the result of these steps, as the recorder took them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 
 from orchestrator.history.accepts import name_accepted
 from orchestrator.history.minisockets import placed, recognised
+from orchestrator.history.moves import NO_MOVES, Moves
 from orchestrator.history.nat import NO_NAT, Translations
 from orchestrator.history.orphans import without_orphans
 from orchestrator.history.resets import complete_resets
@@ -28,18 +29,20 @@ def understood(
     node_of: Callable[[str], str | None],
     translations: Translations = NO_NAT,
     segments: Iterable[Event] = (),
+    moves: Moves = NO_MOVES,
 ) -> list[Event]:
     """The events of the lab's sockets in order of time, each with its `node`; a `minisocket` for what became of each.
 
     `lines`: of a recording; those that are not of the trace are passed over. `node_of`: address -> node.
-    `translations`: what NATs did. `segments`: the lines `segment`, where none is missing.
+    `translations`: what NATs did. `segments`: the lines `segment`, where none is missing. `moves`: addresses that more
+    than one node had.
     """
     in_order = sorted((line for line in lines if line["ev"] in KINDS), key=itemgetter("t"))
     node_at = _Nodes(node_of)
-    named = (_named(line, node_at) if "local" in line else line.copy() for line in drained(in_order))
+    named = map(_reasoned, moves.named(drained(in_order), node_at))
     ours = (line for line in named if line.get("node") != "" or line["ev"] in _NAMED_LATER)
     events = placed(name_accepted(recognised(ours)))
-    return complete_resets(without_orphans(events), node_of, translations, segments)
+    return complete_resets(without_orphans(events), node_of, translations, segments, moves)
 
 
 class _Nodes(dict[str, str]):
@@ -54,10 +57,8 @@ class _Nodes(dict[str, str]):
         return self[address]
 
 
-def _named(line: Event, node_at: Mapping[str, str]) -> Event:
-    """With the node that has the local address; empty for 0.0.0.0, of which that has to be found out."""
-    named = line | {"node": node_at[line["local"]]}
-    return named | {"reason": line.get("reason") or ""} if line["ev"] == "rst" else named
+def _reasoned(line: Event) -> Event:
+    return line | {"reason": line.get("reason") or ""} if line["ev"] == "rst" else line
 
 
 def drained(items: list[Event]) -> Iterator[Event]:

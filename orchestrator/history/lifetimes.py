@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from orchestrator.history.model import Socket, StateInterval, UnknownInterval
+from orchestrator.tcp.lifecycle import EMBRYONIC
 
 
 def birth(socket: Socket) -> tuple[float, float]:
@@ -19,6 +20,11 @@ def death(socket: Socket) -> float:
     last = socket.intervals[-1].last
     after = socket.unknown[-1] if socket.unknown and socket.unknown[-1].after == last else None
     return after.before if after else math.inf
+
+
+def up(socket: Socket) -> float:
+    """A time at which its handshake was done; that of its end when it never was."""
+    return next((interval.first for interval in socket.intervals if interval.state not in EMBRYONIC), death(socket))
 
 
 def lasted(socket: Socket, interval: StateInterval) -> tuple[float, float] | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from orchestrator.history.moves import NO_MOVES, Moves
 from orchestrator.recording.closing import OPEN as OPEN
 from orchestrator.recording.closing import SIDES as SIDES
 from orchestrator.recording.closing import Closing as Closing
@@ -233,7 +234,7 @@ class History:
     groups: Mapping[str, tuple[str, ...]]
     """Service -> its nodes, for services with replicas; a name that stands for several."""
     addresses: Mapping[str, str]
-    """Address -> node."""
+    """Address -> node; of one that moved, the first that had it."""
     moments: Mapping[str, float]
     texts_took: Mapping[str, float]
     """Moment -> seconds after which the texts of ss and netstat were all there; without those that do not tell."""
@@ -263,6 +264,8 @@ class History:
     """Node -> how many segments its kernel counted, where the trace shows fewer."""
     exact: bool = False
     """Whether sockets come from the kernel's trace, which the counters confirm: no gap is longer than an instant."""
+    moves: Moves = NO_MOVES
+    """Addresses that more than one node had."""
     shared: frozenset[str] = frozenset()
     """Nodes whose network namespace others may use: what the kernel counts there is theirs too, so nothing is exact."""
     answered: tuple[Event, ...] = ()
@@ -280,6 +283,10 @@ class History:
     """The packets that faults took on their way: the `filtered` lines, in order of time."""
     happened: tuple[Event, ...] = ()
     """What befell the nodes: the `node` lines (started, ready, killed, paused, ...), in order of time."""
+
+    def addresses_at(self, t: float) -> Mapping[str, str]:
+        """Address -> the node that had it then."""
+        return self.moves.at(t, self.addresses)
 
     @property
     def until(self) -> float:

@@ -12,10 +12,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.history.lifetimes import death
+from orchestrator.history.lifetimes import up
 from orchestrator.history.model import Connection, Flow, Socket
 from orchestrator.recording.events import Event
-from orchestrator.tcp.lifecycle import EMBRYONIC
 
 _Pair = tuple[str, str]
 _Onward = Callable[[Flow], _Pair]
@@ -102,8 +101,7 @@ class Translations:
         """The NAT path of a socket."""
         if not self._by_original:
             return None
-        up = next((interval.first for interval in socket.intervals if interval.state not in EMBRYONIC), death(socket))
-        return self.nat_path(socket.local, socket.peer, up)
+        return self.nat_path(socket.local, socket.peer, up(socket))
 
     def _chain(self, pair: _Pair, t: float, index: dict[_Pair, list[Flow]], onward: _Onward) -> list[Flow]:
         chain: list[Flow] = []

@@ -24,6 +24,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from orchestrator.history.moves import NO_MOVES, Moves
 from orchestrator.history.segments import FILTER
 from orchestrator.recording.events import Event
 
@@ -53,11 +54,12 @@ def complete_resets(
     node_of: Callable[[str], str | None],
     translations: Translations | None = None,
     segments: Iterable[Event] = (),
+    moves: Moves = NO_MOVES,
 ) -> list[Event]:
     """The events, in order of time, with every RST that some node received as one that its peer sent.
 
     `rst` events that nobody can complete are left out. `node_of`: address -> node. `translations`: what NATs did.
-    `segments`: the lines `segment` of the recording, where they are all there.
+    `segments`: the lines `segment` of the recording, where they are all there. `moves`: addresses that moved.
     """
     on_wire = sorted((segment for segment in segments if "R" in segment["flags"]), key=_time)
     if not on_wire and not any(event["ev"] in ("rst", "rst_received") for event in events):
@@ -96,14 +98,17 @@ def complete_resets(
             expired_at = None  # the entry that a RST ends is told as gone since some time before it
         # What a NAT still knew came through it; else the NAT itself has answered.
         local, peer = nat_path.peer_pair if nat_path and not expired_at else (event["peer"], event["local"])
-        sender = node_of(local.rpartition(":")[0])
+        host = local.rpartition(":")[0]
+        sender = moves.holder(host, _time(event)) or node_of(host)
         if known or sender is None:
             continue
         if expired_at not in (None, sender):  # in the name of another node
             found.append(_sent(event, (str(expired_at), local, peer), ()) | {"rule": True})
         else:
             found.append(_sent(event, (sender, local, peer), listeners[_port(local)]))
-    found += _unheard(found, listeners, on_wire, lambda segment: _is_own(segment, node_of, translations, crossed))
+    found += _unheard(
+        found, listeners, on_wire, lambda segment: _is_own(segment, node_of, translations, crossed, moves)
+    )
     found.sort(key=_time)
     return found
 
@@ -154,11 +159,13 @@ def _is_own(
     node_of: Callable[[str], str | None],
     translations: Translations | None,
     crossed: Mapping[tuple[str, str], Sequence[float]],
+    moves: Moves,
 ) -> bool:
     """Whether the TCP of the node where a segment was seen has sent it; else a NAT has passed it on, or a packet
     filter has sent it, which no counter shows."""
     local, peer, t = segment["local"], segment["peer"], _time(segment)
-    if node_of(local.rpartition(":")[0]) != segment["node"]:
+    host = local.rpartition(":")[0]
+    if (moves.holder(host, t) or node_of(host)) != segment["node"]:
         return False
     nat_path = translations.nat_path(peer, local, t) if translations else None
     if nat_path is None or all(flow.node != segment["node"] for flow in nat_path.flows):

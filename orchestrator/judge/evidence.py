@@ -7,6 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from orchestrator.history.index import Index, orphaned_at, queue_at, situation
+from orchestrator.history.lifetimes import up
 from orchestrator.history.model import Connection, Socket, StateInterval, UnknownInterval, Unobserved
 from orchestrator.recording import evidence as seen
 from orchestrator.recording.events import Event, answered
@@ -64,7 +65,7 @@ def peer_node(index: Index, socket: Socket) -> str | None:
     """The node at the other end; None for an address of no node, and for a socket that listens."""
     if socket.intervals[0].state is TcpState.LISTEN:
         return None
-    return node_at(socket.peer, socket.node, index.history.addresses)
+    return node_at(socket.peer, socket.node, index.history.addresses_at(up(socket)))
 
 
 def _gap(socket: Socket, gap: UnknownInterval) -> seen.Gap:

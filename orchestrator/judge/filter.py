@@ -6,7 +6,9 @@ import ipaddress
 import re
 
 from orchestrator.history.index import Index
+from orchestrator.history.lifetimes import up
 from orchestrator.history.model import Socket
+from orchestrator.history.moves import NO_MOVES, Moves
 from orchestrator.recording.causes import NoSuchOwner, NoSuchPeer
 from orchestrator.scenario.model import Where
 from orchestrator.tcp.addresses import split_address
@@ -19,10 +21,19 @@ _COMM = 15
 class Filter:
     """What `where` asks. All of a filter's parts must match."""
 
-    def __init__(self, where: Where | None, hosts: frozenset[str] = frozenset()) -> None:
-        """`hosts`: the addresses that `where.peer` stands for."""
+    def __init__(
+        self,
+        where: Where | None,
+        hosts: frozenset[str] = frozenset(),
+        nodes: frozenset[str] = frozenset(),
+        moves: Moves = NO_MOVES,
+    ) -> None:
+        """`hosts`: the addresses that `where.peer` stands for. `moves`: those that stood for the `nodes` some time
+        only."""
         self._where = where
         self._hosts = hosts
+        self._nodes = nodes
+        self._moves = moves
 
     @property
     def everything(self) -> bool:
@@ -32,8 +43,8 @@ class Filter:
     def by_owner(self) -> bool:
         return self._where is not None and self._where.owner is not None
 
-    def match(self, local: str | None, peer: str | None, owner: str | None) -> bool | None:
-        """Whether a socket counts; None when an address or owner that decides it is not known."""
+    def match(self, local: str | None, peer: str | None, owner: str | None, t: float | None = None) -> bool | None:
+        """Whether a socket counts; None when an address or owner that decides it is not known. `t`: when it was up."""
         if self._where is None:
             return True
         known: list[bool | None] = []
@@ -41,15 +52,23 @@ class Filter:
             ports = [split_address(address)[1] for address in (local, peer) if address]
             known.append(self._where.port in ports or (None if len(ports) < 2 else False))
         if self._where.peer is not None:
-            known.append(split_address(peer)[0] in self._hosts if peer else None)
+            known.append(self._is_peer(split_address(peer)[0], t) if peer else None)
         if self._where.owner is not None:
             known.append(None if owner is None else same_program(owner, self._where.owner))
         if False in known:
             return False
         return None if None in known else True
 
+    def _is_peer(self, host: str, t: float | None) -> bool | None:
+        holders = self._moves.holders(host)
+        if not holders or not self._nodes:
+            return host in self._hosts
+        if t is not None:
+            return self._moves.holder(host, t) in self._nodes
+        return None if holders & self._nodes and holders - self._nodes else bool(holders & self._nodes)
+
     def socket(self, socket: Socket) -> bool | None:
-        return True if self._where is None else self.match(socket.local, socket.peer, socket.comm)
+        return True if self._where is None else self.match(socket.local, socket.peer, socket.comm, up(socket))
 
 
 def program(name: str) -> str:
@@ -84,7 +103,7 @@ def filter_of(index: Index, where: Where | None) -> Filter | NoSuchPeer | NoSuch
     nodes = index.resolve(where.peer)
     if nodes:
         hosts = frozenset(address for address, node in index.history.addresses.items() if node in nodes)
-        return Filter(where, hosts)
+        return Filter(where, hosts, frozenset(nodes), index.history.moves)
     try:
         return Filter(where, frozenset({str(ipaddress.ip_address(where.peer))}))
     except ValueError:

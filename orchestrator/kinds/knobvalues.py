@@ -3,8 +3,8 @@ starts. The program itself checks again, and more: what a value means beside ano
 
 `port`, `number 0..`, `number 1..64`, `duration`, `duration above 0`, `seconds 1..` and `milliseconds 0..` (durations
 that software counts in whole ones), `true or false`, `endpoints` (host:port, several with commas between), `host` (an
-address or a node's name), `one of http tcp`. The same words as in nodes/base/knobs.py; a test holds them against what
-programs ask for.
+address or a node's name), `ports ..64` (a range such as 40000-40063, of so many at most), `one of http tcp`. The same
+words as in nodes/base/knobs.py; a test holds them against what programs ask for.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from pydantic_core import CoreSchema, core_schema
 _FORM = re.compile(
     r"(?P<what>number|seconds|milliseconds) (?P<least>\d+)\.\.(?P<most>\d*)"
     r"|(?P<port>port)(?: (?P<lowest>0)\.\.)?|duration(?P<above> above 0)?|(?P<truth>true or false)"
-    r"|(?P<endpoints>endpoints)|(?P<host>host)|one of (?P<words>\S+(?: \S+)*)"
+    r"|(?P<endpoints>endpoints)|(?P<host>host)|ports \.\.(?P<range>\d+)|one of (?P<words>\S+(?: \S+)*)"
 )
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+|0")
 _PART = re.compile(r"([0-9.]+)(ms|s|m|h)")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ENDPOINT = re.compile(rf"{_HOST.pattern}:([0-9]{{1,5}})")
+_RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _TRUTH = ("true", "1", "yes", "on", "false", "0", "no", "off")
 _MOST = 2**31 - 1
 _HIGHEST_PORT = 65535
@@ -64,6 +65,8 @@ class Takes:
             return _endpoints(value)
         if found["host"]:
             return None if _HOST.fullmatch(value) else "an address or the name of a node"
+        if found["range"]:
+            return _port_range(value, int(found["range"]))
         if found["words"]:
             words = found["words"].split()
             return None if value in words else " or ".join(words)
@@ -99,3 +102,10 @@ def _endpoints(value: str) -> str | None:
         if match is None or not 1 <= int(match[1]) <= _HIGHEST_PORT:
             return "host:port, or several with commas between"
     return None
+
+
+def _port_range(value: str, most: int) -> str | None:
+    match = _RANGE.fullmatch(value)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]) <= _HIGHEST_PORT:
+        return "a range of ports such as 40000-40063"
+    return None if int(match[2]) - int(match[1]) < most else f"{most} ports at most"

@@ -17,13 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.fabric.addresses import AddressPlan, Claim, SubnetClaim, plan_addresses
 from orchestrator.fabric.nats import nats, routers
 from orchestrator.kinds.registry import Kind
 from orchestrator.lab.channel import Channel
+from orchestrator.lab.names import Names
 from orchestrator.lab.nodeevents import NodeEvents
 from orchestrator.lab.readytimeout import READY_TIMEOUT
 from orchestrator.lab.startup import Startup
@@ -87,6 +88,7 @@ class Lab:
         self.pace = settings.pace
         self.channels: dict[str, Channel] = {}
         self.plan: AddressPlan | None = None
+        self.names: Names
         self.pids: dict[str, int] = {}
         self.containers: dict[str, str] = {}
         """Ids of the nodes that are containers."""
@@ -124,6 +126,7 @@ class Lab:
         self._cleanup.enter_context(self.session)
         self._refuse_what_cannot_be()
         self.plan = plan_addresses(self.topology, self._claim(), routers(self.topology, self._kinds))
+        self.names = Names(self.plan, self.runtime)
         nodes = [self._describe(node, self.plan) for node in self.topology.nodes]
         self.session.begin(nodes, scenario=self._settings.scenario, runtime=self.runtime.name)
         self._start_nodes(self.plan)
@@ -172,7 +175,7 @@ class Lab:
             "kind": node.kind or node.image,
             "role": kind.role if kind else "foreign",
             "events": bool(kind and kind.events),
-            "addresses": [leg.address for leg in plan.interfaces[node.name]],
+            "addresses": plan.of(node.name),
         }
 
     def _start_nodes(self, plan: AddressPlan) -> None:
@@ -206,11 +209,10 @@ class Lab:
             networks=[network.name for network in self.topology.networks],
             legs=[{"node": name, **asdict(leg)} for name, legs in plan.interfaces.items() for leg in legs],
             sysctls={node.name: dict(node.sysctls) for node in self.topology.nodes},
-            routes={
-                node: [(str(plan.subnets[way.network]), way.gateway) for way in ways]
-                for node, ways in plan.routes.items()
-            },
+            routes=plan.gateways,
         )
+        for one in plan.virtual.values():
+            self.fault("address", "apply", one.node, address=one.address, network=one.network, announce=False)
         if self._folder.captures is not None:
             self._folder.captures.mkdir()
             self.session.probe.start_capture(self._folder.captures.resolve())
@@ -230,9 +232,12 @@ class Lab:
         """A named moment; see Session.mark."""
         return self.session.mark(*names, texts=texts)
 
-    def fault(self, name: str, action: str, node: str, **settings: Any) -> None:
+    def fault(self, name: str, action: str, node: str, **settings: Any) -> int | None:
         """`apply` a fault to a node, or `heal` it; both are done when this returns. See fabric/faults."""
-        self.session.probe.call("fault", name=name, action=action, node=node, settings=settings)
+        answer = self.session.probe.call("fault", name=name, action=action, node=node, settings=settings)
+        if (name, action) == ("address", "apply"):
+            self.names.moved(settings["address"], node)
+        return cast("int | None", answer["count"])
 
     def expect_end(self, name: str) -> None:
         """A step ends this node on purpose."""

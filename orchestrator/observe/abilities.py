@@ -80,7 +80,7 @@ def try_lab(*, user_namespace: bool) -> Trial:
 
 
 def try_faults(names: Iterable[str], *, user_namespace: bool) -> Trial:
-    """`packet rules`, `refusing rules` and `netem`, as faults on the network use them (fabric/faults)."""
+    """`packet rules`, `refusing rules`, `netem` and `closing from outside`, as faults use them (fabric/faults)."""
 
     def attempt(report: Outcome) -> None:
         if user_namespace:
@@ -120,7 +120,25 @@ def _impair_packets() -> None:
     impairment.tc([impairment.root("lo"), impairment.netem("lo", 2, settings)])
 
 
-_FAULTS = {"packet rules": _take_packets, "refusing rules": _refuse_packets, "netem": _impair_packets}
+def _close_from_outside() -> None:
+    """A connection over this namespace's loopback interface, which its kernel is to abort."""
+    from orchestrator.fabric.faults.destroy import destroy
+    from orchestrator.fabric.wiring import bring_up
+
+    bring_up("lo")
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as caller:
+        destroy(["127.0.0.1"], caller.getsockname()[1])
+        ended = caller.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if ended not in (errno.ECONNABORTED, errno.ECONNRESET):  # the second, where its peer was aborted before it
+            raise LookupError("this kernel closes no connection for another program (CONFIG_INET_DIAG_DESTROY)")
+
+
+_FAULTS = {
+    "packet rules": _take_packets,
+    "refusing rules": _refuse_packets,
+    "netem": _impair_packets,
+    "closing from outside": _close_from_outside,
+}
 
 
 def _in_child(attempt: Callable[[Outcome], None]) -> Trial:

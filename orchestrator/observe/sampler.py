@@ -66,6 +66,8 @@ class Sampler:
         self._last = 0.0
         self.nodes: dict[str, Observed] = {}
         self._known = set() if addresses is None else addresses
+        self._holders: dict[str, str] = {}
+        """Address -> the node that got it last."""
 
     def start(self) -> None:
         """The clock goes right from now on."""
@@ -127,8 +129,11 @@ class Sampler:
         return t
 
     def _new_addresses(self, t: float, node: Observed) -> Iterable[Event]:
+        """Of the lab's own addresses, which the recording begins with, only that another node has one now."""
         for address in node.addresses.take():
-            if address not in self._known:
+            before = self._holders.get(address, node.name if address in self._known else None)
+            self._holders[address] = node.name
+            if before != node.name:
                 self._known.add(address)
                 yield {"t": t, "ev": "address", "node": node.name, "address": address}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import Gathered, InputError
+from orchestrator.fabric.nats import nats
 from orchestrator.kinds import errornames
 from orchestrator.kinds.registry import Kind
 from orchestrator.lab import knobs
@@ -278,11 +279,26 @@ class _Situation:
         nodes = self.checker.topology.resolve(name)
         return [kind for node in nodes[:1] if (kind := self.checker.kind(node)) is not None]
 
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        return {address.name: address.network for address in self.checker.topology.addresses}
+
+    @property
+    def nats(self) -> Sequence[str]:
+        return [node.name for node in nats(self.checker.topology, self.checker.all_kinds)]
+
     def networks(self, node: str) -> Sequence[str]:
         return [leg.network for found in self.checker.topology.resolve(node) for leg in found.attachments]
 
+    @property
+    def members(self) -> Mapping[str, Sequence[str]]:
+        return self.checker.topology.members
+
+    def is_node(self, name: str) -> bool:
+        return bool(self.checker.topology.resolve(name))
+
     def hosts(self, nodes: Sequence[str]) -> Collection[str]:
-        names = set(self.checker.topology.names)
+        names = {*self.checker.topology.names, *self.addresses}
         for node in self.checker.topology.nodes:
             names |= {node.service, *({node.hostname} if node.hostname else ())}
             for leg in node.attachments:

@@ -17,7 +17,7 @@ from orchestrator.run.beside import Beside
 from orchestrator.runtimes.base import ExecResult
 from orchestrator.scenario.model import Scenario
 from orchestrator.scenario.step import Step
-from orchestrator.scenario.steps.base import Effect
+from orchestrator.scenario.steps.base import Effect, Held
 from orchestrator.text.progress import Progress
 
 _SHORTEST = 0.05
@@ -70,6 +70,9 @@ class LabContext:
 
     def nodes(self, name: str) -> Sequence[str]:
         return [node.name for node in self.lab.topology.resolve(name)]
+
+    def members(self, network: str) -> Sequence[str]:
+        return self.lab.topology.members[network]
 
     def command(self, nodes: Sequence[str], do: str, within: float | None = None, **fields: Any) -> None:
         deadline = None if within is None else time.monotonic() + within
@@ -144,9 +147,22 @@ class LabContext:
     def keep(self, name: str, text: str) -> None:
         (self.logs / name).write_text(text)
 
-    def fault(self, name: str, action: Literal["apply", "heal"], node: str, **settings: Any) -> None:
+    def fault(self, name: str, action: Literal["apply", "heal"], node: str, **settings: Any) -> int | None:
         self.beside.check()
-        self.lab.fault(name, action, node, **settings)
+        return self.lab.fault(name, action, node, **settings)
+
+    def addresses(self, node: str) -> Sequence[str]:
+        return self.lab.names.addresses(node)
+
+    def virtual(self, name: str) -> Held:
+        return self.lab.names.virtual(name)
+
+    def hosts(self, node: str, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        return self.lab.names.of(node, names)
+
+    def set_hosts(self, node: str, names: Mapping[str, Sequence[str]]) -> None:
+        self.beside.check()
+        self.lab.names.set(node, names)
 
     def later(self, name: str, undo: Callable[[], None]) -> None:
         self.lab.undo[name] = undo

@@ -20,6 +20,12 @@ if TYPE_CHECKING:  # the probe's image has no pydantic, which reads kinds
     from orchestrator.kinds.registry import Kind
 
 
+def hosts_text(names: Mapping[str, Sequence[str]]) -> str:
+    """An /etc/hosts: loopback, then every name with its addresses."""
+    lines = [f"{address} {name}" for name, addresses in names.items() for address in addresses]
+    return "\n".join(["127.0.0.1 localhost", *lines]) + "\n"
+
+
 @dataclass(frozen=True, slots=True)
 class NodePlan:
     """All that a runtime needs to start one node: the topology's node, its interfaces, its /etc/hosts."""
@@ -36,8 +42,7 @@ class NodePlan:
     @property
     def hosts_file(self) -> str:
         """The node's /etc/hosts: loopback, then every name that it can reach."""
-        lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in self.hosts.items())]
-        return "\n".join(lines) + "\n"
+        return hosts_text({name: [address] for name, address in self.hosts.items()})
 
 
 @dataclass(slots=True)
@@ -118,6 +123,9 @@ class Runtime(Protocol):
 
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
         """Run a command inside the node."""
+
+    def set_hosts(self, name: str, text: str) -> None:
+        """Replace the node's /etc/hosts. Its programs see it when they look a name up again."""
 
     def stop(self) -> None:
         """End every node and free everything that this instance made. Bounded in time."""

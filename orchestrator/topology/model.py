@@ -69,6 +69,8 @@ class Node:
     healthcheck: Healthcheck | None = None
     depends_on: Mapping[str, str] = field(default_factory=dict)
     """Service name -> condition: service_started, service_healthy."""
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """Network -> node through which it is reached, where the file says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,16 @@ class Network:
 
     name: str
     subnet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualAddress:
+    """An address of a network that no node owns: one has it at a time. `node` is the first."""
+
+    name: str
+    network: str
+    node: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +112,21 @@ class Topology:
     networks: tuple[Network, ...]
     notes: tuple[Note, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    addresses: tuple[VirtualAddress, ...] = ()
 
     def resolve(self, name: str) -> tuple[Node, ...]:
         """The node of that name, or all replicas of the service of that name; empty when there is none."""
         exact = tuple(node for node in self.nodes if node.name == name)
         return exact or tuple(node for node in self.nodes if node.service == name)
+
+    @property
+    def members(self) -> dict[str, list[str]]:
+        """Network -> the nodes that are on it."""
+        found: dict[str, list[str]] = {network.name: [] for network in self.networks}
+        for node in self.nodes:
+            for leg in node.attachments:
+                found[leg.network].append(node.name)
+        return found
 
     @property
     def names(self) -> list[str]:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import EnvironmentFailure, InputError
+from orchestrator.fabric.addresses import Virtual
+from orchestrator.history.moves import TAKEN
 from orchestrator.runtimes.base import ExecResult
 from orchestrator.scenario.loader import parse_scenario
 from orchestrator.scenario.step import Step
@@ -18,6 +20,8 @@ from orchestrator.scenario.steps.base import Effect
 from orchestrator.scenario.steps.signal import SIGNALS
 from orchestrator.text.yamlsource import parse_yaml
 
+NETWORKS = {"front": ["client", "proxy"], "back": ["proxy", "server-1", "server-2"]}
+
 
 @dataclass
 class Noting:
@@ -25,13 +29,18 @@ class Noting:
 
     step: str = "now"
     status: int = 0
+    befell: int | None = None
+    holder: str = "proxy"
     stubborn: Sequence[str] = ()
     """Nodes that do not end when they are asked to."""
     done: list[tuple[Any, ...]] = field(default_factory=list)
     undo: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def nodes(self, name: str) -> Sequence[str]:
-        return ["server-1", "server-2"] if name == "server" else [name]
+        return ["server-1", "server-2"] if name == "server" else [] if name in NETWORKS else [name]
+
+    def members(self, network: str) -> Sequence[str]:
+        return NETWORKS[network]
 
     def command(self, nodes: Sequence[str], do: str, within: float | None = None, **fields: Any) -> None:
         self.done.append(("command", *nodes, do, fields))
@@ -71,8 +80,23 @@ class Noting:
     def keep(self, name: str, text: str) -> None:
         self.done.append(("keep", name, text))
 
-    def fault(self, name: str, action: str, node: str, **settings: Any) -> None:
+    def fault(self, name: str, action: str, node: str, **settings: Any) -> int | None:
         self.done.append(("fault", name, action, node, settings))
+        if name == "address" and action == "apply":
+            self.holder = node
+        return self.befell
+
+    def addresses(self, node: str) -> Sequence[str]:
+        return [f"address of {node}"]
+
+    def virtual(self, name: str) -> Virtual:
+        return Virtual("198.18.0.9", "lab", self.holder)
+
+    def hosts(self, node: str, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        return {name: ["198.18.0.8"] for name in names}
+
+    def set_hosts(self, node: str, names: Mapping[str, Sequence[str]]) -> None:
+        self.done.append(("set_hosts", node, dict(names)))
 
     def later(self, name: str, undo: Callable[[], None]) -> None:
         self.undo[name] = undo
@@ -112,6 +136,53 @@ def test_between_its_two_lines_a_rule_is_surely_there() -> None:
     assert context.done[3] == ("fault", "packets", "heal", "server-1", settings)
     lasting = perform({"reject": {"to": "client", "for": "2s"}})
     assert [what[0] for what in lasting] == ["fault", "record", "wait", "record", "fault"]
+
+
+def test_between_its_two_lines_nobody_has_the_address() -> None:
+    """And whoever had it gets it back by the step that heals it."""
+    context = Noting()
+    perform({"move": {"address": "vip", "to": "client"}}, context)
+    assert [what[:4] for what in context.done] == [
+        ("fault", "address", "heal", "proxy"),
+        ("record", "proxy", "address given up", {"about": "vip", "address": "198.18.0.9"}),
+        ("record", "client", TAKEN, {"about": "vip", "address": "198.18.0.9"}),
+        ("fault", "address", "apply", "client"),
+    ]
+    perform({"heal": "now"}, context)
+    assert [what[:4] for what in context.done[4::3]] == [
+        ("fault", "address", "heal", "client"),
+        ("fault", "address", "apply", "proxy"),
+    ]
+    assert perform({"move": {"address": "vip", "to": "proxy"}}) == [
+        ("note", "proxy had the address vip already: the step now moved nothing")
+    ]
+
+
+def test_a_network_is_lost_to_what_joins_it_with_the_other() -> None:
+    fault, *_ = perform({"partition": {"between": ["front", "back"]}})
+    assert fault[4] == {
+        "rule": "now", "sources": ["proxy"], "targets": ["server-1", "server-2"], "both_ways": True, "network": "back",
+    }  # fmt: skip
+
+
+def test_names_get_their_earlier_meaning_back() -> None:
+    context = Noting()
+    perform({"hosts": {"node": "server", "set": {"api": "client", "db": []}}}, context)
+    perform({"heal": "now"}, context)
+    assert [what for what in context.done if what[0] == "set_hosts"] == [
+        ("set_hosts", "server-1", {"api": ["client"], "db": []}),
+        ("set_hosts", "server-2", {"api": ["client"], "db": []}),
+        ("set_hosts", "server-1", {"api": ["198.18.0.8"], "db": ["198.18.0.8"]}),
+        ("set_hosts", "server-2", {"api": ["198.18.0.8"], "db": ["198.18.0.8"]}),
+    ]
+
+
+def test_a_step_that_closed_nothing_says_so() -> None:
+    found = perform({"destroy": {"node": "client", "peer": "server", "port": 80}}, Noting(befell=0))
+    peers = ["address of server-1", "address of server-2"]
+    assert found[0] == ("fault", "destroy", "apply", "client", {"peers": peers, "port": 80})
+    assert found[-1] == ("note", "the step now closed nothing: client had no connections of port 80 with server")
+    assert "note" not in [what[0] for what in perform({"destroy": {"node": "client"}}, Noting(befell=2))]
 
 
 @pytest.mark.parametrize(
@@ -253,6 +324,12 @@ def test_output_is_kept_even_of_a_command_that_fails() -> None:
         ({"resume": "server"}, "resume server"),
         ({"link": {"node": "server", "up": False, "network": "lab"}}, "link of server in lab down"),
         ({"exec": {"node": "server", "command": ["ss", "-tan"]}}, "exec in server: ss -tan"),
+        ({"flush": "nat"}, "flush nat"),
+        ({"destroy": {"node": "client", "peer": "server", "port": 80}},
+         "destroy connections of port 80 with server in client"),
+        ({"move": {"address": "vip", "to": "lb-2"}}, "move vip to lb-2"),
+        ({"hosts": {"node": "client", "set": {"api": "server", "db": []}}}, "hosts of client: api, db"),
+        ({"partition": {"between": ["front", "back"], "for": "2s"}}, "partition between front and back for 2s"),
     ],
 )
 def test_progress_says_it_in_a_few_words(step: dict[str, Any], said: str) -> None:
@@ -273,6 +350,9 @@ def test_what_a_verb_records_is_what_it_says_that_it_may() -> None:
         "partition": [{"between": ["a", "b"], "for": "1s"}],
         "impair": [{"from": "a", "delay": "1s", "for": "1s"}],
         "mtu": [{"node": "a", "bytes": 1000, "for": "1s"}],
+        "destroy": [{"node": "a"}],
+        "move": [{"address": "vip", "to": "a"}],
+        "hosts": [{"node": "a", "set": {"api": "b"}}],
     }
     for kind in STEPS:
         values: list[Any] = steps.get(kind.verb, ["1s" if kind.verb == "wait" else "a"])

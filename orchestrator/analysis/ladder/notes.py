@@ -229,12 +229,14 @@ class NotAcknowledged(Note):
 
 @dataclass(frozen=True, slots=True)
 class Befell(Note):
-    """What a step did to a node (`kill`), on one of its networks, or to `packets` (`FIN from server to client`)."""
+    """What a step did to a node (`kill`), on one of its networks, or to `packets` (`FIN from server to client`); or to
+    what has this `name`, an address as others write it."""
 
     node: str
     what: str
     network: str | None
     packets: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ def traced(connection: Connection, client: Life, server: Life, until: float) -> 
             continue
         reason = str(event.get("reason") or "") or _reason(sends, t)
         sender = one.side if sends else one.side.other
-        by = event["node"] if event["node"] in {FILTER, *(flow.node for flow in via)} else None
+        own = (client if sender is Side.CLIENT else server).node
+        by = event["node"] if event["node"] in {FILTER, *(flow.node for flow in via)} or event["node"] != own else None
         note = FilterRule() if event.get("rule") else ResetReason(reason, sender)
         yield Segment(Flags.RST, sender, t, t, note, reason=reason, by=by)
 

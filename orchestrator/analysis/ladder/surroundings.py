@@ -28,7 +28,8 @@ def node_items(history: History, nodes: Set[str | None], first: float, last: flo
         )
         if effect is not None and effect.words and concerns and first <= t <= last:
             packets = str(detail["packets"]) if detail.get("packets") else None
-            befell = Befell(event["node"], event["what"], detail.get("network") or None, packets)
+            name = str(detail["about"]) if detail.get("about") else None
+            befell = Befell(event["node"], event["what"], detail.get("network") or None, packets, name)
             yield Item(RowKind.NODE, t, t, befell, effect=effect, node=event["node"])
 
 

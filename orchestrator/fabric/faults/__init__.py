@@ -14,6 +14,9 @@ from orchestrator.fabric.faults.partition import Partition as Partition
 from orchestrator.fabric.faults.packets import Packets as Packets
 from orchestrator.fabric.faults.impairment import Impairment as Impairment
 from orchestrator.fabric.faults.mtu import Mtu as Mtu
+from orchestrator.fabric.faults.address import Address as Address
+from orchestrator.fabric.faults.flows import Flows as Flows
+from orchestrator.fabric.faults.destroy import Destroy as Destroy
 # isort: on
 
 FAULTS: tuple[type[Fault[Any]], ...] = tuple(
@@ -32,13 +35,14 @@ class Faults:
     def __init__(self, wired: Wired) -> None:
         self._by_name = {kind.name: kind(wired) for kind in FAULTS}
 
-    def act(self, name: str, action: Action, node: str, settings: Mapping[str, Any]) -> None:
-        """Raises ValueError for a fault that is not listed, TypeError for settings that it has not, else as it does."""
+    def act(self, name: str, action: Action, node: str, settings: Mapping[str, Any]) -> int | None:
+        """What `apply` returns. Raises ValueError for a fault that is not listed, TypeError for settings that it has
+        not, else as it does."""
         fault = self._by_name.get(name)
         if fault is None:
             raise ValueError(f"no fault is called {name}: there are {', '.join(self._by_name)}")
         chosen = fault.settings(**settings)
         if action == "apply":
-            fault.apply(node, chosen)
-        else:
-            fault.heal(node, chosen)
+            return fault.apply(node, chosen)
+        fault.heal(node, chosen)
+        return None

@@ -41,8 +41,8 @@ class Fault(abc.ABC, Generic[SettingsT]):
         self.wired = wired
 
     @abc.abstractmethod
-    def apply(self, node: str, settings: SettingsT) -> None:
-        """Do it to the node."""
+    def apply(self, node: str, settings: SettingsT) -> int | None:
+        """Do it to the node. Returns how many things it befell, where it counts them."""
 
     @abc.abstractmethod
     def heal(self, node: str, settings: SettingsT) -> None:

@@ -37,7 +37,8 @@ def retransmits(index: Index, node: str, question: Question, inside: Inside, whe
 def _answers_for_others(index: Index, node: str) -> bool:
     """Whether connections pass through the node whose client does not call the node itself."""
     flows = (flow for connection in index.through.get(node, ()) for flow in connection.via if flow.node == node)
-    return any(node_at(flow.original[1], node, index.history.addresses) != node for flow in flows)
+    known = index.history.addresses_at
+    return any(node_at(flow.original[1], node, known(flow.began[0])) != node for flow in flows)
 
 
 EVALUATIONS = {"resets": counter(resets), "retransmits": counter(retransmits)}

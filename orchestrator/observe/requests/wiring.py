@@ -61,8 +61,8 @@ class Wiring:
         if self._faults is None:
             sampler = self._watching.sampler
             self._faults = Faults(Wired(self.fabric, sampler.namespaces(), sampler.home, self._report))
-        self._faults.act(message["name"], message["action"], message["node"], message["settings"])
-        return {}
+        count = self._faults.act(message["name"], message["action"], message["node"], message["settings"])
+        return {"count": count}
 
     def _report(self, number: int, rule: str, verdict: str) -> None:
         from orchestrator.fabric.faults.nftables import GROUP

@@ -218,7 +218,7 @@ def befell(note: notes.Befell) -> str:
     """`server is killed`, `server is cut off (front)`."""
     if note.packets is not None:
         return f"{note.packets}: {EFFECTS[note.what].words}"
-    where = f" ({note.network})" if note.network else ""
+    where = f" ({note.network or note.name})" if note.network or note.name else ""
     return f"{note.node} is {EFFECTS[note.what].words}{where}"
 
 

@@ -77,7 +77,7 @@ def who_closed(summary: ConnectionSummary) -> str:
         return f"{summary.gave_up} gave up, after a timeout"
     if summary.kind is ClosingKind.SIMULTANEOUS:
         return "both closed at the same time"
-    return "the samples do not show who closed first"
+    return "neither end sent a FIN or RST" if summary.traced else "the samples do not show who closed first"
 
 
 def unobserved_sentences(history: History) -> list[str]:

@@ -39,7 +39,7 @@ from orchestrator.runtimes.docker import pids as dockerpids
 from orchestrator.runtimes.docker.command import run_command
 from orchestrator.runtimes.docker.events import Deaths
 from orchestrator.runtimes.docker.probe import ProbeContainer, start_probe
-from orchestrator.runtimes.docker.settings import container_settings, hosts_archive
+from orchestrator.runtimes.docker.settings import container_settings, hosts_archive, hosts_path
 from orchestrator.system.tail import tail
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class DockerRuntime:
         ):
             container = self._create(plan)
             if self._probe_image is not None:  # the engine may not see our files
-                self._client.put_archive(container.id, "/", hosts_archive(plan))
+                self._client.put_archive(container.id, "/", hosts_archive(plan.hosts_file))
             connection = attach(self._client, container.id)
             container.streams = NodeStreams(connection, plan.log, output_to_log=node.kind is None)
             self._client.start(container.id)
@@ -238,6 +238,16 @@ class DockerRuntime:
         return run_command(
             self._client, container, command, timeout, what, lambda pid: self._with_pids("kill", str(pid))
         )
+
+    def set_hosts(self, name: str, text: str) -> None:
+        """In the file that is mounted, which stays the same one; or, where the engine may not see our files, in a new
+        one."""
+        container = self._containers[name]
+        if self._probe_image is None:
+            hosts_path(container.plan).write_text(text)
+            return
+        with dockerengine.engine_errors(f"cannot write the /etc/hosts of node {name}"):
+            self._client.put_archive(container.id, "/", hosts_archive(text))
 
     # -- down ------------------------------------------------------------------------------------------------------
 

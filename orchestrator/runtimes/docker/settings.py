@@ -66,15 +66,19 @@ def container_settings(
 
 
 def _write_hosts(plan: NodePlan) -> Path:
-    path = plan.log.resolve().with_suffix(".hosts")
+    path = hosts_path(plan)
     path.write_text(plan.hosts_file)
     path.chmod(0o644)  # readable for whatever user the image runs as
     return path
 
 
-def hosts_archive(plan: NodePlan) -> bytes:
-    """The node's /etc/hosts as an archive to be unpacked at `/`, for an engine that may not see our files."""
-    content = plan.hosts_file.encode()
+def hosts_path(plan: NodePlan) -> Path:
+    return plan.log.resolve().with_suffix(".hosts")
+
+
+def hosts_archive(text: str) -> bytes:
+    """A node's /etc/hosts as an archive to be unpacked at `/`, for an engine that may not see our files."""
+    content = text.encode()
     entry = tarfile.TarInfo("etc/hosts")
     entry.size = len(content)
     entry.mode = 0o644

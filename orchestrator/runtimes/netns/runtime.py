@@ -29,6 +29,7 @@ from orchestrator.topology.model import Node
 
 _BIRTH_TIMEOUT = 30.0
 _PROBE_END_TIMEOUT = 5.0
+_HOSTS_TIMEOUT = 30.0
 _BIRTHS_AT_A_TIME = 64
 """Requests without an answer. Were all sent first, those of 400 nodes would fill the socket in both directions."""
 _NODES_AHEAD = 4
@@ -173,6 +174,14 @@ class NetnsRuntime:
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
         own = self._environments[name]
         return exec_in(self._pids[name], command, timeout, environment=own, user_namespace=self.rootless)
+
+    def set_hosts(self, name: str, text: str) -> None:
+        """The file is of the node alone (view.py), so it is written from inside."""
+        done = self.exec(name, ["/bin/sh", "-c", 'printf %s "$1" > /etc/hosts', "sh", text], _HOSTS_TIMEOUT)
+        if done.status != 0:
+            raise EnvironmentFailure(
+                f"the /etc/hosts of {name} could not be written: {done.output.strip() or done.how}"
+            )
 
     def stop(self) -> None:
         """The spawner returns when the last process of the last node is gone."""

@@ -27,6 +27,10 @@ from orchestrator.scenario.steps.reject import Reject as Reject
 from orchestrator.scenario.steps.partition import Partition as Partition
 from orchestrator.scenario.steps.impair import Impair as Impair
 from orchestrator.scenario.steps.mtu import Mtu as Mtu
+from orchestrator.scenario.steps.flush import Flush as Flush
+from orchestrator.scenario.steps.destroy import Destroy as Destroy
+from orchestrator.scenario.steps.move import Move as Move
+from orchestrator.scenario.steps.hosts import Hosts as Hosts
 from orchestrator.scenario.steps.heal import Heal as Heal
 from orchestrator.scenario.steps.exec import Exec as Exec
 # isort: on

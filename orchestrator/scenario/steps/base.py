@@ -106,8 +106,23 @@ class Situation(Protocol):
         """Note, at the keys `node` and `set`, nodes of that name whose kind cannot reload, and knobs that it cannot
         change so."""
 
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Virtual addresses of the topology, by name -> the network that each is of."""
+
+    @property
+    def nats(self) -> Sequence[str]:
+        """The nodes that translate addresses."""
+
     def networks(self, node: str) -> Sequence[str]:
         """The networks that a node is on."""
+
+    @property
+    def members(self) -> Mapping[str, Sequence[str]]:
+        """Network -> the nodes that are on it."""
+
+    def is_node(self, name: str) -> bool:
+        """Whether a name is that of a node or service."""
 
     def hosts(self, nodes: Sequence[str]) -> Collection[str]:
         """Every name and address that those nodes can use in a URL."""
@@ -128,6 +143,17 @@ class Finished(Protocol):
         """In words, after the command's name: `ended with status 1`, `was killed by SIGHUP`."""
 
 
+class Held(Protocol):
+    """An address that one node has at a time."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def network(self) -> str: ...
+    @property
+    def node(self) -> str: ...
+
+
 class Context(Protocol):
     """What a step may do in a running lab. Everything raises EnvironmentFailure when the lab is no longer whole."""
 
@@ -137,6 +163,9 @@ class Context(Protocol):
 
     def nodes(self, name: str) -> Sequence[str]:
         """The nodes that a name means: one, or all replicas of a service."""
+
+    def members(self, network: str) -> Sequence[str]:
+        """The nodes on a network."""
 
     def command(self, nodes: Sequence[str], do: str, within: float | None = None, **fields: Any) -> None:
         """Have client nodes do something, all at the same time, and wait until all are done. See nodes/README.md.
@@ -177,8 +206,21 @@ class Context(Protocol):
     def keep(self, name: str, text: str) -> None:
         """Write a file into the folder of the run's logs."""
 
-    def fault(self, name: str, action: Literal["apply", "heal"], node: str, **settings: Any) -> None:
-        """Apply one of orchestrator/fabric/faults to a node, or heal it."""
+    def fault(self, name: str, action: Literal["apply", "heal"], node: str, **settings: Any) -> int | None:
+        """Apply one of orchestrator/fabric/faults to a node, or heal it. How many things it befell, where it counts
+        them."""
+
+    def addresses(self, node: str) -> Sequence[str]:
+        """The addresses that a node has now."""
+
+    def virtual(self, name: str) -> Held:
+        """A virtual address, and who has it now."""
+
+    def hosts(self, node: str, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """The addresses that the node's /etc/hosts has for these names."""
+
+    def set_hosts(self, node: str, names: Mapping[str, Sequence[str]]) -> None:
+        """Change what the node's /etc/hosts says of these names: nodes that it can reach, or addresses."""
 
     def later(self, name: str, undo: Callable[[], None]) -> None:
         """Keep what takes a step's work back, under the step's name."""

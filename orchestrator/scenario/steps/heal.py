@@ -7,9 +7,12 @@ from pydantic import RootModel
 from orchestrator.scenario.steps.base import Context, Situation, Verb
 from orchestrator.text.suggest import shown, suggestion
 
+_VERBS = ("drop", "reject", "partition", "impair", "mtu", "move", "hosts")
+
 
 class Heal(RootModel[str], Verb):
-    """Take back what an earlier step did: a `drop`, `reject`, `partition`, `impair` or `mtu`, by the name of that step.
+    """Take back what an earlier step did: a `drop`, `reject`, `partition`, `impair`, `mtu`, `move` or `hosts`, by the
+    name of that step.
 
     What is not healed is over when the run is.
     """
@@ -29,7 +32,7 @@ steps:
         found = faults.get(self.root)
         if found is None:
             message = f"no earlier step {shown(self.root)} did anything that can be healed"
-            hint = "steps that do: drop, reject, partition, impair, mtu; a `link` is brought back by `up: true`"
+            hint = f"steps that do: {', '.join(_VERBS)}; a `link` is brought back by `up: true`"
             situation.problem(message, suggestion(self.root, list(faults)) if faults else hint)
         elif found.heals_itself:
             situation.problem(f"the step {self.root} has `for`, so it takes its {found.verb} back itself", None)

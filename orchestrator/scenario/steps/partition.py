@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -20,14 +21,18 @@ Pair = Annotated[list[str], AfterValidator(_two), Field(json_schema_extra={"minI
 
 
 class Partition(Timed):
-    """Two nodes (or services) that cannot reach each other, in no direction, while each reaches all others.
+    """Two nodes (or services, or networks) that cannot reach each other, in no direction, while each reaches all the
+    others.
+
+    Between two networks it is the second one that is lost to whatever joins them: the nodes that are on both (routers,
+    NATs, proxies) and the other nodes of the second cannot reach each other.
 
     No kernel is told, and neighbours stay known: only TCP's own timers can notice. To cut a node off from all, use
     `link`.
     """
 
     verb = "partition"
-    meaning = "two nodes, or services, cannot reach each other"
+    meaning = "two nodes, services or networks cannot reach each other"
     example = """\
 steps:
   - name: split
@@ -43,10 +48,16 @@ steps:
     fault = "packets"
     needs = ("packet rules",)
 
-    between: Pair = Field(description="two nodes (or services), or a node and a service: `[client, server]`")
+    between: Pair = Field(
+        description="two nodes (or services), or a node and a service: `[client, server]`; or two networks"
+    )
     network: str | None = Field(None, description="only on this network; without: on all")
 
     def check(self, situation: Situation) -> None:
+        members = situation.members
+        if all(name in members and not situation.is_node(name) for name in self.between):
+            self._check_networks(situation, members)
+            return
         sides = [situation.nodes(name, "between") for name in self.between]
         if not all(sides):
             return
@@ -65,6 +76,20 @@ steps:
         else:
             self.note(situation)
 
+    def _check_networks(self, situation: Situation, members: Mapping[str, Sequence[str]]) -> None:
+        one, other = self.between
+        joint = set(members[one]) & set(members[other])
+        if one == other:
+            situation.problem("a network cannot be cut off from itself", "name two that differ", "between")
+        elif self.network is not None:
+            situation.problem("`network` is for two nodes; `between` names networks already", "leave it out", "network")
+        elif not joint:
+            situation.problem(f"no node is on both {one} and {other}", "nothing passes between them anyway", "between")
+        elif not set(members[other]) - joint:
+            situation.problem(f"all nodes of {other} are on {one} too", "name them the other way round", "between")
+        else:
+            self.note(situation)
+
     def words(self) -> str:
         where = f" on {self.network}" if self.network else ""
         return f"packets between {self.between[0]} and {self.between[1]}{where}"
@@ -74,11 +99,10 @@ steps:
 
     def perform(self, context: Context) -> None:
         one, other = (list(context.nodes(name)) for name in self.between)
-        settings = {
-            "rule": context.step,
-            "sources": one,
-            "targets": other,
-            "both_ways": True,
-            "network": self.network,
-        }
+        network = self.network
+        if not one or not other:
+            first, network = self.between
+            one = [node for node in context.members(first) if node in context.members(network)]
+            other = [node for node in context.members(network) if node not in one]
+        settings = {"rule": context.step, "sources": one, "targets": other, "both_ways": True, "network": network}
         self.carry_out(context, one[0], settings, packets=self.words(), nodes=[*one, *other])

@@ -18,6 +18,7 @@ from orchestrator.text.yamlsource import load_yaml
 from orchestrator.topology.compose import keys
 from orchestrator.topology.compose.cursor import Reading
 from orchestrator.topology.compose.dotenv import read_dotenv
+from orchestrator.topology.compose.extension import checked_routes, read_addresses
 from orchestrator.topology.compose.interpolate import mentioned
 from orchestrator.topology.compose.limits import Rules, node_problem
 from orchestrator.topology.compose.networks import read_networks, used_networks
@@ -53,11 +54,14 @@ def load_topology(
     networks = used_networks(read_networks(fields.get("networks")), services)
     services = _check_dependencies(services)
     nodes = _nodes(services)
+    routes = checked_routes({service.node.name: service.routes for service in services}, nodes, networks)
+    nodes = tuple(replace(node, routes=routes.get(node.service, {})) for node in nodes)
+    addresses = read_addresses(fields.get("x-simctl"), nodes, networks)
     _note_shared_aliases(services, reading)
     _note_unused(reading, variables, path)
     reading.problems.raise_all()
     used = {name: value for name, value in reading.variables.items() if name in reading.mentioned}
-    return Topology(path, nodes, networks, reading.all_notes(), used)
+    return Topology(path, nodes, networks, reading.all_notes(), used, addresses)
 
 
 def variables_of(path: Path) -> set[str]:

@@ -5,23 +5,7 @@ Source: the Compose Specification (compose-spec.json). A key in none of the tabl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True, slots=True)
-class KeyTable:
-    """The keys of one mapping. `what` names the mapping in messages, `prefix` goes before its keys there."""
-
-    what: str
-    read: Mapping[str, str]
-    """Key -> what it means."""
-    ignored: Mapping[str, str] = field(default_factory=dict)
-    """Key -> why it has no meaning in a lab; each gives a note."""
-    refused: Mapping[str, str] = field(default_factory=dict)
-    """Key -> why, and what to write instead; each is an error."""
-    prefix: str = ""
-
+from orchestrator.topology.compose.keytable import KeyTable as KeyTable
 
 _LIMITS = "resources of a node are not limited"
 _PRIVILEGE = "a node has the least capabilities and no more; see cap_add"
@@ -37,6 +21,7 @@ TOP = KeyTable(
         "name": "accepted and not looked at: a run has its own name",
         "services": "the nodes",
         "networks": "the networks; a service without any joins `default`",
+        "x-simctl": "`addresses`: virtual addresses, which steps move from node to node; see below",
     },
     ignored={
         "volumes": "there are no named volumes; services use bind mounts",
@@ -68,6 +53,7 @@ SERVICE = KeyTable(
         "extra_hosts": "list of `name:address` or `name=address`, or map",
         "hostname": "the node's own name for itself",
         "volumes": "bind mounts of what lies inside the Compose file's folder; under netns see below",
+        "x-simctl": "`routes`: a map of networks to the node through which this one reaches each",
     },
     ignored={
         "annotations": "nothing here reads them",
@@ -275,4 +261,28 @@ IPAM_CONFIG = KeyTable(
     prefix="ipam.config.",
 )
 
-TABLES = (TOP, SERVICE, ATTACHMENT, DEPLOY, HEALTHCHECK, DEPENDENCY, ENV_FILE, VOLUME, NETWORK, IPAM, IPAM_CONFIG)
+EXTENSION = KeyTable(
+    "x-simctl",
+    read={"addresses": "a map of names: each is an address of a network's, which one node has at a time"},
+    prefix="x-simctl.",
+)
+
+VIRTUAL_ADDRESS = KeyTable(
+    "a virtual address",
+    read={
+        "network": "the network whose subnet it is of",
+        "node": "the node that has it when the lab comes up",
+    },
+    prefix="x-simctl.addresses.",
+)
+
+SERVICE_EXTENSION = KeyTable(
+    "a service's x-simctl",
+    read={"routes": "network -> node on one of its own networks; it goes before the way that simctl finds"},
+    prefix="services.x-simctl.",
+)
+
+TABLES = (
+    TOP, SERVICE, ATTACHMENT, DEPLOY, HEALTHCHECK, DEPENDENCY, ENV_FILE, VOLUME, NETWORK, IPAM, IPAM_CONFIG, EXTENSION,
+    VIRTUAL_ADDRESS, SERVICE_EXTENSION,
+)  # fmt: skip

@@ -13,6 +13,7 @@ from orchestrator.topology.compose import keys
 from orchestrator.topology.compose.command import read_command, read_healthcheck
 from orchestrator.topology.compose.cursor import Cursor
 from orchestrator.topology.compose.environment import read_environment
+from orchestrator.topology.compose.extension import Via, read_routes
 from orchestrator.topology.compose.limits import (
     MAX_REPLICAS,
     Rules,
@@ -49,6 +50,7 @@ class Service:
     cursor: Cursor
     networks: Mapping[str, Cursor]
     dependencies: Mapping[str, Dependency]
+    routes: tuple[Via, ...] = ()
 
 
 def read_service(name: str, cursor: Cursor, rules: Rules) -> Service | None:
@@ -84,7 +86,7 @@ def read_service(name: str, cursor: Cursor, rules: Rules) -> Service | None:
         healthcheck=read_healthcheck(fields.get("healthcheck")),
         depends_on=depends_on,
     )
-    return Service(node, _replicas(fields), cursor, networks, dependencies)
+    return Service(node, _replicas(fields), cursor, networks, dependencies, read_routes(fields.get("x-simctl")))
 
 
 def _image(cursor: Cursor, fields: Mapping[str, Cursor], rules: Rules) -> tuple[str, str | None]:
