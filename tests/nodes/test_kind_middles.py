@@ -144,7 +144,7 @@ expect:
 @needed
 @pytest.mark.netns
 @pytest.mark.slow
-@pytest.mark.parametrize(("mode", "connections"), [("session", 4), ("transaction", 1), ("statement", 1)])
+@pytest.mark.parametrize(("mode", "connections"), [("session", 4), ("transaction", 1)])
 def test_pool_modes(simctl: Simctl, tmp_path: Path, mode: str, connections: int) -> None:
     compose = COMPOSE / "client-pgbouncer-postgres.yaml"
     (tmp_path / "modes.yaml").write_text(POOL_MODES.format(compose=compose, mode=mode, connections=connections))
@@ -155,7 +155,7 @@ def test_pool_modes(simctl: Simctl, tmp_path: Path, mode: str, connections: int)
 WORKERS = """
 name: workers
 topology: {compose}
-set: {{WEB: {web}, UPSTREAM_KEEPALIVE: 4, MAX_REQUESTS: 3, WORKERS: 1}}
+set: {{WEB: {web}, UPSTREAM_KEEPALIVE: 25, MAX_REQUESTS: 3, WORKERS: 1}}
 steps:
   - {{name: load, request: {{from: client, url: "http://web:8080/", session: pool, count: 3}}}}
   - {{name: rest, wait: 500ms}}
