@@ -38,6 +38,15 @@ want() { # WANTER THING PACKAGE: THING is a command, or a file when it begins wi
     [[ " ${packages[*]-} " == *" $package "* ]] || packages+=("$package")
 }
 
+wheels=()
+want_wheel() { # WANTER NAME==VERSION, of PyPI: it is installed where simctl is
+    [[ -x .venv/bin/python ]] || { say "$1 need $2, which is installed in .venv: make setup-dev makes it"; return; }
+    .venv/bin/python -c 'import importlib.metadata, sys; importlib.metadata.version(sys.argv[1])' "${2%%==*}" \
+        2>/dev/null && return
+    say "$1 need $2: .venv/bin/python -m pip install $2"
+    wheels+=("$2")
+}
+
 want_for_tests() {
     want tests ip iproute2
     want tests ss iproute2
@@ -57,6 +66,10 @@ want_for_tests() {
     while read -r thing package; do
         want tests "$thing" "$package"
     done < <(sed -n 's/^ *- {\(command\|file\): *\([^ ,]*\), *package: *\([^ }]*\)} *$/\2 \3/p' nodes/*/node.yaml | sort -u)
+    local wheel
+    while read -r wheel; do
+        want_wheel tests "$wheel"
+    done < <(sed -n 's/^ *- {wheel: *\([^ }]*\)} *$/\1/p' nodes/*/node.yaml | sort -u)
     engine_is_ours_to_start || return 0
     want tests dockerd docker.io
     want tests iptables iptables
@@ -153,6 +166,10 @@ case ${1-} in
         ;;
 esac
 
+if ((${#wheels[@]})); then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check "${wheels[@]}" ||
+        incomplete "pip could not install what node kinds need: ${wheels[*]}"
+fi
 if ((${#packages[@]})); then
     may_install || incomplete "missing on this machine (only root on Debian or Ubuntu installs them here): ${packages[*]}"
     install_packages

@@ -9,12 +9,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import native
 from documents import static_files
+from fastcgi import SCRIPT
 from knobs import KnobError, Knobs
-from users import exist_here
+from users import may_become
 
 _MODULES = Path("/usr/lib/apache2/modules")
 _SERVER = ("mpm_event", "authz_core", "dir")
 _PROXY = ("mpm_event", "authz_core", "proxy", "proxy_http", "proxy_balancer", "lbmethod_byrequests", "slotmem_shm")
+_FASTCGI = ("proxy_fcgi", "setenvif")
 _WWW_DATA = 33
 
 
@@ -22,7 +24,7 @@ def command(knobs: Knobs, folder: Path) -> list[str]:
     configuration = folder / "apache2.conf"
     configuration.write_text(_configuration(knobs, folder))
     program = ["apache2", "-d", str(folder), "-f", str(configuration), "-DFOREGROUND"]
-    if exist_here(_WWW_DATA, _WWW_DATA) and Path("/proc/self/setgroups").read_text().strip() == "allow":
+    if may_become(_WWW_DATA, _WWW_DATA):
         return program
     # As root it insists on becoming somebody else, and a rootless node has nobody else. In a user namespace without any
     # user it is not root.
@@ -32,7 +34,9 @@ def command(knobs: Knobs, folder: Path) -> list[str]:
 def _configuration(knobs: Knobs, folder: Path) -> str:
     proxied = bool(knobs.endpoints("UPSTREAM"))
     threads = knobs.number("THREADS", 25, at_least=1, at_most=1000)
-    lines = [f"LoadModule {name}_module {_MODULES}/mod_{name}.so" for name in (_PROXY if proxied else _SERVER)]
+    fastcgi = knobs.word("UPSTREAM_PROTOCOL", "http", "http", "fastcgi") == "fastcgi"
+    modules = (*_PROXY, *(_FASTCGI if fastcgi else ())) if proxied else _SERVER
+    lines = [f"LoadModule {name}_module {_MODULES}/mod_{name}.so" for name in modules]
     lines += [
         f"Listen 0.0.0.0:{knobs.port('HTTP_PORT', 8080)}",
         f"ListenBacklog {knobs.number('BACKLOG', 511, at_least=1)}",
@@ -47,7 +51,7 @@ def _configuration(knobs: Knobs, folder: Path) -> str:
         f"PidFile {folder}/apache2.pid",
         "ErrorLog /dev/stderr",
         r'CustomLog /dev/stderr "%h:%{remote}p %t \"%r\" %>s %B"',
-        *(_proxy(knobs, threads) if proxied else _files(folder)),
+        *(_proxy(knobs, threads, fastcgi) if proxied else _files(folder)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -69,11 +73,17 @@ def _files(folder: Path) -> list[str]:
     return [f"DocumentRoot {static_files(folder)}", "DirectoryIndex index.html"]
 
 
-def _proxy(knobs: Knobs, threads: int) -> list[str]:
+def _proxy(knobs: Knobs, threads: int, fastcgi: bool) -> list[str]:
     """One server is a worker, as most configurations have it; several are the members of a balancer."""
     timeout = knobs.whole_seconds("UPSTREAM_TIMEOUT", 60)
     options = " ".join([f"connectiontimeout={timeout} timeout={timeout}", *_pool(knobs, threads)])
-    servers = [f"http://{host}:{port}" for host, port in knobs.endpoints("UPSTREAM")]
+    servers = [f"{'fcgi' if fastcgi else 'http'}://{host}:{port}" for host, port in knobs.endpoints("UPSTREAM")]
+    if fastcgi:
+        if len(servers) > 1:
+            raise KnobError(f"UPSTREAM: with UPSTREAM_PROTOCOL fastcgi expected one server, not {len(servers)}")
+        # Without `enablereuse` mod_proxy_fcgi has a connection for each request.
+        reuse = "" if "disablereuse=On" in options else " enablereuse=On"
+        return [f"ProxyPass / {servers[0]}/{reuse} {options}", f'ProxyFCGISetEnvIf "true" SCRIPT_FILENAME "{SCRIPT}"']
     if len(servers) == 1:
         return [f"ProxyPass / {servers[0]}/ {options}"]
     members = [f"BalancerMember {server} {options}" for server in servers]

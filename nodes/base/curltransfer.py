@@ -53,6 +53,8 @@ class Transfer:
         self._connections = connections
         self._over: list[Connection | None] = []
         self._reason: str | None = None
+        self._tunnelling = False
+        """Whether a proxy is being asked for a tunnel: that exchange is not the request."""
 
     def begins(self, at: float) -> None:
         """At this time, on CLOCK_MONOTONIC."""
@@ -74,6 +76,9 @@ class Transfer:
 
     def sends(self, line: str) -> None:
         """A line of the request's head."""
+        self._tunnelling |= line.startswith("CONNECT ")
+        if self._tunnelling:
+            return
         exchange, connection = self.exchanges[-1], self._over[-1]
         if exchange.nth is None and connection is not None:
             connection.served += 1
@@ -82,6 +87,9 @@ class Transfer:
 
     def receives(self, line: str) -> None:
         """A line of a response's head. There may be several responses: 100 Continue comes first."""
+        if self._tunnelling:
+            self._tunnelling = line != ""
+            return
         exchange = self.exchanges[-1]
         if line.startswith("HTTP/"):
             exchange.status, exchange.response_headers = int(line.split()[1]), {}

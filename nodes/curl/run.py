@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 from commands import Command, CommandError
 from curltransfer import Connection, Outcome, Transfer
 from exchange import Exchange, check_request
-from knobs import Knobs
+from knobs import KnobError, Knobs
 from pacing import Numbers, in_threads
 from serving import Report, main_of_client
 
@@ -42,6 +42,7 @@ class Curl:
 
     def __init__(self, knobs: Knobs) -> None:
         self._keepalive = knobs.truth("TCP_KEEPALIVE", True)
+        self._proxy = proxy_options(knobs)
 
     def open(self) -> None:
         return None
@@ -64,7 +65,7 @@ class Curl:
         with tempfile.NamedTemporaryFile() as body:
             body.write(command.body or b"")
             body.flush()
-            options = config(command, count, body.name, keepalive=self._keepalive)
+            options = config(command, count, body.name, keepalive=self._keepalive, proxy=self._proxy)
             with _start() as curl:
                 assert curl.stdin is not None and curl.stderr is not None
                 with suppress(BrokenPipeError):
@@ -93,18 +94,36 @@ def _report(exchanges: list[Exchange], command: Command, numbers: Numbers, repor
         report(n, exchange.event(command))
 
 
-def config(command: Command, count: int, body: str, *, keepalive: bool) -> str:
+def proxy_options(knobs: Knobs) -> list[tuple[str, str | None]]:
+    """Which proxy, if any; None as the value of an option that has none. Raises KnobError."""
+    proxies = knobs.endpoints("PROXY")
+    tunnel = knobs.truth("PROXY_TUNNEL", False)
+    if len(proxies) > 1 or (tunnel and not proxies):
+        raise KnobError(f"PROXY: expected one proxy, such as proxy:8080, not {len(proxies)}")
+    if not proxies:
+        return [("noproxy", "*")]  # whatever the environment says
+    return [("proxy", "http://{}:{}".format(*proxies[0])), *([("proxytunnel", None)] if tunnel else [])]
+
+
+def config(
+    command: Command, count: int, body: str, *, keepalive: bool, proxy: Sequence[tuple[str, str | None]] = ()
+) -> str:
     """A file of options (curl(1), --config), in which a value is a quoted string and never an option."""
     limit = f"{command.timeout:.3f}"
     lines = ["silent", "show-error", "verbose", "trace-time", "globoff", "path-as-is", *_method(command)]
-    options = [("noproxy", "*"), ("proto", "=http"), ("connect-timeout", limit), ("max-time", limit)]
+    options: list[tuple[str, str | None]] = [
+        *proxy,
+        ("proto", "=http"),
+        ("connect-timeout", limit),
+        ("max-time", limit),
+    ]
     # A value that is empty would take the header away: curl's way to send one that is, is a semicolon.
     options += [("header", f"{name}: {value}" if value else f"{name};") for name, value in command.headers.items()]
     options += [("data-binary", f"@{body}")] if command.body is not None else []
     options += [("rate", rate(command.interval))] if command.interval else []
     options += [("write-out", f"%{{stderr}}\n{_RESULT}%{{json}}\n")]
     lines += [] if keepalive else ["no-keepalive"]
-    lines += [f"{name} = {_quoted(value)}" for name, value in options]
+    lines += [name if value is None else f"{name} = {_quoted(value)}" for name, value in options]
     lines += [f'url = {_quoted(command.url)}\noutput = "/dev/null"'] * count
     return "\n".join(lines) + "\n"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
+import fastcgi
 import native
 from documents import static_files
 from knobs import Knobs
@@ -84,13 +85,36 @@ def _proxy(knobs: Knobs) -> tuple[str, str]:
     timeout = knobs.milliseconds("UPSTREAM_TIMEOUT", 60_000)
     pool = f"keepalive {kept}; keepalive_timeout {idle}ms;" if kept else ""
     persistent = 'proxy_http_version 1.1; proxy_set_header Connection "";' if kept else ""
-    timeouts = " ".join(f"proxy_{what}_timeout {timeout}ms;" for what in ("connect", "send", "read"))
+    protocol = knobs.word("UPSTREAM_PROTOCOL", "http", "http", "fastcgi")
+    kind = "fastcgi" if protocol == "fastcgi" else "proxy"
+    timeouts = " ".join(f"{kind}_{what}_timeout {timeout}ms;" for what in ("connect", "send", "read"))
+    if protocol == "fastcgi":
+        keep = "fastcgi_keep_conn on;" if kept else ""
+        passed = f"fastcgi_pass servers; {keep} {_parameters()}"
+    else:
+        passed = f"proxy_pass http://servers; {persistent}"
     return (
         f"    upstream servers {{ {servers} {pool} }}\n",
         f"""\
-        location / {{ proxy_pass http://servers; {persistent} {timeouts} }}
+        location / {{ {passed} {timeouts} }}
 """,
     )
+
+
+def _parameters() -> str:
+    """As Debian's fastcgi.conf has them, but that one script answers whatever is asked for."""
+    named = {
+        "SCRIPT_FILENAME": fastcgi.SCRIPT,
+        "SCRIPT_NAME": "$document_uri",
+        "REQUEST_URI": "$request_uri",
+        "REQUEST_METHOD": "$request_method",
+        "QUERY_STRING": "$query_string",
+        "CONTENT_TYPE": "$content_type",
+        "CONTENT_LENGTH": "$content_length",
+        "SERVER_PROTOCOL": "$server_protocol",
+        "REMOTE_ADDR": "$remote_addr",
+    }
+    return " ".join(f"fastcgi_param {name} {value};" for name, value in named.items())
 
 
 if __name__ == "__main__":

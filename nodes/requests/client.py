@@ -12,7 +12,7 @@ import requests
 import requests.adapters
 from commands import Command, CommandError
 from events import Event
-from knobs import Knobs
+from knobs import KnobError, Knobs
 from serving import main
 
 
@@ -27,9 +27,11 @@ class Requests:
         self._size = knobs.number("POOL_MAXSIZE", requests.adapters.DEFAULT_POOLSIZE, at_least=1)
         self._block = knobs.truth("POOL_BLOCK", requests.adapters.DEFAULT_POOLBLOCK)
         self._retries = knobs.number("RETRIES", requests.adapters.DEFAULT_RETRIES)
+        self._proxy = proxy(knobs)
 
     def open(self) -> requests.Session:
         session = requests.Session()
+        session.proxies = {"http": self._proxy} if self._proxy else {}
         # Without retries requests has a Retry of its own, which raises other exceptions than Retry(total=0).
         retries = recorder.RecordingRetry(total=self._retries) if self._retries else requests.adapters.DEFAULT_RETRIES
         session.mount(
@@ -55,6 +57,14 @@ class Requests:
 
     def close(self, session: requests.Session) -> None:
         session.close()
+
+
+def proxy(knobs: Knobs) -> str | None:
+    """The URL of the forward proxy. Raises KnobError."""
+    proxies = knobs.endpoints("PROXY")
+    if len(proxies) > 1:
+        raise KnobError(f"PROXY: expected one proxy, such as proxy:8080, not {len(proxies)}")
+    return "http://{}:{}".format(*proxies[0]) if proxies else None
 
 
 def _ask(session: requests.Session, command: Command) -> list[int]:

@@ -32,7 +32,7 @@ def nodes(
             print(textwrap.fill(f"errors: {names}", 112, initial_indent="  ", subsequent_indent=" " * 4))
             print(f"  {'keeps' if one.paces else 'keeps no'} `rate`, `duration` and range of pauses of a request step")
         if one.needs:
-            print(f"  under netns it needs {' '.join(dict.fromkeys(need.package for need in one.needs))}")
+            print(f"  under netns it needs {' '.join(dict.fromkeys(need.source for need in one.needs))}")
         return
     found = list(registry.load_kinds().values())
     version = versions(found)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from orchestrator.errors import InputError
 from orchestrator.kinds.knobvalues import Takes
+from orchestrator.kinds.needs import Need
 from orchestrator.system import resources
 from orchestrator.text.suggest import nearest, suggestion
 from orchestrator.text.yamlsource import Source, load_yaml
@@ -24,36 +23,8 @@ Capability = Literal["NET_ADMIN"]
 _NOT_CONTENT = ("__pycache__", ".pyc")
 
 
-def _path() -> str:
-    """Servers are installed where the PATH of an ordinary user does not look."""
-    return f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
-
-
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Need(_Model):
-    """Something that this machine must have for the kind to run under netns, and the Debian package that brings it."""
-
-    command: str | None = None
-    file: str | None = None
-    package: str
-
-    @model_validator(mode="after")
-    def _one(self) -> Need:
-        if (self.command is None) == (self.file is None):
-            raise ValueError("a need is either a `command` or a `file`")
-        return self
-
-    @property
-    def met(self) -> bool:
-        if self.command is not None:
-            return shutil.which(self.command, path=_path()) is not None
-        return self.file is not None and Path(self.file).exists()
-
-    def __str__(self) -> str:
-        return self.command or self.file or ""
 
 
 class Ready(_Model):

@@ -18,15 +18,16 @@ _REVISION = re.compile(r"(-[^-]*|~[0-9]+)$")
 
 
 def versions(kinds: Iterable[Kind]) -> dict[str, str]:
-    """Kind -> version: of the package that its first need names, of its Python distribution, else simctl's own."""
+    """Kind -> version: of what its first need names (package, wheel), of its Python distribution, else simctl's own."""
     kinds = list(kinds)
-    installed = _debian({kind.needs[0].package for kind in kinds if kind.needs})
+    installed = _debian({kind.needs[0].package for kind in kinds if kind.needs and kind.needs[0].package})
     return {kind.kind: _version(kind, installed) for kind in kinds}
 
 
 def _version(kind: Kind, installed: dict[str, str]) -> str:
     if kind.needs:
-        return installed.get(kind.needs[0].package, NOT_HERE)
+        first = kind.needs[0]
+        return (installed.get(first.package) if first.package else first.installed) or NOT_HERE
     if kind.distribution is None:
         return __version__
     try:

@@ -87,7 +87,7 @@ TrueOrFalse = Annotated[bool, BeforeValidator(_true_or_false)]
 """Not `"no"` and not 0, which pydantic takes for booleans too."""
 
 
-SCHEMES = ("http", "postgresql", "redis")
+SCHEMES = ("http", "mysql", "postgresql", "redis")
 """What client nodes speak: HTTP, or the protocol of a data store."""
 
 

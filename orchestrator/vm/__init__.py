@@ -1,6 +1,6 @@
 """The runtime `vm`: a whole run inside one QEMU guest whose clock skips idle time.
 
-    image      Debian userland, kernel, Python libraries: made once         recipe, userland, wheels, image
+    image      Debian userland, kernel, Python libraries: made once         recipe, userland, image
     snapshot   a guest that has booted and imported our code: seconds       bootfiles, snapshot
     run        the snapshot goes on with an order, and rings when done      emulator, exchange, run
 

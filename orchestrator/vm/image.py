@@ -18,9 +18,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from orchestrator.errors import EnvironmentFailure
+from orchestrator.kinds import wheels
 from orchestrator.kinds.registry import Kind
 from orchestrator.text.progress import Progress
-from orchestrator.vm import cache, userland, wheels
+from orchestrator.vm import cache, userland
 from orchestrator.vm.recipe import BOOT_MODULES, Recipe, recipe
 
 ROOTFS = "rootfs.img"
@@ -68,7 +69,8 @@ def _make(wanted: Recipe, folder: Path, progress: Progress) -> None:
     libraries, root = work / "dist-packages", work / "root"
     work.mkdir()
     progress(f"vm: {len(wanted.constraints)} Python libraries")
-    wheels.install(wanted, libraries)
+    what = "simctl's Python libraries and what node kinds need"
+    wheels.install(wanted.requirements, libraries, what=what, constraints=wanted.constraints)
     userland.unpack_debian(wanted, libraries, root, work / "log", progress)
     _take_kernel(root, folder)
     progress("vm: file system")

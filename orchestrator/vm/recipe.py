@@ -15,15 +15,13 @@ from importlib import metadata
 
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.kinds.registry import Kind, folder_version
+from orchestrator.kinds.wheels import PYTHON
 from orchestrator.system import resources
 
 _FORMAT = 1
 """Raised when the way in which images are made changes."""
 
 RELEASE = "bookworm"
-PYTHON = "3.11"
-"""Of that release. Libraries with compiled code must be made for it."""
-
 KERNEL = "linux-image-cloud-amd64"
 
 _BASE = (
@@ -75,9 +73,10 @@ class Recipe:
     packages: tuple[str, ...]
     """Debian packages by name, sorted."""
     requirements: tuple[str, ...]
-    """`name==version` of the Python libraries that simctl needs, as they are installed here."""
+    """`name==version` of the Python libraries that simctl needs, as they are installed here, and of the wheels that
+    node kinds need."""
     constraints: tuple[str, ...]
-    """The same for what those need in turn."""
+    """The same for what simctl's libraries need in turn."""
     preparations: Mapping[str, tuple[str, ...]]
     """Node kind -> the command that it wants to be run once, in its folder."""
     sources: Mapping[str, str]
@@ -92,7 +91,8 @@ class Recipe:
 
 def recipe(kinds: Mapping[str, Kind]) -> Recipe:
     """The recipe for a guest in which all these kinds can run. Raises EnvironmentFailure."""
-    needed = {need.package for kind in kinds.values() for need in kind.needs}
+    needs = [need for kind in kinds.values() for need in kind.needs]
+    wheels = sorted({need.wheel for need in needs if need.wheel})
     direct = _requirements(_DISTRIBUTION)
     if direct is None:
         raise EnvironmentFailure(
@@ -103,8 +103,8 @@ def recipe(kinds: Mapping[str, Kind]) -> Recipe:
     prepared = {name: kind for name, kind in sorted(kinds.items()) if kind.prepare}
     folders = {"base": resources.NODES / "base", **{name: kind.folder for name, kind in prepared.items()}}
     return Recipe(
-        packages=tuple(sorted({*_BASE, *needed})),
-        requirements=tuple(pins[name] for name in sorted(direct) if name in pins),
+        packages=tuple(sorted({*_BASE, *(need.package for need in needs if need.package)})),
+        requirements=(*(pins[name] for name in sorted(direct) if name in pins), *wheels),
         constraints=tuple(pins[name] for name in sorted(pins)),
         preparations={name: kind.prepare for name, kind in prepared.items()},
         sources={name: folder_version(folder) for name, folder in folders.items()} if prepared else {},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from orchestrator.errors import InputError
+from orchestrator.kinds.needs import Need, how_to_get
 from orchestrator.kinds.registry import Kind, Ready, argv, kind, kind_names, load_kinds, missing
 from orchestrator.system import resources
 
@@ -61,6 +63,16 @@ def test_missing_names_what_this_machine_lacks(echo: Kind) -> None:
     ]
 
 
+def test_a_wheel_is_met_by_any_version_that_is_installed_here() -> None:
+    here, nowhere = Need(wheel="requests==0.1"), Need(wheel="no-such-wheel==1.0")
+    assert (here.met, nowhere.met) == (True, False)
+    assert here.installed == metadata.version("requests")
+    needs = [Need(command="no-such-program", package="nothing"), nowhere]
+    assert how_to_get(needs) == (
+        "sudo apt-get install nothing and pip install no-such-wheel==1.0 where simctl is installed"
+    )
+
+
 def test_version_follows_the_content_of_the_folder(echo: Kind) -> None:
     versions = [echo.version]
     (echo.folder / "__pycache__").mkdir()
@@ -95,9 +107,12 @@ def test_an_unknown_kind_lists_the_kinds(echo: Kind, tmp_path: Path) -> None:
             "{command: sh, package: dash}",
             "{command: sh, file: /x, package: dash}",
             12,
-            "either a `command` or a `file`",
+            "either a `command`, a `file` or a `wheel`",
         ),
         ("{command: sh, package: dash}", "{comand: sh, package: dash}", 12, "unknown key comand"),
+        ("{command: sh, package: dash}", "{wheel: a==1, package: dash}", 12, "a `wheel` has none"),
+        ("{command: sh, package: dash}", "{command: sh}", 12, "has the Debian `package` that brings it"),
+        ("{command: sh, package: dash}", "{wheel: 'a>=1'}", 12, "a `wheel` is name==version, not 'a>=1'"),
         ("kind: echo", "kind: other", 2, "they must be the same"),
         ("kind: echo", "kind: echo\n    folder: /etc", 3, "unknown key folder"),
     ],

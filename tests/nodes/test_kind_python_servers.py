@@ -1,4 +1,4 @@
-"""The servers of Python: gunicorn, uvicorn, hypercorn, aiohttp. Debian's packages, real sockets, real labs."""
+"""The servers of Python: gunicorn, uvicorn, hypercorn, aiohttp, granian. Real packages, sockets and labs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.serverstories import ALL_PATHS, assert_runs_everywhere
 sys.path.append(str(NODES / "base"))
 from responses import response_to
 
-KINDS = ("gunicorn", "uvicorn", "hypercorn", "aiohttp")
+KINDS = ("gunicorn", "uvicorn", "hypercorn", "aiohttp", "granian")
 needed = pytest.mark.kinds(*KINDS)
 IMAGES = pytest.mark.images(*KINDS, "requests")
 
@@ -81,6 +81,7 @@ def test_a_sync_worker_closes_after_each_response(tmp_path: Path) -> None:
         ("uvicorn", "KEEPALIVE_TIMEOUT", "1500ms", "whole seconds"),
         ("hypercorn", "READ_TIMEOUT", "0s", "whole seconds"),
         ("aiohttp", "KEEPALIVE_TIMEOUT", "0s", "more than 0s"),
+        ("granian", "BACKLOG", "100", "from 128"),
     ],
 )
 def test_a_value_that_it_cannot_take_is_one_line(name: str, knob: str, value: str, words: str, tmp_path: Path) -> None:

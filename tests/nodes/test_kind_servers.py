@@ -1,4 +1,4 @@
-"""Seven servers side by side: their knobs, and how each closes an idle connection."""
+"""Eight servers side by side: their knobs, and how each closes an idle connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orchestrator.kinds.registry import kind
 from tests.conftest import Simctl
 from tests.support.kindsources import knobs_read
 
-CLOSE = ("gunicorn", "uvicorn", "aiohttp", "caddy", "puma")
+CLOSE = ("gunicorn", "uvicorn", "aiohttp", "granian", "caddy", "puma")
 HALF_CLOSE = "lighttpd"
 NEVER = "hypercorn"
 """Hypercorn 0.13 has a timer only for the first request."""

@@ -149,11 +149,11 @@ def setup(tools: Path, ci: str = "") -> subprocess.CompletedProcess[str]:
 
 def test_the_script_finds_every_need_of_every_node_kind() -> None:
     """It reads node.yaml with sed: there is no Python library yet when it runs."""
-    line = next(line for line in (ROOT / "tools" / "setup.sh").read_text().splitlines() if "<(sed" in line)
-    program = line.partition("<(")[2].rpartition(")")[0]
-    found = run("bash", "-c", program).stdout.split()
-    needs = {(str(need), need.package) for kind in load_kinds().values() for need in kind.needs}
-    assert set(zip(found[::2], found[1::2], strict=True)) == needs
+    lines = [line for line in (ROOT / "tools" / "setup.sh").read_text().splitlines() if "<(sed" in line]
+    packages, wheels = (run("bash", "-c", line.partition("<(")[2].rpartition(")")[0]).stdout.split() for line in lines)
+    needs = [need for kind in load_kinds().values() for need in kind.needs]
+    assert set(zip(packages[::2], packages[1::2], strict=True)) == {(str(n), n.package) for n in needs if n.package}
+    assert set(wheels) == {need.wheel for need in needs if need.wheel}
 
 
 @pytest.mark.java

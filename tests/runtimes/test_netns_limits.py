@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import EnvironmentFailure, InputError, Place
-from orchestrator.kinds.registry import Kind, Knob, Need
+from orchestrator.kinds.needs import Need
+from orchestrator.kinds.registry import Kind, Knob
 from orchestrator.runtimes.netns.limits import check_nodes
 from orchestrator.topology.model import Node, Volume
 from tests.conftest import Simctl

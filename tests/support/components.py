@@ -48,7 +48,7 @@ def require(component: str) -> None:
 
 def require_kinds(*names: str) -> None:
     """The same for what node kinds need of this machine."""
-    packages = sorted({need.package for name in names for need in missing(kind(name))})
+    packages = sorted({need.source for name in names for need in missing(kind(name))})
     refuse("node kinds", f"missing: {', '.join(packages)}" if packages else None)
 
 

@@ -36,9 +36,9 @@ def ended(name: str, folder: Path, **knobs: str) -> tuple[int, str]:
     return status, (folder / "stderr").read_text()
 
 
-def assert_refuses(name: str, knob: str, value: str, words: str, folder: Path) -> None:
+def assert_refuses(name: str, knob: str, value: str, words: str, folder: Path, **knobs: str) -> None:
     """The kind does not start with a value that it cannot take, and says so in one line that names the knob."""
-    status, log = ended(name, folder, **{knob: value})
+    status, log = ended(name, folder, **{**knobs, knob: value})
     assert status == 2
     assert log.startswith(f"{name}: {knob}: ")
     assert words in log

@@ -9,7 +9,8 @@ HASH is of everything that goes in: the folder and, for a kind, the base's hash.
 its sources changed, and two checkouts on one machine do not take each other's. `:latest` is the one built last, for
 people who use `docker compose`. The label `simctl.content` holds the hash in full.
 
-A kind's Dockerfile begins with `ARG BASE=simctl/base` and `FROM ${BASE}`: the base is passed by its hash.
+A kind's Dockerfile begins with `ARG BASE=simctl/base` and `FROM ${BASE}`: the base is passed by its hash. Wheels that
+node.yaml names lie beside it as `wheels`, ready for `COPY`: pip is here, with this machine's index and certificates.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import io
 import os
 import queue
 import tarfile
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,6 +33,7 @@ from typing import TYPE_CHECKING
 from orchestrator.engine import debian
 from orchestrator.engine.client import connect, engine_errors
 from orchestrator.errors import EnvironmentFailure
+from orchestrator.kinds import wheels
 from orchestrator.kinds.registry import kind as kind_of
 from orchestrator.kinds.registry import kind_names
 from orchestrator.runtimes.docker.probesources import probe_sources
@@ -47,6 +51,8 @@ _AT_A_TIME = 2
 """Builds at a time. Most of a build is apt, which waits for the network as much as for a processor."""
 
 _LOG_TAIL = 15
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+"""The engine's architecture -> what wheels call it."""
 _NOT_CONTENT = ("__pycache__", ".pyc")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
@@ -174,9 +180,9 @@ def _build(client: APIClient, image: Image, progress: Progress, arguments: dict[
     began = time.monotonic()
     log: list[str] = []
     error = ""
-    with engine_errors(f"cannot build the image {image.reference}"):
+    with engine_errors(f"cannot build the image {image.reference}"), _wheels(client, image) as fetched:
         for line in client.build(
-            fileobj=_context(image.folder, image.added),
+            fileobj=_context(image.folder, {**image.added, **fetched}),
             custom_context=True,
             tag=image.reference,
             labels={CONTENT_LABEL: image.content},
@@ -195,6 +201,20 @@ def _build(client: APIClient, image: Image, progress: Progress, arguments: dict[
             detail=[line for line in log if line.strip()][-_LOG_TAIL:],
         )
     progress(f"image {image.reference}: built in {time.monotonic() - began:.0f} s")
+
+
+@contextmanager
+def _wheels(client: APIClient, image: Image) -> Iterator[Mapping[str, Path]]:
+    """Name in the build context -> file, of the wheels that the kind needs, for the engine's architecture."""
+    file = image.folder / "node.yaml"
+    wanted = {need.wheel for need in kind_of(image.name, image.folder.parent).needs} if file.exists() else set()
+    if requirements := sorted(wheel for wheel in wanted if wheel is not None):
+        machine = _MACHINES.get(client.version()["Arch"], "x86_64")
+        with tempfile.TemporaryDirectory(prefix="simctl-wheels-") as folder:
+            wheels.install(requirements, Path(folder), what=" ".join(requirements), machine=machine)
+            yield {f"wheels/{name}": path for name, path in _files(Path(folder), {})}
+    else:
+        yield {}
 
 
 def _tag_latest(client: APIClient, image: Image) -> None:

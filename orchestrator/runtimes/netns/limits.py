@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from orchestrator.errors import EnvironmentFailure, InputError
+from orchestrator.kinds.needs import how_to_get
 from orchestrator.kinds.registry import Kind, missing
 from orchestrator.runtimes.ability import known_kind
 from orchestrator.topology.model import Node
@@ -51,10 +52,9 @@ def _check_trust(node: Node, settable: frozenset[str]) -> None:
 
 def _check_needs(node: Node, kind: Kind) -> None:
     if needs := missing(kind):
-        packages = " ".join(sorted({need.package for need in needs}))
         what = ", ".join(str(need) for need in needs)
         raise EnvironmentFailure(
             f"node kind {kind.kind} needs {what} on this machine for the netns runtime",
             place=node.place,
-            hint=f"sudo apt-get install {packages}, or use --runtime docker",
+            hint=f"{how_to_get(needs)}, or use --runtime docker",
         )

@@ -45,7 +45,7 @@ steps:
 
     from_: Annotated[str, Field(alias="from", description="client node (or service: all its replicas)")]
     url: Url = Field(
-        description="absolute URL, `http://`, `postgresql://` or `redis://`, as the client speaks it; "
+        description="absolute URL, `http://`, `postgresql://`, `mysql://` or `redis://`, as the client speaks it; "
         "the host is a node, a service or an alias"
     )
     session: Name | None = Field(None, description="named Session, kept open between steps; without: one-shot requests")
