@@ -12,6 +12,7 @@ from orchestrator.bounds import UNKNOWN_LINES
 from orchestrator.history.connections import join
 from orchestrator.history.conservation import called, compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
+from orchestrator.history.declared import groups, reporting, shared
 from orchestrator.history.exact import Exact
 from orchestrator.history.filtered import answers
 from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
@@ -60,7 +61,7 @@ def build_history(events: Iterable[Event]) -> History:
         resets_on_wire = by_kind["segment"] if complete else ()
         traced = understood(drained(traced), addresses.get, translations, resets_on_wire)
     strange = partial(strangers, wire=wire, addresses=addresses, translations=translations, sampled=_pairs(lives))
-    trace = _trace(by_kind, drained(traced), counters, translations, _shared(begin), wire, strange)
+    trace = _trace(by_kind, drained(traced), counters, translations, shared(begin), wire, strange)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     found = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]), translations)
     trace.lives.clear()  # of a large run a tenth of all memory, and what follows takes as much
@@ -68,7 +69,7 @@ def build_history(events: Iterable[Event]) -> History:
     requests = tuple(sorted(with_repeats(by_kind["request"]), key=_time))
     return History(
         nodes=nodes,
-        groups=_groups(begin),
+        groups=groups(begin),
         addresses=addresses,
         moments={moment["name"]: float(moment["t"]) for moment in by_kind["moment"]},
         ticks=ticks,
@@ -83,16 +84,17 @@ def build_history(events: Iterable[Event]) -> History:
         closed=tuple(sorted(by_kind["closed"], key=_time)),
         loads=tuple(sorted(by_kind["load"], key=_time)),
         counters=counters.series,
-        speaking=_reporting(begin, "server"),
-        asking=_reporting(begin, "client"),
+        speaking=reporting(begin, "server"),
+        asking=reporting(begin, "client"),
         begin=begin,
         end=by_kind["end"][0] if by_kind["end"] else {},
         resets=trace.resets,
         retransmits=trace.retransmits,
         retransmits_counted=trace.retransmits_counted,
         exact=trace.complete,
-        shared=_shared(begin),
+        shared=shared(begin),
         filtered=tuple(sorted(by_kind["filtered"], key=_time)),
+        conntrack=tuple(sorted(by_kind["conntrack"], key=_time)),
         happened=tuple(sorted(by_kind["node"], key=_time)),
         notes=(
             *(note["text"] for note in by_kind["note"]),
@@ -267,24 +269,6 @@ def _series(ticks: list[Event], nodes: tuple[str, ...]) -> dict[str, dict[str, t
             for name, value in values.items():
                 found[node][name].append((float(tick["t"]), value))
     return {node: {name: tuple(readings) for name, readings in series.items()} for node, series in found.items()}
-
-
-def _groups(begin: Event) -> dict[str, tuple[str, ...]]:
-    """Services that are not themselves the name of a node: those with replicas."""
-    names = {node["name"] for node in begin["nodes"]}
-    groups: dict[str, list[str]] = defaultdict(list)
-    for node in begin["nodes"]:
-        if node["service"] not in names:
-            groups[node["service"]].append(node["name"])
-    return {service: tuple(members) for service, members in groups.items()}
-
-
-def _shared(begin: Event) -> frozenset[str]:
-    return frozenset(node["name"] for node in begin["nodes"] if node.get("shared"))
-
-
-def _reporting(begin: Event, role: str) -> frozenset[str]:
-    return frozenset(node["name"] for node in begin["nodes"] if node["role"] == role and node["events"])
 
 
 def _passed_over(by_kind: Mapping[str, list[Event]], known: Container[str]) -> Iterator[str]:

@@ -69,6 +69,8 @@ class TrafficReading:
     """When it last sent data, to some milliseconds; None: never."""
     received_at: float | None
     """When data last came."""
+    resent: int = 0
+    """Of `sent`: bytes that were sent again."""
 
     @property
     def counts(self) -> tuple[int, int, int, int]:
@@ -111,6 +113,8 @@ class Socket:
     traffic: tuple[TrafficReading, ...] = ()
     """One for each tick at which something had gone over the wire since the one before, the first sight included;
     empty where no tick could tell."""
+    probes: tuple[tuple[float, int | None], ...] = ()
+    """How many keep-alive probes waited for an answer, as seen at a tick, at each change from 0; None: not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,9 @@ class Connection:
     """The RSTs that a trace shows of it, in order of time."""
     fins: Mapping[Side, float] | None = None
     """When the first FIN of each end left, by the segments; None where they are not recorded."""
+    carried: Mapping[Side, int] | None = None
+    """How many bytes each end sent before its FIN, by the sequence numbers of its segments, modulo 2**32; of those that
+    sent one. None where segments are not recorded."""
 
     @property
     def closed(self) -> tuple[float, float] | None:
@@ -274,6 +281,8 @@ class History:
     """Where witnesses do not agree. In a sound recording there is none."""
     filtered: tuple[Event, ...] = ()
     """The packets that faults took on their way: the `filtered` lines, in order of time."""
+    conntrack: tuple[Event, ...] = ()
+    """What stood in the conntrack tables of NATs at named moments: the `conntrack` lines, in order of time."""
     happened: tuple[Event, ...] = ()
     """What befell the nodes: the `node` lines (started, ready, killed, paused, ...), in order of time."""
 

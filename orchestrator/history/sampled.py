@@ -67,6 +67,7 @@ class Life:
     comm: str | None = None
     owned: list[tuple[float, bool]] = field(default_factory=list)
     traffic: list[TrafficReading] = field(default_factory=list)
+    probes: list[tuple[float, int | None]] = field(default_factory=list)
 
     @property
     def state(self) -> TcpState:
@@ -82,6 +83,10 @@ class Life:
             self.queues.append(reading)
         if line.get("received") is not None:
             self._see_traffic(t, line)
+        if line.get("timer") == "keepalive" or self.probes:
+            waiting = line.get("probes") if line.get("timer") == "keepalive" else 0
+            if waiting != (self.probes[-1][1] if self.probes else 0):
+                self.probes.append((t, waiting))
         # An inode is there as long as a descriptor is. Each state's first reading is kept: a later one may differ.
         if not self.owned or self.owned[-1][1] != bool(line.get("inode")) or self.sightings[-1][0] == t:
             self.owned.append((t, bool(line.get("inode"))))
@@ -92,7 +97,8 @@ class Life:
 
     def _see_traffic(self, t: float, line: Event) -> None:
         received, acked, sent, unsent = (int(line.get(name) or 0) for name in ("received", "acked", "sent", "unsent"))
-        reading = TrafficReading(t, received, acked, sent, unsent, line.get("sent_at"), line.get("received_at"))
+        times = line.get("sent_at"), line.get("received_at")
+        reading = TrafficReading(t, received, acked, sent, unsent, *times, resent=line.get("resent") or 0)
         if not self.traffic or self.traffic[-1].counts != reading.counts:
             self.traffic.append(reading)
 
@@ -145,6 +151,7 @@ def rejoined(lives: Iterable[Life]) -> list[Life]:
             old.sightings += life.sightings
             old.queues += life.queues
             old.traffic += life.traffic
+            old.probes += life.probes
             old.gone = life.gone
             life = old
         else:
@@ -180,6 +187,7 @@ def _to_socket(life: Life, ticks: NodeTicks, rule: GapRule) -> Socket:
     return Socket(
         life.node, life.sk, life.local, life.peer, tuple(intervals), tuple(gaps), tuple(life.queues),
         life.uid, life.pid, life.comm, owned=tuple(life.owned), traffic=tuple(life.traffic),
+        probes=tuple(life.probes),
     )  # fmt: skip
 
 

@@ -104,8 +104,8 @@ def connection_seen(connection: Connection, *, unobserved_end: str | None = None
     )
 
 
-def request_seen(event: Event) -> seen.RequestSeen:
-    """What a client reported of a request."""
+def request_seen(event: Event, *, took: float | None = None) -> seen.RequestSeen:
+    """What a client reported of a request. `took`: seconds, where that is what is asked."""
     error = event.get("error") or {}
     return seen.RequestSeen(
         node=event["node"],
@@ -119,6 +119,7 @@ def request_seen(event: Event) -> seen.RequestSeen:
         local=event.get("local"),
         peer=event.get("peer"),
         nth=event.get("nth"),
+        took=took,
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -175,6 +176,8 @@ class RequestSeen(Data):
     """The server's address, as the client has it."""
     nth: int | None
     """Its place among the requests of its connection, from 1; null when not known."""
+    took: float | None = None
+    """Seconds from the call of its library to the end; null where that was not asked, or is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +258,34 @@ class ConnectionCarried(Data):
     """Requests of the window, failed ones included."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BytesMoved(Data):
+    """How many bytes of data an end of a connection sent, or received, in the window."""
+
+    kind: Literal["bytes"] = "bytes"
+    node: str
+    """Where the end is."""
+    connection: ConnectionSeen
+    """The connection."""
+    least: int
+    """At least so many."""
+    most: int | None
+    """At most so many; null where nothing bounds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConntrackRead(Data):
+    """What a NAT's conntrack table had when it was read."""
+
+    kind: Literal["conntrack"] = "conntrack"
+    node: str
+    """The NAT."""
+    t: float
+    """When."""
+    entries: Mapping[str, int]
+    """State of an entry -> how many for TCP were in it."""
+
+
 Evidence = Annotated[
     SocketSeen
     | SocketBorn
@@ -266,7 +297,9 @@ Evidence = Annotated[
     | ReportSeen
     | SegmentSeen
     | CounterRead
-    | ConnectionCarried,
+    | ConnectionCarried
+    | BytesMoved
+    | ConntrackRead,
     Field(discriminator="kind"),
 ]
 
@@ -279,6 +312,8 @@ def sockets_of(item: Evidence) -> frozenset[tuple[str, str]]:
         case ConnectionSeen():
             ends = ((item.client_node, item.client_sk), (item.server_node, item.server_sk))
             return frozenset((node, sk) for node, sk in ends if node is not None and sk is not None)
+        case BytesMoved():
+            return sockets_of(item.connection)
     return frozenset()
 
 
@@ -289,4 +324,6 @@ def addresses_of(item: Evidence) -> frozenset[str]:
             return frozenset(address for address in (item.local, item.peer) if address)
         case ConnectionSeen() if item.client_sk is None and item.server_sk is None:
             return frozenset({item.client, item.server})
+        case BytesMoved():
+            return addresses_of(item.connection)
     return frozenset()

@@ -100,7 +100,14 @@ class SocketLine(Line):
     send_q: NotRequired[Annotated[Whole | None, Doc("Send-Q, bytes; required unless CLOSED")]]
     timer: NotRequired[Annotated[str | None, Doc("which timer runs: `on`, `keepalive`, `timewait`, `persist`")]]
     expires: NotRequired[Annotated[Number | None, Doc("s until that timer fires")]]
-    retrans: NotRequired[Annotated[Whole | None, Doc("retransmissions of the segment that is waited for")]]
+    retrans: NotRequired[
+        Annotated[
+            Whole | None, Doc("retransmissions of the segment that is waited for, or probes of the timer that runs")
+        ]
+    ]
+    probes: NotRequired[Annotated[Whole | None, Doc("where the timer `keepalive` runs: keep-alive probes that nothing "
+                                                    "has answered yet; null there: not known, as in older "
+                                                    "recordings")]]  # fmt: skip
     inode: NotRequired[Annotated[Whole | None, Doc("inode of the socket; none for a minisocket")]]
     uid: NotRequired[Annotated[Whole | None, Doc("user id of the owner")]]
     pid: NotRequired[Annotated[Whole | None, Doc("process id of the owner, as the observer sees it")]]
@@ -109,6 +116,8 @@ class SocketLine(Line):
                                                       "not known, as of a minisocket. By TCP_INFO")]]  # fmt: skip
     acked: NotRequired[Annotated[Whole | None, Doc("bytes that the peer acknowledged, a SYN or FIN as one; null: 0")]]
     sent: NotRequired[Annotated[Whole | None, Doc("bytes of data sent, with what was sent again; null: 0")]]
+    resent: NotRequired[Annotated[Whole | None, Doc("of `sent`, bytes that were sent again; null: 0, in older "
+                                                     "recordings not known")]]  # fmt: skip
     unsent: NotRequired[Annotated[Whole | None, Doc("bytes that its program wrote and that are not sent; null: 0")]]
     sent_at: NotRequired[Annotated[Number | None, Doc("s; when it last sent data, to a tick of the kernel's clock "
                                                       "(1 to 10 ms); null: it never did")]]  # fmt: skip
@@ -231,6 +240,13 @@ class Nat(Line):
     new_destination: Annotated[str, Doc("where it went")]
 
 
+class ConntrackLine(Line):
+    """What the conntrack table of a node that translates addresses has, at a named moment. Written by the sampler."""
+
+    node: Node
+    entries: Annotated[dict[str, Whole], Doc("state, as `conntrack -L` has it -> how many entries for TCP over IPv4")]
+
+
 class Note(Line):
     """Something that the reader should know. Written by anybody."""
 
@@ -269,6 +285,7 @@ LINES: dict[str, type] = {
     "filter": FilterLine,
     "address": AddressLine,
     "nat": Nat,
+    "conntrack": ConntrackLine,
     "note": Note,
     "end": End,
 }

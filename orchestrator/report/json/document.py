@@ -157,6 +157,8 @@ class NodeAtMoment(Data):
     """State -> number of sockets; states without sockets are left out."""
     close_wait_recv_q: Between | None
     """Smallest and largest Recv-Q of the sockets in CLOSE_WAIT, bytes; null when there is none."""
+    conntrack: Mapping[str, int] | None
+    """Of a NAT: state of an entry of its conntrack table -> how many for TCP were in it; null for other nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,21 @@ class MomentDocument(Data):
 
 
 @dataclass(frozen=True, slots=True)
+class RequestDurations(Data):
+    """How long requests took from the call of the library to the answer or error, seconds. Percentiles are by nearest
+    rank."""
+
+    p50: float
+    """Half of them took at most so long."""
+    p95: float
+    """95 of 100 took at most so long."""
+    p99: float
+    """99 of 100 took at most so long."""
+    max: float
+    """The longest."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestCounts(Data):
     """What the requests of one client came to."""
 
@@ -183,6 +200,8 @@ class RequestCounts(Data):
     """Name of the error -> how many."""
     repeated: Mapping[str, int]
     """Attempts that its library made again by itself, by the error that ended them: none is a request of its own."""
+    durations: RequestDurations | None
+    """How long they took; null where the client does not tell of each when it called its library."""
 
 
 @dataclass(frozen=True, slots=True)

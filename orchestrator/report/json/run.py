@@ -16,6 +16,7 @@ from orchestrator.analysis.exchanges import Reports, reports_of_each
 from orchestrator.analysis.report import EXIT_CODES, RunReport
 from orchestrator.analysis.requests import requests_by_node
 from orchestrator.analysis.states import Count, count_states, moments_by_instant, recv_q
+from orchestrator.history.durations import PERCENTILES, finished, percentile
 from orchestrator.history.firstcall import first_to_close
 from orchestrator.history.index import Index, orphaned_at
 from orchestrator.history.lifetimes import lasted
@@ -32,6 +33,7 @@ from orchestrator.report.json.document import (
     NodeAtMoment,
     ReportDocument,
     RequestCounts,
+    RequestDurations,
     SocketEnd,
     StateGap,
     Stay,
@@ -115,7 +117,7 @@ def document(report: RunReport) -> ReportDocument:
         unseen=tuple(map(_unseen, history.unobserved)),
         moments=tuple(_moments(history)),
         requests={
-            node: RequestCounts(got.count, got.answered, got.errors, got.repeated)
+            node: RequestCounts(got.count, got.answered, got.errors, got.repeated, _durations(node, history))
             for node, got in requests_by_node(history).items()
         },
         loads=tuple(map(_load, history.loads)),
@@ -218,12 +220,23 @@ def _moments(history: History) -> list[MomentDocument]:
     ]
 
 
+def _durations(node: str, history: History) -> RequestDurations | None:
+    took = [seconds for _, seconds in finished(event for event in history.requests if event.get("node") == node)]
+    known = sorted(seconds for seconds in took if seconds is not None)
+    if not known or len(known) < len(took):
+        return None
+    return RequestDurations(**{name: percentile(known, percent) for name, percent in PERCENTILES.items()})
+
+
 def _node(index: Index, node: str, t: float) -> NodeAtMoment:
     queue = recv_q(index, node, TcpState.CLOSE_WAIT, t)
     return NodeAtMoment(
         sampled=t not in index.history.missed.get(node, ()),
         states={state: _range(count) for state, count in count_states(index, node, t).items()},
         close_wait_recv_q=None if queue is None else _range(queue),
+        conntrack=next(
+            (line["entries"] for line in index.history.conntrack if (line["node"], line["t"]) == (node, t)), None
+        ),
     )
 
 
