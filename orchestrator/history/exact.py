@@ -253,4 +253,5 @@ def _socket(
         owned=tuple(reading for one in seen for reading in one.owned),
         traffic=tuple(reading for one in seen for reading in one.traffic),
         probes=tuple(reading for one in seen for reading in one.probes),
+        untimed=seen[-1].untimed,
     )

@@ -115,6 +115,9 @@ class Socket:
     empty where no tick could tell."""
     probes: tuple[tuple[float, int | None], ...] = ()
     """How many keep-alive probes waited for an answer, as seen at a tick, at each change from 0; None: not told."""
+    untimed: float | None = None
+    """When a sample showed it in FIN_WAIT2 with a process that has it open and without any timer: nothing but that
+    process or the peer ends such a one."""
 
 
 @dataclass(frozen=True, slots=True)

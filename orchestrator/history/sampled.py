@@ -68,6 +68,7 @@ class Life:
     owned: list[tuple[float, bool]] = field(default_factory=list)
     traffic: list[TrafficReading] = field(default_factory=list)
     probes: list[tuple[float, int | None]] = field(default_factory=list)
+    untimed: float | None = None
 
     @property
     def state(self) -> TcpState:
@@ -90,6 +91,8 @@ class Life:
         # An inode is there as long as a descriptor is. Each state's first reading is kept: a later one may differ.
         if not self.owned or self.owned[-1][1] != bool(line.get("inode")) or self.sightings[-1][0] == t:
             self.owned.append((t, bool(line.get("inode"))))
+        if state is TcpState.FIN_WAIT2:
+            self.untimed = t if line.get("inode") and not line.get("timer") else None
         # A minisocket has no owner: what was known of it before stays true.
         self.uid = line["uid"] if line.get("uid") is not None else self.uid
         if line.get("pid") is not None:
@@ -152,6 +155,7 @@ def rejoined(lives: Iterable[Life]) -> list[Life]:
             old.queues += life.queues
             old.traffic += life.traffic
             old.probes += life.probes
+            old.untimed = life.untimed
             old.gone = life.gone
             life = old
         else:
@@ -187,7 +191,7 @@ def _to_socket(life: Life, ticks: NodeTicks, rule: GapRule) -> Socket:
     return Socket(
         life.node, life.sk, life.local, life.peer, tuple(intervals), tuple(gaps), tuple(life.queues),
         life.uid, life.pid, life.comm, owned=tuple(life.owned), traffic=tuple(life.traffic),
-        probes=tuple(life.probes),
+        probes=tuple(life.probes), untimed=life.untimed,
     )  # fmt: skip
 
 

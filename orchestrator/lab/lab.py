@@ -17,13 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.fabric.addresses import AddressPlan, Claim, SubnetClaim, plan_addresses
 from orchestrator.fabric.nats import nats, routers
 from orchestrator.kinds.registry import Kind
 from orchestrator.lab.channel import Channel
+from orchestrator.lab.describe import describe
 from orchestrator.lab.nodeevents import NodeEvents
 from orchestrator.lab.readytimeout import READY_TIMEOUT
 from orchestrator.lab.startup import Startup
@@ -32,10 +33,7 @@ from orchestrator.observe.process import ProbeProcess
 from orchestrator.observe.session import Session, SessionFiles
 from orchestrator.runtimes.base import NodePlan, Runtime
 from orchestrator.text.progress import Progress
-from orchestrator.topology.model import Node, Topology
-
-if TYPE_CHECKING:
-    from orchestrator.recording.lines import BeginNode
+from orchestrator.topology.model import Topology
 
 _LAST_WORDS = 0.01
 """Seconds in which what nodes have reported is taken from their pipes, in a lab that is not taken down."""
@@ -124,7 +122,7 @@ class Lab:
         self._cleanup.enter_context(self.session)
         self._refuse_what_cannot_be()
         self.plan = plan_addresses(self.topology, self._claim(), routers(self.topology, self._kinds))
-        nodes = [self._describe(node, self.plan) for node in self.topology.nodes]
+        nodes = [describe(node, self._kinds.get(node.kind or ""), self.plan) for node in self.topology.nodes]
         self.session.begin(nodes, scenario=self._settings.scenario, runtime=self.runtime.name)
         self._start_nodes(self.plan)
         startup = self._startup = Startup(
@@ -163,17 +161,6 @@ class Lab:
     def _claim(self) -> Claim:
         """Who claims our addresses: somebody on the machine that has the nodes."""
         return self._cleanup.enter_context(SubnetClaim()) if self.here else self.session.probe
-
-    def _describe(self, node: Node, plan: AddressPlan) -> BeginNode:
-        kind = self._kinds.get(node.kind or "")
-        return {
-            "name": node.name,
-            "service": node.service,
-            "kind": node.kind or node.image,
-            "role": kind.role if kind else "foreign",
-            "events": bool(kind and kind.events),
-            "addresses": [leg.address for leg in plan.interfaces[node.name]],
-        }
 
     def _start_nodes(self, plan: AddressPlan) -> None:
         plans = [

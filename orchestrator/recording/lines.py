@@ -48,6 +48,10 @@ class BeginNode(Fields):
     shared: NotRequired[Annotated[bool | None, Doc("whether processes that are not the node's may use its network "
                                                    "namespace: its counters count what those do, too")]]  # fmt: skip
 
+    timers: NotRequired[Annotated[dict[str, Number] | None, Doc("knobs of its kind that are durations -> s, set or by "
+                                                                "default; 0 is often off")]]  # fmt: skip
+    sysctls: NotRequired[Annotated[dict[str, str] | None, Doc("kernel settings that the topology sets")]]
+
 
 class Begin(Line):
     """The first line. Written by the run."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestrator.analysis.ladder import endnotes, notes, packetnotes
 from orchestrator.analysis.ladder import footnotes as below
-from orchestrator.analysis.ladder import notes, packetnotes
 from orchestrator.analysis.ladder.model import Head, Row
 from orchestrator.analysis.ladder.notes import Note, Party, Quiet
 from orchestrator.history.model import MinisocketEnd, Side
@@ -41,6 +41,7 @@ _QUIET = {
     Quiet.BUSY: ", data under way",
     Quiet.PERHAPS: ", whether idle is not known",
     Quiet.NO_ANSWER_YET: ", no answer yet",
+    Quiet.AT_WORK: ", no answer yet: the handler is at work",
     Quiet.NO_ANSWER: ", no answer",
     Quiet.OTHER: "",
 }
@@ -200,16 +201,18 @@ def _around(note: Note) -> str | None:
             return f"{', '.join(note.names)}{' ends' if note.end else ''}"
         case notes.Silence():
             return duration(note.least, note.most) + _QUIET[note.what]
-        case notes.RunEnds(outcome="done"):
+        case endnotes.RunEnds(outcome="done"):
             return "the run ends"
-        case notes.RunEnds(outcome="failed"):
+        case endnotes.RunEnds(outcome="failed"):
             return "the run fails"
-        case notes.RunEnds():
+        case endnotes.RunEnds():
             return f"the run is {note.outcome or 'broken off'}"
-        case notes.TimeWaitToGo():
+        case endnotes.TimeWaitToGo():
             return f"TIME_WAIT on {note.node} has {note.seconds:.0f} s to go"
-        case notes.CloseWaitStays():
+        case endnotes.CloseWaitStays():
             return f"CLOSE_WAIT stays until {note.node} closes"
+        case endnotes.FinWait2Stays():
+            return f"FIN_WAIT2 on {note.node}: owned, no timer: it never ends"
     return None
 
 

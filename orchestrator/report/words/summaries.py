@@ -13,8 +13,10 @@ from orchestrator.analysis.requests import Requests, requests_by_client
 from orchestrator.analysis.summary import ConnectionSummary, Group, connection_groups, unobserved_by_node
 from orchestrator.history.model import ClosingKind, History, MinisocketEnd, Side
 from orchestrator.recording.events import Event
-from orchestrator.text.durations import measured, time_between
+from orchestrator.tcp.states import TcpState
+from orchestrator.text.durations import measured, time_between, write_duration
 from orchestrator.text.numbers import plural
+from orchestrator.text.safe import visible
 
 _LOADS = 12
 """Rates that are told; more are not read."""
@@ -57,10 +59,15 @@ def outcome(summary: ConnectionSummary) -> str:
         cut = "".join(f", {_CUT_SHORT[how]}" for how in dict.fromkeys(how for how, _ in summary.cut_short))
         parts.append(f"TIME_WAIT on {' and '.join(summary.time_wait)}{cut}")
     if summary.stuck:
-        parts.append("at the end still " + ", ".join(f"{state} on {node}" for state, node in summary.stuck))
+        parts.append("at the end still " + ", ".join(_stuck(state, node, summary) for state, node in summary.stuck))
     if summary.first_closer and not summary.time_wait and not summary.stuck:
         parts.append("no TIME_WAIT seen")
     return "; ".join(parts)
+
+
+def _stuck(state: TcpState, node: str, summary: ConnectionSummary) -> str:
+    never = state is TcpState.FIN_WAIT2 and node in summary.endless
+    return f"{state} on {node}" + (" (owned, no timer: it never ends)" if never else "")
 
 
 def who_closed(summary: ConnectionSummary) -> str:
@@ -69,7 +76,8 @@ def who_closed(summary: ConnectionSummary) -> str:
         segment = summary.kind.upper() if summary.traced else ""
         if summary.kind is ClosingKind.RST and not summary.traced:
             segment = f"{summary.client} met a RST"
-        detail = ", ".join(part for part in (segment, summary.reason, "lost" if summary.lost else "") if part)
+        parts = (segment, summary.reason or _by_timer(summary), "lost" if summary.lost else "")
+        detail = ", ".join(filter(None, parts))
         gave_up = f"; {summary.gave_up} gave up, after a timeout" if summary.gave_up else ""
         return f"{summary.first_closer} closed first" + (f" ({detail})" if detail else "") + gave_up
     if summary.gave_up:
@@ -77,6 +85,14 @@ def who_closed(summary: ConnectionSummary) -> str:
     if summary.kind is ClosingKind.SIMULTANEOUS:
         return "both closed at the same time"
     return "the samples do not show who closed first"
+
+
+def _by_timer(summary: ConnectionSummary) -> str:
+    """`idle for its KEEPALIVE_TIMEOUT of 2s`."""
+    if summary.timer is None:
+        return ""
+    what = "without an answer" if summary.unanswered else "idle"
+    return f"{what} for its {visible(summary.timer.knob)} of {write_duration(summary.timer.seconds)}"
 
 
 def unobserved_sentences(history: History) -> list[str]:
