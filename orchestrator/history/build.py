@@ -94,6 +94,7 @@ def build_history(events: Iterable[Event]) -> History:
         exact=trace.complete,
         shared=shared(begin),
         filtered=tuple(sorted(by_kind["filtered"], key=_time)),
+        logs=tuple(by_kind["log"]),
         conntrack=tuple(sorted(by_kind["conntrack"], key=_time)),
         happened=tuple(sorted(by_kind["node"], key=_time)),
         notes=(

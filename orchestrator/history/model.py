@@ -284,6 +284,8 @@ class History:
     """Where witnesses do not agree. In a sound recording there is none."""
     filtered: tuple[Event, ...] = ()
     """The packets that faults took on their way: the `filtered` lines, in order of time."""
+    logs: tuple[Event, ...] = ()
+    """Lines of nodes' logs that explain what clients got: the `log` lines, as they were written."""
     conntrack: tuple[Event, ...] = ()
     """What stood in the conntrack tables of NATs at named moments: the `conntrack` lines, in order of time."""
     happened: tuple[Event, ...] = ()

@@ -25,6 +25,7 @@ from orchestrator.fabric.nats import nats, routers
 from orchestrator.kinds.registry import Kind
 from orchestrator.lab.channel import Channel
 from orchestrator.lab.describe import describe
+from orchestrator.lab.logs import NodeLogs
 from orchestrator.lab.nodeevents import NodeEvents
 from orchestrator.lab.readytimeout import READY_TIMEOUT
 from orchestrator.lab.startup import Startup
@@ -96,6 +97,7 @@ class Lab:
         files = SessionFiles(folder.events, folder.logs / "probe.log", folder.texts)
         self.session = Session(self._start_probe, files, settings.pace)
         self.events = NodeEvents(self.session, folder.logs)
+        self._logs = NodeLogs(self.session.write, self.session.now, self.session.note)
         self._startup: Startup | None = None
         self._cleanup = contextlib.ExitStack()
 
@@ -181,6 +183,8 @@ class Lab:
             if "container" in node.detail:
                 self.containers[name] = node.detail["container"]
             self.channels[name] = Channel(node, self.log(name), self.events.reported, roles.get(name))
+            if (kind := kinds[name]) is not None:
+                self._logs.add(name, self.log(name), kind.log)
             self.events.happened(name, "started", pid=node.pid, **node.detail)
 
     def _watch_and_wire(self, plan: AddressPlan) -> None:
@@ -215,7 +219,9 @@ class Lab:
 
     def mark(self, *names: str, texts: bool = True) -> float:
         """A named moment; see Session.mark."""
-        return self.session.mark(*names, texts=texts)
+        t = self.session.mark(*names, texts=texts)
+        self._logs.read()
+        return t
 
     def fault(self, name: str, action: str, node: str, **settings: Any) -> None:
         """`apply` a fault to a node, or `heal` it; both are done when this returns. See fabric/faults."""
@@ -251,6 +257,7 @@ class Lab:
     def finish(self, outcome: str, detail: str = "") -> None:
         """Close the recording: `done`, `interrupted` or `failed`. The teardown is no part of it."""
         self.events.expect_end(*self.channels)
+        self._logs.read()
         self.session.stop()
         if self._folder.captures is not None:
             self._end_capture(self._folder.captures.resolve())

@@ -5,7 +5,7 @@ A field that is not required may also be null. Lines may have more fields than t
 passed over and counted in a note: a newer simctl may write them.
 """
 
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, NotRequired
 
 from orchestrator.recording.linefields import (
     Cookie,
@@ -20,6 +20,7 @@ from orchestrator.recording.linefields import (
     State,
     Whole,
 )
+from orchestrator.recording.middlelines import AddressLine, ConntrackLine, LogLine, Nat
 from orchestrator.recording.tracelines import (
     Destroy,
     FilteredLine,
@@ -223,34 +224,6 @@ class Closed(Line):
     requests: NotRequired[Annotated[Whole | None, Doc("how many requests it had carried")]]
 
 
-class AddressLine(Line):
-    """A node got an IPv4 address that `begin` does not know, at this tick or since the one before. Written by the
-    sampler."""
-
-    node: Node
-    address: Annotated[str, Doc("the address; it counts as the node's for the whole run")]
-
-
-class Nat(Line):
-    """An entry of the conntrack table of a node that translates addresses came or went, after `after` and by `t`.
-    Written by the sampler."""
-
-    node: Node
-    what: Annotated[Literal["new", "gone"], Doc("`gone`: the NAT forgot the connection")]
-    after: Annotated[Number, Doc("s; the reading before")]
-    source: Annotated[str, Doc("where a connection's first segment came from")]
-    destination: Annotated[str, Doc("where it wanted to go")]
-    new_source: Annotated[str, Doc("where it seemed to come from when it left")]
-    new_destination: Annotated[str, Doc("where it went")]
-
-
-class ConntrackLine(Line):
-    """What the conntrack table of a node that translates addresses has, at a named moment. Written by the sampler."""
-
-    node: Node
-    entries: Annotated[dict[str, Whole], Doc("state, as `conntrack -L` has it -> how many entries for TCP over IPv4")]
-
-
 class Note(Line):
     """Something that the reader should know. Written by anybody."""
 
@@ -275,6 +248,7 @@ LINES: dict[str, type] = {
     "served": Served,
     "answered": Answered,
     "closed": Closed,
+    "log": LogLine,
     "state": StateLine,
     "destroy": Destroy,
     "rst": Rst,

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.analysis.failures import Failure
 from orchestrator.history.model import MinisocketEnd
 from orchestrator.recording.closing import Closing
 from orchestrator.recording.verdict import Outcome
+from orchestrator.report.json.requests import LoadDocument, RequestCounts
 from orchestrator.report.json.verdicts import VerdictDocument
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
@@ -174,37 +176,6 @@ class MomentDocument(Data):
 
 
 @dataclass(frozen=True, slots=True)
-class RequestDurations(Data):
-    """How long requests took from the call of the library to the answer or error, seconds. Percentiles are by nearest
-    rank."""
-
-    p50: float
-    """Half of them took at most so long."""
-    p95: float
-    """95 of 100 took at most so long."""
-    p99: float
-    """99 of 100 took at most so long."""
-    max: float
-    """The longest."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestCounts(Data):
-    """What the requests of one client came to."""
-
-    count: int
-    """Requests that it finished, failed ones included."""
-    answered: Mapping[str, int]
-    """HTTP status -> how many."""
-    errors: Mapping[str, int]
-    """Name of the error -> how many."""
-    repeated: Mapping[str, int]
-    """Attempts that its library made again by itself, by the error that ended them: none is a request of its own."""
-    durations: RequestDurations | None
-    """How long they took; null where the client does not tell of each when it called its library."""
-
-
-@dataclass(frozen=True, slots=True)
 class ContradictionDocument(Data):
     """Two witnesses of one socket that cannot both be right. What depends on the socket is unknown around `t`."""
 
@@ -226,28 +197,6 @@ class ContradictionDocument(Data):
     """The states that the history held possible then."""
     until: float | None
     """The last time at which they cannot both be right, where the witness showed that state on and on; or null."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadDocument(Data):
-    """How a client kept to a rate, as it reports itself."""
-
-    node: str
-    """The client."""
-    step: str
-    """The step that asked for the requests."""
-    rate: float
-    """Requests a second that were asked for."""
-    asked: int
-    """How many were asked for."""
-    sent: int
-    """How many were sent."""
-    late: int
-    """How many of them were sent more than 10 ms after their time."""
-    lateness: float
-    """The largest time that one was sent after its own, seconds."""
-    seconds: float | None
-    """From the time of the first until the last was sent; or null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +241,8 @@ class ReportDocument(Data):
     """The named moments in order of time."""
     requests: Mapping[str, RequestCounts]
     """Client node -> what its requests came to."""
+    failures: tuple[Failure, ...]
+    """Requests that failed through a proxy, the first 100 of which a cause is seen or a log says something."""
     loads: tuple[LoadDocument, ...]
     """Requests at a rate, in order of their ends: how their clients kept to it."""
     counters: Mapping[str, Mapping[str, int]]

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from orchestrator.analysis.exchanges import Reports, reports_of_each
+from orchestrator.analysis.failures import failures
 from orchestrator.analysis.report import EXIT_CODES, RunReport
 from orchestrator.analysis.requests import requests_by_node
 from orchestrator.analysis.states import Count, count_states, moments_by_instant, recv_q
@@ -28,23 +29,24 @@ from orchestrator.report.json.document import (
     ConnectionDocument,
     ContradictionDocument,
     ExitStatus,
-    LoadDocument,
     MomentDocument,
     NodeAtMoment,
     ReportDocument,
-    RequestCounts,
-    RequestDurations,
     SocketEnd,
     StateGap,
     Stay,
     UnobservedSockets,
 )
+from orchestrator.report.json.requests import LoadDocument, RequestCounts, RequestDurations
 from orchestrator.report.json.verdicts import document as verdict_document
 from orchestrator.report.words.evidence import shown_by
 from orchestrator.report.words.notes import notes_of, trouble
 from orchestrator.report.words.summaries import sentences
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsontext import JsonText
+
+_FAILURES = 100
+"""Failed requests of which a document has the cause."""
 
 SCHEMA = 2
 """Raised when a key changes its meaning or goes away."""
@@ -120,6 +122,7 @@ def document(report: RunReport) -> ReportDocument:
             node: RequestCounts(got.count, got.answered, got.errors, got.repeated, _durations(node, history))
             for node, got in requests_by_node(history).items()
         },
+        failures=tuple(failures(history)[:_FAILURES]),
         loads=tuple(map(_load, history.loads)),
         counters={
             node: {name: readings[-1][1] for name, readings in counters.items() if readings}

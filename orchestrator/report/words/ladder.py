@@ -41,7 +41,7 @@ _QUIET = {
     Quiet.BUSY: ", data under way",
     Quiet.PERHAPS: ", whether idle is not known",
     Quiet.NO_ANSWER_YET: ", no answer yet",
-    Quiet.AT_WORK: ", no answer yet: the handler is at work",
+    Quiet.AT_WORK: ", no answer yet: handler at work",
     Quiet.NO_ANSWER: ", no answer",
     Quiet.OTHER: "",
 }

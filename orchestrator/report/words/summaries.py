@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import math
 
+from orchestrator.analysis.counted import Explained, OldHalfMet, PoolWasFull, QueueWasFull, TableWasFull, explained
+from orchestrator.analysis.failures import failures
 from orchestrator.analysis.ladder.list import ListedConnection, Telling
 from orchestrator.analysis.requests import Requests, requests_by_client
 from orchestrator.analysis.summary import ConnectionSummary, Group, connection_groups, unobserved_by_node
+from orchestrator.bounds import LOG_LINES
 from orchestrator.history.model import ClosingKind, History, MinisocketEnd, Side
 from orchestrator.recording.events import Event
+from orchestrator.report.words.failures import sentences as failure_sentences
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import measured, time_between, write_duration
 from orchestrator.text.numbers import plural
 from orchestrator.text.safe import visible
 
 _LOADS = 12
-"""Rates that are told; more are not read."""
+"""Rates that are told, and explanations; more are not read."""
 
 _CUT_SHORT = {
     MinisocketEnd.RESET: "killed by a RST",
@@ -113,7 +117,32 @@ def request_sentences(history: History) -> list[str]:
         ),
         *loads,
         *([f"... and {more} more rates"] if more > 0 else []),
+        *failure_sentences(failures(history)),
+        *map(explanation, explained(history)[:_LOADS]),
     ]
+
+
+def explanation(found: Explained) -> str:
+    """What a counter, or a library's words, mean."""
+    match found:
+        case QueueWasFull():
+            size = "an accept queue" if found.backlog is None else f"the accept queue of {found.backlog}"
+            port = "" if found.port is None else f":{found.port}"
+            dropped = f"{plural(found.times, 'SYN')} or last ACKs of handshakes dropped (ListenOverflows)"
+            return f"{size} on {found.node}{port} was full: {dropped}"
+        case TableWasFull():
+            size = "its table" if found.size is None else f"its table of {found.size}"
+            times = plural(found.times, "connection")
+            return f"no TIME_WAIT of {times} on {found.node}: {size} was full (TCPTimeWaitOverflow)"
+        case PoolWasFull():
+            times = plural(found.times, "connection") + (" or more" if found.times >= LOG_LINES.limit else "")
+            return f"the pool of {found.node} was full, so it closed the surplus: {times}, as its library says"
+        case OldHalfMet():
+            return (
+                f"{found.client} called for c{found.new} from the addresses of c{found.old}, whose old half "
+                f"{found.node} had kept: a challenge ACK came back (TCPChallengeACK), and the RST that answered it "
+                f"ended c{found.old}"
+            )
 
 
 def load(event: Event) -> str:
@@ -198,6 +227,7 @@ def ended(entry: ListedConnection) -> str:
 
 TELLING = {
     Telling.ACCUSED: "it is evidence of a failed expectation",
+    Telling.CAUSE: "a request failed by what became of it",
     Telling.FAILED: "a request on it failed",
     Telling.CLOSE_WAIT: "an end of it is left in CLOSE_WAIT",
     Telling.BY_SERVER: "the server closed it first",
