@@ -13,9 +13,6 @@ from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
 
-_POOL_FULL = "Connection pool is full, discarding connection"
-"""urllib3's words when a response gives back a connection that its pool has no room for."""
-
 _ANSWERED = 0.5
 """Seconds from a SYN to the RST that answers a challenge ACK to it: a round trip, and the next SYN comes after 1 s."""
 
@@ -99,7 +96,7 @@ def _tables(history: History, counters: Counters) -> Iterator[TableWasFull]:
 
 
 def _pools(history: History) -> Iterator[PoolWasFull]:
-    said = Counter(line["node"] for line in history.logs if str(line["says"]).startswith(_POOL_FULL))
+    said = Counter(line["node"] for line in history.logs if line.get("means") == "pool_full")
     for node, times in said.items():
         yield PoolWasFull(node, times)
 

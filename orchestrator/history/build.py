@@ -38,6 +38,18 @@ from orchestrator.system.collector import collector_paused
 from orchestrator.text.numbers import plural
 
 _OF_TRACE = frozenset(TRACE_KINDS)
+_AS_REPORTED = {
+    "served": "served",
+    "answered": "answered",
+    "closed": "closed",
+    "loads": "load",
+    "filtered": "filtered",
+    "logs": "log",
+    "conntrack": "conntrack",
+    "happened": "node",
+}
+"""Field of a history -> the kind of lines that it has, as they are, in order of time."""
+
 _KNOWN_IN_1 = {*LINES_OF_FORMAT_1, *LINES}
 
 
@@ -45,7 +57,6 @@ def build_history(events: Iterable[Event]) -> History:
     """The history that checked events show, `begin` first. Socket lines after the last tick are left out."""
     by_kind, traced, segments = _sorted_out(events)
     begin = by_kind["begin"][0]
-    known = LINES if begin["format"] > 1 else _KNOWN_IN_1
     nodes = tuple(node["name"] for node in begin["nodes"])
     ticks = tuple(float(tick["t"]) for tick in by_kind["tick"])
     missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
@@ -79,10 +90,7 @@ def build_history(events: Iterable[Event]) -> History:
         contradictions=found.contradictions,
         connections=join(sockets, addresses, trace.resets if trace.complete else None, translations, requests, wire),
         requests=requests,
-        served=tuple(sorted(by_kind["served"], key=_time)),
-        answered=tuple(sorted(by_kind["answered"], key=_time)),
-        closed=tuple(sorted(by_kind["closed"], key=_time)),
-        loads=tuple(sorted(by_kind["load"], key=_time)),
+        **{field: _in_order(by_kind[kind]) for field, kind in _AS_REPORTED.items()},
         counters=counters.series,
         speaking=reporting(begin, "server"),
         asking=reporting(begin, "client"),
@@ -93,16 +101,16 @@ def build_history(events: Iterable[Event]) -> History:
         retransmits_counted=trace.retransmits_counted,
         exact=trace.complete,
         shared=shared(begin),
-        filtered=tuple(sorted(by_kind["filtered"], key=_time)),
-        logs=tuple(by_kind["log"]),
-        conntrack=tuple(sorted(by_kind["conntrack"], key=_time)),
-        happened=tuple(sorted(by_kind["node"], key=_time)),
         notes=(
             *(note["text"] for note in by_kind["note"]),
             *trace.doubts,
-            *_passed_over(by_kind, known),
+            *_passed_over(by_kind, LINES if begin["format"] > 1 else _KNOWN_IN_1),
         ),
     )
+
+
+def _in_order(events: Iterable[Event]) -> tuple[Event, ...]:
+    return tuple(sorted(events, key=_time))
 
 
 @collector_paused()

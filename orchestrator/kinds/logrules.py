@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -37,6 +37,8 @@ class LogRule(BaseModel):
 
     line: str
     codes: dict[str, str] = {}
+    means: Literal["pool_full"] | None = None
+    """What simctl itself makes of such a line: a connection was closed since its pool had no room."""
 
     @field_validator("line")
     @classmethod
@@ -58,6 +60,8 @@ class LogRule(BaseModel):
         if found is None:
             return None
         told = {name: text[:KEPT] for name, text in found.groupdict().items() if text}
+        if self.means is not None:
+            told["means"] = self.means
         if "code" in told:
             meaning = self.codes.get(told["code"])
             if meaning is None:

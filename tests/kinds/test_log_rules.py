@@ -60,6 +60,7 @@ URLLIB3 = (
         }),
         ("requests", URLLIB3, {
             "says": "Connection pool is full, discarding connection: server. Connection pool size: 1",
+            "means": "pool_full",
         }),
         ("urllib3", "hello", None),
     ],

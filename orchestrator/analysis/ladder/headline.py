@@ -3,6 +3,7 @@ landed."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from orchestrator.analysis.exchanges import Reports
@@ -154,7 +155,8 @@ def _pause(first: Item, found: Items, connection: Connection, closer: Side | Non
         return None
     if last.kind in (RowKind.REQUEST, RowKind.UNSERVED):
         known = last.exchange is None or last.exchange.outcome_known
-        at_work = last.exchange is not None and last.exchange.served is not None and last.exchange.answered is None
+        asked = last.exchange
+        at_work = asked is not None and asked.served is not None and (asked.answered or math.inf) > first.before
         return _timed(found, closer, lasted, unanswered=True, at_work=at_work) if known else None
     if not found.quiet(last.before, first.after):
         return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from orchestrator.analysis.failures import Cause, CauseKind, Failure
+from orchestrator.analysis.failures import Failure
+from orchestrator.analysis.nexthop import Cause, CauseKind
 from orchestrator.text.durations import duration, write_duration
 from orchestrator.text.safe import visible
 
