@@ -50,6 +50,8 @@ OOM_SCORE = 500
 proc(5)): where memory ends they are killed before simctl, its probe and what else is on the machine."""
 TAKEN_PACKETS = Bound("packets that `drop`, `reject` and `partition` take, of a run", 100_000, "packets", "the rest "
                       "are taken too, but not recorded, and the recording says so")  # fmt: skip
+LOG_LINES = Bound("lines of a node's log that explain something and are recorded", 1_000, "lines", "the rest stay in "
+                  "the log alone, and the recording says so")  # fmt: skip
 UNKNOWN_LINES = Bound("kinds of lines of a recording that simctl does not know", 20, "kinds", "the rest are counted "
                       "together")  # fmt: skip
 
@@ -73,5 +75,6 @@ BOUNDS = (
     NODE_TMP,
     NODE_PROCESSES,
     TAKEN_PACKETS,
+    LOG_LINES,
     UNKNOWN_LINES,
 )

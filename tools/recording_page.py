@@ -7,11 +7,12 @@ import inspect
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from orchestrator.recording.events import COUNTERS, FORMAT, TCPEXT_EVERY
+from orchestrator.recording.events import FORMAT, TCPEXT_EVERY
 from orchestrator.recording.linefields import Doc, Line, OneOf
 from orchestrator.recording.lines import LINES, BeginNode, ErrorField
+from orchestrator.tcp.counters import NAMES
 
-_COUNTERS = ", ".join(f"`{name}`" for group in COUNTERS.values() for name in group)
+_COUNTERS = ", ".join(f"`{name}`" for name in NAMES)
 
 HEAD = f"""# The recording
 

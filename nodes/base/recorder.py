@@ -6,6 +6,8 @@ urllib3 1.26 and 2.
 
 from __future__ import annotations
 
+import itertools
+import logging
 import socket
 import threading
 import time
@@ -13,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import causes
+import urllib3
 import urllib3.connection
 import urllib3.connectionpool
 import urllib3.exceptions
@@ -22,6 +25,8 @@ from events import Event
 from exchange import Exchange
 from headers import add_header, headers_of, text
 from sockets import socket_facts
+
+_WARNINGS = 1_000
 
 
 class Tape(threading.local):
@@ -98,9 +103,16 @@ class RecordingConnection(urllib3.connection.HTTPConnection):
         return response
 
 
+def _warn_on_stderr() -> None:
+    """What urllib3 warns of, such as a full pool, goes to the log; of a large load only the first: a log is bounded."""
+    count = itertools.count()
+    urllib3.add_stderr_logger(logging.WARNING).addFilter(lambda record: next(count) < _WARNINGS)
+
+
 def install(*, tcp_keepalive: bool) -> None:
     """Put the recording connection in the place of urllib3's own. With SO_KEEPALIVE, as `socket_options` sets it, or
     without, which is urllib3's default."""
+    _warn_on_stderr()
     RecordingConnection.extra_socket_options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] if tcp_keepalive else []
     urllib3.connectionpool.HTTPConnectionPool.ConnectionCls = RecordingConnection
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.analysis.services import services
-from orchestrator.history.index import situation
+from orchestrator.analysis.silence import silence
+from orchestrator.analysis.timers import Timer, Timers, fitting, timers_of
+from orchestrator.history.index import never_ends, situation
 from orchestrator.history.lifetimes import death
 from orchestrator.history.model import (
     Closing,
@@ -55,6 +57,10 @@ class ConnectionSummary:
     """Whether the kernel's trace shows that `kind` was the first."""
     reason: str
     """The closing server's own reason (`idle`), where it is one of ours and closed of its own accord."""
+    timer: Timer | None
+    """The first closer's timer that fits how long the connection had been silent; None where it says its reason itself,
+    or none fits. `unanswered`: that was a wait for an answer, and no idleness."""
+    unanswered: bool
     lost: bool
     """Whether a FIN was sent first and did not arrive."""
     gave_up: str | None
@@ -68,6 +74,8 @@ class ConnectionSummary:
     """What ended a TIME_WAIT before its time, with its node, client first."""
     stuck: tuple[tuple[TcpState, str], ...]
     """States of ends that had not closed at the end, with their nodes, client first."""
+    endless: tuple[str, ...]
+    """Nodes of which a sample shows that the end in FIN_WAIT2 has an owner and no timer."""
     via: tuple[str, ...]
     """The NATs in between, as seen from the client."""
     expired: tuple[str, ...]
@@ -83,6 +91,8 @@ class ConnectionSummary:
             time_wait=tuple(map(name, self.time_wait)),
             cut_short=tuple((how, name(node)) for how, node in self.cut_short),
             stuck=tuple((state, name(node)) for state, node in self.stuck),
+            endless=tuple(map(name, self.endless)),
+            timer=self.timer and replace(self.timer, node=name(self.timer.node)),
             via=tuple(map(name, self.via)),
             expired=tuple(map(name, self.expired)),
         )
@@ -99,9 +109,9 @@ class Group:
 
 def summaries(history: History) -> list[ConnectionSummary]:
     """Of each connection, in the history's order; replicas go by their service's name."""
-    service, reasons = services(history), _reasons(history)
+    service, reasons, timers = services(history), _reasons(history), timers_of(history)
     return [
-        _summary(connection, history, reasons).renamed(lambda node: service.get(node, node))
+        _summary(connection, history, reasons, timers).renamed(lambda node: service.get(node, node))
         for connection in history.connections
     ]
 
@@ -109,11 +119,11 @@ def summaries(history: History) -> list[ConnectionSummary]:
 def connection_groups(history: History) -> list[Group]:
     """Connections grouped by their summary, the oldest first."""
     service = services(history)
-    reasons = _reasons(history)
+    reasons, timers = _reasons(history), timers_of(history)
     alike: dict[ConnectionSummary, list[tuple[ConnectionSummary, Closing]]] = defaultdict(list)
     groups: dict[ConnectionSummary, list[tuple[ConnectionSummary, Closing]]] = {}
     for connection in sorted(history.connections, key=lambda connection: connection.opened):
-        summary = _summary(connection, history, reasons)
+        summary = _summary(connection, history, reasons, timers)
         group = groups.get(summary)
         if group is None:
             group = groups[summary] = alike[summary.renamed(lambda node: service.get(node, node))]
@@ -158,13 +168,28 @@ def _reasons(history: History) -> Reasons:
     return found
 
 
-def _summary(connection: Connection, history: History, reasons: Reasons) -> ConnectionSummary:
+def _timer(connection: Connection, closing: Closing, history: History, timers: Timers) -> tuple[Timer | None, bool]:
+    """The timer of the first closer that fits the silence before, and whether that was a wait for an answer."""
+    side = closing.side
+    node = connection.client_node if side is Side.CLIENT else connection.server_node
+    if side is None or node not in timers or closing.first_closer != node:
+        return None, False
+    before = silence(connection, history)
+    if before is None:
+        return None, False
+    fits = fitting(timers, node, side, before.least, before.most, unanswered=before.unanswered)
+    return fits, fits is not None and before.unanswered
+
+
+def _summary(connection: Connection, history: History, reasons: Reasons, timers: Timers) -> ConnectionSummary:
     client, server, port = _ends(connection)
     end = history.until
     sockets = connection.ends
     at_end = [(_state_at(socket, end), socket.node) for socket in sockets]
     # What closes after the end is the lab being taken down.
     closing = connection.closed_by(end)
+    reason = _own_reason(connection, reasons) if closing.kind is not ClosingKind.OPEN else ""
+    timer, unanswered = (None, False) if reason else _timer(connection, closing, history, timers)
     return ConnectionSummary(
         client=client,
         server=server,
@@ -172,7 +197,9 @@ def _summary(connection: Connection, history: History, reasons: Reasons) -> Conn
         kind=closing.kind,
         first_closer=closing.first_closer,
         traced=closing.traced,
-        reason=_own_reason(connection, reasons) if closing.kind is not ClosingKind.OPEN else "",
+        reason=reason,
+        timer=timer,
+        unanswered=unanswered,
         lost=closing.lost,
         gave_up=closing.gave_up,
         established=connection.established,
@@ -190,6 +217,7 @@ def _summary(connection: Connection, history: History, reasons: Reasons) -> Conn
             and death(socket) <= end
         ),
         stuck=tuple((state, node) for state, node in at_end if state in _NOT_OVER),
+        endless=tuple(socket.node for socket in sockets if never_ends(socket, end)),
         via=tuple(flow.node for flow in connection.via),
         expired=tuple(flow.node for flow in connection.via if expired(flow, connection)),
     )

@@ -14,6 +14,7 @@ from orchestrator.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from orchestrator.analysis.failures import Failure
     from orchestrator.analysis.ladder.list import ListedConnection, Telling
     from orchestrator.history.model import History
     from orchestrator.recording.folder import RunFolder
@@ -39,8 +40,9 @@ def show(
     Without --conn: the only connection, or a list of all and the one that tells most.
     """
     from orchestrator.analysis.exchanges import reports_of_each
+    from orchestrator.analysis.failures import failures
     from orchestrator.analysis.ladder.build import ladder
-    from orchestrator.analysis.ladder.list import entries, find, most_telling
+    from orchestrator.analysis.ladder.list import concerns, entries, find, most_telling
     from orchestrator.history.build import history_of
     from orchestrator.recording.folder import RunFolder
 
@@ -49,10 +51,11 @@ def show(
     folder = RunFolder.open(run)
     history = history_of(folder)
     known = entries(history, reports_of_each(history))
+    failed = failures(history)
     chosen = find(conn, known) if conn else None
     why = None
     if chosen is None and known:
-        chosen, why = most_telling(known, _verdicts(folder, history))
+        chosen, why = most_telling(known, _verdicts(folder, history), failed)
     drawn = ladder(chosen.name, chosen.connection, history, chosen.reports) if chosen else None
     if format_ == "json":
         from orchestrator.report.json.ladder import render
@@ -72,6 +75,7 @@ def show(
         _list(known, chosen, console, ascii_only=ascii_only)
     for line in draw(drawn, console.width, ascii_only=ascii_only):
         console.print(line, soft_wrap=True)
+    _tell_failures([one for one in failed if concerns(one, chosen.name)], console, ascii_only=ascii_only)
     if why is not None and len(known) > 1:
         _explain(chosen, why, run, console)
 
@@ -119,6 +123,17 @@ def _list(known: list[ListedConnection], chosen: ListedConnection, console: Cons
     if len(known) > len(first):
         put(console, Text(f"... and {len(known) - len(first)} more"), indent=2)
     console.print()
+
+
+def _tell_failures(failed: list[Failure], console: Console, *, ascii_only: bool) -> None:
+    """The requests that failed on the connection that is drawn, or by it."""
+    from orchestrator.report.text.terminal import lines, text
+    from orchestrator.report.words.failures import sentences
+
+    told = sentences(failed)
+    if told:
+        console.print()
+        lines(console, [text(_plain(line) if ascii_only else line) for line in told], indent=2)
 
 
 def _plain(cell: str) -> str:

@@ -12,6 +12,7 @@ from orchestrator.bounds import UNKNOWN_LINES
 from orchestrator.history.connections import join
 from orchestrator.history.conservation import called, compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
+from orchestrator.history.declared import groups, reporting, shared
 from orchestrator.history.exact import Exact
 from orchestrator.history.filtered import answers
 from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
@@ -19,7 +20,6 @@ from orchestrator.history.kernelevents import drained, understood
 from orchestrator.history.model import Contradiction, History, Socket, Unobserved
 from orchestrator.history.moves import moves_of
 from orchestrator.history.nat import Translations, flows_of
-from orchestrator.history.nodes import groups, reporting, shared
 from orchestrator.history.owners import with_reported_owners
 from orchestrator.history.reports import share_headers, with_repeats
 from orchestrator.history.sampled import Life, NodeTicks, gather_lives, rejoined, to_sockets
@@ -39,6 +39,19 @@ from orchestrator.system.collector import collector_paused
 from orchestrator.text.numbers import plural
 
 _OF_TRACE = frozenset(TRACE_KINDS)
+_AS_REPORTED = {
+    "served": "served",
+    "answered": "answered",
+    "closed": "closed",
+    "loads": "load",
+    "raw": "raw",
+    "filtered": "filtered",
+    "logs": "log",
+    "conntrack": "conntrack",
+    "happened": "node",
+}
+"""Field of a history -> the kind of lines that it has, as they are, in order of time."""
+
 _KNOWN_IN_1 = {*LINES_OF_FORMAT_1, *LINES}
 
 
@@ -46,7 +59,6 @@ def build_history(events: Iterable[Event]) -> History:
     """The history that checked events show, `begin` first. Socket lines after the last tick are left out."""
     by_kind, traced, segments = _sorted_out(events)
     begin = by_kind["begin"][0]
-    known = LINES if begin["format"] > 1 else _KNOWN_IN_1
     nodes = tuple(node["name"] for node in begin["nodes"])
     ticks = tuple(float(tick["t"]) for tick in by_kind["tick"])
     missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
@@ -84,11 +96,7 @@ def build_history(events: Iterable[Event]) -> History:
         ),
         moves=moves,
         requests=requests,
-        served=tuple(sorted(by_kind["served"], key=_time)),
-        answered=tuple(sorted(by_kind["answered"], key=_time)),
-        closed=tuple(sorted(by_kind["closed"], key=_time)),
-        loads=tuple(sorted(by_kind["load"], key=_time)),
-        raw=tuple(sorted(by_kind["raw"], key=_time)),
+        **{field: _in_order(by_kind[kind]) for field, kind in _AS_REPORTED.items()},
         counters=counters.series,
         speaking=reporting(begin, "server"),
         asking=reporting(begin, "client"),
@@ -99,14 +107,16 @@ def build_history(events: Iterable[Event]) -> History:
         retransmits_counted=trace.retransmits_counted,
         exact=trace.complete,
         shared=shared(begin),
-        filtered=tuple(sorted(by_kind["filtered"], key=_time)),
-        happened=tuple(sorted(by_kind["node"], key=_time)),
         notes=(
             *(note["text"] for note in by_kind["note"]),
             *trace.doubts,
-            *_passed_over(by_kind, known),
+            *_passed_over(by_kind, LINES if begin["format"] > 1 else _KNOWN_IN_1),
         ),
     )
+
+
+def _in_order(events: Iterable[Event]) -> tuple[Event, ...]:
+    return tuple(sorted(events, key=_time))
 
 
 @collector_paused()

@@ -80,6 +80,7 @@ def join(
             closing=closing_of(connection, traced, reported.get(number, ()), ends),
             resets=own[number],
             fins=None if ends is None else ends.fins,
+            carried=None if ends is None else ends.carried,
         )
         for number, (connection, ends) in enumerate(zip(found, on_wire, strict=True))
     ]

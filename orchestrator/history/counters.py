@@ -6,7 +6,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
 
-from orchestrator.recording.events import COUNTERS, TCPEXT_EVERY
+from orchestrator.recording.events import TCPEXT_EVERY
+from orchestrator.tcp.counters import COUNTERS
 
 Reading = tuple[float, int]
 """Time in seconds, absolute value."""

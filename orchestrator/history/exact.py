@@ -264,4 +264,6 @@ def _socket(
         ended_by=life.ended_by,
         owned=tuple(reading for one in seen for reading in one.owned),
         traffic=tuple(reading for one in seen for reading in one.traffic),
+        probes=tuple(reading for one in seen for reading in one.probes),
+        untimed=seen[-1].untimed,
     )

@@ -14,6 +14,8 @@ SENT_AFTER = 3.5
 _HANDSHAKE = 130.0
 """Seconds that a handshake may take at most: net.ipv4.tcp_syn_retries is 6, after 1, 2, 4, ... seconds."""
 
+_ROUND = 1 << 32
+
 _PASSED_ON = 1.0
 """Seconds that a NAT may take to pass a segment on."""
 
@@ -37,6 +39,8 @@ class Ends(NamedTuple):
     """Seconds that a segment may have been delayed on its way."""
     told: tuple[float, ...] = ()
     """When ICMP messages about its packets were sent."""
+    begun: tuple[int | None, int | None] = (None, None)
+    """The initial sequence numbers of client and server."""
 
     @property
     def first(self) -> Sent | None:
@@ -54,6 +58,15 @@ class Ends(NamedTuple):
         """When the first FIN of each side left."""
         return {side: fin.t for side in SIDES if (fin := self.fin(side)) is not None}
 
+    @property
+    def carried(self) -> dict[Side, int]:
+        """How many bytes of data each side that sent a FIN had sent before it, modulo 2**32."""
+        return {
+            side: (fin.after_fin - number - 2) % _ROUND
+            for side, number in zip(SIDES, self.begun, strict=True)
+            if number is not None and (fin := self.fin(side)) is not None
+        }
+
 
 def of_connection(connection: Connection, wire: Wire) -> Ends | None:
     """What is on the wire of a connection; None where nothing of it is: no segments were recorded, or it is older."""
@@ -67,7 +80,7 @@ def of_connection(connection: Connection, wire: Wire) -> Ends | None:
         far = known if known is not None else WireLife(there, near.syn)
     sent = sorted(_sent(connection, near, far), key=lambda one: one.segment.t)
     told = sorted(segment.t for segment in (*near.forth, *near.back) if segment.flags == ICMP)
-    return Ends(tuple(_once(sent)), wire.slow, tuple(told))
+    return Ends(tuple(_once(sent)), wire.slow, tuple(told), (near.syn.seq, far.answer))
 
 
 def _life(connection: Connection, wire: Wire) -> WireLife | None:

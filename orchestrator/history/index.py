@@ -11,15 +11,8 @@ from operator import attrgetter, itemgetter
 
 from orchestrator.history.counters import Counters
 from orchestrator.history.lifetimes import birth, death
-from orchestrator.history.model import (
-    Connection,
-    History,
-    QueueReading,
-    Socket,
-    StateInterval,
-    UnknownInterval,
-    Unobserved,
-)
+from orchestrator.history.model import Connection, History, Socket, StateInterval, UnknownInterval, Unobserved
+from orchestrator.history.readings import QueueReading
 from orchestrator.history.sampled import NodeTicks
 from orchestrator.history.unobservedends import unobserved_ends
 from orchestrator.tcp.lifecycle import CLOSING_STATES, EMBRYONIC
@@ -214,3 +207,12 @@ def orphaned_at(socket: Socket, t: float) -> bool | None:
     if not position or socket.owned[position - 1][0] < known.first:
         return None
     return not socket.owned[position - 1][1]
+
+
+def never_ends(socket: Socket, t: float) -> bool:
+    """Whether it stands in FIN_WAIT2 at `t`, owned and without a timer, as samples show."""
+    if socket.untimed is None:
+        return False
+    known = situation(socket, t)
+    in_state = isinstance(known, StateInterval) and known.state is TcpState.FIN_WAIT2
+    return in_state and orphaned_at(socket, t) is False

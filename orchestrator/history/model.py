@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from orchestrator.history.moves import NO_MOVES, Moves
+from orchestrator.history.readings import QueueReading, TrafficReading
 from orchestrator.recording.closing import OPEN as OPEN
 from orchestrator.recording.closing import SIDES as SIDES
 from orchestrator.recording.closing import Closing as Closing
@@ -43,37 +44,6 @@ class UnknownInterval(NamedTuple):
     after: float
     before: float
     states: frozenset[TcpState]
-
-
-class QueueReading(NamedTuple):
-    """Recv-Q and Send-Q, bytes, as seen at `t`; they stand until the next reading."""
-
-    t: float
-    recv_q: int
-    send_q: int
-
-
-@record
-class TrafficReading:
-    """What a socket had sent and received by the tick at `t`, by TCP_INFO: whether a program reports it or not."""
-
-    t: float
-    received: int
-    """Bytes that came, a FIN as one."""
-    acked: int
-    """Bytes that the peer acknowledged, a SYN or FIN as one."""
-    sent: int
-    """Bytes of data sent, with what was sent again."""
-    unsent: int
-    """Bytes that its program wrote and that were not sent."""
-    sent_at: float | None
-    """When it last sent data, to some milliseconds; None: never."""
-    received_at: float | None
-    """When data last came."""
-
-    @property
-    def counts(self) -> tuple[int, int, int, int]:
-        return self.received, self.acked, self.sent, self.unsent
 
 
 class MinisocketEnd(StrEnum):
@@ -112,6 +82,11 @@ class Socket:
     traffic: tuple[TrafficReading, ...] = ()
     """One for each tick at which something had gone over the wire since the one before, the first sight included;
     empty where no tick could tell."""
+    probes: tuple[tuple[float, int | None], ...] = ()
+    """How many keep-alive probes waited for an answer, as seen at a tick, at each change from 0; None: not told."""
+    untimed: float | None = None
+    """When a sample showed it in FIN_WAIT2 with a process that has it open and without any timer: nothing but that
+    process or the peer ends such a one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +163,9 @@ class Connection:
     """The RSTs that a trace shows of it, in order of time."""
     fins: Mapping[Side, float] | None = None
     """When the first FIN of each end left, by the segments; None where they are not recorded."""
+    carried: Mapping[Side, int] | None = None
+    """How many bytes each end sent before its FIN, by the sequence numbers of its segments, modulo 2**32; of those that
+    sent one. None where segments are not recorded."""
 
     @property
     def closed(self) -> tuple[float, float] | None:
@@ -281,6 +259,10 @@ class History:
     """Where witnesses do not agree. In a sound recording there is none."""
     filtered: tuple[Event, ...] = ()
     """The packets that faults took on their way: the `filtered` lines, in order of time."""
+    logs: tuple[Event, ...] = ()
+    """Lines of nodes' logs that explain what clients got: the `log` lines, as they were written."""
+    conntrack: tuple[Event, ...] = ()
+    """What stood in the conntrack tables of NATs at named moments: the `conntrack` lines, in order of time."""
     happened: tuple[Event, ...] = ()
     """What befell the nodes: the `node` lines (started, ready, killed, paused, ...), in order of time."""
 

@@ -36,5 +36,6 @@ def _owned(socket: Socket, owner: _Owner) -> Socket:
     uid, pid, comm = owner
     return Socket(
         socket.node, socket.sk, socket.local, socket.peer, socket.intervals, socket.unknown, socket.queues,
-        uid, pid, comm, socket.ended_by, socket.owned, socket.traffic,
+        uid, pid, comm, socket.ended_by, socket.owned, socket.traffic, socket.probes,
+        socket.untimed,
     )  # fmt: skip

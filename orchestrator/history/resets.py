@@ -64,9 +64,7 @@ def complete_resets(
     on_wire = sorted((segment for segment in segments if "R" in segment["flags"]), key=_time)
     if not on_wire and not any(event["ev"] in ("rst", "rst_received") for event in events):
         return list(events)
-    crossed: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for segment in on_wire:
-        crossed[segment["local"], segment["peer"]].append(_time(segment))
+    crossed = _times_by_pair(on_wire)
     by_rule = _of_rules(on_wire)
     sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
     own: dict[tuple[int, str, str], list[float]] = defaultdict(list)
@@ -110,6 +108,13 @@ def complete_resets(
         found, listeners, on_wire, lambda segment: _is_own(segment, node_of, translations, crossed, moves)
     )
     found.sort(key=_time)
+    return found
+
+
+def _times_by_pair(on_wire: Iterable[Event]) -> Mapping[tuple[str, str], list[float]]:
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for segment in on_wire:
+        found[segment["local"], segment["peer"]].append(_time(segment))
     return found
 
 

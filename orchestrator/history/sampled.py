@@ -22,7 +22,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.history.counters import Counters
-from orchestrator.history.model import QueueReading, Socket, StateInterval, TrafficReading, UnknownInterval
+from orchestrator.history.model import Socket, StateInterval, UnknownInterval
+from orchestrator.history.readings import QueueReading, TrafficReading
 from orchestrator.recording.events import TCPEXT_EVERY, Event
 from orchestrator.tcp.lifecycle import MINISOCKETS, TIME_WAIT_SECONDS, between, later
 from orchestrator.tcp.states import TcpState
@@ -67,6 +68,8 @@ class Life:
     comm: str | None = None
     owned: list[tuple[float, bool]] = field(default_factory=list)
     traffic: list[TrafficReading] = field(default_factory=list)
+    probes: list[tuple[float, int | None]] = field(default_factory=list)
+    untimed: float | None = None
 
     @property
     def state(self) -> TcpState:
@@ -82,9 +85,15 @@ class Life:
             self.queues.append(reading)
         if line.get("received") is not None:
             self._see_traffic(t, line)
+        if line.get("timer") == "keepalive" or self.probes:
+            waiting = line.get("probes") if line.get("timer") == "keepalive" else 0
+            if waiting != (self.probes[-1][1] if self.probes else 0):
+                self.probes.append((t, waiting))
         # An inode is there as long as a descriptor is. Each state's first reading is kept: a later one may differ.
         if not self.owned or self.owned[-1][1] != bool(line.get("inode")) or self.sightings[-1][0] == t:
             self.owned.append((t, bool(line.get("inode"))))
+        if state is TcpState.FIN_WAIT2:
+            self.untimed = t if line.get("inode") and not line.get("timer") else None
         # A minisocket has no owner: what was known of it before stays true.
         self.uid = line["uid"] if line.get("uid") is not None else self.uid
         if line.get("pid") is not None:
@@ -92,7 +101,8 @@ class Life:
 
     def _see_traffic(self, t: float, line: Event) -> None:
         received, acked, sent, unsent = (int(line.get(name) or 0) for name in ("received", "acked", "sent", "unsent"))
-        reading = TrafficReading(t, received, acked, sent, unsent, line.get("sent_at"), line.get("received_at"))
+        times = line.get("sent_at"), line.get("received_at")
+        reading = TrafficReading(t, received, acked, sent, unsent, *times, resent=line.get("resent") or 0)
         if not self.traffic or self.traffic[-1].counts != reading.counts:
             self.traffic.append(reading)
 
@@ -145,6 +155,8 @@ def rejoined(lives: Iterable[Life]) -> list[Life]:
             old.sightings += life.sightings
             old.queues += life.queues
             old.traffic += life.traffic
+            old.probes += life.probes
+            old.untimed = life.untimed
             old.gone = life.gone
             life = old
         else:
@@ -180,6 +192,7 @@ def _to_socket(life: Life, ticks: NodeTicks, rule: GapRule) -> Socket:
     return Socket(
         life.node, life.sk, life.local, life.peer, tuple(intervals), tuple(gaps), tuple(life.queues),
         life.uid, life.pid, life.comm, owned=tuple(life.owned), traffic=tuple(life.traffic),
+        probes=tuple(life.probes), untimed=life.untimed,
     )  # fmt: skip
 
 

@@ -105,8 +105,9 @@ def connection_seen(connection: Connection, *, unobserved_end: str | None = None
     )
 
 
-def request_seen(event: Event) -> seen.RequestSeen:
-    """What a client reported of a request, or of an exchange of a step `raw`."""
+def request_seen(event: Event, *, took: float | None = None) -> seen.RequestSeen:
+    """What a client reported of a request, or of an exchange of a step `raw`. `took`: seconds, where that is what is
+    asked."""
     error = event.get("error") or {}
     raw = event["ev"] == "raw"
     return seen.RequestSeen(
@@ -121,6 +122,7 @@ def request_seen(event: Event) -> seen.RequestSeen:
         local=event.get("local"),
         peer=event.get("peer"),
         nth=event.get("nth"),
+        took=took,
     )
 
 

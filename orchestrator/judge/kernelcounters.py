@@ -13,7 +13,7 @@ from orchestrator.recording.evidence import CounterRead
 
 
 def kernel_counter(index: Index, node: str, name: str, inside: Inside, where: Filter) -> Tally:
-    """By how much the counter `name` (of recording.events.COUNTERS) rose. Between two readings its value lies between
+    """By how much the counter `name` (of tcp.counters.COUNTERS) rose. Between two readings its value lies between
     theirs."""
     if not where.everything:
         return unknown(NotFilterable(node=node, source="counter", counter=name))

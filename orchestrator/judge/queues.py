@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 
 from orchestrator.history.index import Index, queue_at, situation
-from orchestrator.history.model import QueueReading, Socket, StateInterval, UnknownInterval
+from orchestrator.history.model import Socket, StateInterval, UnknownInterval
+from orchestrator.history.readings import QueueReading
 from orchestrator.judge.arrivals import Arrivals
 from orchestrator.judge.evidence import Shown, sockets_seen
 from orchestrator.judge.filter import Filter

@@ -75,6 +75,13 @@ class Takes:
             return "a duration such as 5s, 500ms or 1m30s"
         return "more than 0s" if found["above"] and seconds <= 0 else None
 
+    def seconds(self, value: str) -> float | None:
+        """A value as seconds; None where the knob is no duration, and for a value that is none."""
+        found = _FORM.fullmatch(self.text)
+        assert found is not None
+        is_duration = self.text.startswith("duration") or found["what"] in ("seconds", "milliseconds")
+        return _seconds(value.strip()) if is_duration else None
+
 
 def _counted(value: str, what: str, least: int, most: int) -> str | None:
     if what == "number":

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from orchestrator.errors import InputError
 from orchestrator.kinds.knobvalues import Takes
+from orchestrator.kinds.logrules import LogRule
 from orchestrator.kinds.needs import Need
 from orchestrator.system import resources
 from orchestrator.text.suggest import nearest, suggestion
@@ -91,6 +92,8 @@ class Kind(_Model):
     """What its program may do beyond what the programs of all nodes may, by capabilities(7), without CAP_."""
     reload: Reload | None = None
     """How its program takes a new configuration without an end; None: it cannot."""
+    log: tuple[LogRule, ...] = ()
+    """How the lines of its log are read that explain what a client got, the first that fits (logrules.py)."""
     nat: bool = False
     """Its kernel translates addresses (conntrack): both ends of a connection through it have other addresses, and what
     it makes of them is recorded."""
@@ -184,7 +187,8 @@ def _problem(source: Source, detail: Mapping[str, Any]) -> InputError:
     if not unknown:
         message = detail["msg"].removeprefix("Value error, ")
         return InputError(f"{'.'.join(map(str, keys))}: {message[:1].lower()}{message[1:]}", place=source.place(keys))
-    models: dict[int, type[BaseModel]] = {1: Kind, 2: Ready, 3: Need if keys[0] == "needs" else Knob}
+    deep: dict[str, type[BaseModel]] = {"needs": Need, "log": LogRule}
+    models: dict[int, type[BaseModel]] = {1: Kind, 2: Ready, 3: deep.get(str(keys[0]), Knob)}
     known = [name for name in models.get(len(keys), Kind).model_fields if name != "folder"]
     return InputError(
         f"unknown key {keys[-1]}",

@@ -17,13 +17,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.fabric.addresses import AddressPlan, Claim, SubnetClaim, plan_addresses
 from orchestrator.fabric.nats import nats, routers
 from orchestrator.kinds.registry import Kind
 from orchestrator.lab.channel import Channel
+from orchestrator.lab.describe import describe
+from orchestrator.lab.logs import NodeLogs
 from orchestrator.lab.names import Names
 from orchestrator.lab.nodeevents import NodeEvents
 from orchestrator.lab.readytimeout import READY_TIMEOUT
@@ -33,10 +35,7 @@ from orchestrator.observe.process import ProbeProcess
 from orchestrator.observe.session import Session, SessionFiles
 from orchestrator.runtimes.base import NodePlan, Runtime
 from orchestrator.text.progress import Progress
-from orchestrator.topology.model import Node, Topology
-
-if TYPE_CHECKING:
-    from orchestrator.recording.lines import BeginNode
+from orchestrator.topology.model import Topology
 
 _LAST_WORDS = 0.01
 """Seconds in which what nodes have reported is taken from their pipes, in a lab that is not taken down."""
@@ -100,6 +99,7 @@ class Lab:
         files = SessionFiles(folder.events, folder.logs / "probe.log", folder.texts)
         self.session = Session(self._start_probe, files, settings.pace)
         self.events = NodeEvents(self.session, folder.logs)
+        self._logs = NodeLogs(self.session.write, self.session.now, self.session.note)
         self._startup: Startup | None = None
         self._cleanup = contextlib.ExitStack()
 
@@ -127,7 +127,7 @@ class Lab:
         self._refuse_what_cannot_be()
         self.plan = plan_addresses(self.topology, self._claim(), routers(self.topology, self._kinds))
         self.names = Names(self.plan, self.runtime)
-        nodes = [self._describe(node, self.plan) for node in self.topology.nodes]
+        nodes = [describe(node, self._kinds.get(node.kind or ""), self.plan) for node in self.topology.nodes]
         self.session.begin(nodes, scenario=self._settings.scenario, runtime=self.runtime.name)
         self._start_nodes(self.plan)
         startup = self._startup = Startup(
@@ -167,17 +167,6 @@ class Lab:
         """Who claims our addresses: somebody on the machine that has the nodes."""
         return self._cleanup.enter_context(SubnetClaim()) if self.here else self.session.probe
 
-    def _describe(self, node: Node, plan: AddressPlan) -> BeginNode:
-        kind = self._kinds.get(node.kind or "")
-        return {
-            "name": node.name,
-            "service": node.service,
-            "kind": node.kind or node.image,
-            "role": kind.role if kind else "foreign",
-            "events": bool(kind and kind.events),
-            "addresses": plan.of(node.name),
-        }
-
     def _start_nodes(self, plan: AddressPlan) -> None:
         plans = [
             NodePlan(
@@ -197,6 +186,8 @@ class Lab:
             if "container" in node.detail:
                 self.containers[name] = node.detail["container"]
             self.channels[name] = Channel(node, self.log(name), self.events.reported, roles.get(name))
+            if (kind := kinds[name]) is not None:
+                self._logs.add(name, self.log(name), kind.log)
             self.events.happened(name, "started", pid=node.pid, **node.detail)
 
     def _watch_and_wire(self, plan: AddressPlan) -> None:
@@ -230,7 +221,9 @@ class Lab:
 
     def mark(self, *names: str, texts: bool = True) -> float:
         """A named moment; see Session.mark."""
-        return self.session.mark(*names, texts=texts)
+        t = self.session.mark(*names, texts=texts)
+        self._logs.read()
+        return t
 
     def fault(self, name: str, action: str, node: str, **settings: Any) -> int | None:
         """`apply` a fault to a node, or `heal` it; both are done when this returns. See fabric/faults."""
@@ -269,6 +262,7 @@ class Lab:
     def finish(self, outcome: str, detail: str = "") -> None:
         """Close the recording: `done`, `interrupted` or `failed`. The teardown is no part of it."""
         self.events.expect_end(*self.channels)
+        self._logs.read()
         self.session.stop()
         if self._folder.captures is not None:
             self._end_capture(self._folder.captures.resolve())

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.observe.sources.addresses import Addresses
 from orchestrator.observe.sources.conntrack import Conntrack
+from orchestrator.observe.sources.conntracktable import ConntrackTable
 from orchestrator.observe.sources.counters import Counters
 from orchestrator.observe.sources.owner import Strangers, owners
 from orchestrator.observe.sources.sockdiag import Changes, SockDiag, SocketRow, sk_of
@@ -37,13 +38,16 @@ class Observed:
     owner_of: dict[int, tuple[int, str]] = field(default_factory=dict)
     strangers: Strangers = field(default_factory=Strangers)
     conntrack: Conntrack | None = None
-    """For a node that translates addresses."""
+    """For a node that translates addresses; `conntrack_table` too."""
+    conntrack_table: ConntrackTable | None = None
     addresses: Addresses = field(kw_only=True)
 
     def close(self) -> None:
         self.addresses.close()
         if self.conntrack is not None:
             self.conntrack.close()
+        if self.conntrack_table is not None:
+            self.conntrack_table.close()
         self.table.close()
         self.counters.close()
         os.close(self.netns)
@@ -80,8 +84,10 @@ class Sampler:
         """
         netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         with inside_netns(netns, self._home):
-            table, counters, conntrack, addresses = SockDiag(), Counters(), Conntrack() if nat else None, Addresses()
-        self.nodes[name] = Observed(name, pid, netns, table, counters, conntrack=conntrack, addresses=addresses)
+            node = Observed(name, pid, netns, SockDiag(), Counters(), addresses=Addresses())
+            if nat:
+                node.conntrack, node.conntrack_table = Conntrack(), ConntrackTable()
+        self.nodes[name] = node
 
     def namespaces(self) -> dict[str, int]:
         return {name: node.netns for name, node in self.nodes.items()}
@@ -108,6 +114,8 @@ class Sampler:
             events += self._new_addresses(t, node)
             if node.conntrack is not None:
                 events += self._translations(t, node, node.conntrack)
+            if moment and node.conntrack_table is not None:
+                events.append(_entries(t, node, node.conntrack_table))
             try:
                 changes = node.table.changes()
             except OSError:
@@ -161,6 +169,13 @@ class Sampler:
         os.close(self._home)
 
 
+def _entries(t: float, node: Observed, table: ConntrackTable) -> Event:
+    try:
+        return {"t": t, "ev": "conntrack", "node": node.name, "entries": table.states()}
+    except OSError as error:
+        return {"t": t, "ev": "note", "text": f"{node.name}: its conntrack table could not be read: {error}"}
+
+
 def _lines(t: float, node: Observed, changes: Changes) -> Iterable[Event]:
     if any(row.inode and row.inode not in node.owner_of for row in changes.rows):
         node.owner_of = owners(node.pid)
@@ -187,6 +202,8 @@ def _line(t: float, node: Observed, row: SocketRow) -> Event:
         event |= {"timer": row.timer, "expires": row.expires}
     if row.retrans:
         event["retrans"] = row.retrans
+    if row.timer == "keepalive":
+        event["probes"] = row.retrans
     if row.inode:
         event |= {"inode": row.inode, "uid": row.uid}
         if owner := node.owner_of.get(row.inode):

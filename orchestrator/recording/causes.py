@@ -15,6 +15,8 @@ from orchestrator.recording.doubts import (
     AddressUnknown,
     AnswersForOthers,
     BetweenSamples,
+    BytesUnseen,
+    ConntrackUnread,
     CounterBetweenReadings,
     CounterUnread,
     DurationUnknown,
@@ -22,7 +24,9 @@ from orchestrator.recording.doubts import (
     NotFilterable,
     NotReported,
     OwnerUnknown,
+    ProbesUnseen,
     QueueUnknown,
+    RequestsUntimed,
     SampledTooCoarsely,
     SomeMayCount,
 )
@@ -129,9 +133,9 @@ class MatchedNothing(Data):
     """There was nothing that the fact speaks of, so it is neither true nor false."""
 
     kind: Literal["matched_nothing"] = "matched_nothing"
-    of: Literal["socket", "state_interval", "request"]
+    of: Literal["socket", "state_interval", "request", "ended_request"]
     """What there was none of: a socket in the state, a state that ended in the window, a request that names its
-    connection."""
+    connection, a request that ended in the window."""
     at: Instant | None = None
     """The instant that decided; null for a window."""
 
@@ -168,8 +172,9 @@ class SomeOutOfRange(Data):
     """Of several things that must all be in range some are not."""
 
     kind: Literal["some_out_of_range"] = "some_out_of_range"
-    of: Literal["state_interval", "connection"]
-    """States that were left again, by how long they lasted; connections, by how many requests they carried."""
+    of: Literal["state_interval", "connection", "request"]
+    """States that were left again and requests, by how long they lasted; connections, by how many requests they
+    carried."""
     count: int
     """How many are out of range."""
 
@@ -202,8 +207,11 @@ Reason = Annotated[
     | SomeOutOfRange
     | HeldTooShort
     | BetweenSamples
+    | BytesUnseen
     | OwnerUnknown
+    | ProbesUnseen
     | QueueUnknown
+    | RequestsUntimed
     | HoldingUnknown
     | SampledTooCoarsely
     | SomeMayCount
@@ -212,6 +220,7 @@ Reason = Annotated[
     | NotReported
     | NotFilterable
     | CounterUnread
+    | ConntrackUnread
     | CounterBetweenReadings
     | AnswersForOthers,
     Field(discriminator="kind"),
@@ -221,6 +230,8 @@ __all__ = [
     "AddressUnknown",
     "AnswersForOthers",
     "BetweenSamples",
+    "BytesUnseen",
+    "ConntrackUnread",
     "CounterBetweenReadings",
     "CounterUnread",
     "DurationUnknown",
@@ -238,9 +249,11 @@ __all__ = [
     "OutOfRange",
     "OutsideSamples",
     "OwnerUnknown",
+    "ProbesUnseen",
     "QueueOutOfRange",
     "QueueUnknown",
     "Reason",
+    "RequestsUntimed",
     "SampledTooCoarsely",
     "SomeMayCount",
     "SomeOutOfRange",

@@ -110,8 +110,9 @@ class NotFilterable(Data):
     kind: Literal["not_filterable"] = "not_filterable"
     node: str
     """The node."""
-    source: Literal["program", "trace", "counter"]
-    """What the program reports and segments of the trace have no `owner`; a kernel's counter has no parts at all."""
+    source: Literal["program", "trace", "counter", "conntrack"]
+    """What the program reports and segments of the trace have no `owner`; a kernel's counter has no parts at all, and
+    of a conntrack table only numbers are recorded."""
     counter: str | None = None
     """Name of the counter."""
 
@@ -147,3 +148,44 @@ class AnswersForOthers(Data):
     kind: Literal["answers_for_others"] = "answers_for_others"
     node: str
     """The node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestsUntimed(Data):
+    """Some requests do not tell when their library was called."""
+
+    kind: Literal["requests_untimed"] = "requests_untimed"
+    count: int
+    """How many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbesUnseen(Data):
+    """Keep-alive probes that the kernel counted may have gone unanswered unseen: samples lie a second or more apart, or
+    the recording is an old one, which does not tell."""
+
+    kind: Literal["probes_unseen"] = "probes_unseen"
+    node: str
+    """Who sent them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BytesUnseen(Data):
+    """No sample tells how much went over some connections in the window, and no FIN of theirs does."""
+
+    kind: Literal["bytes_unseen"] = "bytes_unseen"
+    node: str
+    """The node."""
+    connections: int
+    """How many connections; 0: those of sockets that no sample shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConntrackUnread(Data):
+    """The conntrack table was not read at the instant that decides: it is read at named moments."""
+
+    kind: Literal["conntrack_unread"] = "conntrack_unread"
+    node: str
+    """The NAT."""
+    at: Instant
+    """The instant that decided."""

@@ -12,25 +12,6 @@ FORMAT = 2
 """Raised when a reader of the old format would misread the new one. Format 2 has what the kernel's trace reported, as
 it is; format 1 had what the recorder made of it (format1.py)."""
 
-COUNTERS = {
-    "Tcp": ("ActiveOpens", "PassiveOpens", "AttemptFails", "EstabResets", "RetransSegs", "OutRsts"),
-    "TcpExt": (
-        "TW",
-        "TWKilled",
-        "TCPTimeWaitOverflow",
-        "ListenOverflows",
-        "ListenDrops",
-        "TCPAbortOnTimeout",
-        "TCPAbortOnData",
-        "TCPAbortOnClose",
-        "TCPReqQFullDrop",
-        "TCPTimeouts",
-        "TCPKeepAlive",
-        "TCPChallengeACK",
-    ),
-}
-"""Which kernel counters a tick carries: group of /proc/net/snmp or /proc/net/netstat -> names."""
-
 TCPEXT_EVERY = 1.0
 """Seconds: the `TcpExt` group is read at the first tick that comes this long after the last reading, and at every
 named moment. A reader must not take the tick that shows a new value for the tick in which it changed."""

@@ -5,105 +5,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from orchestrator.recording.closing import Closing
+from orchestrator.recording.socketevidence import Gap as Gap
+from orchestrator.recording.socketevidence import OfSocket as OfSocket
+from orchestrator.recording.socketevidence import SocketBorn as SocketBorn
+from orchestrator.recording.socketevidence import SocketSeen as SocketSeen
+from orchestrator.recording.socketevidence import StateLasted as StateLasted
+from orchestrator.recording.socketevidence import StatePossible as StatePossible
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
-
-
-@dataclass(frozen=True, slots=True)
-class Gap(Data):
-    """An open interval in which the state of a socket is not known."""
-
-    after: float
-    """It begins after this sample."""
-    before: float
-    """It ends before this one."""
-    was: TcpState | None
-    """The state that the first of the two shows; null: the socket was not there."""
-    became: TcpState | None
-    """The state that the second shows; null: the socket was gone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfSocket(Data):
-    """What names one socket."""
-
-    node: str
-    """Where the socket is."""
-    sk: str
-    """Its name in the recording."""
-    local: str
-    """Its own address."""
-    peer: str
-    """The address at the other end."""
-    peer_node: str | None
-    """The node that has that address; null where none has."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SocketSeen(OfSocket):
-    """A socket at the instant that decided: its state, or the gap in which it was."""
-
-    kind: Literal["socket"] = "socket"
-    state: TcpState | None
-    """Its state; null in a gap."""
-    since: float | None
-    """From when it is known to have been in it; null in a gap."""
-    gap: Gap | None
-    """What the samples around show, where the state is not known; otherwise null."""
-    recv_q: int | None
-    """Recv-Q, bytes; null where no sample read it."""
-    send_q: int | None
-    """Send-Q, bytes; null where no sample read it."""
-    orphaned: bool | None
-    """Of a socket that is closing: whether no process had it open any more; null where that does not apply, or no
-    sample tells."""
-    pid: int | None
-    """The process that owns it, or did; null when not known."""
-    program: str | None
-    """That process's name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SocketBorn(OfSocket):
-    """A socket that counts as a connection from its birth on."""
-
-    kind: Literal["birth"] = "birth"
-    t: float
-    """When it was first seen."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateLasted(OfSocket):
-    """A state that a socket entered and left again."""
-
-    kind: Literal["state_interval"] = "state_interval"
-    state: TcpState
-    """The state."""
-    least: float
-    """Seconds that it lasted at least."""
-    most: float | None
-    """Seconds that it lasted at most; null where nothing bounds it."""
-    until: float
-    """When it was last known to be in it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatePossible(OfSocket):
-    """A state that a socket may have been in between two samples."""
-
-    kind: Literal["possible_state"] = "possible_state"
-    state: TcpState
-    """The state."""
-    after: float
-    """The open interval begins here."""
-    before: float
-    """The open interval ends here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +91,8 @@ class RequestSeen(Data):
     """The server's address, as the client has it."""
     nth: int | None
     """Its place among the requests of its connection, from 1; null when not known."""
+    took: float | None = None
+    """Seconds from the call of its library to the end; null where that was not asked, or is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +173,34 @@ class ConnectionCarried(Data):
     """Requests of the window, failed ones included."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BytesMoved(Data):
+    """How many bytes of data an end of a connection sent, or received, in the window."""
+
+    kind: Literal["bytes"] = "bytes"
+    node: str
+    """Where the end is."""
+    connection: ConnectionSeen
+    """The connection."""
+    least: int
+    """At least so many."""
+    most: int | None
+    """At most so many; null where nothing bounds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConntrackRead(Data):
+    """What a NAT's conntrack table had when it was read."""
+
+    kind: Literal["conntrack"] = "conntrack"
+    node: str
+    """The NAT."""
+    t: float
+    """When."""
+    entries: Mapping[str, int]
+    """State of an entry -> how many for TCP were in it."""
+
+
 Evidence = Annotated[
     SocketSeen
     | SocketBorn
@@ -266,7 +212,9 @@ Evidence = Annotated[
     | ReportSeen
     | SegmentSeen
     | CounterRead
-    | ConnectionCarried,
+    | ConnectionCarried
+    | BytesMoved
+    | ConntrackRead,
     Field(discriminator="kind"),
 ]
 
@@ -279,6 +227,8 @@ def sockets_of(item: Evidence) -> frozenset[tuple[str, str]]:
         case ConnectionSeen():
             ends = ((item.client_node, item.client_sk), (item.server_node, item.server_sk))
             return frozenset((node, sk) for node, sk in ends if node is not None and sk is not None)
+        case BytesMoved():
+            return sockets_of(item.connection)
     return frozenset()
 
 
@@ -289,4 +239,6 @@ def addresses_of(item: Evidence) -> frozenset[str]:
             return frozenset(address for address in (item.local, item.peer) if address)
         case ConnectionSeen() if item.client_sk is None and item.server_sk is None:
             return frozenset({item.client, item.server})
+        case BytesMoved():
+            return addresses_of(item.connection)
     return frozenset()

@@ -5,7 +5,7 @@ A field that is not required may also be null. Lines may have more fields than t
 passed over and counted in a note: a newer simctl may write them.
 """
 
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, NotRequired
 
 from orchestrator.recording.linefields import (
     Cookie,
@@ -20,6 +20,7 @@ from orchestrator.recording.linefields import (
     State,
     Whole,
 )
+from orchestrator.recording.middlelines import AddressLine, ConntrackLine, LogLine, Nat
 from orchestrator.recording.tracelines import (
     Destroy,
     FilteredLine,
@@ -47,6 +48,10 @@ class BeginNode(Fields):
     events: Annotated[bool, Doc("whether its program reports: `request` of a client, `served`, `closed` of a server")]
     shared: NotRequired[Annotated[bool | None, Doc("whether processes that are not the node's may use its network "
                                                    "namespace: its counters count what those do, too")]]  # fmt: skip
+
+    timers: NotRequired[Annotated[dict[str, Number] | None, Doc("knobs of its kind that are durations -> s, set or by "
+                                                                "default; 0 is often off")]]  # fmt: skip
+    sysctls: NotRequired[Annotated[dict[str, str] | None, Doc("kernel settings that the topology sets")]]
 
 
 class Begin(Line):
@@ -101,7 +106,14 @@ class SocketLine(Line):
     send_q: NotRequired[Annotated[Whole | None, Doc("Send-Q, bytes; required unless CLOSED")]]
     timer: NotRequired[Annotated[str | None, Doc("which timer runs: `on`, `keepalive`, `timewait`, `persist`")]]
     expires: NotRequired[Annotated[Number | None, Doc("s until that timer fires")]]
-    retrans: NotRequired[Annotated[Whole | None, Doc("retransmissions of the segment that is waited for")]]
+    retrans: NotRequired[
+        Annotated[
+            Whole | None, Doc("retransmissions of the segment that is waited for, or probes of the timer that runs")
+        ]
+    ]
+    probes: NotRequired[Annotated[Whole | None, Doc("where the timer `keepalive` runs: keep-alive probes that nothing "
+                                                    "has answered yet; null there: not known, as in older "
+                                                    "recordings")]]  # fmt: skip
     inode: NotRequired[Annotated[Whole | None, Doc("inode of the socket; none for a minisocket")]]
     uid: NotRequired[Annotated[Whole | None, Doc("user id of the owner")]]
     pid: NotRequired[Annotated[Whole | None, Doc("process id of the owner, as the observer sees it")]]
@@ -110,6 +122,8 @@ class SocketLine(Line):
                                                       "not known, as of a minisocket. By TCP_INFO")]]  # fmt: skip
     acked: NotRequired[Annotated[Whole | None, Doc("bytes that the peer acknowledged, a SYN or FIN as one; null: 0")]]
     sent: NotRequired[Annotated[Whole | None, Doc("bytes of data sent, with what was sent again; null: 0")]]
+    resent: NotRequired[Annotated[Whole | None, Doc("of `sent`, bytes that were sent again; null: 0, in older "
+                                                     "recordings not known")]]  # fmt: skip
     unsent: NotRequired[Annotated[Whole | None, Doc("bytes that its program wrote and that are not sent; null: 0")]]
     sent_at: NotRequired[Annotated[Number | None, Doc("s; when it last sent data, to a tick of the kernel's clock "
                                                       "(1 to 10 ms); null: it never did")]]  # fmt: skip
@@ -235,27 +249,6 @@ class Closed(Line):
     requests: NotRequired[Annotated[Whole | None, Doc("how many requests it had carried")]]
 
 
-class AddressLine(Line):
-    """A node got an IPv4 address that `begin` does not know, at this tick or since the one before. Written by the
-    sampler."""
-
-    node: Node
-    address: Annotated[str, Doc("the address; it counts as the node's for the whole run")]
-
-
-class Nat(Line):
-    """An entry of the conntrack table of a node that translates addresses came or went, after `after` and by `t`.
-    Written by the sampler."""
-
-    node: Node
-    what: Annotated[Literal["new", "gone"], Doc("`gone`: the NAT forgot the connection")]
-    after: Annotated[Number, Doc("s; the reading before")]
-    source: Annotated[str, Doc("where a connection's first segment came from")]
-    destination: Annotated[str, Doc("where it wanted to go")]
-    new_source: Annotated[str, Doc("where it seemed to come from when it left")]
-    new_destination: Annotated[str, Doc("where it went")]
-
-
 class Note(Line):
     """Something that the reader should know. Written by anybody."""
 
@@ -281,6 +274,7 @@ LINES: dict[str, type] = {
     "served": Served,
     "answered": Answered,
     "closed": Closed,
+    "log": LogLine,
     "state": StateLine,
     "destroy": Destroy,
     "rst": Rst,
@@ -295,6 +289,7 @@ LINES: dict[str, type] = {
     "filter": FilterLine,
     "address": AddressLine,
     "nat": Nat,
+    "conntrack": ConntrackLine,
     "note": Note,
     "end": End,
 }

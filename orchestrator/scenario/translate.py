@@ -12,10 +12,8 @@ from pydantic_core import ErrorDetails
 from orchestrator.bounds import PROBLEMS
 from orchestrator.errors import InputError
 from orchestrator.scenario.facts import FACTS
-from orchestrator.scenario.facts.fact import CounterName
 from orchestrator.scenario.model import Expectation, NodeFacts, Scenario
 from orchestrator.scenario.problems import Problems
-from orchestrator.tcp.states import GAUGE_STATES
 from orchestrator.text.suggest import describe, did_you_mean, suggestion
 from orchestrator.text.yamlsource import Source
 
@@ -120,10 +118,9 @@ def _translate(detail: ErrorDetails, source: Source) -> list[InputError]:
         return [InputError(f"`{last}` is missing{_inside(keys)}", place=place, hint=f"{last}: {meaning}")]
     if detail["type"] == "extra_forbidden":
         return [_unknown_key(source, keys, model)]
-    if last == "[key]" and detail["type"] == "literal_error":
-        what, names = ("counter", get_args(CounterName)) if keys[-2] == "counters" else ("state", GAUGE_STATES)
-        hint = suggestion(str(keys[-1]), names)
-        return [InputError(f"unknown {what} {keys[-1]}", place=source.place(keys, of_key=True), hint=hint)]
+    if last == "[key]" and detail["type"] == "literal_error" and (known := FACTS[str(keys[-2])].keys):
+        hint = suggestion(str(keys[-1]), known.names)
+        return [InputError(f"unknown {known.word} {keys[-1]}", place=source.place(keys, of_key=True), hint=hint)]
     message, hint = _wording(detail, _value(source.data, keys), _meaning(keys, model))
     name = next((key for key in reversed(keys) if isinstance(key, str)), None)
     return [InputError(f"`{name}`: {message}" if name else message, place=source.place(keys), hint=hint)]

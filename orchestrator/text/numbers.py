@@ -11,8 +11,10 @@ def number(least: float, most: float) -> str:
 
 
 def plural(count: int | str, noun: str) -> str:
-    """`1 connection`, `3 connections`, `2..3 connections`."""
-    return f"{count} {noun}" if str(count) == "1" else f"{count} {noun}s"
+    """`1 connection`, `3 connections`, `2..3 connections`, `2 entries`."""
+    if str(count) == "1":
+        return f"{count} {noun}"
+    return f"{count} {noun[:-1]}ies" if noun.endswith("try") else f"{count} {noun}s"
 
 
 def short_count(number: int) -> str:

@@ -14,7 +14,8 @@ from orchestrator.analysis.exchanges import reports_of_each
 from orchestrator.analysis.ladder.build import ladder
 from orchestrator.analysis.ladder.list import entries, most_telling
 from orchestrator.history.connections import join
-from orchestrator.history.model import History, QueueReading, Socket, StateInterval, UnknownInterval
+from orchestrator.history.model import History, Socket, StateInterval, UnknownInterval
+from orchestrator.history.readings import QueueReading
 from orchestrator.recording.events import Event
 from orchestrator.report.json.ladder import render
 from orchestrator.report.text.ladder import draw

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 
-from orchestrator.recording.events import COUNTERS
 from orchestrator.recording.verdict import Outcome
-from orchestrator.scenario.facts.fact import CounterName
 from tests.support.builders import REQUESTS, TALK, history, in_words, request, verdict, worded
 
 PASS, UNKNOWN, FAIL = Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL
@@ -302,7 +298,3 @@ def test_a_counter_that_the_last_tick_did_not_read_is_unknown_there() -> None:
     run = history(COUNTED + "moment end 0.6\n")
     assert worded(run, "{over: start .. end + 100ms, server: {counters: {TW: 2}}}").outcome is UNKNOWN
     assert worded(run, "{over: start .. end, server: {counters: {TW: 2}}}").outcome is PASS
-
-
-def test_the_names_are_those_that_a_recording_has() -> None:
-    assert get_args(CounterName) == tuple(name for group in COUNTERS.values() for name in group)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.history.model import History, QueueReading, Socket, StateInterval, UnknownInterval
+from orchestrator.history.model import History, Socket, StateInterval, UnknownInterval
+from orchestrator.history.readings import QueueReading
 from orchestrator.recording.verdict import Outcome
 from orchestrator.tcp.states import TcpState
 from tests.support.builders import HOSTS, history, verdict

@@ -26,7 +26,7 @@ def info(size: int, **at: int) -> bytes:
     found = bytearray(size)
     for name, value in at.items():
         offset = int(name[1:])
-        struct.pack_into("=Q" if offset in (120, 128, 200) else "=I", found, offset, value)
+        struct.pack_into("=Q" if offset in (120, 128, 200, 208) else "=I", found, offset, value)
     return bytes(found)
 
 
@@ -36,17 +36,19 @@ def read(raw: bytes) -> Traffic | None:
     return reader.read(raw, 0, len(raw))
 
 
-@given(st.integers(208, 400).map(lambda size: size & ~7), st.integers(0, 4))
+@given(st.integers(216, 400).map(lambda size: size & ~7), st.integers(0, 4))
 def test_a_longer_struct_has_the_same_at_the_same_place(size: int, before: int) -> None:
-    raw = message(info(size, o44=1500, o52=250, o120=11, o128=22, o144=33, o152=1, o156=1, o200=44), before=before)
-    assert read(raw) == Traffic(acked=11, received=22, sent=44, unsent=33, sent_ago=1.5, received_ago=0.25)
+    raw = message(
+        info(size, o44=1500, o52=250, o120=11, o128=22, o144=33, o152=1, o156=1, o200=44, o208=5), before=before
+    )
+    assert read(raw) == Traffic(acked=11, received=22, sent=44, unsent=33, sent_ago=1.5, received_ago=0.25, resent=5)
 
 
 def test_who_never_sent_data_has_no_time_of_it() -> None:
     assert read(message(info(248, o44=1500, o52=250))) == Traffic(0, 0, 0, 0, None, None)
 
 
-@pytest.mark.parametrize("raw", [message(info(192)), message(None), message(None, before=0)])
+@pytest.mark.parametrize("raw", [message(info(208)), message(None), message(None, before=0)])
 def test_of_a_shorter_struct_or_none_nothing_is_read(raw: bytes) -> None:
     reader = TrafficReader()
     assert reader.moved(raw, 0, len(raw)) == NOTHING

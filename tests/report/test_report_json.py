@@ -33,7 +33,7 @@ from tests.support.report_samples import FAILED, FIN_WAIT2, PASSED, UNKNOWN, idl
 from tests.support.schemas import strictly
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "report-json.md"
-FREE = {"requests", "answered", "errors", "repeated", "nodes", "states"}
+FREE = {"requests", "answered", "errors", "repeated", "nodes", "states", "conntrack", "entries"}
 """Members whose keys are names: of nodes, statuses, errors, states."""
 
 
@@ -105,6 +105,7 @@ def test_the_document_tells_the_run() -> None:
         "sampled": True,
         "states": {"CLOSE_WAIT": {"min": 1, "max": 1}},
         "close_wait_recv_q": {"min": 1, "max": 1},
+        "conntrack": None,
     }
     assert idle_end["nodes"]["server"]["sampled"] is False
     assert made["requests"]["client"] == {
@@ -112,6 +113,7 @@ def test_the_document_tells_the_run() -> None:
         "answered": {"200": 1},
         "errors": {"ReadTimeout": 1},
         "repeated": {},
+        "durations": {"p50": 0.01, "p95": 0.01, "p99": 0.01, "max": 0.01},
     }
     assert made["counters"] == {"client": {"ActiveOpens": 9}, "server": {"TW": 1}}
 

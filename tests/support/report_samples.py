@@ -12,15 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.analysis.report import RunReport
-from orchestrator.history.model import (
-    Closing,
-    Connection,
-    History,
-    QueueReading,
-    Socket,
-    StateInterval,
-    UnknownInterval,
-)
+from orchestrator.history.model import Closing, Connection, History, Socket, StateInterval, UnknownInterval
+from orchestrator.history.readings import QueueReading
 from orchestrator.recording.causes import BetweenSamples, OutOfRange
 from orchestrator.recording.evidence import SocketSeen
 from orchestrator.recording.quantities import Bounds, Instant

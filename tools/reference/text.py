@@ -198,9 +198,10 @@ expect:
 """
 
 FACTS = """
-The states are those of RFC 9293, named as the kernel names them. A *gauge* is a number of sockets at an instant;
-a *queue* is a property of every socket in a state; a *counter* adds up over time; a *duration* is how long a
-state lasted, each time that it ended. The kind decides which *when* fits; simctl checks that before anything starts.
+The states are those of RFC 9293, named as the kernel names them. A *gauge* is a number of sockets at an instant; a
+*queue* is a property of every socket in a state; a *counter* adds up over time; a *duration* is how long each of
+several things lasted that ended: a state, a request. The kind decides which *when* fits; simctl checks that before
+anything starts.
 """
 
 FACT_EXAMPLES = """
@@ -212,6 +213,14 @@ expectation names is told in a note. What a library tries again by itself is one
 `statuses` count what the program got, `repeated` the attempts before. `served` and `closed_by` are what a server's
 program reports; of a kind whose program does not they are refused. `closed_by` counts by reason: `idle`, `request`,
 `limit`, `peer`, `error`, `shutdown`, and of `origin` with a `FAULT` also `unannounced`, `unanswered`, `unread`.
+
+`duration` is a range that each request must keep, or percentiles by nearest rank: `{p50: ..20ms, p99: ..1s, max:
+..3s}`. A request ends in the window, and its time is from the call of the library to the answer or error, with what
+the library tried again. `bytes` are data as TCP carries it: HTTP's headers count, TCP's do not. They come from the
+samples and from the sequence number of each FIN; what neither tells is unknown. `zero_windows` and `keepalive_probes:
+{sent: ...}` are counters of the kernel, for the node as a whole. A probe is `unanswered` when nothing came before the
+next was due, or the kernel gave the connection up. `conntrack` counts entries for TCP at named moments, all or by the
+state that `conntrack -L` shows; in between it is unknown.
 
 ```yaml
 expect:
@@ -227,6 +236,10 @@ expect:
   - that: whoever was in FIN_WAIT2 was not there for long
     over: start .. end
     server: {lasts: {FIN_WAIT2: 1s..8s}}
+
+  - that: nobody waited, and the responses were as large as they should be
+    over: load.start .. load.end
+    client: {duration: {p95: ..200ms, max: ..2s}, bytes: {received: 500..2000}}
 ```
 """
 
@@ -238,7 +251,7 @@ VALUES = """
 | | `1..` | at least 1 |
 | | `..4` | at most 4 |
 | duration | `500ms`, `8s`, `1.5s`, `2m`, `1m30s`, `1h` | always with its unit; only `0` needs none |
-| range of durations (`lasts`) | `60s..62.1s`, `5s..`, `..500ms` | as for counts |
+| range of durations (`lasts`, `duration`) | `60s..62.1s`, `5s..`, `..500ms` | as for counts |
 | moment | `load.end + 1s` | see above |
 | window | `load.start .. idle.end` | see above |
 """

@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import accumulate, groupby, pairwise
 
 from orchestrator.analysis.exchanges import Exchange, Reports, addresses
+from orchestrator.analysis.ladder.endnotes import CloseWaitStays, FinWait2Stays, RunEnds, TimeWaitToGo
 from orchestrator.analysis.ladder.ends import GOT_FIN, Life
 from orchestrator.analysis.ladder.footnotes import footnotes_of
 from orchestrator.analysis.ladder.headline import headline
@@ -17,17 +18,15 @@ from orchestrator.analysis.ladder.items import SILENCE, Items, gather
 from orchestrator.analysis.ladder.model import STRETCHES, End, Head, Ladder, Row, RowKind
 from orchestrator.analysis.ladder.notes import (
     BothFinsArrive,
-    CloseWaitStays,
     MoreRequests,
     Note,
     Quiet,
-    RunEnds,
     SentAgain,
     Silence,
-    TimeWaitToGo,
 )
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.queues import close_wait_queue
+from orchestrator.history.index import never_ends
 from orchestrator.history.model import Connection, History, Side
 from orchestrator.tcp.lifecycle import SENT_FIN, TIME_WAIT_SECONDS
 from orchestrator.tcp.states import TcpState
@@ -42,6 +41,8 @@ _LONGER = 3.0
 
 _FAILURES = 3
 """Failed requests that are shown one by one."""
+
+_NEAR = 0.01
 
 
 def ladder(name: str, connection: Connection, history: History, reports: Reports) -> Ladder:
@@ -249,8 +250,8 @@ def _silence(last: Row, after: float, before: float, found: Items) -> Row:
     states = {side: last.end(side).state for side in Side}
     what = Quiet.OTHER
     if last.awaits:
-        begun = found.answer_begun(last.before, after)
-        what = Quiet.NO_WHOLE_ANSWER_YET if begun else Quiet.NO_ANSWER_YET
+        what = Quiet.AT_WORK if _at_work(found, after) else Quiet.NO_ANSWER_YET
+        what = Quiet.NO_WHOLE_ANSWER_YET if found.answer_begun(last.before, after) else what
         what = Quiet.OTHER if states[Side.SERVER] in SENT_FIN or states[Side.CLIENT] in GOT_FIN else what
     elif set(states.values()) == {_S.ESTABLISHED}:
         what = _IDLENESS[found.quiet(last.before, after) if last.awaits is not None else None]
@@ -259,6 +260,13 @@ def _silence(last: Row, after: float, before: float, found: Items) -> Row:
     client, server = (replace(last.end(side), changed=False, queue=None) for side in Side)
     told = (Silence(*lasted, what),)
     return Row(last.before, after, RowKind.SILENCE, told, client, server, awaits=last.awaits)
+
+
+def _at_work(found: Items, t: float) -> bool:
+    """Whether the server's program had taken a request up by `t`, as it tells itself, and not answered it."""
+    exchanges = (item.exchange for item in found.items if item.kind is RowKind.REQUEST and item.exchange is not None)
+    until = ((one, one.answered or (one.done if one.reported else math.inf)) for one in exchanges)
+    return any(one.served is not None and one.served < t <= end + _NEAR for one, end in until)
 
 
 def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
@@ -287,3 +295,5 @@ def _left(found: Items, left: dict[Side, TcpState | None], until: float) -> Iter
                 yield TimeWaitToGo(life.node, max(0.0, to_go))
         elif state is _S.CLOSE_WAIT:
             yield CloseWaitStays(life.node)
+        elif state is _S.FIN_WAIT2 and life.socket is not None and never_ends(life.socket, until):
+            yield FinWait2Stays(life.node)

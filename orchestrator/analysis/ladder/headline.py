@@ -3,6 +3,7 @@ landed."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from orchestrator.analysis.exchanges import Reports
@@ -31,6 +32,8 @@ from orchestrator.analysis.ladder.model import RowKind
 from orchestrator.analysis.ladder.notes import Befell, Note, OwnAccount
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.resets import KEEPALIVE
+from orchestrator.analysis.silence import silence
+from orchestrator.analysis.timers import fitting, timers_of
 from orchestrator.history.model import ClosingKind, Connection, Side
 from orchestrator.history.nat import expired
 from orchestrator.history.segments import FILTER
@@ -67,25 +70,26 @@ def _closing(connection: Connection, found: Items, reports: Reports) -> Iterator
         still = all(life.states <= {_S.SYN_SENT, _S.SYN_RECV, _S.ESTABLISHED} for life in ends)
         yield OpenToTheEnd() if still else Closed(before=any(life.initial for life in ends))
     else:
-        yield from _closed(found, first, reports)
+        yield from _closed(connection, found, first, reports)
 
 
-def _closed(found: Items, first: Item | None, reports: Reports) -> Iterator[Note]:
+def _closed(connection: Connection, found: Items, first: Item | None, reports: Reports) -> Iterator[Note]:
     wire, closing = found.wire, found.wire.closing
     sender = first.sender if first is not None and first.flags is Flags.RST else wire.first
     waited = list(_waited(found, first))
     if first is None or sender is None or first.sender is not sender:
         if closing.gave_up:
-            yield GaveUpAlone(closing.gave_up)
+            again = sum(wire.life(one.sender).node == closing.gave_up for one in wire.retransmissions)
+            yield GaveUpAlone(closing.gave_up, again)
         elif waited:
             yield from waited
         else:
             yield ClosedFirst(closing.first_closer)
     elif first.flags is Flags.RST:
         yield from waited
-        yield _segment(first, sender, found, reports, then=bool(waited))
+        yield _segment(connection, first, sender, found, reports, then=bool(waited))
     else:
-        yield _segment(first, sender, found, reports)
+        yield _segment(connection, first, sender, found, reports)
         yield from _second(found, sender)
 
 
@@ -97,7 +101,9 @@ def _waited(found: Items, first: Item | None) -> Iterator[ClosedBehindData]:
             yield ClosedBehindData(found.wire.life(side).party, size)
 
 
-def _segment(first: Item, sender: Side, found: Items, reports: Reports, *, then: bool = False) -> ClosingSegment:
+def _segment(
+    connection: Connection, first: Item, sender: Side, found: Items, reports: Reports, *, then: bool = False
+) -> ClosingSegment:
     wire, rst = found.wire, first.flags is Flags.RST
     fate = _fate(first, sender, found)
     probes = rst and any(reset.reason == KEEPALIVE and reset.sender is sender for reset in wire.resets)
@@ -112,7 +118,7 @@ def _segment(first: Item, sender: Side, found: Items, reports: Reports, *, then:
         then=then,
         fate=fate,
         unacknowledged=wire.waiting[sender] if fate is Fate.WAITED else None,
-        pause=_pause(first, found),
+        pause=_pause(first, found, connection, None if account is not None else sender),
         account=account,
         ended=ended.says if ended is not None and account is None and isinstance(ended.says, Befell) else None,
         unanswered_probes=wire.life(sender.other).party if probes else None,
@@ -137,8 +143,9 @@ def _second(found: Items, sender: Side) -> Iterator[ClosedUnaware]:
         yield ClosedUnaware(other.party, closing.after - fin.before, closing.before - fin.after)
 
 
-def _pause(first: Item, found: Items) -> Pause | None:
-    """What went before it: idleness, where that is known, or a wait for an answer, which is none."""
+def _pause(first: Item, found: Items, connection: Connection, closer: Side | None) -> Pause | None:
+    """What went before it: idleness, where that is known, or a wait for an answer, which is none. `closer`: who closed
+    it without saying why."""
     talk = [item for item in found.items if item.before <= first.before and item.kind in _TALK]
     if not talk or any(item.kind is RowKind.ERROR for item in talk):
         return None
@@ -148,9 +155,32 @@ def _pause(first: Item, found: Items) -> Pause | None:
         return None
     if last.kind in (RowKind.REQUEST, RowKind.UNSERVED):
         known = last.exchange is None or last.exchange.outcome_known
+        asked = last.exchange
+        known = asked is None or asked.outcome_known
+        at_work = asked is not None and asked.served is not None and (asked.answered or math.inf) > first.before
         begun = found.answer_begun(last.before, first.after)
-        return Pause(*lasted, unanswered=True, begun=begun) if known else None
-    return Pause(*lasted, unanswered=False) if found.quiet(last.before, first.after) else None
+        return _timed(found, closer, lasted, unanswered=True, at_work=at_work, begun=begun) if known else None
+    if not found.quiet(last.before, first.after):
+        return None
+    # Of data that nobody reports the kernel tells in which direction the last went.
+    before = silence(connection, found.history) if last.kind is RowKind.TRAFFIC else None
+    return _timed(found, closer, lasted, unanswered=before is not None and before.unanswered)
+
+
+def _timed(
+    found: Items,
+    closer: Side | None,
+    lasted: tuple[float, float],
+    *,
+    unanswered: bool,
+    at_work: bool = False,
+    begun: bool = False,
+) -> Pause:
+    node = None if closer is None else found.wire.life(closer).node
+    timer = None
+    if closer is not None:
+        timer = fitting(timers_of(found.history), node, closer, *lasted, unanswered=unanswered)
+    return Pause(*lasted, unanswered=unanswered, begun=begun, at_work=at_work, timer=timer)
 
 
 def _ends_it(item: Item, first: Item, closer: str | None) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.analysis.ladder.notes import Befell, Note, OwnAccount, Party
+from orchestrator.analysis.timers import Timer
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
 
@@ -49,9 +50,10 @@ class Closed(Note):
 
 @dataclass(frozen=True, slots=True)
 class GaveUpAlone(Note):
-    """No answer came, so neither FIN nor RST ended it."""
+    """No answer came, so neither FIN nor RST ended it. `again`: the retransmissions of the node in the trace."""
 
     node: str
+    again: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,15 @@ class Fate(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Pause(Data):
     """What went before: idleness, or a wait for an answer; shortest and longest, seconds. `begun`: a part of the answer
-    had come."""
+    had come. `at_work`: the server had told that it had taken the request up. `timer`: that of the closer which fits;
+    None where it tells its reason itself."""
 
     least: float
     most: float
     unanswered: bool
     begun: bool = False
+    at_work: bool = False
+    timer: Timer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 from orchestrator.analysis.exchanges import Reports, addresses
+from orchestrator.analysis.failures import Failure
 from orchestrator.errors import InputError
 from orchestrator.history.model import Closing, ClosingKind, Connection, History, Side, StateInterval
 from orchestrator.recording.evidence import addresses_of, sockets_of
@@ -124,6 +125,8 @@ class Telling(StrEnum):
 
     ACCUSED = "accused"
     """It is evidence of a failed expectation."""
+    CAUSE = "cause"
+    """A request through a proxy failed by what became of it."""
     FAILED = "failed"
     """A request on it failed."""
     CLOSE_WAIT = "CLOSE_WAIT"
@@ -135,12 +138,26 @@ class Telling(StrEnum):
     FIRST = "first"
 
 
-def most_telling(known: Sequence[ListedConnection], verdicts: Iterable[Verdict]) -> tuple[ListedConnection, Telling]:
-    """The connection to show when none was chosen, and why it: evidence of what failed, failed requests, an end that
-    is left half closed, one that the server closed, one that was closed at all."""
+def most_telling(
+    known: Sequence[ListedConnection], verdicts: Iterable[Verdict], failed: Sequence[Failure] = ()
+) -> tuple[ListedConnection, Telling]:
+    """The connection to show when none was chosen, and why it: the cause of a request that failed on what is evidence
+    of a failed expectation, such evidence, the cause of any, failed requests, an end that is left half closed, one
+    that the server closed, one that was closed at all. `failed`: requests through a proxy."""
     accused = _accused(verdicts)
+    by_name = {entry.name: entry for entry in known}
+    linked = [one for one in failed if one.causes and one.sure]
+    of_accused = [
+        one
+        for one in linked
+        if one.connection is not None and not accused.isdisjoint(_names_of(by_name[f"c{one.connection}"].connection))
+    ]
+    for one in of_accused:
+        return by_name[f"c{one.causes[-1].connection}"], Telling.CAUSE
+    causes = {f"c{one.causes[-1].connection}" for one in linked}
     questions: tuple[tuple[Telling, Callable[[ListedConnection], bool]], ...] = (
         (Telling.ACCUSED, lambda entry: not accused.isdisjoint(_names_of(entry.connection))),
+        (Telling.CAUSE, lambda entry: entry.name in causes),
         (Telling.FAILED, lambda entry: entry.failed > 0),
         (
             Telling.CLOSE_WAIT,
@@ -184,3 +201,8 @@ def _accused(verdicts: Iterable[Verdict]) -> frozenset[_Name]:
     for item in items:
         names |= sockets_of(item) | addresses_of(item)
     return frozenset(names)
+
+
+def concerns(failure: Failure, name: str) -> bool:
+    """Whether a request failed on the connection of that name, or by what became of it."""
+    return name in {f"c{number}" for number in (failure.connection, *(cause.connection for cause in failure.causes))}

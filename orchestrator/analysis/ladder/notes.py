@@ -266,6 +266,8 @@ class Quiet(StrEnum):
     """A request waits for its answer."""
     NO_WHOLE_ANSWER_YET = "no-whole-answer-yet"
     """A part of it has come."""
+    AT_WORK = "at-work"
+    """So it does, and the server's program has taken it up."""
     NO_ANSWER = "no-answer"
     """A SYN does."""
     OTHER = "other"
@@ -278,25 +280,3 @@ class Silence(Note):
     least: float
     most: float
     what: Quiet
-
-
-@dataclass(frozen=True, slots=True)
-class RunEnds(Note):
-    """`outcome`: `done`, `failed`, `interrupted`; None when the recording breaks off."""
-
-    outcome: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TimeWaitToGo(Note):
-    """How long a TIME_WAIT would have gone on."""
-
-    node: str | None
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class CloseWaitStays(Note):
-    """Until the node's program closes."""
-
-    node: str | None

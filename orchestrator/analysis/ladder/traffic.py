@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from orchestrator.analysis.ladder.ends import Life
-from orchestrator.history.model import History, Side, TrafficReading
+from orchestrator.history.model import History, Side
+from orchestrator.history.readings import TrafficReading
 from orchestrator.tcp.states import TcpState
 
 _TICK = 0.01

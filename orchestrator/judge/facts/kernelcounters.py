@@ -15,4 +15,9 @@ def counters(index: Index, node: str, question: Question, inside: Inside, where:
     return kernel_counter(index, node, question.part, inside, where)
 
 
-EVALUATIONS = {"counters": counter(counters)}
+def zero_windows(index: Index, node: str, question: Question, inside: Inside, where: Filter) -> Tally:
+    """TCPToZeroWindowAdv rises when a segment leaves with a window of 0 after one with room (net/ipv4/tcp_output.c)."""
+    return kernel_counter(index, node, "TCPToZeroWindowAdv", inside, where)
+
+
+EVALUATIONS = {"counters": counter(counters), "zero_windows": counter(zero_windows)}

@@ -9,14 +9,9 @@ from orchestrator.judge.evidence import capped
 from orchestrator.judge.facts.evaluation import OverWindow
 from orchestrator.judge.filter import Filter
 from orchestrator.judge.question import Question
+from orchestrator.judge.reported import problem_with_requests
 from orchestrator.judge.tally import Inside, margin
-from orchestrator.recording.causes import (
-    MatchedNothing,
-    NotFilterable,
-    NotReported,
-    SomeOutOfRange,
-    WindowOutsideSamples,
-)
+from orchestrator.recording.causes import MatchedNothing, SomeOutOfRange
 from orchestrator.recording.events import Event
 from orchestrator.recording.evidence import ConnectionCarried
 from orchestrator.recording.quantities import Bounds
@@ -25,7 +20,7 @@ from orchestrator.recording.verdict import FactVerdict, Outcome
 
 def requests_per_connection(index: Index, question: Question, inside: Inside, where: Filter) -> FactVerdict:
     nodes = index.resolve(question.node)
-    problem = _problem(index, question, nodes, inside, where)
+    problem = problem_with_requests(index, question, nodes, inside, where)
     if problem is not None:
         return question.undecided(problem)
     carried = [
@@ -52,21 +47,6 @@ def requests_per_connection(index: Index, question: Question, inside: Inside, wh
             ]
         ),
     )
-
-
-def _problem(
-    index: Index, question: Question, nodes: tuple[str, ...], inside: Inside, where: Filter
-) -> NotReported | NotFilterable | WindowOutsideSamples | None:
-    """Why nothing can be said."""
-    silent = tuple(name for name in nodes if name not in index.history.asking)
-    if silent:
-        return NotReported(nodes=silent, what="requests")
-    if where.by_owner:
-        return NotFilterable(node=question.node, source="program")
-    first, last = index.observed(nodes) or (None, None)
-    if first is None or last is None or inside.start < first or inside.end > last:
-        return WindowOutsideSamples(start=inside.start, end=inside.end, first=first, last=last)
-    return None
 
 
 def _by_connection(events: Iterable[Event]) -> Iterator[list[Event]]:

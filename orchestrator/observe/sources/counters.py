@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from orchestrator.recording.events import COUNTERS
+from orchestrator.tcp.counters import COUNTERS
 
 _FILES = {"Tcp": "snmp", "TcpExt": "netstat"}
 

@@ -31,10 +31,12 @@ _LENGTH_TYPE = struct.Struct("=IH")
 # nlmsghdr (16), then inet_diag_msg: family state timer retrans, id (ports, addresses, interface, cookie), expires,
 # recv and send queue, uid, inode.
 _MESSAGE = struct.Struct("=16xBBBB48sIIIII")
-_BRIEF = struct.Struct("=I13xs2x48s4x8s4x4s")
+_BRIEF = struct.Struct("=I13xsxs48s4x8s4x4s")
 _BUFFER = 1 << 16
 """Bytes: the kernel fills 32 KB at most (net/netlink/af_netlink.c, netlink_recvmsg)."""
 _PORTS = struct.Struct("!HH")
+_NOTHING_IN_VAIN = bytes(1)
+"""Of a minisocket, as what follows."""
 _NO_QUEUES_NO_INODE = bytes(12)
 _MINI_STATES = (5, 6, 12)
 _MINI_SIZES = (88, 96)
@@ -74,6 +76,7 @@ class SocketRow(NamedTuple):
     timer: str | None
     expires: float
     retrans: int
+    """Of the timer `on` retransmissions, of `keepalive` and `persist` probes, that nothing has answered yet."""
     inode: int
     uid: int
     traffic: Traffic | None = None
@@ -81,7 +84,8 @@ class SocketRow(NamedTuple):
 
 
 Table = dict[bytes, bytes]
-"""Socket id -> state, queues, inode and traffic, as raw bytes: the part whose change is an event."""
+"""Socket id -> state, what was sent in vain, queues, inode and traffic, as raw bytes: the part whose change is an
+event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ class SockDiag:
         rows = self._compare(messages, self._table, table)
         minis = self._minis.update(raw, size)
         for offset in minis.came:
-            value = raw[offset + STATE : offset + STATE + 1] + _NO_QUEUES_NO_INODE + NOTHING
+            value = raw[offset + STATE : offset + STATE + 1] + _NOTHING_IN_VAIN + _NO_QUEUES_NO_INODE + NOTHING
             if self._table.get(raw[offset + ID : offset + ID_END]) != value:
                 rows.append(_row(raw, offset))
         gone = [socket_id for socket_id in self._table if socket_id not in table and socket_id not in self._minis]
@@ -135,8 +139,8 @@ class SockDiag:
         rows: dict[bytes, SocketRow] = {}
         moved = self._traffic.moved
         for buffer, offset in messages:
-            length, state, socket_id, queues, inode = _BRIEF.unpack_from(buffer, offset)
-            value = state + queues + inode + moved(buffer, offset, length)
+            length, state, in_vain, socket_id, queues, inode = _BRIEF.unpack_from(buffer, offset)
+            value = state + in_vain + queues + inode + moved(buffer, offset, length)
             now[socket_id] = value
             if before.get(socket_id) != value:
                 row = _row(buffer, offset)

@@ -1,7 +1,7 @@
 """What a full socket has sent and received: the part of the kernel's `struct tcp_info` (linux/tcp.h) that is recorded.
 
 The struct only ever grows at its end, so an offset holds for every kernel whose struct is long enough:
-`tcpi_bytes_sent` is there since Linux 4.19. Of an older kernel nothing is read.
+`tcpi_bytes_sent` and `tcpi_bytes_retrans` are there since Linux 4.19. Of an older kernel nothing is read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ATTRIBUTE = struct.Struct("=HH")
 _BYTES, _SEGMENTS = 124, 156
 """From the attribute's head on: bytes acknowledged and received; segments with data in and out. These change only when
 something goes over the wire, and of all that is read nothing changes without them or the queues."""
-_READING = struct.Struct("=44xI4xI64xQQ8xI4xII40xQ")
+_READING = struct.Struct("=44xI4xI64xQQ8xI4xII40xQQ")
 _LEAST = 4 + _READING.size
 
 NOTHING = bytes(24)
@@ -38,11 +38,13 @@ class Traffic(NamedTuple):
     sent_ago: float | None
     """Seconds since it last sent data; None: it never did."""
     received_ago: float | None
+    resent: int = 0
+    """Of `sent`: what was sent again."""
 
     def fields(self, t: float) -> dict[str, float]:
         """As a recording has it, of a sample at `t`: `received` always, of the others those that are not 0."""
         found: dict[str, float] = {"received": self.received}
-        found |= {name: value for name in ("acked", "sent", "unsent") if (value := getattr(self, name))}
+        found |= {name: value for name in ("acked", "sent", "unsent", "resent") if (value := getattr(self, name))}
         if self.sent_ago is not None:
             found["sent_at"] = round(t - self.sent_ago, 3)
         if self.received_ago is not None:
@@ -74,11 +76,17 @@ class TrafficReader:
         at, _ = self._at.get(length, (0, b""))
         if not at:
             return None
-        sent_ago, received_ago, acked, received, unsent, came, went, sent = _READING.unpack_from(
+        sent_ago, received_ago, acked, received, unsent, came, went, sent, resent = _READING.unpack_from(
             buffer, offset + at + _ATTRIBUTE.size
         )
         return Traffic(
-            acked, received, sent, unsent, sent_ago / 1000 if went else None, received_ago / 1000 if came else None
+            acked,
+            received,
+            sent,
+            unsent,
+            sent_ago / 1000 if went else None,
+            received_ago / 1000 if came else None,
+            resent,
         )
 
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.analysis.failures import Failure
 from orchestrator.history.model import MinisocketEnd
 from orchestrator.recording.closing import Closing
 from orchestrator.recording.verdict import Outcome
+from orchestrator.report.json.requests import LoadDocument, RequestCounts
 from orchestrator.report.json.verdicts import VerdictDocument
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
@@ -157,6 +159,8 @@ class NodeAtMoment(Data):
     """State -> number of sockets; states without sockets are left out."""
     close_wait_recv_q: Between | None
     """Smallest and largest Recv-Q of the sockets in CLOSE_WAIT, bytes; null when there is none."""
+    conntrack: Mapping[str, int] | None
+    """Of a NAT: state of an entry of its conntrack table -> how many for TCP were in it; null for other nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,20 +173,6 @@ class MomentDocument(Data):
     """When; moments of one instant have the same."""
     nodes: Mapping[str, NodeAtMoment]
     """Node -> what it had then."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestCounts(Data):
-    """What the requests of one client came to."""
-
-    count: int
-    """Requests that it finished, failed ones included."""
-    answered: Mapping[str, int]
-    """HTTP status -> how many."""
-    errors: Mapping[str, int]
-    """Name of the error -> how many."""
-    repeated: Mapping[str, int]
-    """Attempts that its library made again by itself, by the error that ended them: none is a request of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,28 +197,6 @@ class ContradictionDocument(Data):
     """The states that the history held possible then."""
     until: float | None
     """The last time at which they cannot both be right, where the witness showed that state on and on; or null."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadDocument(Data):
-    """How a client kept to a rate, as it reports itself."""
-
-    node: str
-    """The client."""
-    step: str
-    """The step that asked for the requests."""
-    rate: float
-    """Requests a second that were asked for."""
-    asked: int
-    """How many were asked for."""
-    sent: int
-    """How many were sent."""
-    late: int
-    """How many of them were sent more than 10 ms after their time."""
-    lateness: float
-    """The largest time that one was sent after its own, seconds."""
-    seconds: float | None
-    """From the time of the first until the last was sent; or null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +241,8 @@ class ReportDocument(Data):
     """The named moments in order of time."""
     requests: Mapping[str, RequestCounts]
     """Client node -> what its requests came to."""
+    failures: tuple[Failure, ...]
+    """Requests that failed through a proxy, the first 100 of which a cause is seen or a log says something."""
     loads: tuple[LoadDocument, ...]
     """Requests at a rate, in order of their ends: how their clients kept to it."""
     counters: Mapping[str, Mapping[str, int]]

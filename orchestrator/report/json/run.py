@@ -13,9 +13,11 @@ from functools import cache
 from typing import Any
 
 from orchestrator.analysis.exchanges import Reports, reports_of_each
+from orchestrator.analysis.failures import failures
 from orchestrator.analysis.report import EXIT_CODES, RunReport
 from orchestrator.analysis.requests import requests_by_node
 from orchestrator.analysis.states import Count, count_states, moments_by_instant, recv_q
+from orchestrator.history.durations import PERCENTILES, finished, percentile
 from orchestrator.history.firstcall import first_to_close
 from orchestrator.history.index import Index, orphaned_at
 from orchestrator.history.lifetimes import lasted
@@ -27,22 +29,24 @@ from orchestrator.report.json.document import (
     ConnectionDocument,
     ContradictionDocument,
     ExitStatus,
-    LoadDocument,
     MomentDocument,
     NodeAtMoment,
     ReportDocument,
-    RequestCounts,
     SocketEnd,
     StateGap,
     Stay,
     UnobservedSockets,
 )
+from orchestrator.report.json.requests import LoadDocument, RequestCounts, RequestDurations
 from orchestrator.report.json.verdicts import document as verdict_document
 from orchestrator.report.words.evidence import shown_by
 from orchestrator.report.words.notes import notes_of, trouble
 from orchestrator.report.words.summaries import sentences
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsontext import JsonText
+
+_FAILURES = 100
+"""Failed requests of which a document has the cause."""
 
 SCHEMA = 2
 """Raised when a key changes its meaning or goes away."""
@@ -115,9 +119,10 @@ def document(report: RunReport) -> ReportDocument:
         unseen=tuple(map(_unseen, history.unobserved)),
         moments=tuple(_moments(history)),
         requests={
-            node: RequestCounts(got.count, got.answered, got.errors, got.repeated)
+            node: RequestCounts(got.count, got.answered, got.errors, got.repeated, _durations(node, history))
             for node, got in requests_by_node(history).items()
         },
+        failures=tuple(failures(history)[:_FAILURES]),
         loads=tuple(map(_load, history.loads)),
         counters={
             node: {name: readings[-1][1] for name, readings in counters.items() if readings}
@@ -218,12 +223,23 @@ def _moments(history: History) -> list[MomentDocument]:
     ]
 
 
+def _durations(node: str, history: History) -> RequestDurations | None:
+    took = [seconds for _, seconds in finished(event for event in history.requests if event.get("node") == node)]
+    known = sorted(seconds for seconds in took if seconds is not None)
+    if not known or len(known) < len(took):
+        return None
+    return RequestDurations(**{name: percentile(known, percent) for name, percent in PERCENTILES.items()})
+
+
 def _node(index: Index, node: str, t: float) -> NodeAtMoment:
     queue = recv_q(index, node, TcpState.CLOSE_WAIT, t)
     return NodeAtMoment(
         sampled=t not in index.history.missed.get(node, ()),
         states={state: _range(count) for state, count in count_states(index, node, t).items()},
         close_wait_recv_q=None if queue is None else _range(queue),
+        conntrack=next(
+            (line["entries"] for line in index.history.conntrack if (line["node"], line["t"]) == (node, t)), None
+        ),
     )
 
 

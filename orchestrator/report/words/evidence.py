@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from orchestrator.recording.closing import Closing, ClosingKind
 from orchestrator.recording.evidence import (
+    BytesMoved,
     ConnectionCarried,
     ConnectionSeen,
+    ConntrackRead,
     CounterRead,
     Evidence,
     Gap,
@@ -23,10 +26,11 @@ from orchestrator.recording.evidence import (
     StatePossible,
 )
 from orchestrator.recording.verdict import FactVerdict
-from orchestrator.report.words.quantities import bounded
+from orchestrator.report.words.quantities import bounded, seconds
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import at
-from orchestrator.text.numbers import plural
+from orchestrator.text.numbers import number, plural
+from orchestrator.text.safe import visible
 
 
 def lines(fact: FactVerdict) -> tuple[str, ...]:
@@ -137,6 +141,8 @@ def _request(item: RequestSeen) -> str:
     told = f"{item.node} {item.method or ''} {item.url or ''} {result} at {at(item.t)}"
     if item.local:
         told += f", request {item.nth} on {item.local}" if item.nth else f", on {item.local}"
+    if item.took is not None:
+        told += f", after {seconds(item.took)}"
     return " ".join(told.split())
 
 
@@ -162,6 +168,17 @@ def _carried(item: ConnectionCarried) -> str:
     return f"{item.node} {item.local}: {plural(item.requests, 'request')}"
 
 
+def _bytes(item: BytesMoved) -> str:
+    amount = number(item.least, math.inf if item.most is None else item.most)
+    return f"{plural(amount, 'byte')} at {item.node}: {_connection(item.connection)}"
+
+
+def _conntrack(item: ConntrackRead) -> str:
+    """`nat had 3 entries at 1.02s: 2 ESTABLISHED, 1 TIME_WAIT`."""
+    states = ", ".join(f"{count} {visible(state)}" for state, count in sorted(item.entries.items()))
+    return f"{item.node} had {plural(sum(item.entries.values()), 'entry')} at {at(item.t)}" + (states and f": {states}")
+
+
 _LINES: dict[type, Callable[[Any], str]] = {
     SocketSeen: _socket,
     SocketBorn: _born,
@@ -174,4 +191,6 @@ _LINES: dict[type, Callable[[Any], str]] = {
     SegmentSeen: _segment,
     CounterRead: _counter,
     ConnectionCarried: _carried,
+    BytesMoved: _bytes,
+    ConntrackRead: _conntrack,
 }

@@ -8,7 +8,8 @@ from orchestrator.analysis.ladder import headlinenotes as told
 from orchestrator.analysis.ladder.headlinenotes import Fate, Headline, Through
 from orchestrator.analysis.ladder.notes import Note
 from orchestrator.report.words.ladder import befell, sentence, the, unacknowledged
-from orchestrator.text.durations import duration
+from orchestrator.text.durations import duration, write_duration
+from orchestrator.text.numbers import plural
 
 
 def headline(of: Headline) -> str:
@@ -66,7 +67,8 @@ def _whole(part: Note) -> str:
         case told.Closed():
             return "it was closed before the recording began" if part.before else "it was closed"
         case told.GaveUpAlone():
-            return f"{part.node} gave up: no answer came, so neither FIN nor RST ended it"
+            again = f" after {plural(part.again, 'retransmission')}" if part.again else ""
+            return f"{part.node} gave up{again}: no answer came, so neither FIN nor RST ended it"
         case told.Failures():
             if len(part.errors) == 1:
                 return f"a request failed with {part.errors[0]}"
@@ -78,6 +80,15 @@ def _whole(part: Note) -> str:
         case told.Left():
             return "left at the end: " + ", ".join(f"{state} on {node}" for state, node in part.ends)
     return ""
+
+
+def _waited(pause: told.Pause) -> str:
+    """`idle; KEEPALIVE_TIMEOUT is 2s`."""
+    answer = "a whole answer" if pause.begun else "an answer"
+    what = f"without {answer}" if pause.unanswered else "idle"
+    if pause.at_work:
+        what += ": the handler was at work"
+    return what if pause.timer is None else f"{what}; {pause.timer.knob} is {write_duration(pause.timer.seconds)}"
 
 
 def _how(part: told.ClosingSegment) -> str:
@@ -94,9 +105,7 @@ def _pieces(part: told.ClosingSegment) -> Iterator[str]:
         yield " that never arrived"
     if part.pause is not None:
         comma = "" if part.fate is Fate.ARRIVED else ","
-        answer = "a whole answer" if part.pause.begun else "an answer"
-        what = f"without {answer}" if part.pause.unanswered else "idle"
-        yield f"{comma} after {duration(part.pause.least, part.pause.most)} {what}"
+        yield f"{comma} after {duration(part.pause.least, part.pause.most)} {_waited(part.pause)}"
     if part.account is not None:
         yield f" ({sentence(part.account)})"
     elif part.ended is not None:

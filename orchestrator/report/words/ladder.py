@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestrator.analysis.ladder import endnotes, notes, packetnotes
 from orchestrator.analysis.ladder import footnotes as below
-from orchestrator.analysis.ladder import notes, packetnotes
 from orchestrator.analysis.ladder.model import Head, Row
 from orchestrator.analysis.ladder.notes import Note, Party, Quiet
 from orchestrator.history.model import MinisocketEnd, Side
@@ -42,6 +42,7 @@ _QUIET = {
     Quiet.PERHAPS: ", whether idle is not known",
     Quiet.NO_ANSWER_YET: ", no answer yet",
     Quiet.NO_WHOLE_ANSWER_YET: ", no whole answer yet",
+    Quiet.AT_WORK: ", no answer yet: handler at work",
     Quiet.NO_ANSWER: ", no answer",
     Quiet.OTHER: "",
 }
@@ -201,16 +202,18 @@ def _around(note: Note) -> str | None:
             return f"{', '.join(note.names)}{' ends' if note.end else ''}"
         case notes.Silence():
             return duration(note.least, note.most) + _QUIET[note.what]
-        case notes.RunEnds(outcome="done"):
+        case endnotes.RunEnds(outcome="done"):
             return "the run ends"
-        case notes.RunEnds(outcome="failed"):
+        case endnotes.RunEnds(outcome="failed"):
             return "the run fails"
-        case notes.RunEnds():
+        case endnotes.RunEnds():
             return f"the run is {note.outcome or 'broken off'}"
-        case notes.TimeWaitToGo():
+        case endnotes.TimeWaitToGo():
             return f"TIME_WAIT on {note.node} has {note.seconds:.0f} s to go"
-        case notes.CloseWaitStays():
+        case endnotes.CloseWaitStays():
             return f"CLOSE_WAIT stays until {note.node} closes"
+        case endnotes.FinWait2Stays():
+            return f"FIN_WAIT2 on {note.node}: owned, no timer: it never ends"
     return None
 
 

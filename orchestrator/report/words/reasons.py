@@ -81,6 +81,8 @@ def _wrong(reason: Reason, fact: FactVerdict) -> str:
             return f"{sockets} in {fact.part} on {fact.node} with {queue}, expected {words.expected(fact.expected)}"
         case causes.SomeOutOfRange(of="connection"):
             return f"{plural(reason.count, 'connection')} of {fact.node} carried another number of requests"
+        case causes.SomeOutOfRange(of="request"):
+            return f"{plural(reason.count, 'request')} of {fact.node} did not take {words.expected(fact.expected)}"
         case causes.SomeOutOfRange():
             intervals = plural(reason.count, f"{fact.part} interval")
             return f"{intervals} on {fact.node} did not last {words.expected(fact.expected)}"
@@ -93,6 +95,8 @@ def _wrong(reason: Reason, fact: FactVerdict) -> str:
             return (
                 f"no {fact.part} interval on {fact.node} is known to have ended in the window: the fact matched nothing"
             )
+        case causes.MatchedNothing(of="ended_request"):
+            return f"no request of {fact.node} ended in the window: the fact matched nothing"
         case causes.MatchedNothing():
             return f"no request of {fact.node} in the window names its connection: the fact matched nothing"
     return ""
@@ -147,6 +151,8 @@ def _untold(reason: Reason, fact: FactVerdict) -> str:
             return f"{' and '.join(reason.nodes)} does not report {what}"
         case causes.NotFilterable(source="counter"):
             return f"{reason.counter} is one number for the whole node: it cannot be filtered by `where`"
+        case causes.NotFilterable(source="conntrack"):
+            return f"of the conntrack table of {reason.node} numbers alone are known: `where` cannot filter it"
         case causes.NotFilterable(source="trace"):
             return "segments of the kernel's trace cannot be filtered by `owner`"
         case causes.NotFilterable():
@@ -155,6 +161,17 @@ def _untold(reason: Reason, fact: FactVerdict) -> str:
             return f"the counter {reason.counter} of {reason.node} was not read"
         case causes.CounterBetweenReadings():
             return f"{reason.counter} was not read at {at(reason.start)} and {at(reason.end)} themselves"
+        case causes.RequestsUntimed():
+            return f"{plural(reason.count, 'request')} of {fact.node} do not tell when they began"
+        case causes.ProbesUnseen():
+            return f"{_found(fact)}: the samples do not tell whether each probe that {reason.node} sent was answered"
+        case causes.BytesUnseen(connections=0):
+            return f"{reason.node} had sockets that no sample shows: what went over them is not known"
+        case causes.BytesUnseen():
+            connections = plural(reason.connections, "connection")
+            return f"{_found(fact)}: neither samples nor a FIN tell how much went over {connections} in that time"
+        case causes.ConntrackUnread():
+            return f"the conntrack table of {reason.node} was not read then: it is at named moments"
         case causes.AnswersForOthers():
             return f"{reason.node} answers for others by its packet filter, and no counter tells of that"
     return ""

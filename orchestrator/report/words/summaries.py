@@ -9,16 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from orchestrator.analysis.counted import Explained, OldHalfMet, PoolWasFull, QueueWasFull, TableWasFull, explained
+from orchestrator.analysis.failures import failures
 from orchestrator.analysis.ladder.list import ListedConnection, Telling
 from orchestrator.analysis.requests import Requests, raw_by_client, requests_by_client
 from orchestrator.analysis.summary import ConnectionSummary, Group, connection_groups, unobserved_by_node
+from orchestrator.bounds import LOG_LINES
 from orchestrator.history.model import ClosingKind, History, MinisocketEnd, Side
 from orchestrator.recording.events import Event
-from orchestrator.text.durations import measured, time_between
+from orchestrator.report.words.failures import sentences as failure_sentences
+from orchestrator.tcp.states import TcpState
+from orchestrator.text.durations import measured, time_between, write_duration
 from orchestrator.text.numbers import plural
+from orchestrator.text.safe import visible
 
 _LOADS = 12
-"""Rates that are told; more are not read."""
+"""Rates that are told, and explanations; more are not read."""
 
 _CUT_SHORT = {
     MinisocketEnd.RESET: "killed by a RST",
@@ -58,10 +64,15 @@ def outcome(summary: ConnectionSummary) -> str:
         cut = "".join(f", {_CUT_SHORT[how]}" for how in dict.fromkeys(how for how, _ in summary.cut_short))
         parts.append(f"TIME_WAIT on {' and '.join(summary.time_wait)}{cut}")
     if summary.stuck:
-        parts.append("at the end still " + ", ".join(f"{state} on {node}" for state, node in summary.stuck))
+        parts.append("at the end still " + ", ".join(_stuck(state, node, summary) for state, node in summary.stuck))
     if summary.first_closer and not summary.time_wait and not summary.stuck:
         parts.append("no TIME_WAIT seen")
     return "; ".join(parts)
+
+
+def _stuck(state: TcpState, node: str, summary: ConnectionSummary) -> str:
+    never = state is TcpState.FIN_WAIT2 and node in summary.endless
+    return f"{state} on {node}" + (" (owned, no timer: it never ends)" if never else "")
 
 
 def who_closed(summary: ConnectionSummary) -> str:
@@ -70,7 +81,8 @@ def who_closed(summary: ConnectionSummary) -> str:
         segment = summary.kind.upper() if summary.traced else ""
         if summary.kind is ClosingKind.RST and not summary.traced:
             segment = f"{summary.client} met a RST"
-        detail = ", ".join(part for part in (segment, summary.reason, "lost" if summary.lost else "") if part)
+        parts = (segment, summary.reason or _by_timer(summary), "lost" if summary.lost else "")
+        detail = ", ".join(filter(None, parts))
         gave_up = f"; {summary.gave_up} gave up, after a timeout" if summary.gave_up else ""
         return f"{summary.first_closer} closed first" + (f" ({detail})" if detail else "") + gave_up
     if summary.gave_up:
@@ -78,6 +90,14 @@ def who_closed(summary: ConnectionSummary) -> str:
     if summary.kind is ClosingKind.SIMULTANEOUS:
         return "both closed at the same time"
     return "neither end sent a FIN or RST" if summary.traced else "the samples do not show who closed first"
+
+
+def _by_timer(summary: ConnectionSummary) -> str:
+    """`idle for its KEEPALIVE_TIMEOUT of 2s`."""
+    if summary.timer is None:
+        return ""
+    what = "without an answer" if summary.unanswered else "idle"
+    return f"{what} for its {visible(summary.timer.knob)} of {write_duration(summary.timer.seconds)}"
 
 
 def unobserved_sentences(history: History) -> list[str]:
@@ -102,6 +122,8 @@ def request_sentences(history: History) -> list[str]:
         ),
         *loads,
         *([f"... and {more} more rates"] if more > 0 else []),
+        *failure_sentences(failures(history)),
+        *map(explanation, explained(history)[:_LOADS]),
     ]
 
 
@@ -111,6 +133,29 @@ def exchanges(ended: Mapping[str, int]) -> str:
     if len(parts) == 1 < parts[0][0]:
         return f"all {parts[0][1]}"
     return ", ".join(f"{count} {what}" for count, what in parts)
+
+
+def explanation(found: Explained) -> str:
+    """What a counter, or a library's words, mean."""
+    match found:
+        case QueueWasFull():
+            size = "an accept queue" if found.backlog is None else f"the accept queue of {found.backlog}"
+            port = "" if found.port is None else f":{found.port}"
+            dropped = f"{plural(found.times, 'SYN')} or last ACKs of handshakes dropped (ListenOverflows)"
+            return f"{size} on {found.node}{port} was full: {dropped}"
+        case TableWasFull():
+            size = "its table" if found.size is None else f"its table of {found.size}"
+            times = plural(found.times, "connection")
+            return f"no TIME_WAIT of {times} on {found.node}: {size} was full (TCPTimeWaitOverflow)"
+        case PoolWasFull():
+            times = plural(found.times, "connection") + (" or more" if found.times >= LOG_LINES.limit else "")
+            return f"the pool of {found.node} was full, so it closed the surplus: {times}, as its library says"
+        case OldHalfMet():
+            return (
+                f"{found.client} called for c{found.new} from the addresses of c{found.old}, whose old half "
+                f"{found.node} had kept: a challenge ACK came back (TCPChallengeACK), and the RST that answered it "
+                f"ended c{found.old}"
+            )
 
 
 def load(event: Event) -> str:
@@ -195,6 +240,7 @@ def ended(entry: ListedConnection) -> str:
 
 TELLING = {
     Telling.ACCUSED: "it is evidence of a failed expectation",
+    Telling.CAUSE: "a request failed by what became of it",
     Telling.FAILED: "a request on it failed",
     Telling.CLOSE_WAIT: "an end of it is left in CLOSE_WAIT",
     Telling.BY_SERVER: "the server closed it first",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag
 
 from orchestrator.scenario.fields import Text
 from orchestrator.scenario.values import DurationRange, Range
+from orchestrator.tcp.counters import NAMES
 
 
 class FactKind(StrEnum):
@@ -51,29 +52,35 @@ ByState = Annotated[dict[State, Range], Field(min_length=1)]
 DurationByState = Annotated[dict[State, DurationRange], Field(min_length=1)]
 
 
-CounterName = Literal[
-    "ActiveOpens",
-    "PassiveOpens",
-    "AttemptFails",
-    "EstabResets",
-    "RetransSegs",
-    "OutRsts",
-    "TW",
-    "TWKilled",
-    "TCPTimeWaitOverflow",
-    "ListenOverflows",
-    "ListenDrops",
-    "TCPAbortOnTimeout",
-    "TCPAbortOnData",
-    "TCPAbortOnClose",
-    "TCPReqQFullDrop",
-    "TCPTimeouts",
-    "TCPKeepAlive",
-    "TCPChallengeACK",
-]
-"""Those that a recording has (recording.events.COUNTERS)."""
+if TYPE_CHECKING:
+    CounterName = str
+else:
+    CounterName = Literal[NAMES]
+"""Those that a recording has."""
 
 ByCounter = Annotated[dict[CounterName, Range], Field(min_length=1)]
+
+Percentile = Literal["p50", "p95", "p99", "max"]
+"""By nearest rank: of n durations in order the one with the number n * p / 100, rounded up."""
+
+Direction = Literal["sent", "received"]
+ByDirection = Annotated[dict[Direction, Range], Field(min_length=1)]
+
+Probes = Literal["sent", "unanswered"]
+ByProbes = Annotated[dict[Probes, Range], Field(min_length=1)]
+
+ConntrackState = Literal[
+    "SYN_SENT",
+    "SYN_RECV",
+    "ESTABLISHED",
+    "FIN_WAIT",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "TIME_WAIT",
+    "CLOSE",
+    "SYN_SENT2",
+]
+"""As `conntrack -L` and nf_conntrack_tcp.h name them: of an entry, which knows both directions, not of a socket."""
 
 
 def _form(value: object) -> str:
@@ -81,6 +88,32 @@ def _form(value: object) -> str:
 
 
 AllOrByName = Annotated[Annotated[Range, Tag("all")] | Annotated[ByName, Tag("by name")], Discriminator(_form)]
+AllOrByConntrackState = Annotated[
+    Annotated[Range, Tag("all")] | Annotated[dict[ConntrackState, Range], Field(min_length=1), Tag("by name")],
+    Discriminator(_form),
+]
+EachOrByPercentile = Annotated[
+    Annotated[DurationRange, Tag("all")]
+    | Annotated[dict[Percentile, DurationRange], Field(min_length=1), Tag("by name")],
+    Discriminator(_form),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What the keys of a fact's mapping are, where only some words are allowed."""
+
+    word: str
+    """What one of them is: `state`."""
+    names: tuple[str, ...]
+
+
+STATES = Keys("state", get_args(State))
+COUNTERS = Keys("counter", NAMES)
+PERCENTILES = Keys("percentile", get_args(Percentile))
+DIRECTIONS = Keys("direction", get_args(Direction))
+PROBES = Keys("kind of probes", get_args(Probes))
+CONNTRACK_STATES = Keys("state of an entry", get_args(ConntrackState))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +132,5 @@ class Fact:
     """Whether the program of a server reports it, which not all kinds do."""
     roles: tuple[str, ...] = ()
     """Roles of the nodes that report it; empty: the kernel of every node tells it."""
+    keys: Keys | None = None
+    """Of a value that is a mapping with keys of a closed set."""

@@ -5,7 +5,7 @@ Names of states are those of RFC 9293 as `ss` and the kernel spell them.
 
 from __future__ import annotations
 
-from orchestrator.scenario.facts.fact import ByState, DurationByState, Fact, FactKind
+from orchestrator.scenario.facts.fact import STATES, ByState, DurationByState, Fact, FactKind
 from orchestrator.tcp.states import GAUGE_STATES
 
 FACTS = (
@@ -17,13 +17,22 @@ FACTS = (
         "Recv-Q of every socket in the state, bytes; in CLOSE_WAIT the unread FIN counts 1",
         "byte",
         ByState,
+        keys=STATES,
     ),
-    Fact("send_q", FactKind.QUEUE, "Send-Q of every socket in the state, bytes not yet acknowledged", "byte", ByState),
+    Fact(
+        "send_q",
+        FactKind.QUEUE,
+        "Send-Q of every socket in the state, bytes not yet acknowledged",
+        "byte",
+        ByState,
+        keys=STATES,
+    ),
     Fact(
         "lasts",
         FactKind.DURATION,
         "how long each time in the state lasted, of those that ended",
         "second",
         DurationByState,
+        keys=STATES,
     ),
 )

@@ -1,4 +1,4 @@
-"""What the recording's first line, `begin`, says of its nodes."""
+"""What the `begin` line of a recording declares of its nodes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from orchestrator.recording.events import Event
 def groups(begin: Event) -> dict[str, tuple[str, ...]]:
     """Services that are not themselves the name of a node: those with replicas."""
     names = {node["name"] for node in begin["nodes"]}
-    groups: dict[str, list[str]] = defaultdict(list)
+    found: dict[str, list[str]] = defaultdict(list)
     for node in begin["nodes"]:
         if node["service"] not in names:
-            groups[node["service"]].append(node["name"])
-    return {service: tuple(members) for service, members in groups.items()}
+            found[node["service"]].append(node["name"])
+    return {service: tuple(members) for service, members in found.items()}
 
 
 def shared(begin: Event) -> frozenset[str]:
-    """Nodes whose network namespace others may use too."""
+    """Nodes whose network namespace others may use."""
     return frozenset(node["name"] for node in begin["nodes"] if node.get("shared"))
 
 
 def reporting(begin: Event, role: str) -> frozenset[str]:
-    """Nodes of that role whose programs report what they do."""
+    """Nodes of a role whose program reports."""
     return frozenset(node["name"] for node in begin["nodes"] if node["role"] == role and node["events"])
