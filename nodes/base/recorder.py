@@ -6,7 +6,6 @@ urllib3 1.26 and 2.
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from commands import Command
 from events import Event
 from exchange import Exchange
 from headers import add_header, headers_of, text
+from socketoptions import SocketOptions
 from sockets import socket_facts
 
 
@@ -43,14 +43,15 @@ tape = Tape()
 class RecordingConnection(urllib3.connection.HTTPConnection):
     """urllib3's connection, which writes to the tape what it does. One object may connect several times in its life."""
 
-    extra_socket_options: ClassVar[list[tuple[int, int, int]]] = []
+    extra: ClassVar[SocketOptions] = SocketOptions()
     """Those of urllib3 are set too."""
     _facts: dict[str, str | None] | None = None
     _served = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.socket_options = [*(self.socket_options or ()), *self.extra_socket_options]
+        self.socket_options = [*(self.socket_options or ()), *self.extra.options()]
+        self.source_address = self.extra.source or self.source_address
 
     def connect(self) -> None:
         self._served = 0
@@ -98,10 +99,10 @@ class RecordingConnection(urllib3.connection.HTTPConnection):
         return response
 
 
-def install(*, tcp_keepalive: bool) -> None:
-    """Put the recording connection in the place of urllib3's own. With SO_KEEPALIVE, as `socket_options` sets it, or
-    without, which is urllib3's default."""
-    RecordingConnection.extra_socket_options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] if tcp_keepalive else []
+def install(options: SocketOptions) -> None:
+    """Put the recording connection in the place of urllib3's own. `options` as its `socket_options` and
+    `source_address` set them."""
+    RecordingConnection.extra = options
     urllib3.connectionpool.HTTPConnectionPool.ConnectionCls = RecordingConnection
 
 

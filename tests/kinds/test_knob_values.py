@@ -90,13 +90,33 @@ PAIRS: list[tuple[str, Callable[[Knobs], Any]]] = [
     ("host", lambda knobs: knobs.host("X")),
     ("seconds 1..32767", lambda knobs: knobs.whole_seconds("X", 1, at_most=32767)),
     ("endpoints", lambda knobs: knobs.endpoints("X")),
+    ("some of never safe", lambda knobs: knobs.words("X", "never", "safe")),
     ("one of never safe", lambda knobs: knobs.word("X", "safe", "never", "safe")),
 ]
 VALUES = st.one_of(
     st.from_regex(r"[0-9]{1,11}(ms|s|m|h)?", fullmatch=True),
     st.from_regex(r"([0-9]{1,3}(\.[0-9]{1,4})?(ms|s|m|h)){1,3}", fullmatch=True),
     st.from_regex(r"[a-z]{1,4}:[0-9]{1,6}(, ?[a-z]{1,4}:[0-9]{1,6})?", fullmatch=True),
-    st.sampled_from(["", " ", "true", "No", "off", "2", "never", "safe", "NEVER", "0", "-1", "1e3", "0.5s", "1.0ms"]),
+    st.sampled_from(
+        [
+            "",
+            " ",
+            "true",
+            "No",
+            "off",
+            "2",
+            "never",
+            "safe",
+            "NEVER",
+            "safe, never",
+            "safe,x",
+            "0",
+            "-1",
+            "1e3",
+            "0.5s",
+            "1.0ms",
+        ]
+    ),
     st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=8),
 )
 
