@@ -27,6 +27,7 @@ from exchange import Exchange, check_request
 from headers import headers_of
 from knobs import KnobError, Knobs
 from serving import main
+from socketoptions import SocketOptions, read_client_options
 from sockets import socket_facts
 
 T = TypeVar("T")
@@ -42,8 +43,9 @@ transport: ContextVar[asyncio.Transport | None] = ContextVar("transport", defaul
 class RecordingConnector(aiohttp.TCPConnector):  # type: ignore[misc]
     """aiohttp's connector, which reports to the exchange the connection that it got."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, options: SocketOptions, **kwargs: Any) -> None:
+        super().__init__(local_addr=options.source, **kwargs)
+        self._socket_options = options
         self._seen: WeakKeyDictionary[object, list[Any]] = WeakKeyDictionary()
         """A connection's protocol -> its facts, and the number of requests so far."""
 
@@ -53,6 +55,8 @@ class RecordingConnector(aiohttp.TCPConnector):  # type: ignore[misc]
         sock = connection.transport.get_extra_info("socket") if connection.transport else None
         if connection.protocol not in self._seen:
             self._seen[connection.protocol] = [socket_facts(sock) if sock else None, 0]
+            if sock is not None:  # aiohttp has no argument for them
+                self._socket_options.apply(sock)
         entry = self._seen[connection.protocol]
         entry[1] += 1
         if entry[0] is not None:
@@ -88,6 +92,7 @@ class Aiohttp:
             self._options["force_close"] = True
         else:
             self._options["keepalive_timeout"] = knobs.duration("KEEPALIVE_EXPIRY", 15.0)
+        self._socket_options = read_client_options(knobs)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
@@ -102,7 +107,9 @@ class Aiohttp:
         trace.on_request_headers_sent.append(_headers_sent)
         trace.on_request_redirect.append(_redirected)
         return aiohttp.ClientSession(
-            connector=RecordingConnector(**self._options), trace_configs=[trace], auto_decompress=False
+            connector=RecordingConnector(self._socket_options, **self._options),
+            trace_configs=[trace],
+            auto_decompress=False,
         )
 
     def check(self, command: Command) -> None:

@@ -59,6 +59,14 @@ class Knobs:
             raise KnobError(f"{name}: {len(found)} ports are more than the {most} that are possible")
         return found
 
+    def words(self, name: str, *allowed: str) -> list[str]:
+        """Some of `allowed`, with commas between; none when the knob is not set."""
+        found = [word.strip() for word in self._values.get(name, "").split(",") if word.strip()]
+        for word in found:
+            if word not in allowed:
+                raise KnobError(f"{name}: expected {' or '.join(allowed)}, several with commas between, not {word!r}")
+        return found
+
     def number(self, name: str, default: int, *, at_least: int = 0, at_most: int = 2**31 - 1) -> int:
         text = self._values.get(name, str(default))
         if not re.fullmatch(r"[0-9]{1,10}", text) or not at_least <= int(text) <= at_most:

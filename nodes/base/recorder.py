@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from commands import Command
 from events import Event
 from exchange import Exchange
 from headers import add_header, headers_of, text
+from socketoptions import SocketOptions
 from sockets import socket_facts
 
 _WARNINGS = 1_000
@@ -48,14 +48,15 @@ tape = Tape()
 class RecordingConnection(urllib3.connection.HTTPConnection):
     """urllib3's connection, which writes to the tape what it does. One object may connect several times in its life."""
 
-    extra_socket_options: ClassVar[list[tuple[int, int, int]]] = []
+    extra: ClassVar[SocketOptions] = SocketOptions()
     """Those of urllib3 are set too."""
     _facts: dict[str, str | None] | None = None
     _served = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.socket_options = [*(self.socket_options or ()), *self.extra_socket_options]
+        self.socket_options = [*(self.socket_options or ()), *self.extra.options()]
+        self.source_address = self.extra.source or self.source_address
 
     def connect(self) -> None:
         self._served = 0
@@ -109,11 +110,11 @@ def _warn_on_stderr() -> None:
     urllib3.add_stderr_logger(logging.WARNING).addFilter(lambda record: next(count) < _WARNINGS)
 
 
-def install(*, tcp_keepalive: bool) -> None:
-    """Put the recording connection in the place of urllib3's own. With SO_KEEPALIVE, as `socket_options` sets it, or
-    without, which is urllib3's default."""
+def install(options: SocketOptions) -> None:
+    """Put the recording connection in the place of urllib3's own. `options` as its `socket_options` and
+    `source_address` set them."""
     _warn_on_stderr()
-    RecordingConnection.extra_socket_options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] if tcp_keepalive else []
+    RecordingConnection.extra = options
     urllib3.connectionpool.HTTPConnectionPool.ConnectionCls = RecordingConnection
 
 

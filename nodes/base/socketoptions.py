@@ -44,7 +44,11 @@ class Keepalive:
 
 def read_keepalive(knobs: Knobs, default: bool = False) -> Keepalive:
     """TCP_KEEPALIVE and the three numbers. Raises KnobError: also for a number that has no effect."""
-    on = knobs.truth("TCP_KEEPALIVE", default)
+    return keepalive_numbers(knobs, on=knobs.truth("TCP_KEEPALIVE", default))
+
+
+def keepalive_numbers(knobs: Knobs, *, on: bool) -> Keepalive:
+    """The three numbers, for what is on. Raises KnobError."""
     given = [name for name in _PROBING if knobs.given(name)]
     if given and not on:
         raise KnobError(f"{given[0]}: it is of no effect without TCP_KEEPALIVE=true")
@@ -70,31 +74,43 @@ class SocketOptions:
     source: tuple[str, int] | None = None
 
     def options(self) -> list[Option]:
-        """For setsockopt()."""
+        """For setsockopt(), before bind() and connect()."""
         found = self.keepalive.options()
+        if self.source is not None and self.source[1]:
+            # A port of one's own would else be taken as long as its last connection is in TIME_WAIT.
+            found.append((socket.SOL_SOCKET, socket.SO_REUSEADDR, 1))
         if self.user_timeout:
             found.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.user_timeout))
         if self.linger is not None:
             found.append((socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, self.linger)))
         return found
 
+    def numbers(self) -> str:
+        """The same as text, for a program in another language: `1:9:1,6:4:60`, level, option and value. Of SO_LINGER
+        the value is its seconds."""
+        options = self.options()
+        values = [
+            (level, option, self.linger if isinstance(value, bytes) else value) for level, option, value in options
+        ]
+        return ",".join(":".join(map(str, each)) for each in values)
+
     def apply(self, sock: socket.socket) -> None:
         for level, option, value in self.options():
             sock.setsockopt(level, option, value)
 
 
-def read_server_options(knobs: Knobs) -> SocketOptions:
-    """Of what a server accepts. Raises KnobError."""
+def read_server_options(knobs: Knobs, keepalive: bool = False) -> SocketOptions:
+    """Of what a server accepts; `keepalive`: the default of TCP_KEEPALIVE. Raises KnobError."""
     return SocketOptions(
-        read_keepalive(knobs),
+        read_keepalive(knobs, keepalive),
         knobs.milliseconds("TCP_USER_TIMEOUT", 0, at_least=0),
         knobs.whole_seconds("LINGER", 0, at_least=0, at_most=65535) if knobs.given("LINGER") else None,
     )
 
 
-def read_client_options(knobs: Knobs) -> SocketOptions:
-    """Of what a client opens. Raises KnobError."""
-    found = read_server_options(knobs)
+def read_client_options(knobs: Knobs, keepalive: bool = False) -> SocketOptions:
+    """Of what a client opens; `keepalive`: the default of TCP_KEEPALIVE. Raises KnobError."""
+    found = read_server_options(knobs, keepalive)
     return SocketOptions(found.keepalive, found.user_timeout, found.linger, read_source(knobs))
 
 

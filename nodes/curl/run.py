@@ -26,6 +26,7 @@ from exchange import Exchange, check_request
 from knobs import KnobError, Knobs
 from pacing import Numbers, in_threads
 from serving import Report, main_of_client
+from socketoptions import read_source
 
 CURL = "/usr/bin/curl"
 _PER = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -41,7 +42,7 @@ class Curl:
     paces = False
 
     def __init__(self, knobs: Knobs) -> None:
-        self._keepalive = knobs.truth("TCP_KEEPALIVE", True)
+        self._options = _socket_options(knobs)
         self._proxy = proxy_options(knobs)
 
     def open(self) -> None:
@@ -65,7 +66,7 @@ class Curl:
         with tempfile.NamedTemporaryFile() as body:
             body.write(command.body or b"")
             body.flush()
-            options = config(command, count, body.name, keepalive=self._keepalive, proxy=self._proxy)
+            options = config(command, count, body.name, sockets=self._options, proxy=self._proxy)
             with _start() as curl:
                 assert curl.stdin is not None and curl.stderr is not None
                 with suppress(BrokenPipeError):
@@ -105,8 +106,25 @@ def proxy_options(knobs: Knobs) -> list[tuple[str, str | None]]:
     return [("proxy", "http://{}:{}".format(*proxies[0])), *([("proxytunnel", None)] if tunnel else [])]
 
 
+def _socket_options(knobs: Knobs) -> list[str]:
+    """Lines of a file of options. Raises KnobError."""
+    lines = [] if knobs.truth("TCP_KEEPALIVE", True) else ["no-keepalive"]
+    if knobs.given("TCP_KEEPALIVE_TIME"):
+        if lines:
+            raise KnobError("TCP_KEEPALIVE_TIME: it is of no effect without TCP_KEEPALIVE=true")
+        lines.append(f"keepalive-time = {knobs.whole_seconds('TCP_KEEPALIVE_TIME', 0, at_most=32767)}")
+    address, port = read_source(knobs) or ("", 0)
+    lines += [f'interface = "host!{address}"'] if address else []
+    return [*lines, *([f"local-port = {port}"] if port else [])]
+
+
 def config(
-    command: Command, count: int, body: str, *, keepalive: bool, proxy: Sequence[tuple[str, str | None]] = ()
+    command: Command,
+    count: int,
+    body: str,
+    *,
+    sockets: Sequence[str] = (),
+    proxy: Sequence[tuple[str, str | None]] = (),
 ) -> str:
     """A file of options (curl(1), --config), in which a value is a quoted string and never an option."""
     limit = f"{command.timeout:.3f}"
@@ -122,7 +140,7 @@ def config(
     options += [("data-binary", f"@{body}")] if command.body is not None else []
     options += [("rate", rate(command.interval))] if command.interval else []
     options += [("write-out", f"%{{stderr}}\n{_RESULT}%{{json}}\n")]
-    lines += [] if keepalive else ["no-keepalive"]
+    lines += sockets
     lines += [name if value is None else f"{name} = {_quoted(value)}" for name, value in options]
     lines += [f'url = {_quoted(command.url)}\noutput = "/dev/null"'] * count
     return "\n".join(lines) + "\n"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -21,6 +22,9 @@ type pool struct {
 	most   int
 	expiry time.Duration
 	probe  time.Duration
+	source string
+	// of each socket, before it connects
+	options *sockopts
 }
 
 // A session is a Transport: that is what keeps connections.
@@ -43,7 +47,15 @@ func (c *client) transport() *http.Transport {
 	t.MaxIdleConnsPerHost = c.pool.idle
 	t.MaxConnsPerHost = c.pool.most
 	t.IdleConnTimeout = c.pool.expiry
-	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: c.pool.probe} // that of DefaultTransport
+	// The timeout is that of DefaultTransport.
+	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: c.pool.probe, Control: c.pool.options.control}
+	if c.pool.source != "" {
+		address, err := net.ResolveTCPAddr("tcp4", c.pool.source)
+		if err != nil {
+			log.Fatal(err)
+		}
+		dialer.LocalAddr = address
+	}
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		plain, err := dialer.DialContext(ctx, network, address)
 		if err != nil {

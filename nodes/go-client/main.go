@@ -20,6 +20,8 @@ func main() {
 	flag.IntVar(&pool.most, "max-conns", 0, "http.Transport.MaxConnsPerHost")
 	flag.DurationVar(&pool.expiry, "idle-timeout", 90*time.Second, "http.Transport.IdleConnTimeout")
 	flag.DurationVar(&pool.probe, "tcp-keepalive", 30*time.Second, "net.Dialer.KeepAlive")
+	flag.StringVar(&pool.source, "source", "", "net.Dialer.LocalAddr")
+	pool.options = sockoptFlag()
 	flag.Parse()
 
 	client := newClient(pool)

@@ -9,8 +9,11 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -27,16 +30,44 @@ func main() {
 	idle := flag.Duration("idle-timeout", 0, "http.Server.IdleTimeout")
 	keep := flag.Bool("keep-alives", true, "http.Server.SetKeepAlivesEnabled")
 	probe := flag.Duration("tcp-keepalive", 0, "net.ListenConfig.KeepAlive")
+	naive := flag.Bool("naive", false, "SIGTERM ends the program at once")
+	grace := flag.Duration("grace", 0, "how long http.Server.Shutdown may take; 0: without end")
+	options := sockoptFlag()
 	flag.Parse()
 
 	server := &http.Server{Handler: routes(), IdleTimeout: *idle}
 	server.SetKeepAlivesEnabled(*keep)
-	config := net.ListenConfig{KeepAlive: *probe}
+	config := net.ListenConfig{KeepAlive: *probe, Control: options.control}
 	listener, err := config.Listen(context.Background(), "tcp4", net.JoinHostPort("0.0.0.0", strconv.Itoa(*port)))
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(server.Serve(listener))
+	over := make(chan struct{})
+	if !*naive {
+		go shutdown(server, *grace, over)
+	}
+	if err := server.Serve(listener); err != http.ErrServerClosed {
+		log.Fatal(err)
+	}
+	<-over
+}
+
+// shutdown waits for SIGTERM, and then as Go programs do: no new connections, idle ones are closed, those with a request
+// once it has its response. What is left when the grace is over ends with the program.
+func shutdown(server *http.Server, grace time.Duration, over chan struct{}) {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM, syscall.SIGINT)
+	<-told
+	ctx := context.Background()
+	if grace > 0 {
+		limited, cancel := context.WithTimeout(ctx, grace)
+		defer cancel()
+		ctx = limited
+	}
+	if err := server.Shutdown(ctx); err != nil {
+		log.Print(err)
+	}
+	close(over)
 }
 
 func routes() http.Handler {

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 import golang
 import native
 from knobs import Knobs
+from socketoptions import Keepalive, SocketOptions, read_server_options
 
 HERE = Path(__file__).resolve().parent
 
@@ -19,8 +20,14 @@ def command(knobs: Knobs, _: Path) -> list[str]:
         "port": str(knobs.port("HTTP_PORT", 8080)),
         "idle-timeout": f"{round(knobs.duration('KEEPALIVE_TIMEOUT', 0) * 1e6)}us",
         "keep-alives": "false" if knobs.one_request_each("KEEPALIVE_REQUESTS") else "true",
-        "tcp-keepalive": "0s" if knobs.truth("TCP_KEEPALIVE", True) else "-1s",
+        "naive": "false" if knobs.truth("GRACEFUL", True) else "true",
+        "grace": f"{knobs.milliseconds('GRACEFUL_TIMEOUT', 0, at_least=0)}ms",
     }
+    options = read_server_options(knobs, keepalive=True)
+    # Go would set its own numbers after ours.
+    flags["tcp-keepalive"] = "0s" if options.keepalive == Keepalive(True) else "-1s"
+    if options != SocketOptions(Keepalive(True)):
+        flags["sockopts"] = options.numbers()
     return [str(golang.program(HERE)), *(f"-{name}={value}" for name, value in flags.items())]
 
 

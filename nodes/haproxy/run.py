@@ -10,10 +10,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import native
 from knobs import KnobError, Knobs
+from socketoptions import keepalive_numbers
 
 _OWN_DESCRIPTORS = 64
 
 _ONLY_HTTP = ("UPSTREAM_KEEPALIVE", "UPSTREAM_KEEPALIVE_TIMEOUT", "HTTP_REUSE")
+_RETRY_ON = (
+    "none", "conn-failure", "empty-response", "junk-response", "response-timeout", "0rtt-rejected",
+    "all-retryable-errors", "404", "408", "425", "500", "501", "502", "503", "504",
+)  # fmt: skip
 _REUSE = ("never", "safe", "aggressive", "always")
 
 
@@ -47,14 +52,17 @@ def _configuration(knobs: Knobs) -> str:
         f"mode {mode}",
         f"option {mode}log",
         *_timeouts(knobs, mode),
+        *_retries(knobs, mode),
+        *_probes(knobs),
         "frontend clients",
-        f"bind 0.0.0.0:{knobs.port('HTTP_PORT', 8080)}",
+        f"bind 0.0.0.0:{knobs.port('HTTP_PORT', 8080)}{_user_timeout(knobs)}",
         f"backlog {knobs.number('BACKLOG', 4096, at_least=1)}",
         "default_backend servers",
         "backend servers",
         "balance roundrobin",
         *(_pool(knobs) if mode == "http" else _no_pool(knobs)),
-        *(f"server {host}:{port} {host}:{port}" for host, port in servers),
+        *([f"source {address}"] if (address := knobs.host("SOURCE_ADDRESS")) else []),
+        *(f"server {host}:{port} {host}:{port}{_user_timeout(knobs)}{_check(knobs)}" for host, port in servers),
     ]
     return "\n".join(lines) + "\n"
 
@@ -73,6 +81,46 @@ def _timeouts(knobs: Knobs, mode: str) -> list[str]:
         return [*lines, f"timeout client {idle}ms"]
     # `timeout client` would close an idle connection too, if it were the shorter one.
     return [*lines, f"timeout client {max(upstream, idle)}ms", f"timeout http-keep-alive {idle}ms"]
+
+
+def _retries(knobs: Knobs, mode: str) -> list[str]:
+    """`conn-failure` is what it retries on where nothing is said."""
+    lines = [f"retries {knobs.number('RETRIES', 3, at_most=100)}"]
+    events = knobs.words("RETRY_ON", *_RETRY_ON)
+    if events and mode == "tcp":
+        raise KnobError("RETRY_ON: in mode tcp there are no requests that could be sent again; leave it out")
+    return [*lines, f"retry-on {' '.join(events)}"] if events else lines
+
+
+def _probes(knobs: Knobs) -> list[str]:
+    """Keep-alive of both sides; the three numbers are for each that is on."""
+    clients, servers = knobs.truth("TCP_KEEPALIVE", False), knobs.truth("UPSTREAM_TCP_KEEPALIVE", False)
+    numbers = keepalive_numbers(knobs, on=clients or servers)
+    lines = []
+    for side, on in (("cli", clients), ("srv", servers)):
+        if on:
+            lines.append(f"option {side}tcpka")
+            given = (("idle", numbers.time), ("intvl", numbers.interval), ("cnt", numbers.probes))
+            lines += [f"{side}tcpka-{name} {value}{'' if name == 'cnt' else 's'}" for name, value in given if value]
+    return lines
+
+
+def _user_timeout(knobs: Knobs) -> str:
+    milliseconds = knobs.milliseconds("TCP_USER_TIMEOUT", 0, at_least=0)
+    return f" tcp-ut {milliseconds}ms" if milliseconds else ""
+
+
+def _check(knobs: Knobs) -> str:
+    """`check` of each server: it connects, and closes with a RST. A server that is down takes no more requests."""
+    interval = knobs.milliseconds("CHECK_INTERVAL", 2000)
+    down = " on-marked-down shutdown-sessions" if knobs.truth("CHECK_CLOSES", False) else ""
+    if not knobs.truth("CHECK", False):
+        for name in ("CHECK_INTERVAL", "CHECK_FALL", "CHECK_RISE", "CHECK_CLOSES"):
+            if knobs.given(name):
+                raise KnobError(f"{name}: it is of no effect without CHECK=true")
+        return ""
+    fall, rise = knobs.number("CHECK_FALL", 3, at_least=1), knobs.number("CHECK_RISE", 2, at_least=1)
+    return f" check inter {interval}ms fall {fall} rise {rise}{down}"
 
 
 def _pool(knobs: Knobs) -> list[str]:

@@ -23,6 +23,7 @@ from exchange import Exchange, check_request
 from headers import headers_of
 from knobs import Knobs
 from serving import main
+from socketoptions import SocketOptions, read_server_options
 from sockets import socket_facts
 
 
@@ -38,8 +39,11 @@ tape = Tape()
 class RecordingStream(httpcore.backends.sync.SyncStream):  # type: ignore[misc]
     """httpcore's connection, which writes to the tape that it was taken: a failed request does not show which."""
 
+    options = SocketOptions()
+
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
+        self.options.apply(sock)  # this version of httpx has no argument for them
         self._facts = socket_facts(sock)
         self._served = 0
 
@@ -59,6 +63,8 @@ class Httpx:
     def __init__(self, knobs: Knobs) -> None:
         backend: Any = httpcore.backends.sync
         backend.SyncStream = RecordingStream
+        RecordingStream.options = read_server_options(knobs)
+        self._address = knobs.host("SOURCE_ADDRESS") or None
         self._limits = httpx.Limits(
             max_connections=knobs.number("MAX_CONNECTIONS", 100, at_least=1),
             max_keepalive_connections=knobs.number("POOL_MAXSIZE", 20),
@@ -68,7 +74,9 @@ class Httpx:
 
     def open(self) -> httpx.Client:
         # Nothing here is encrypted, and a Client that could verify certificates would first read them all.
-        transport = httpx.HTTPTransport(verify=False, trust_env=False, limits=self._limits, retries=self._retries)
+        transport = httpx.HTTPTransport(
+            verify=False, trust_env=False, limits=self._limits, retries=self._retries, local_address=self._address
+        )
         return httpx.Client(transport=transport, verify=False, trust_env=False)
 
     def check(self, command: Command) -> None:

@@ -21,6 +21,7 @@ from events import Event
 from exchange import check_request
 from knobs import Knobs
 from serving import main
+from socketoptions import SocketOptions, read_client_options
 from sockets import cookie
 
 _TEXT, _HEADER_IN, _HEADER_OUT = 0, 1, 2
@@ -100,7 +101,7 @@ class Libcurl:
 
     def __init__(self, knobs: Knobs) -> None:
         self._expiry = knobs.whole_seconds("KEEPALIVE_EXPIRY", 118)
-        self._keepalive = knobs.truth("TCP_KEEPALIVE", False)
+        self._socket_options = read_client_options(knobs)
         limits = {
             pycurl.M_MAXCONNECTS: knobs.number("POOL_MAXSIZE", 0),
             pycurl.M_MAX_TOTAL_CONNECTIONS: knobs.number("MAX_CONNECTIONS", 0),
@@ -150,7 +151,7 @@ class Libcurl:
             pycurl.CONNECTTIMEOUT_MS: milliseconds,
             pycurl.TIMEOUT_MS: milliseconds,
             pycurl.MAXAGE_CONN: self._expiry,
-            pycurl.TCP_KEEPALIVE: int(self._keepalive),
+            pycurl.TCP_KEEPALIVE: int(self._socket_options.keepalive.on),
             # A value that is empty would take the header away: libcurl's way to send one that is, is a semicolon.
             pycurl.HTTPHEADER: [
                 (f"{name}: {value}" if value else f"{name};").encode("latin-1")
@@ -158,8 +159,12 @@ class Libcurl:
             ],
             pycurl.VERBOSE: 1,
             pycurl.DEBUGFUNCTION: lambda kind, data: _says(transfer, kind, data),
-            pycurl.SOCKOPTFUNCTION: lambda fd, purpose: _made(transfer, fd),
+            pycurl.SOCKOPTFUNCTION: lambda fd, purpose: _made(transfer, fd, self._socket_options),
         }
+        if self._socket_options.source is not None:
+            address, port = self._socket_options.source
+            options |= {pycurl.INTERFACE: f"host!{address}"} if address else {}
+            options |= {pycurl.LOCALPORT: port} if port else {}
         if command.body is not None:
             options[pycurl.POSTFIELDS] = command.body
         if command.method == "HEAD" and command.body is None:
@@ -190,8 +195,10 @@ def _says(transfer: Transfer, kind: int, data: bytes) -> None:
             transfer.sends(line)
 
 
-def _made(transfer: Transfer, fd: int) -> int:
+def _made(transfer: Transfer, fd: int, options: SocketOptions) -> int:
+    """libcurl has set its own already: what is given here is the last word."""
     with socket.socket(fileno=os.dup(fd)) as sock:
+        options.apply(sock)
         transfer.cookie = cookie(sock)
     return int(pycurl.SOCKOPT_OK)
 

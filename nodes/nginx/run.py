@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import fastcgi
 import native
 from documents import static_files
 from knobs import Knobs
+from socketoptions import read_keepalive
 
 _NO_LIMIT = 2**31 - 1
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -45,7 +47,7 @@ http {{
     {_keepalive(knobs)}
 {upstream}\
     server {{
-        listen 0.0.0.0:{port} backlog={backlog};
+        listen 0.0.0.0:{port} backlog={backlog}{_probes(knobs)};
 {location}\
     }}
 }}
@@ -58,12 +60,23 @@ def _drain(knobs: Knobs) -> str:
     return f"worker_shutdown_timeout {knobs.milliseconds('GRACEFUL_TIMEOUT', 0)}ms;\n"
 
 
+def _probes(knobs: Knobs) -> str:
+    """so_keepalive: what is left empty between its colons is the node's."""
+    keepalive = read_keepalive(knobs)
+    if not keepalive.on:
+        return ""
+    seconds = [f"{value}s" if value is not None else "" for value in (keepalive.time, keepalive.interval)]
+    numbers = ":".join([*seconds, "" if keepalive.probes is None else str(keepalive.probes)])
+    return f" so_keepalive={'on' if numbers == '::' else numbers}"
+
+
 def _keepalive(knobs: Knobs) -> str:
     timeout = f"{knobs.milliseconds('KEEPALIVE_TIMEOUT', 75_000, at_least=0)}ms"
     if knobs.truth("ADVERTISE", False):
         timeout += f" {knobs.whole_seconds('KEEPALIVE_TIMEOUT', 75)}s"
     requests = knobs.number("KEEPALIVE_REQUESTS", 1000) or _NO_LIMIT
-    return f"keepalive_timeout {timeout}; keepalive_requests {requests};"
+    oldest = knobs.milliseconds("MAX_LIFETIME", 3_600_000)
+    return f"keepalive_timeout {timeout}; keepalive_requests {requests}; keepalive_time {oldest}ms;"
 
 
 def _files(folder: Path) -> str:
@@ -83,7 +96,10 @@ def _proxy(knobs: Knobs) -> tuple[str, str]:
     kept = knobs.number("UPSTREAM_KEEPALIVE", 0, at_most=100_000)
     idle = knobs.milliseconds("UPSTREAM_KEEPALIVE_TIMEOUT", 60_000)
     timeout = knobs.milliseconds("UPSTREAM_TIMEOUT", 60_000)
-    pool = f"keepalive {kept}; keepalive_timeout {idle}ms;" if kept else ""
+    most = knobs.number("UPSTREAM_KEEPALIVE_REQUESTS", 1000) or _NO_LIMIT
+    oldest = knobs.milliseconds("UPSTREAM_MAX_LIFETIME", 3_600_000)
+    pool = f"keepalive {kept}; keepalive_timeout {idle}ms; keepalive_requests {most};" if kept else ""
+    pool += f" keepalive_time {oldest}ms;" if kept else ""
     persistent = 'proxy_http_version 1.1; proxy_set_header Connection "";' if kept else ""
     protocol = knobs.word("UPSTREAM_PROTOCOL", "http", "http", "fastcgi")
     kind = "fastcgi" if protocol == "fastcgi" else "proxy"
@@ -93,6 +109,10 @@ def _proxy(knobs: Knobs) -> tuple[str, str]:
         passed = f"fastcgi_pass servers; {keep} {_parameters()}"
     else:
         passed = f"proxy_pass http://servers; {persistent}"
+    if knobs.truth("UPSTREAM_TCP_KEEPALIVE", False):
+        timeouts += f" {kind}_socket_keepalive on;"
+    if address := knobs.host("SOURCE_ADDRESS"):
+        timeouts += f" {kind}_bind {socket.gethostbyname(address)};"
     return (
         f"    upstream servers {{ {servers} {pool} }}\n",
         f"""\

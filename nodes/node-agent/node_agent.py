@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import native
+import nodejs
 from knobs import Knobs
 
 HERE = Path(__file__).resolve().parent
@@ -16,7 +18,9 @@ HERE = Path(__file__).resolve().parent
 
 def command(knobs: Knobs, _: Path) -> list[str]:
     size = knobs.number("POOL_MAXSIZE", 256, at_least=1)
-    options = {"maxFreeSockets": size}
+    options: dict[str, Any] = {"maxFreeSockets": size, **nodejs.source(knobs)}
+    if knobs.given("TCP_KEEPALIVE_TIME"):  # an Agent that keeps connections has SO_KEEPALIVE on them
+        options["keepAliveMsecs"] = knobs.whole_seconds("TCP_KEEPALIVE_TIME", 0, at_most=32767) * 1000
     if knobs.truth("POOL_BLOCK", False):
         options["maxSockets"] = size
     if expiry := knobs.milliseconds("KEEPALIVE_EXPIRY", 0, at_least=0):

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import native
+import nodejs
 from knobs import Knobs
 
 HERE = Path(__file__).resolve().parent
@@ -18,8 +19,15 @@ def command(knobs: Knobs, _: Path) -> list[str]:
     settings = {
         "server": {
             "keepAliveTimeout": knobs.milliseconds("KEEPALIVE_TIMEOUT", 5000, at_least=0),
-            "keepAlive": knobs.truth("TCP_KEEPALIVE", False),
+            **nodejs.keepalive(knobs),
         },
+        "properties": {
+            name: knobs.milliseconds(knob, 0, at_least=0)
+            for name, knob in (("timeout", "SERVER_TIMEOUT"), ("headersTimeout", "HEADERS_TIMEOUT"))
+            if knobs.given(knob)
+        },
+        "graceful": knobs.truth("GRACEFUL", True),
+        "grace": knobs.milliseconds("GRACEFUL_TIMEOUT", 0, at_least=0),
         "maxRequestsPerSocket": knobs.number("KEEPALIVE_REQUESTS", 0),
         "listen": {
             "host": "0.0.0.0",

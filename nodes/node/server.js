@@ -67,8 +67,21 @@ function text(response, status, line) {
 
 const server = http.createServer(settings.server, respond);
 server.maxRequestsPerSocket = settings.maxRequestsPerSocket;
+Object.assign(server, settings.properties);
 server.on('error', (error) => {
   console.error(`node: ${error.message}`);
   process.exit(1);
 });
 server.listen(settings.listen);
+
+// As programs on Node end when they are told to: no new connections, idle ones are closed, those with a request once it has
+// its response. What is left when the grace is over ends with the program.
+if (settings.graceful) {
+  for (const signal of ['SIGTERM', 'SIGINT']) {
+    process.once(signal, () => {
+      server.close(() => process.exit(0));
+      server.closeIdleConnections?.(); // server.close() does it itself since Node 19
+      if (settings.grace) setTimeout(() => process.exit(1), settings.grace);
+    });
+  }
+}

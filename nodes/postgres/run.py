@@ -76,6 +76,9 @@ def configuration(knobs: Knobs) -> str:
         "idle_session_timeout": knobs.milliseconds("KEEPALIVE_TIMEOUT", 0, at_least=0),
         "max_connections": knobs.number("MAX_CONNECTIONS", 100, at_least=1),
         "tcp_keepalives_idle": knobs.whole_seconds("TCP_KEEPALIVE_TIME", 0, at_least=0),
+        "tcp_keepalives_interval": knobs.whole_seconds("TCP_KEEPALIVE_INTERVAL", 0, at_least=0),
+        "tcp_keepalives_count": knobs.number("TCP_KEEPALIVE_PROBES", 0, at_most=127),
+        "tcp_user_timeout": knobs.milliseconds("TCP_USER_TIMEOUT", 0, at_least=0),
         # A node is small, has no disk and keeps nothing.
         "unix_socket_directories": "''",
         "shared_buffers": "4MB",

@@ -25,6 +25,7 @@ from events import Event
 from knobs import Knobs
 from queries import Query, refuse_http
 from serving import main
+from socketoptions import read_keepalive
 from sockets import socket_facts
 
 
@@ -57,11 +58,17 @@ class Psycopg:
     schemes = ("postgresql",)
 
     def __init__(self, knobs: Knobs) -> None:
-        keepalives = int(knobs.truth("TCP_KEEPALIVE", True))
+        keepalive = read_keepalive(knobs, True)
+        numbers = {
+            "keepalives_idle": keepalive.time,
+            "keepalives_interval": keepalive.interval,
+            "keepalives_count": keepalive.probes,
+            "tcp_user_timeout": knobs.milliseconds("TCP_USER_TIMEOUT", 0, at_least=0),
+        }
         self._options = {
             **pool_options(knobs),
             "connection_class": Connection,
-            "kwargs": {"keepalives": keepalives},
+            "kwargs": {"keepalives": int(keepalive.on), **{name: value for name, value in numbers.items() if value}},
         }
 
     def open(self) -> Pools:

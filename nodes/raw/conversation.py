@@ -46,8 +46,6 @@ class Conversation:
         """Raises TimeoutError without an errno for our own timer, else OSError."""
         options.apply(self._sock)
         if options.source is not None:
-            # Several connections of one port to different servers, or after each other, as their addresses allow it.
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._sock.bind(options.source)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock.settimeout(timeout)

@@ -21,6 +21,7 @@ from queries import Query, refuse_http
 from redis.backoff import NoBackoff  # type: ignore[import-not-found]
 from redis.retry import Retry  # type: ignore[import-not-found]
 from serving import main
+from socketoptions import read_keepalive
 from sockets import socket_facts
 
 
@@ -133,9 +134,11 @@ def library(knobs: Knobs) -> RedisPy:
     limits = {}
     if knobs.given("POOL_MAXSIZE"):
         limits["max_connections"] = knobs.number("POOL_MAXSIZE", 50, at_least=1, at_most=2**31)
+    keepalive = read_keepalive(knobs)
     options: dict[str, Any] = {
         "health_check_interval": knobs.duration("HEALTH_CHECK_INTERVAL", 0.0),
-        "socket_keepalive": knobs.truth("TCP_KEEPALIVE", False),
+        "socket_keepalive": keepalive.on,
+        "socket_keepalive_options": {option: value for level, option, value in keepalive.options()[1:]},
     }
     if retries := knobs.number("RETRIES", 0):
         options["retry"] = Retry(NoBackoff(), retries)

@@ -14,6 +14,7 @@ from commands import Command, CommandError
 from events import Event
 from knobs import KnobError, Knobs
 from serving import main
+from socketoptions import read_client_options
 
 
 class Requests:
@@ -22,7 +23,7 @@ class Requests:
     schemes = ("http",)
 
     def __init__(self, knobs: Knobs) -> None:
-        recorder.install(tcp_keepalive=knobs.truth("TCP_KEEPALIVE", False))
+        recorder.install(read_client_options(knobs))
         self._connections = knobs.number("POOL_CONNECTIONS", requests.adapters.DEFAULT_POOLSIZE, at_least=1)
         self._size = knobs.number("POOL_MAXSIZE", requests.adapters.DEFAULT_POOLSIZE, at_least=1)
         self._block = knobs.truth("POOL_BLOCK", requests.adapters.DEFAULT_POOLBLOCK)

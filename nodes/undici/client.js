@@ -70,7 +70,7 @@ function dispatch(command, agent) {
 
 async function perform(command, session) {
   if (session !== null) return dispatch(command, session);
-  const agent = new undici.Agent({ connect, pipelining: 0 }); // undici's way to say: no keep-alive
+  const agent = new undici.Agent({ connect, ...settings.local, pipelining: 0 }); // undici's way to say: no keep-alive
   try {
     return await dispatch(command, agent);
   } finally {
@@ -79,7 +79,7 @@ async function perform(command, session) {
 }
 
 serve('undici', {
-  open: () => new undici.Agent({ connect, ...settings.agent }),
+  open: () => new undici.Agent({ connect, ...settings.local, ...settings.agent }),
   perform,
   close: (agent) => agent.close(),
 });

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import native
+import nodejs
 from knobs import Knobs
 
 HERE = Path(__file__).resolve().parent
@@ -17,13 +18,20 @@ LIBRARIES = "/usr/share/nodejs"
 
 
 def command(knobs: Knobs, _: Path) -> list[str]:
+    source = nodejs.source(knobs)
     settings = {
         "agent": {
             "connections": knobs.number("POOL_MAXSIZE", 0) or None,
             "keepAliveTimeout": knobs.milliseconds("KEEPALIVE_EXPIRY", 4000),
             "keepAliveMaxTimeout": knobs.milliseconds("KEEPALIVE_MAX_EXPIRY", 600_000),
         },
-        "connect": {"keepAlive": knobs.truth("TCP_KEEPALIVE", False)},
+        "local": {
+            name: value for name, value in source.items() if name == "localAddress"
+        },  # undici hands it over itself
+        "connect": {
+            **nodejs.keepalive(knobs),
+            **{name: value for name, value in source.items() if name == "localPort"},
+        },
     }
     return ["node", str(HERE / "client.js"), json.dumps(settings)]
 

@@ -14,6 +14,7 @@ from events import Event
 from exchange import check_request
 from knobs import Knobs
 from serving import main
+from socketoptions import read_client_options
 
 
 class Urllib3:
@@ -22,7 +23,7 @@ class Urllib3:
     schemes = ("http",)
 
     def __init__(self, knobs: Knobs) -> None:
-        recorder.install(tcp_keepalive=knobs.truth("TCP_KEEPALIVE", False))
+        recorder.install(read_client_options(knobs))
         self._pools = knobs.number("POOL_CONNECTIONS", 10, at_least=1)
         self._size = knobs.number("POOL_MAXSIZE", 1, at_least=1)
         self._block = knobs.truth("POOL_BLOCK", False)

@@ -3,8 +3,9 @@ starts. The program itself checks again, and more: what a value means beside ano
 
 `port`, `number 0..`, `number 1..64`, `duration`, `duration above 0`, `seconds 1..` and `milliseconds 0..` (durations
 that software counts in whole ones), `true or false`, `endpoints` (host:port, several with commas between), `host` (an
-address or a node's name), `ports ..64` (a range such as 40000-40063, of so many at most), `one of http tcp`. The same
-words as in nodes/base/knobs.py; a test holds them against what programs ask for.
+address or a node's name), `ports ..64` (a range such as 40000-40063, of so many at most), `one of http tcp`, `some of
+502 503` (with commas between). The same words as in nodes/base/knobs.py; a test holds them against what programs ask
+for.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pydantic_core import CoreSchema, core_schema
 _FORM = re.compile(
     r"(?P<what>number|seconds|milliseconds) (?P<least>\d+)\.\.(?P<most>\d*)"
     r"|(?P<port>port)(?: (?P<lowest>0)\.\.)?|duration(?P<above> above 0)?|(?P<truth>true or false)"
-    r"|(?P<endpoints>endpoints)|(?P<host>host)|ports \.\.(?P<range>\d+)|one of (?P<words>\S+(?: \S+)*)"
+    r"|(?P<endpoints>endpoints)|(?P<host>host)|ports \.\.(?P<range>\d+)|(?P<how>one|some) of (?P<words>\S+(?: \S+)*)"
 )
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+|0")
@@ -68,8 +69,10 @@ class Takes:
         if found["range"]:
             return _port_range(value, int(found["range"]))
         if found["words"]:
-            words = found["words"].split()
-            return None if value in words else " or ".join(words)
+            words, several = found["words"].split(), found["how"] == "some"
+            given = [word.strip() for word in value.split(",") if word.strip()] if several else [value]
+            right = all(word in words for word in given)
+            return None if right else " or ".join(words) + (", several with commas between" if several else "")
         seconds = _seconds(value)
         if seconds is None:
             return "a duration such as 5s, 500ms or 1m30s"

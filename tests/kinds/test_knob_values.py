@@ -91,6 +91,7 @@ PAIRS: list[tuple[str, Callable[[Knobs], Any]]] = [
     ("seconds 1..32767", lambda knobs: knobs.whole_seconds("X", 1, at_most=32767)),
     ("endpoints", lambda knobs: knobs.endpoints("X")),
     ("ports ..64", lambda knobs: knobs.ports("X", most=64)),
+    ("some of never safe", lambda knobs: knobs.words("X", "never", "safe")),
     ("one of never safe", lambda knobs: knobs.word("X", "safe", "never", "safe")),
 ]
 VALUES = st.one_of(
@@ -112,6 +113,8 @@ VALUES = st.one_of(
             "never",
             "safe",
             "NEVER",
+            "safe, never",
+            "safe,x",
             "0",
             "-1",
             "1e3",

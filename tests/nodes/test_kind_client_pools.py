@@ -160,7 +160,7 @@ def test_the_defaults_in_node_yaml_are_the_own_of_the_library(name: str) -> None
     begin = "from inspect import signature\ndef d(what, name): return signature(what).parameters[name].default\n"
     command = ["/usr/bin/python3", "-c", begin + DEFAULTS[name]]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    own = [knob.default for knob in kind(name).knobs.values()]
+    own = [knob.default for knob in kind(name).knobs.values()][: len(said)]  # behind them stand the kernel's
     assert [word.lower().removesuffix(".0") for word in said] == [value.removesuffix("s") for value in own]
 
 

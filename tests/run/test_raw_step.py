@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Simctl
 from tests.support.components import require
-from tests.support.vanishing import events_of, passed, write
+from tests.support.vanishing import IMPATIENT_ARP, events_of, passed, write
 
 TOPOLOGY = """\
 services:
@@ -23,6 +23,7 @@ networks: {lab: {internal: true}}
 TO = 'from: prober, to: "server:8080"'
 PART = "GET / HTTP/1.1\\r\\nHost: ser"
 POST = "POST / HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 9\\r\\n\\r\\n"
+BY = 'from: writer, to: "server:8080"'
 GET = "GET / HTTP/1.1\\r\\nHost: server\\r\\n\\r\\n"
 BEHIND = """\
 services:
@@ -34,6 +35,24 @@ services:
   server:
     image: simctl/origin
     environment: {{FAULT: {fault}}}
+    networks: [lab]
+networks: {{lab: {{internal: true}}}}
+"""
+IMPATIENT = """\
+services:
+  prober:
+    image: simctl/raw
+    environment: {{{probing}}}
+    sysctls: &arp
+{arp}    networks: [lab]
+  writer:
+    image: simctl/raw
+    environment: {{TCP_USER_TIMEOUT: 2s}}
+    sysctls: *arp
+    networks: [lab]
+  server:
+    image: simctl/origin
+    environment: {{KEEPALIVE_TIMEOUT: 1h}}
     networks: [lab]
 networks: {{lab: {{internal: true}}}}
 """
@@ -89,6 +108,33 @@ def test_what_no_library_does(simctl: Simctl, tmp_path: Path, runtime: str) -> N
 def test_stories(simctl: Simctl, name: str, runtime: str) -> None:
     require(runtime)
     passed(simctl("run", name, "-r", runtime, "--format", "json", timeout=200))
+
+
+@pytest.mark.parametrize("runtime", ["netns", "vm"])
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+def test_timers_of_a_socket_that_a_program_sets_itself(simctl: Simctl, tmp_path: Path, runtime: str) -> None:
+    """Keep-alive's three numbers and TCP_USER_TIMEOUT, with a peer that has vanished; the node's own are minutes."""
+    require(runtime)
+    probing = "TCP_KEEPALIVE: on, TCP_KEEPALIVE_TIME: 1s, TCP_KEEPALIVE_INTERVAL: 1s, TCP_KEEPALIVE_PROBES: 2"
+    topology = IMPATIENT.format(arp=IMPATIENT_ARP, probing=probing)
+    steps = [
+        f"{{name: silent, raw: {{{TO}, do: [], session: a}}}}",
+        f"{{name: impatient, raw: {{{BY}, do: [], session: a}}}}",
+        "{name: vanish, link: {node: server, up: false}}",
+        f"{{name: waits, background: true, raw: {{{TO}, do: [{{read: end, timeout: 1m}}], session: a}}}}",
+        f"{{name: writes, raw: {{{BY}, do: [send: x, {{read: end, timeout: 1m}}], session: a}}}}",
+        "{await: waits}",
+    ]
+    expect = [
+        "{that: probes, over: waits.start .. waits.end, prober: {raw: {ETIMEDOUT: 1}}}",
+        "{that: user timeout, over: writes.start .. writes.end, writer: {raw: {ETIMEDOUT: 1}}}",
+    ]
+    scenario = write(tmp_path, topology, steps, expect)
+    passed(simctl("run", scenario, "-r", runtime, "-o", tmp_path / "runs", "--format", "json", timeout=120))
+    told = {event["step"]: event for event in events_of(tmp_path / "runs") if event["ev"] == "raw"}
+    assert 2 <= told["waits"]["t"] - told["silent"]["t0"] < 20
+    assert 2 <= told["writes"]["t"] - told["writes"]["t0"] < 20
 
 
 @pytest.mark.netns
