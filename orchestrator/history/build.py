@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from orchestrator.bounds import UNKNOWN_LINES
+from orchestrator.history import begun
 from orchestrator.history.connections import join
 from orchestrator.history.conservation import called, compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
@@ -45,7 +46,6 @@ def build_history(events: Iterable[Event]) -> History:
     """The history that checked events show, `begin` first. Socket lines after the last tick are left out."""
     by_kind, traced, segments = _sorted_out(events)
     begin = by_kind["begin"][0]
-    known = LINES if begin["format"] > 1 else _KNOWN_IN_1
     nodes = tuple(node["name"] for node in begin["nodes"])
     ticks = tuple(float(tick["t"]) for tick in by_kind["tick"])
     missed = {node: tuple(float(t["t"]) for t in by_kind["tick"] if node in (t.get("missed") or ())) for node in nodes}
@@ -59,17 +59,17 @@ def build_history(events: Iterable[Event]) -> History:
     if begin["format"] > 1:
         resets_on_wire = by_kind["segment"] if complete else ()
         traced = understood(drained(traced), addresses.get, translations, resets_on_wire, moves)
-    pairs = {(node, life.local, life.peer) for node, of_node in lives.items() for life in of_node}
-    strange = partial(strangers, wire=wire, addresses=addresses, translations=translations, sampled=pairs)
-    trace = _trace(by_kind, drained(traced), counters, translations, _shared(begin), wire, strange)
+    strange = partial(strangers, wire=wire, addresses=addresses, translations=translations, sampled=_pairs(lives))
+    trace = _trace(by_kind, drained(traced), counters, translations, begun.shared(begin), wire, strange)
     sampled = {node: NodeTicks(ticks, missed[node]) for node in nodes}
     found = _sockets(lives, sampled, counters, trace, _longest(by_kind["tick"]), translations)
     trace.lives.clear()  # of a large run a tenth of all memory, and what follows takes as much
     sockets = with_reported_owners(found.sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
     requests = tuple(sorted(with_repeats(by_kind["request"]), key=_time))
+    resets = trace.resets if trace.complete else None
     return History(
         nodes=nodes,
-        groups=_groups(begin),
+        groups=begun.groups(begin),
         addresses=addresses,
         moments={moment["name"]: float(moment["t"]) for moment in by_kind["moment"]},
         ticks=ticks,
@@ -77,9 +77,7 @@ def build_history(events: Iterable[Event]) -> History:
         sockets=sockets,
         unobserved=found.unobserved,
         contradictions=found.contradictions,
-        connections=join(
-            sockets, addresses, trace.resets if trace.complete else None, translations, requests, wire, moves
-        ),
+        connections=join(sockets, addresses, resets, translations, requests, wire, moves),
         moves=moves,
         requests=requests,
         served=tuple(sorted(by_kind["served"], key=_time)),
@@ -87,21 +85,21 @@ def build_history(events: Iterable[Event]) -> History:
         closed=tuple(sorted(by_kind["closed"], key=_time)),
         loads=tuple(sorted(by_kind["load"], key=_time)),
         counters=counters.series,
-        speaking=_reporting(begin, "server"),
-        asking=_reporting(begin, "client"),
+        speaking=begun.reporting(begin, "server"),
+        asking=begun.reporting(begin, "client"),
         begin=begin,
         end=by_kind["end"][0] if by_kind["end"] else {},
         resets=trace.resets,
         retransmits=trace.retransmits,
         retransmits_counted=trace.retransmits_counted,
         exact=trace.complete,
-        shared=_shared(begin),
+        shared=begun.shared(begin),
         filtered=tuple(sorted(by_kind["filtered"], key=_time)),
         happened=tuple(sorted(by_kind["node"], key=_time)),
         notes=(
             *(note["text"] for note in by_kind["note"]),
             *trace.doubts,
-            *_passed_over(by_kind, known),
+            *_passed_over(by_kind, LINES if begin["format"] > 1 else _KNOWN_IN_1),
         ),
     )
 
@@ -213,6 +211,10 @@ def _trace(
     return _Trace(lives, True, resets, (*notes, *words(foreign)), retransmits, more)
 
 
+def _pairs(lives: Mapping[str, Iterable[Life]]) -> set[tuple[str, str, str]]:
+    return {(node, life.local, life.peer) for node, of_node in lives.items() for life in of_node}
+
+
 def _longest(ticks: list[Event]) -> float:
     """Seconds that the longest tick took."""
     return max((float(tick.get("took") or 0.0) for tick in ticks), default=0.0)
@@ -267,24 +269,6 @@ def _series(ticks: list[Event], nodes: tuple[str, ...]) -> dict[str, dict[str, t
             for name, value in values.items():
                 found[node][name].append((float(tick["t"]), value))
     return {node: {name: tuple(readings) for name, readings in series.items()} for node, series in found.items()}
-
-
-def _groups(begin: Event) -> dict[str, tuple[str, ...]]:
-    """Services that are not themselves the name of a node: those with replicas."""
-    names = {node["name"] for node in begin["nodes"]}
-    groups: dict[str, list[str]] = defaultdict(list)
-    for node in begin["nodes"]:
-        if node["service"] not in names:
-            groups[node["service"]].append(node["name"])
-    return {service: tuple(members) for service, members in groups.items()}
-
-
-def _shared(begin: Event) -> frozenset[str]:
-    return frozenset(node["name"] for node in begin["nodes"] if node.get("shared"))
-
-
-def _reporting(begin: Event, role: str) -> frozenset[str]:
-    return frozenset(node["name"] for node in begin["nodes"] if node["role"] == role and node["events"])
 
 
 def _passed_over(by_kind: Mapping[str, list[Event]], known: Container[str]) -> Iterator[str]:

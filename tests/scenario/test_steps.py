@@ -325,8 +325,10 @@ def test_output_is_kept_even_of_a_command_that_fails() -> None:
         ({"link": {"node": "server", "up": False, "network": "lab"}}, "link of server in lab down"),
         ({"exec": {"node": "server", "command": ["ss", "-tan"]}}, "exec in server: ss -tan"),
         ({"flush": "nat"}, "flush nat"),
-        ({"destroy": {"node": "client", "peer": "server", "port": 80}},
-         "destroy connections of port 80 with server in client"),
+        (
+            {"destroy": {"node": "client", "peer": "server", "port": 80}},
+            "destroy connections of port 80 with server in client",
+        ),
         ({"move": {"address": "vip", "to": "lb-2"}}, "move vip to lb-2"),
         ({"hosts": {"node": "client", "set": {"api": "server", "db": []}}}, "hosts of client: api, db"),
         ({"partition": {"between": ["front", "back"], "for": "2s"}}, "partition between front and back for 2s"),
