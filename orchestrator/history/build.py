@@ -80,6 +80,7 @@ def build_history(events: Iterable[Event]) -> History:
     trace.lives.clear()  # of a large run a tenth of all memory, and what follows takes as much
     sockets = with_reported_owners(found.sockets, (*by_kind["request"], *by_kind["served"], *by_kind["closed"]))
     requests = tuple(sorted(with_repeats(by_kind["request"]), key=_time))
+    resets = trace.resets if trace.complete else None
     return History(
         nodes=nodes,
         groups=groups(begin),
@@ -91,9 +92,7 @@ def build_history(events: Iterable[Event]) -> History:
         sockets=sockets,
         unobserved=found.unobserved,
         contradictions=found.contradictions,
-        connections=join(
-            sockets, addresses, trace.resets if trace.complete else None, translations, requests, wire, moves
-        ),
+        connections=join(sockets, addresses, resets, translations, requests, wire, moves),
         moves=moves,
         requests=requests,
         **{field: _in_order(by_kind[kind]) for field, kind in _AS_REPORTED.items()},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.recording.events import Event
@@ -36,6 +36,15 @@ class Moves:
         if not self.by_address:
             return addresses
         return {**addresses, **{address: self.holder(address, t) or "" for address in self.by_address}}
+
+    def owner(self, node_of: Callable[[str], str | None]) -> Callable[[str, float], str | None]:
+        """What finds the node of an address with its port at a time; `node_of` knows those that never moved."""
+
+        def owner(address: str, t: float) -> str | None:
+            host = address.rpartition(":")[0]
+            return self.holder(host, t) or node_of(host)
+
+        return owner
 
     def holders(self, address: str) -> set[str]:
         return {node for _, node in self.by_address.get(address, ())}

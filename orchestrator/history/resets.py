@@ -64,6 +64,7 @@ def complete_resets(
     on_wire = sorted((segment for segment in segments if "R" in segment["flags"]), key=_time)
     if not on_wire and not any(event["ev"] in ("rst", "rst_received") for event in events):
         return list(events)
+    owner = moves.owner(node_of)
     crossed = _times_by_pair(on_wire)
     by_rule = _of_rules(on_wire)
     sent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
@@ -96,17 +97,14 @@ def complete_resets(
             expired_at = None  # the entry that a RST ends is told as gone since some time before it
         # What a NAT still knew came through it; else the NAT itself has answered.
         local, peer = nat_path.peer_pair if nat_path and not expired_at else (event["peer"], event["local"])
-        host = local.rpartition(":")[0]
-        sender = moves.holder(host, _time(event)) or node_of(host)
+        sender = owner(local, _time(event))
         if known or sender is None:
             continue
         if expired_at not in (None, sender):  # in the name of another node
             found.append(_sent(event, (str(expired_at), local, peer), ()) | {"rule": True})
         else:
             found.append(_sent(event, (sender, local, peer), listeners[_port(local)]))
-    found += _unheard(
-        found, listeners, on_wire, lambda segment: _is_own(segment, node_of, translations, crossed, moves)
-    )
+    found += _unheard(found, listeners, on_wire, lambda segment: _is_own(segment, owner, translations, crossed))
     found.sort(key=_time)
     return found
 
@@ -161,16 +159,14 @@ def _unheard(
 
 def _is_own(
     segment: Event,
-    node_of: Callable[[str], str | None],
+    owner: Callable[[str, float], str | None],
     translations: Translations | None,
     crossed: Mapping[tuple[str, str], Sequence[float]],
-    moves: Moves,
 ) -> bool:
     """Whether the TCP of the node where a segment was seen has sent it; else a NAT has passed it on, or a packet
     filter has sent it, which no counter shows."""
     local, peer, t = segment["local"], segment["peer"], _time(segment)
-    host = local.rpartition(":")[0]
-    if (moves.holder(host, t) or node_of(host)) != segment["node"]:
+    if owner(local, t) != segment["node"]:
         return False
     nat_path = translations.nat_path(peer, local, t) if translations else None
     if nat_path is None or all(flow.node != segment["node"] for flow in nat_path.flows):

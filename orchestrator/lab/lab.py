@@ -87,7 +87,6 @@ class Lab:
         self.pace = settings.pace
         self.channels: dict[str, Channel] = {}
         self.plan: AddressPlan | None = None
-        self.names: Names
         self.pids: dict[str, int] = {}
         self.containers: dict[str, str] = {}
         """Ids of the nodes that are containers."""
@@ -125,7 +124,9 @@ class Lab:
         self._folder.logs.mkdir(parents=True, exist_ok=True)
         self._cleanup.enter_context(self.session)
         self._refuse_what_cannot_be()
-        self.plan = plan_addresses(self.topology, self._claim(), routers(self.topology, self._kinds))
+        # Who claims our addresses is on the machine that has the nodes.
+        claim: Claim = self._cleanup.enter_context(SubnetClaim()) if self.here else self.session.probe
+        self.plan = plan_addresses(self.topology, claim, routers(self.topology, self._kinds))
         self.names = Names(self.plan, self.runtime)
         nodes = [describe(node, self._kinds.get(node.kind or ""), self.plan) for node in self.topology.nodes]
         self.session.begin(nodes, scenario=self._settings.scenario, runtime=self.runtime.name)
@@ -162,10 +163,6 @@ class Lab:
 
     def _start_probe(self) -> ProbeProcess:
         return self.runtime.start_probe(self._folder.logs / "probe.log")
-
-    def _claim(self) -> Claim:
-        """Who claims our addresses: somebody on the machine that has the nodes."""
-        return self._cleanup.enter_context(SubnetClaim()) if self.here else self.session.probe
 
     def _start_nodes(self, plan: AddressPlan) -> None:
         plans = [

@@ -131,7 +131,8 @@ class StepSituation:
         return bool(self.checker.topology.resolve(name))
 
     def hosts(self, nodes: Sequence[str]) -> Collection[str]:
-        names = {*self.checker.topology.names, *self.addresses}
+        given = (self.earlier.named.get(node, set()) for node in nodes)
+        names = {*self.checker.topology.names, *self.addresses}.union(*given)
         for node in self.checker.topology.nodes:
             names |= {node.service, *({node.hostname} if node.hostname else ())}
             for leg in node.attachments:

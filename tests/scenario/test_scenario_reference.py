@@ -24,13 +24,13 @@ from orchestrator.scenario.steps import STEPS, VERBS
 from orchestrator.scenario.translate import keys_of
 from orchestrator.system import resources
 from orchestrator.text.yamlsource import load_yaml, parse_yaml
-from orchestrator.topology.model import Attachment, Network, Node, Topology
+from orchestrator.topology.model import Attachment, Network, Node, Topology, VirtualAddress
 from tools.reference.page import reference
 
 PAGE = resources.ROOT / "docs" / "scenario-reference.md"
 SCHEMA = Draft202012Validator(json_schema())
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", reference(), re.MULTILINE | re.DOTALL)
-NODES = [("client", "requests"), ("server", "origin"), ("proxy", "nginx"), ("prober", "raw")]
+NODES = [("client", "requests"), ("server", "origin"), ("proxy", "nginx"), ("prober", "raw"), ("nat", "nat")]
 TOPOLOGY = Topology(
     Path("lab.yaml"),
     tuple(
@@ -38,6 +38,7 @@ TOPOLOGY = Topology(
         for name, kind in NODES
     ),
     (Network("lab"),),
+    addresses=(VirtualAddress("vip", "lab", "proxy", Place("lab.yaml")),),
 )
 
 

@@ -12,7 +12,7 @@ from orchestrator.analysis.ladder.segment import UNDER_WAY, Segment, near
 from orchestrator.history.closing import RST_ERRORS
 from orchestrator.history.counters import Counters
 from orchestrator.history.lifetimes import death
-from orchestrator.history.model import Connection, Flow, History, Side
+from orchestrator.history.model import ClosingKind, Connection, History, Side
 from orchestrator.history.segments import FILTER
 from orchestrator.tcp.states import TcpState
 
@@ -57,10 +57,13 @@ def _reason(sender: Life | None, t: float) -> str:
 
 
 def met(
-    exchanges: Sequence[Exchange], client: Life, server: Life, history: History, via: Sequence[Flow]
+    exchanges: Sequence[Exchange], client: Life, server: Life, history: History, connection: Connection
 ) -> Iterator[Segment]:
-    """The one that a client's program met. It is a NAT's (`via`) when that had forgotten the connection, or when only
-    the NAT's counter rose."""
+    """The one that a client's program met. It is a NAT's when that had forgotten the connection, or when only the NAT's
+    counter rose; and that of a node which now has the server's address where the wire shows that one's."""
+    via, closing = connection.via, connection.closing
+    ends = (client.node, server.node)
+    other = closing.by if closing.kind is ClosingKind.RST and closing.traced and closing.by not in ends else None
     for exchange in exchanges:
         if exchange.met & RST_ERRORS:
             gone = client.into({_S.CLOSED})
@@ -71,7 +74,7 @@ def met(
             between = [flow.node for flow in via]
             forgot = [flow.node for flow in via if flow.ended is not None and flow.ended[0] <= before]
             rose = [node for node in (*between, server.node or "") if _rose(history, node, after, before)]
-            by = next(iter(forgot), rose[0] if len(rose) == 1 and rose[0] in between else None)
+            by = next(iter(forgot), rose[0] if len(rose) == 1 and rose[0] in between else other)
             yield Segment(Flags.RST, Side.SERVER, after, before, by=by)
             return
 

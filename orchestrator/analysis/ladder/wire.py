@@ -79,7 +79,7 @@ class Wire:
         self.retransmissions = [one for life in ends for one in retransmissions(life, history, self._until)]
         self.resets = list(ladderresets.traced(self._connection, *ends, self._until))
         if not history.exact:
-            self.resets += ladderresets.met(exchanges, *ends, history, self._via)
+            self.resets += ladderresets.met(exchanges, *ends, history, self._connection)
         self.handshake = list(self._handshake())
         for one, other in (ends, ends[::-1]):
             fin = fins.fin_of(one, other, self._connection, history, self._closed, self.losses)

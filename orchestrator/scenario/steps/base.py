@@ -56,6 +56,8 @@ class Earlier:
     """Node -> the step that paused its program."""
     faults: dict[str, Applied] = field(default_factory=dict)
     """Step -> what it did to the network."""
+    named: dict[str, set[str]] = field(default_factory=dict)
+    """Node -> names that a step put into its /etc/hosts."""
     running: dict[str, set[str]] = field(default_factory=dict)
     """Step in the background that nobody has awaited -> the nodes whose programs it waits for."""
     using: dict[tuple[str, str], set[str]] = field(default_factory=dict)
@@ -241,8 +243,8 @@ class Verb(BaseModel, abc.ABC):
     meaning: ClassVar[str]
     """One line, for the table of verbs and for editors."""
     example: ClassVar[str]
-    """Steps in YAML, about nodes `client`, `server`, `proxy` (an nginx) and `prober` (a raw), for the reference page; a
-    test checks it."""
+    """Steps in YAML, about nodes `client`, `server`, `proxy` (an nginx), `prober` (a raw) and `nat`, and an address `vip`,
+    for the reference page; a test checks it."""
     effects: ClassVar[tuple[Effect, ...]] = ()
     """All that it may record."""
     needs: ClassVar[tuple[str, ...]] = ()

@@ -93,6 +93,8 @@ steps:
                 if each not in known and not _is_address(each):
                     message = f"{shown(each)} is no node and no IPv4 address"
                     situation.problem(message, suggestion(each, sorted(known)), "set", name)
+        for node in nodes:
+            situation.earlier.named.setdefault(node, set()).update(self.set)
         situation.earlier.faults[situation.step] = Applied(self.verb, heals_itself=False)
 
     def describe(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 from orchestrator.errors import Place
 from orchestrator.text.suggest import suggestion
@@ -11,6 +12,7 @@ from orchestrator.topology.compose import keys
 from orchestrator.topology.compose.cursor import Cursor
 from orchestrator.topology.compose.limits import host_problem
 from orchestrator.topology.model import Network, Node, VirtualAddress
+from orchestrator.topology.subnets import room
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,25 @@ def read_addresses(
         elif (address := _address(name, at, nodes, networks)) is not None:
             taken.add(name.lower())
             found.append(address)
+            _check_room(at, address.network, found, nodes, networks)
     return tuple(found)
+
+
+def _check_room(
+    cursor: Cursor,
+    network: str,
+    found: Sequence[VirtualAddress],
+    nodes: Sequence[Node],
+    networks: Sequence[Network],
+) -> None:
+    subnet = next(each.subnet for each in networks if each.name == network)
+    members = sum(leg.network == network for node in nodes for leg in node.attachments)
+    count = members + sum(address.network == network for address in found)
+    if subnet is not None and count > room(IPv4Network(subnet)):
+        cursor.problem(
+            f"the subnet {subnet} has room for {room(IPv4Network(subnet))} addresses, but {network} needs {count}",
+            of_key=True,
+        )
 
 
 def _address(name: str, cursor: Cursor, nodes: Sequence[Node], networks: Sequence[Network]) -> VirtualAddress | None:
