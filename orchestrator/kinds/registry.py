@@ -87,6 +87,9 @@ class Kind(_Model):
     """Of a client: it takes a rate, a duration and a range of pauses, and tells how it kept to the rate."""
     capabilities: tuple[Capability, ...] = ()
     """What its program may do beyond what the programs of all nodes may, by capabilities(7), without CAP_."""
+    refuses_root: bool = False
+    """Its program refuses to be root. In a node where nobody else is, because simctl is not root, it may make a user
+    namespace, in which it is nobody."""
     reload: Reload | None = None
     """How its program takes a new configuration without an end; None: it cannot."""
     nat: bool = False

@@ -218,7 +218,7 @@ def _init(namer: socket.socket, alive: int, report: int, init_main: Callable[[li
         make_view(request)
         _bound_files()
         linux.limit_capabilities(_CAPABILITIES.union(_BY_KIND[name] for name in request["capabilities"]))
-        forbid_system_calls()
+        forbid_system_calls(user_namespaces=request["user_namespaces"])
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
         os.write(report, own_pid)
