@@ -90,6 +90,9 @@ class Kind(_Model):
     """Of a client: the steps that it carries out, besides `close`."""
     capabilities: tuple[Capability, ...] = ()
     """What its program may do beyond what the programs of all nodes may, by capabilities(7), without CAP_."""
+    refuses_root: bool = False
+    """Its program refuses to be root. In a node where nobody else is, because simctl is not root, it may make a user
+    namespace, in which it is nobody."""
     reload: Reload | None = None
     """How its program takes a new configuration without an end; None: it cannot."""
     log: tuple[LogRule, ...] = ()

@@ -72,25 +72,27 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
 
 
-def forbid_system_calls() -> bool:
-    """From now on this process and all that come from it get EPERM for these calls. It must have given up new
-    privileges. Raises OSError. False: on this kind of processor there is no filter."""
+def forbid_system_calls(*, user_namespaces: bool = False) -> bool:
+    """From now on this process and all that come from it get EPERM for these calls; `user_namespaces`: but not for
+    making one. It must have given up new privileges. Raises OSError. False: on this kind of processor there is no
+    filter."""
     machine = _MACHINES.get(platform.machine())
     if machine is None:
         return False
-    code = _program(machine)
+    code = _program(machine, user_namespaces=user_namespaces)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(_Program(len(code) // 8, code)), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl(PR_SET_SECCOMP): {os.strerror(ctypes.get_errno())}")
     return True
 
 
-def _program(machine: _Machine) -> bytes:
+def _program(machine: _Machine, *, user_namespaces: bool) -> bytes:
     """Its answers are its last instructions, to which the checks before them jump."""
     checks: list[tuple[int, int, str]] = [(_GREATER, machine.most, "refuse")]
     checks += [(_EQUAL, numbers[machine.column], "refuse") for numbers in _FORBIDDEN.values()]
     checks += [(_EQUAL, _CLONE3[machine.column], "unknown")]
-    checks += [(_EQUAL, numbers[machine.column], "flags") for numbers in _WITH_FLAGS.values()]
+    if not user_namespaces:
+        checks += [(_EQUAL, numbers[machine.column], "flags") for numbers in _WITH_FLAGS.values()]
     # Where each answer stands, counted from behind the last check.
     answers = {"allow": 0, "flags": 1, "refuse": 3, "unknown": 4}
     lines = [

@@ -6,6 +6,8 @@ Each story of theirs is bundled; one lab with all of them shows the same in a fe
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +84,9 @@ expect:
 
 @needed
 @pytest.mark.netns
-def test_who_closes_an_idle_connection(simctl: Simctl, tmp_path: Path) -> None:
-    """With the defaults that node.yaml tells, but for what the story needs."""
+@pytest.mark.parametrize("user", ["as it is", pytest.param("rootless", marks=pytest.mark.slow)])
+def test_who_closes_an_idle_connection(tmp_path: Path, user: str) -> None:
+    """With the defaults that node.yaml tells, but for what the story needs. Without root there is only one user id."""
     services = {
         name: {
             "image": f"simctl/{of}",
@@ -93,7 +96,9 @@ def test_who_closes_an_idle_connection(simctl: Simctl, tmp_path: Path) -> None:
     }
     (tmp_path / "compose.yaml").write_text(yaml.safe_dump({"services": services}))
     (tmp_path / "all.yaml").write_text(STORY)
-    done = simctl("run", tmp_path / "all.yaml", "-r", "netns", "-o", tmp_path / "runs", "--format", "json")
+    unshare = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if user == "rootless" else []
+    command = [*unshare, sys.executable, "-m", "orchestrator", "run", "all.yaml", "-r", "netns", "--format", "json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
     assert done.stdout, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["outcome"] == "pass", json.dumps(report["verdicts"], indent=1)

@@ -124,8 +124,8 @@ than 10 ms after their time, and by how much at most) is recorded, and told in t
 `rate`, `duration` and a range of pauses are kept by clients in Python: `requests`, `urllib3`, `httpx`,
 `aiohttp-client`, `libcurl`, `psycopg`, `redis-py`; of others they are refused.
 
-A client of a data store takes its own scheme: `psycopg` `postgresql://server:5432/`, `pymysql` `mysql://server:3306/`, `redis-py`
-`redis://server:6379/`.
+A client of a data store takes its own scheme: `psycopg` `postgresql://server:5432/`, `pymysql`
+`mysql://server:3306/`, `redis-py` `redis://server:6379/`.
 A request is then one query, `SELECT 1`, or one `PING`; a Session is a pool of the client's library. `method`, `headers`
 and `body` are HTTP's.
 """,

@@ -132,6 +132,7 @@ class NetnsRuntime:
             "keep": self._kept(node.kind),
             "hidden": [] if self._allow_exec else [*HOMES, str(Path.home())],
             "capabilities": plan.capabilities,
+            "user_namespaces": self.rootless and self._kinds[node.kind].refuses_root,
         }
         data = json.dumps(message).encode()
         if len(data) > NODE_START.limit:

@@ -219,7 +219,7 @@ def _init(namer: socket.socket, alive: int, report: int, init_main: Callable[[li
         _bound_files()
         _give_way()
         linux.limit_capabilities(_CAPABILITIES.union(_BY_KIND[name] for name in request["capabilities"]))
-        forbid_system_calls()
+        forbid_system_calls(user_namespaces=request["user_namespaces"])
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
         os.write(report, own_pid)

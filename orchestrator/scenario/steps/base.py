@@ -243,8 +243,8 @@ class Verb(BaseModel, abc.ABC):
     meaning: ClassVar[str]
     """One line, for the table of verbs and for editors."""
     example: ClassVar[str]
-    """Steps in YAML, about nodes `client`, `server`, `proxy` (an nginx), `prober` (a raw) and `nat`, and an address `vip`,
-    for the reference page; a test checks it."""
+    """Steps in YAML, about nodes `client`, `server`, `proxy` (an nginx), `prober` (a raw) and `nat`, and an address
+    `vip`, for the reference page; a test checks it."""
     effects: ClassVar[tuple[Effect, ...]] = ()
     """All that it may record."""
     needs: ClassVar[tuple[str, ...]] = ()
