@@ -107,7 +107,7 @@ class _Logs:
         for line in history.logs:
             if line.get("client"):
                 host, port = _client(line)
-                request = str(line.get("request") or "").partition(" HTTP/")[0]
+                request = " ".join(str(line.get("request") or "").split()[:2])  # without its version
                 self._lines[line["node"], host, port, request].append(line)
 
     def take(self, proxy: str, client: str, event: Event) -> str:
