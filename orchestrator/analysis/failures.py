@@ -9,7 +9,6 @@ link is not `sure`. A line of a log belongs to a request by the client's address
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -101,36 +100,40 @@ def _request(event: Event) -> str:
 
 
 class _Logs:
-    """The lines of logs, each for one request."""
+    """The lines of logs, each for one request. They are kept by what they name, so that few are looked at for each."""
 
     def __init__(self, history: History) -> None:
-        self._lines: dict[tuple[str, str], list[Mapping[str, object]]] = defaultdict(list)
+        self._lines: dict[tuple[str, str, int | None, str], list[Event]] = defaultdict(list)
         for line in history.logs:
-            if line.get("client") and line["node"] in history.nodes:
-                self._lines[line["node"], _client(line)[0]].append(line)
+            if line.get("client"):
+                host, port = _client(line)
+                request = " ".join(str(line.get("request") or "").split()[:2])  # without its version
+                self._lines[line["node"], host, port, request].append(line)
 
     def take(self, proxy: str, client: str, event: Event) -> str:
         """What the proxy's log says of the request of a client at that address; empty for nothing."""
         host, port = split_address(client)
-        known = self._lines.get((proxy, host), [])
-        began, ended = float(event.get("t0") or event["t"]), float(event["t"])
-        for place, line in enumerate(known):
-            own_port = _client(line)[1]
-            fits = (
-                (own_port is None or own_port == port)
-                and str(line.get("request") or "").startswith(_request(event) if line.get("request") else "")
-                and (not line.get("status") or event.get("status") is None or line["status"] == str(event["status"]))
-                and float(str(line["t"])) >= began
-                and float(str(line["after"])) <= ended + _LOG_LATE
-            )
-            if fits:
-                del known[place]
-                code = line.get("code")
-                return f"{code}: {line['says']}" if code else str(line["says"])
+        for of_port in (port, None):
+            for request in (_request(event), ""):
+                known = self._lines.get((proxy, host, of_port, request), [])
+                place = next((place for place, line in enumerate(known) if _fits(line, event)), None)
+                if place is not None:
+                    line = known.pop(place)
+                    code = line.get("code")
+                    return f"{code}: {line['says']}" if code else str(line["says"])
         return ""
 
 
-def _client(line: Mapping[str, object]) -> tuple[str, int | None]:
+def _fits(line: Event, event: Event) -> bool:
+    """Whether it tells the same status, and can have been written for the request."""
+    status = event.get("status")
+    if line.get("status") and status is not None and line["status"] != str(status):
+        return False
+    began = float(event["t"] if event.get("t0") is None else event["t0"])
+    return float(line["t"]) >= began and float(line["after"]) <= float(event["t"]) + _LOG_LATE
+
+
+def _client(line: Event) -> tuple[str, int | None]:
     """Host and port of the client that a line names; some name no port."""
     address = str(line["client"])
     return split_address(address) if ":" in address else (address, None)

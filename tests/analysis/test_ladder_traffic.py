@@ -71,7 +71,7 @@ def test_a_server_at_work_has_not_answered_and_its_client_is_not_idle() -> None:
     found = ladder_of(history(OPEN, served(1.5), answered(4.5)))
     (answer,) = rows(found, RowKind.RESPONSE)
     assert (answer.before, said(answer)) == (4.5, "200")
-    assert silences(found)[1:] == ["3.0 s, no answer yet", "500 ms idle"]
+    assert silences(found)[1:] == ["3.0 s, no answer yet: handler at work", "500 ms idle"]
 
 
 def test_an_answer_that_was_never_written_is_not_drawn() -> None:
@@ -79,7 +79,7 @@ def test_an_answer_that_was_never_written_is_not_drawn() -> None:
     other = answered(1.2) | {"peer": "198.18.0.9:1"}
     found = ladder_of(history(OPEN, other, served(1.5)))
     assert rows(found, RowKind.RESPONSE) == []
-    assert silences(found)[1:] == ["3.5 s, no answer yet"]
+    assert silences(found)[1:] == ["3.5 s, no answer yet: handler at work"]
 
 
 def test_of_a_recording_without_answers_none_is_drawn_and_nothing_is_called_idle() -> None:

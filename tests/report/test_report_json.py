@@ -59,8 +59,13 @@ def full_history() -> Any:
         missed={"server": (8.4,)},
     )
     first, *others = history.connections
-    return replace(history, connections=(replace(first, opened=(-math.inf, 0.35)), *others), loads=(LOAD,))
+    return replace(history, connections=(replace(first, opened=(-math.inf, 0.35)), *others), loads=(LOAD,), logs=(LOG,))
 
+
+LOG: Event = {
+    "ev": "log", "t": 1.0, "node": "server", "after": 0.0, "says": "it went away", "client": "198.18.0.2:40000",
+}  # fmt: skip
+"""It explains the request that failed."""
 
 LOAD: Event = {
     "ev": "load", "t": 9.0, "node": "client", "step": "flow", "rate": 20.0, "asked": 40, "sent": 40, "late": 2,

@@ -100,6 +100,10 @@ def assert_right(name: str, report: Mapping[str, Any]) -> None:
     assert any(that.startswith("TRUE") for that in outcomes) and any(that.startswith("FALSE") for that in outcomes)
     closings = [(one["closing"]["kind"], one["closing"]["by"]) for one in report["connections"]]
     assert closings == CLOSINGS[name]
+    challenged = [line for line in report["story"] if "challenge ACK" in line]
+    assert len(challenged) == (name == "half-open-recovery"), challenged
+    if challenged:
+        assert challenged[0].startswith("client called for c2 from the addresses of c1, whose old half server had kept")
     if name == "power-loss":
         (one,) = report["connections"]
         assert one["first_closer"] is None and one["closing"]["lost"], "a FIN was sent, and did not arrive"
