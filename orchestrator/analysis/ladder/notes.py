@@ -76,9 +76,10 @@ class CounterRose(Note):
 
 @dataclass(frozen=True, slots=True)
 class Request(Note):
-    """`GET /`, as the program said."""
+    """`GET /`, as the program said; `whole`: all of it was sent."""
 
     request: str
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,6 @@ class Quiet(StrEnum):
     NO_ANSWER_YET = "no-answer-yet"
     """A request waits for its answer."""
     NO_WHOLE_ANSWER_YET = "no-whole-answer-yet"
-    """A part of it has come."""
     NO_ANSWER = "no-answer"
     """A SYN does."""
     OTHER = "other"
