@@ -49,8 +49,7 @@ class Exchange:
 
     @property
     def request(self) -> str:
-        named = f"{self.method} {self.path}".strip()
-        return named if self.whole else f"{named or 'a request'}, in part"
+        return f"{self.method} {self.path}".strip()
 
     @property
     def outcome_known(self) -> bool:

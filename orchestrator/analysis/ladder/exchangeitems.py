@@ -101,7 +101,7 @@ class ExchangeItems:
             unproven = kind is RowKind.REQUEST and not exchange.status and arrived is None
             unproven = unproven and not acknowledged(self._wire.client, after, before)
         item = Item(
-            kind, after, before, Request(exchange.request), Side.CLIENT,
+            kind, after, before, Request(exchange.request, exchange.whole), Side.CLIENT,
             exchange=exchange, floor=exchange.began, unproven=unproven,
         )  # fmt: skip
         if served is not None and served > exchange.done:

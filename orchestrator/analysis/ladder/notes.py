@@ -76,9 +76,10 @@ class CounterRose(Note):
 
 @dataclass(frozen=True, slots=True)
 class Request(Note):
-    """`GET /`, as the program said."""
+    """`GET /`, as the program said; `whole`: all of it was sent."""
 
     request: str
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

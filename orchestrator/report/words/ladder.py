@@ -121,6 +121,8 @@ def reset_reason(reason: str, sender: Side) -> str:
 
 def _program(note: Note) -> str | None:
     match note:
+        case notes.Request(whole=False):
+            return f"{note.request or 'a request'}, in part"
         case notes.Request():
             return note.request
         case notes.NotServed():
