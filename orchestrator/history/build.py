@@ -13,6 +13,7 @@ from orchestrator.history.connections import join
 from orchestrator.history.conservation import called, compare, retransmissions
 from orchestrator.history.counters import Counters, Reading
 from orchestrator.history.declared import groups, reporting, shared
+from orchestrator.history.destroyed import with_reasons
 from orchestrator.history.exact import Exact
 from orchestrator.history.filtered import answers
 from orchestrator.history.kernelevents import KINDS as TRACE_KINDS
@@ -223,7 +224,7 @@ def _trace(
     to_itself = dict.fromkeys(one.node for one in differences)
     notes = tuple(f"{node} also talks to itself over 127.0.0.1: of that only samples are known" for node in to_itself)
     lives = called(every_life if until_end is None else until_end, counters, ticks, wire)
-    resets = tuple(event for event in told["rst"] if event["t"] <= end)
+    resets = tuple(event for event in with_reasons(told["rst"], by_kind["node"]) if event["t"] <= end)
     later = frozenset((life.node, life.local, life.peer) for life in every_life if life.born > end)
     return _Trace(lives, True, resets, (*notes, *words(foreign)), retransmits, more, later)
 

@@ -168,10 +168,13 @@ def test_connections_are_closed_from_outside(simctl: Simctl, tmp_path: Path) -> 
         ],
     )
     assert [(one["first_closer"], one["how"]) for one in report["connections"]] == [
-        ("one", "RST (TCP_STATE)"), ("client", "RST (TCP_STATE)"), ("client", "RST (TCP_STATE)"),
+        ("one", "RST (SOCK_DESTROY)"), ("client", "RST (SOCK_DESTROY)"), ("client", "RST (SOCK_DESTROY)"),
     ]  # fmt: skip
     assert "the step none closed nothing: client had no connections of port 9 with one" in report["notes"]
-    assert "one is made to abort connections" in ladder(simctl, tmp_path)
+    told = ladder(simctl, tmp_path)
+    assert "one is made to abort connections" in told
+    assert "closed from outside" in told
+    assert [one["first_close"] for one in report["connections"]] == [None] * 3, "no program did"
     counts = [e["detail"]["count"] for e in events_of(tmp_path / "runs") if e.get("what") == "destroyed"]
     assert counts == [0, 1, 2]
 
@@ -197,6 +200,43 @@ def test_a_nat_has_ports_that_rest_and_targets_that_change(simctl: Simctl, tmp_p
     )
     ports = {end["peer"].rpartition(":")[2] for one in report["connections"] if (end := one["server"]) is not None}
     assert ports == {"40000", "40001", "40002", "40003"}
+
+
+BALANCED = """\
+services:
+  client: {image: simctl/requests, networks: [lab]}
+  lb:
+    image: simctl/haproxy
+    environment: {UPSTREAM: "one:8080,two:8080", MASTER: "true"}
+    networks: [lab]
+  one: {image: simctl/origin, networks: [lab]}
+  two: {image: simctl/origin, networks: [lab]}
+networks: {lab: {internal: true}}
+"""
+
+
+@pytest.mark.netns
+@pytest.mark.kinds("haproxy")
+@pytest.mark.timeout(60)
+def test_a_server_is_taken_out_of_a_balancer_while_it_lives(simctl: Simctl, tmp_path: Path) -> None:
+    get = '{from: client, url: "http://lb:8080/", count: 4}'
+    run(
+        simctl,
+        tmp_path,
+        BALANCED,
+        [
+            f"name: load, request: {get}",
+            'name: out, reload: {node: lb, set: {UPSTREAM: "two:8080"}}',
+            "name: settle, wait: 1s",
+            f"name: later, request: {get}",
+            'name: alive, request: {from: client, url: "http://one:8080/"}',
+        ],
+        [
+            "over: load.start .. load.end, one: {served: 2}, two: {served: 2}",
+            "over: later.start .. later.end, one: {served: 0}, two: {served: 4}, client: {errors: 0}",
+            "over: alive.start .. alive.end, one: {served: 1}, client: {statuses: {200: 1}}",
+        ],
+    )
 
 
 @pytest.mark.netns

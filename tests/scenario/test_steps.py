@@ -180,7 +180,8 @@ def test_names_get_their_earlier_meaning_back() -> None:
 def test_a_step_that_closed_nothing_says_so() -> None:
     found = perform({"destroy": {"node": "client", "peer": "server", "port": 80}}, Noting(befell=0))
     peers = ["address of server-1", "address of server-2"]
-    assert found[0] == ("fault", "destroy", "apply", "client", {"peers": peers, "port": 80})
+    assert [what[2] for what in found if what[0] == "record"] == ["destroying", "destroyed"], "around what it does"
+    assert found[1] == ("fault", "destroy", "apply", "client", {"peers": peers, "port": 80})
     assert found[-1] == ("note", "the step now closed nothing: client had no connections of port 80 with server")
     assert "note" not in [what[0] for what in perform({"destroy": {"node": "client"}}, Noting(befell=2))]
 

@@ -24,6 +24,7 @@ _RST = {
     "TCP_DISCONNECT_WITH_DATA": "disconnected with data unsent",
     "TCP_KEEPALIVE_TIMEOUT": "no answer to keep-alive probes",
     "TCP_FLAGS": "no such connection, only a listening socket",
+    "SOCK_DESTROY": "closed from outside",
     "INVALID_SYN": "a SYN came inside the connection",
     "TCP_RFC7323_PAWS": "a segment with an old timestamp",
     "TCP_INVALID_ACK_SEQUENCE": "an ACK of what it had not sent",

@@ -7,7 +7,9 @@ from pydantic import Field
 from orchestrator.scenario.fields import Whole
 from orchestrator.scenario.steps.base import Context, Effect, Fields, Situation
 
-_DESTROYED = Effect("destroyed", "made to abort connections")
+_BEGUN = Effect("destroying", "made to abort connections")
+_DONE = Effect("destroyed")
+"""History reads both, in history/destroyed.py: what happens in between is not the program's doing."""
 
 
 class Destroy(Fields):
@@ -24,7 +26,7 @@ steps:
   - name: cut
     destroy: {node: client, peer: server, port: 8080}
 """
-    effects = (_DESTROYED,)
+    effects = (_BEGUN, _DONE)
     needs = ("closing from outside",)
 
     node: str = Field(description="the node (or service: all its replicas) whose sockets are closed")
@@ -46,7 +48,8 @@ steps:
     def perform(self, context: Context) -> None:
         peers = None if self.peer is None else [a for node in context.nodes(self.peer) for a in context.addresses(node)]
         for node in context.nodes(self.node):
+            context.record(node, _BEGUN, peer=self.peer, port=self.port)
             count = context.fault("destroy", "apply", node, peers=peers, port=self.port)
-            context.record(node, _DESTROYED, count=count, peer=self.peer, port=self.port)
+            context.record(node, _DONE, count=count)
             if not count:
                 context.note(f"the step {context.step} closed nothing: {node} had no {self.words()}")
