@@ -122,19 +122,7 @@ def _proxy(knobs: Knobs) -> tuple[str, str]:
 
 
 def _parameters() -> str:
-    """As Debian's fastcgi.conf has them, but that one script answers whatever is asked for."""
-    named = {
-        "SCRIPT_FILENAME": fastcgi.SCRIPT,
-        "SCRIPT_NAME": "$document_uri",
-        "REQUEST_URI": "$request_uri",
-        "REQUEST_METHOD": "$request_method",
-        "QUERY_STRING": "$query_string",
-        "CONTENT_TYPE": "$content_type",
-        "CONTENT_LENGTH": "$content_length",
-        "SERVER_PROTOCOL": "$server_protocol",
-        "REMOTE_ADDR": "$remote_addr",
-    }
-    return " ".join(f"fastcgi_param {name} {value};" for name, value in named.items())
+    return " ".join(f"fastcgi_param {name} {value};" for name, value in fastcgi.PARAMETERS.items())
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ expect:
 
 def report_of(simctl: Simctl, scenario: Path | str, folder: Path, runtime: str) -> tuple[dict[str, Any], list[Path]]:
     """What the run reports, and its folders, by name."""
-    done = simctl("run", scenario, "-r", runtime, "-o", folder / "runs", "--format", "json", timeout=150)
+    done = simctl("run", scenario, "-r", runtime, "-o", folder / "runs", "--format", "json", timeout=280)
     assert done.stdout, done.stderr
     return json.loads(done.stdout), sorted((folder / "runs").iterdir())
 
@@ -104,7 +104,7 @@ def assert_the_503_and_its_cures(simctl: Simctl, folder: Path, runtime: str) -> 
 @needed
 @pytest.mark.netns
 @pytest.mark.slow
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(300)
 def test_a_503_when_the_servers_timer_is_shorter_than_the_pools(simctl: Simctl, tmp_path: Path) -> None:
     assert_the_503_and_its_cures(simctl, tmp_path, "netns")
 
@@ -112,7 +112,7 @@ def test_a_503_when_the_servers_timer_is_shorter_than_the_pools(simctl: Simctl, 
 @needed
 @pytest.mark.vm
 @pytest.mark.slow
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(300)
 def test_in_a_virtual_machine(simctl: Simctl, tmp_path: Path) -> None:
     assert_the_503_and_its_cures(simctl, tmp_path, "vm")
 
@@ -120,7 +120,7 @@ def test_in_a_virtual_machine(simctl: Simctl, tmp_path: Path) -> None:
 @pytest.mark.docker
 @pytest.mark.images("envoy", "origin", "requests")
 @pytest.mark.slow
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(300)
 def test_in_containers(simctl: Simctl, tmp_path: Path) -> None:
     assert_the_503_and_its_cures(simctl, tmp_path, "docker")
 

@@ -175,6 +175,20 @@ def test_root_installs_what_is_missing_in_one_go_and_says_so(tools: Path) -> Non
 
 
 @pytest.mark.java
+def test_a_wheel_that_is_missing_is_installed_where_simctl_is(tools: Path) -> None:
+    setup(tools)
+    checkout = tools.parent / "checkout"
+    (checkout / "nodes" / "jetty" / "node.yaml").write_text("needs:\n  - {wheel: some-server==1.2}\n")
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    fake(checkout / ".venv" / "bin", "python", f'case "$*" in *pip*) echo "$@" >>{tools}/told ;; *) exit 1 ;; esac')
+    done = run(checkout / "tools" / "setup.sh", "--for-tests", PATH=str(tools), TMPDIR=str(tools), CI="true")
+    assert done.returncode == 0, done.stderr
+    assert "tests need some-server==1.2" in done.stderr
+    assert [line.split()[-1] for line in told(tools)] == ["some-server==1.2"]
+    assert told(tools)[0].startswith("-m pip install")
+
+
+@pytest.mark.java
 def test_where_there_is_no_openjdk_17_the_default_one_is_taken(tools: Path) -> None:
     (tools / "javac").unlink()
     fake(tools, "apt-cache", "exit 100")
