@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
@@ -118,10 +119,7 @@ def document(report: RunReport) -> ReportDocument:
         connections=(),
         unseen=tuple(map(_unseen, history.unobserved)),
         moments=tuple(_moments(history)),
-        requests={
-            node: RequestCounts(got.count, got.answered, got.errors, got.repeated, _durations(node, history))
-            for node, got in requests_by_node(history).items()
-        },
+        requests=_requests(history),
         failures=tuple(failures(history)[:_FAILURES]),
         loads=tuple(map(_load, history.loads)),
         counters={
@@ -223,12 +221,25 @@ def _moments(history: History) -> list[MomentDocument]:
     ]
 
 
-def _durations(node: str, history: History) -> RequestDurations | None:
-    took = [seconds for _, seconds in finished(event for event in history.requests if event.get("node") == node)]
-    known = sorted(seconds for seconds in took if seconds is not None)
-    if not known or len(known) < len(took):
-        return None
-    return RequestDurations(**{name: percentile(known, percent) for name, percent in PERCENTILES.items()})
+def _requests(history: History) -> dict[str, RequestCounts]:
+    durations = _durations(history)
+    return {
+        node: RequestCounts(got.count, got.answered, got.errors, got.repeated, durations.get(node))
+        for node, got in requests_by_node(history).items()
+    }
+
+
+def _durations(history: History) -> dict[str, RequestDurations]:
+    """Client -> how long its requests took, of those that tell of each."""
+    took: dict[str, list[float | None]] = defaultdict(list)
+    for event, seconds in finished(history.requests):
+        took[event["node"]].append(seconds)
+    found = {}
+    for node, of_node in took.items():
+        known = sorted(seconds for seconds in of_node if seconds is not None)
+        if len(known) == len(of_node):
+            found[node] = RequestDurations(**{name: percentile(known, part) for name, part in PERCENTILES.items()})
+    return found
 
 
 def _node(index: Index, node: str, t: float) -> NodeAtMoment:
