@@ -96,11 +96,12 @@ def limited(knobs: Knobs) -> bool:
 
 def _destination(knobs: Knobs, first: str) -> str:
     """Several in turn, flow by flow."""
+    own = knobs.port("HTTP_PORT", 8080)
     targets = [f"{_address(host, port)} . {port}" for host, port in knobs.endpoints("UPSTREAM")]
     if not targets:
         return ""
     chosen = ", ".join(f"{number} : {target}" for number, target in enumerate(targets))
-    words = f"tcp dport {knobs.port('HTTP_PORT', 8080)} {first} dnat ip to"
+    words = f"tcp dport {own} {first} dnat ip to"
     if len(targets) == 1:
         return f"{words} {targets[0].replace(' . ', ':')}"
     return f"{words} numgen inc mod {len(targets)} map {{ {chosen} }}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -10,7 +9,6 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,6 +18,11 @@ from orchestrator.fabric.routes import Route, routes
 from orchestrator.kinds.registry import kind
 from orchestrator.system.resources import NODES
 from tests.conftest import Simctl
+
+sys.path.insert(0, str(NODES / "base"))
+sys.path.insert(0, str(NODES / "nat"))
+import rules
+from knobs import KnobError, Knobs
 
 RUN = NODES / "nat" / "run.py"
 
@@ -180,39 +183,42 @@ def test_a_kernel_that_takes_no_rules_is_told_in_its_own_words(as_root: None) ->
     assert "nat: the kernel did not take these rules" in done.stderr.splitlines()[-1]
 
 
-def _program() -> ModuleType:
-    sys.path.insert(0, str(NODES / "base"))
-    spec = importlib.util.spec_from_file_location("nat_run", RUN)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_defaults_of_node_yaml_are_its_own() -> None:
-    program = _program()
     defaults = {name: knob.default for name, knob in kind("nat").knobs.items()}
-    assert program._rules(program.Knobs(defaults)) == program._rules(program.Knobs({}))
+    assert rules.rules(Knobs(defaults), "x") == rules.rules(Knobs({}), "x")
     for name in defaults:
-        assert f'"{name}"' in RUN.read_text()
+        assert f'"{name}"' in Path(rules.__file__).read_text()
+
+
+def test_targets_in_turn_ports_of_its_own_and_a_table_of_so_many() -> None:
+    text = rules.rules(
+        Knobs({"UPSTREAM": "127.0.0.1:1,127.0.0.2:2", "SOURCE_PORTS": "40000-40001", "CONNTRACK_MAX": "8"}), "x"
+    )
+    assert "dnat ip to numgen inc mod 2 map { 0 : 127.0.0.1 . 1, 1 : 127.0.0.2 . 2 }" in text
+    assert "size 8;" in text
+    assert text.count("masquerade to :4000") == 2
+    assert "masquerade" not in rules.rules(Knobs({"MASQUERADE": "false"}), "x")
 
 
 @pytest.mark.parametrize(
-    ("knob", "value", "message"),
+    ("knobs", "message"),
     [
-        ("UPSTREAM", "localhost:1,localhost:2", "one host:port"),
-        ("UPSTREAM", "no-such-node:80", "UPSTREAM: no-such-node has no IPv4 address here"),
-        ("UPSTREAM", "server", "expected host:port"),
-        ("ON_UNKNOWN", "ignore", "expected drop or reset"),
-        ("CONNTRACK_ESTABLISHED", "1500ms", "whole seconds"),
-        ("CONNTRACK_CLOSE_WAIT", "0", "whole seconds"),
-        ("HTTP_PORT", "0", "from 1 to 65535"),
+        ({"UPSTREAM": "no-such-node:80"}, "UPSTREAM: no-such-node has no IPv4 address here"),
+        ({"UPSTREAM": "server"}, "expected host:port"),
+        ({"ON_UNKNOWN": "ignore"}, "expected drop or reset or pick-up"),
+        ({"CONNTRACK_ESTABLISHED": "1500ms"}, "whole seconds"),
+        ({"CONNTRACK_CLOSE_WAIT": "0"}, "whole seconds"),
+        ({"HTTP_PORT": "0"}, "from 1 to 65535"),
+        ({"SOURCE_PORTS": "5"}, "a range of ports such as"),
+        ({"SOURCE_PORTS": "9-8"}, "a range of ports such as"),
+        ({"SOURCE_PORTS": "1-2000"}, "2000 ports are more than the 1024"),
+        ({"CONNTRACK_MAX": "0"}, "from 1 to 65536"),
+        ({"MASQUERADE": "false", "CONNTRACK_MAX": "1"}, "are for MASQUERADE: true"),
     ],
 )
-def test_a_knob_that_is_wrong(knob: str, value: str, message: str) -> None:
-    program = _program()
-    with pytest.raises(program.KnobError, match=message):
-        program._rules(program.Knobs({knob: value}))
+def test_a_knob_that_is_wrong(knobs: dict[str, str], message: str) -> None:
+    with pytest.raises(KnobError, match=message):
+        rules.rules(Knobs(knobs), "x")
 
 
 # -- routes ------------------------------------------------------------------------------------------------------
