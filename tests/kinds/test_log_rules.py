@@ -31,6 +31,10 @@ APACHE_REFUSED = (
     "[Fri Nov 27 04:27:58.123456 2026] [proxy_http:error] [pid 12:tid 139] [client 198.18.0.2:40000] AH01114: HTTP: "
     "failed to make connection to backend: app"
 )
+ENVOY = (
+    '[2026-11-27T05:11:30.123Z] "GET / HTTP/1.1" 503 UC upstream_reset_before_response_started{connection_termination} '
+    "attempts=1 duration=0 client=198.18.0.2:41218 from=198.18.1.2:51000 to=198.18.1.3:8080"
+)
 URLLIB3 = (
     "2026-11-27 04:33:30,219 WARNING Connection pool is full, discarding connection: server. Connection pool size: 1"
 )
@@ -58,6 +62,11 @@ URLLIB3 = (
         ("apache", APACHE_REFUSED, {
             "says": "AH01114: HTTP: failed to make connection to backend: app", "client": "198.18.0.2:40000",
         }),
+        ("envoy", ENVOY, {
+            "says": "the server closed or reset the connection", "code": "UC", "status": "503",
+            "client": "198.18.0.2:41218", "request": "GET / HTTP/1.1", "upstream": "198.18.1.3:8080",
+        }),
+        ("envoy", ENVOY.replace(" 503 UC ", " 200 - "), None),
         ("requests", URLLIB3, {
             "says": "Connection pool is full, discarding connection: server. Connection pool size: 1",
             "means": "pool_full",
