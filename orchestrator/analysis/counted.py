@@ -5,19 +5,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from orchestrator.history.counters import Counters
 from orchestrator.history.model import Connection, History
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 _ANSWERED = 0.5
 """Seconds from a SYN to the RST that answers a challenge ACK to it: a round trip, and the next SYN comes after 1 s."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class QueueWasFull(Data):
     """Handshakes that the node's kernel dropped for want of room in an accept queue, by ListenOverflows: SYNs, and last
     ACKs. `backlog` and `port` are of the one listener that it can have been; None: of several, or none was seen."""
@@ -28,7 +28,7 @@ class QueueWasFull(Data):
     port: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TableWasFull(Data):
     """Connections that skipped TIME_WAIT, by TCPTimeWaitOverflow. `size`: what tcp_max_tw_buckets was set to."""
 
@@ -37,7 +37,7 @@ class TableWasFull(Data):
     size: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PoolWasFull(Data):
     """Connections that a client closed since its pool had no room, as its library says itself."""
 
@@ -45,7 +45,7 @@ class PoolWasFull(Data):
     times: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OldHalfMet(Data):
     """A SYN met the old half of an earlier connection of the same addresses on `node`, which answered with a challenge
     ACK; the client reset that one. Places among the connections of the run, from 1."""

@@ -9,7 +9,6 @@ link is not `sure`. A line of a log belongs to a request by the client's address
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from orchestrator.analysis.nexthop import Cause, NextHops
@@ -18,6 +17,7 @@ from orchestrator.history.reports import Finder
 from orchestrator.recording.events import Event, answered
 from orchestrator.tcp.addresses import split_address
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 _LOG_LATE = 1.0
 """Seconds by which a line of a log may be written, or a reading of it be late."""
@@ -25,7 +25,7 @@ _LOG_LATE = 1.0
 _SERVER_ERRORS = 500
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failure(Data):
     """A request that failed: an error, or a status of 500 or more."""
 

@@ -6,7 +6,6 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.analysis.silence import Silence, silence
@@ -15,6 +14,7 @@ from orchestrator.history.model import ClosingKind, Connection, History, Side
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 _BEFORE = 0.05
 """Seconds: what closed a connection just before a request may have crossed it."""
@@ -45,7 +45,7 @@ class CauseKind(StrEnum):
     """A kernel gave it up: nothing was acknowledged any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cause(Data):
     """What became of one connection of a proxy while a request through it was under way. Times in seconds."""
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from orchestrator.exitcodes import ExitCode
 from orchestrator.history.model import History
 from orchestrator.recording.verdict import Outcome, Verdict
 from orchestrator.scenario.matrix import label
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunReport:
     """One run and its verdicts. `duration` is the run's length in seconds of `clock` (`real` or `virtual`)."""
 
@@ -52,7 +53,7 @@ class RunReport:
         return str(self.history.end.get("outcome", "done")) if self.history.end else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotRun:
     """A scenario of several that could not be run, and why in one line: no report speaks of it, a summary must."""
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from orchestrator.analysis.services import services
 from orchestrator.history.model import History
 from orchestrator.history.reports import attempt_error
 from orchestrator.recording.events import Event, answered, raw_outcome
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Requests:
     """What one client got: HTTP status, or a data store's answer -> how many; error name -> how many.
 

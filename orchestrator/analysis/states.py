@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from orchestrator.history.index import Index, queue_at
 from orchestrator.history.model import History, StateInterval
 from orchestrator.tcp.states import GAUGE_STATES, TcpState
+from orchestrator.text.record import record
 
 READING_ORDER = (TcpState.ESTABLISHED, *(state for state in GAUGE_STATES if state is not TcpState.ESTABLISHED))
 """ESTABLISHED first, then the ways of opening and closing, LISTEN last."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Count:
     """At least `low` and at most `high`, both included; equal when the recording is certain."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from orchestrator.analysis.services import services
 from orchestrator.analysis.silence import silence
@@ -98,7 +98,7 @@ class ConnectionSummary:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Group:
     """Connections with the same summary. `closings`: what shows who closed first, without times -> connections."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.engine.client import engine_errors
 from orchestrator.engine.streams import frames
+from orchestrator.text.record import record
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -18,7 +18,7 @@ STDERR = 2
 """The number of the frames with standard error."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Execution:
     """`connection`: what is sent is the command's input; what comes is its output, in frames unless on a terminal."""
 

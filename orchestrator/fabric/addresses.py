@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from orchestrator.errors import InputError
 from orchestrator.fabric.interface import Interface
 from orchestrator.fabric.routes import Route, routes
 from orchestrator.fabric.subnetclaim import SubnetClaim
+from orchestrator.text.record import record
 from orchestrator.topology.model import Topology
 from orchestrator.topology.subnets import room
 
@@ -27,7 +28,7 @@ class Claim(Protocol):
         """As SubnetClaim.claim."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Virtual:
     """An address of that network which `node` has when the lab comes up."""
 
@@ -36,7 +37,7 @@ class Virtual:
     node: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AddressPlan:
     """All addresses of a lab. Keys of the outer mappings are names of nodes."""
 

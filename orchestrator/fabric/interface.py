@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Interface:
     """One leg of a node, addresses decided before anything starts. `address` is dotted IPv4, `prefix` its length."""
 

@@ -14,12 +14,12 @@ import socket
 import struct
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from orchestrator.fabric import rtnetlink
 from orchestrator.fabric.sysctls import PINNED
 from orchestrator.system.linux import inside_netns
+from orchestrator.text.record import record
 
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
@@ -35,7 +35,7 @@ _RUNNING_TIMEOUT, _RUNNING_PAUSE = 10.0, 0.0005
 """Seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leg:
     """One interface to make: in node `node`, named `name`, on `network`."""
 

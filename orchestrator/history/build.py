@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from orchestrator.bounds import UNKNOWN_LINES
@@ -38,6 +38,7 @@ from orchestrator.recording.lines import LINES
 from orchestrator.recording.reader import read_events
 from orchestrator.system.collector import collector_paused
 from orchestrator.text.numbers import plural
+from orchestrator.text.record import record
 
 _OF_TRACE = frozenset(TRACE_KINDS)
 _AS_REPORTED = {
@@ -159,7 +160,7 @@ def _sorted_out(
     return by_kind, traced, segments
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Trace:
     """The kernel trace of a run: the lives that it shows; and why it is not believed, or what it does not cover."""
 
@@ -243,7 +244,7 @@ def _lives(lines: list[Event], nodes: tuple[str, ...], ticks: tuple[float, ...])
     return {node: gather_lives(of_node) for node, of_node in by_node.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Found:
     """All sockets, those that no tick saw, and where trace and samples do not agree."""
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from orchestrator.history.counters import Counters
 from orchestrator.history.firstsegment import SENT_AFTER
@@ -21,6 +20,7 @@ from orchestrator.history.segments import NO_WIRE, Wire
 from orchestrator.history.tracedlife import TracedLife
 from orchestrator.recording.events import Event
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 _OPENED = "connections opened"
 
@@ -35,7 +35,7 @@ _WHAT = {
 _RETRANSMITTED = "segments retransmitted"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comparison:
     """What the trace shows of one node, `least` to `most`, beside what its kernel counted."""
 

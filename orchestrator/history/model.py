@@ -12,7 +12,7 @@ of a frozen dataclass.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -89,7 +89,7 @@ class Socket:
     process or the peer ends such a one."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Contradiction:
     """Two witnesses of one socket that cannot both be right. What depends on it is unknown around `t`, s of the run."""
 
@@ -108,7 +108,7 @@ class Contradiction:
     """The last time at which they cannot both be right, where the witness showed that state on and on."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unobserved:
     """Up to `count` sockets of `node` lived inside the open interval (after, before), by the kernel's counters.
 
@@ -204,7 +204,7 @@ def _pair(end: Socket | None, other: Socket | None, unobserved: tuple[str, str] 
     return unobserved or (other.peer, other.local)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class History:
     """All that the judge may use. Times in seconds since the start of the run."""
 

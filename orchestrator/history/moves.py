@@ -9,15 +9,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from orchestrator.recording.events import Event
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 _BORN_FROM = (TcpState.CLOSED, TcpState.LISTEN)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Moves:
     """Addresses that more than one node had."""
 

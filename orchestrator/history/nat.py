@@ -10,17 +10,18 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from orchestrator.history.lifetimes import up
 from orchestrator.history.model import Connection, Flow, Socket
 from orchestrator.recording.events import Event
+from orchestrator.text.record import record
 
 _Pair = tuple[str, str]
 _Onward = Callable[[Flow], _Pair]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NatPath:
     """How an end's connection passes through NATs."""
 

@@ -27,6 +27,7 @@ from orchestrator.history.readings import QueueReading, TrafficReading
 from orchestrator.recording.events import TCPEXT_EVERY, Event
 from orchestrator.tcp.lifecycle import MINISOCKETS, TIME_WAIT_SECONDS, between, later
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 _STATES = {state.value: state for state in TcpState}
 
@@ -196,7 +197,7 @@ def _to_socket(life: Life, ticks: NodeTicks, rule: GapRule) -> Socket:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Moved:
     """What the counters let happen inside a gap: a SYN sent, a minisocket armed, a TIME_WAIT cut short."""
 

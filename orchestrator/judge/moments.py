@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from orchestrator.history.model import History
 from orchestrator.recording.causes import EmptyWindow, NeverReached
@@ -12,9 +11,10 @@ from orchestrator.recording.quantities import Instant
 from orchestrator.recording.verdict import When, WhenKind
 from orchestrator.scenario.model import Expectation
 from orchestrator.scenario.values import Moment, Window
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Asked:
     """The *when* of an expectation in seconds. `given`: the scenario says when; else facts have defaults.
 

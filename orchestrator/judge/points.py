@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from orchestrator.history.index import Index
@@ -32,6 +32,7 @@ from orchestrator.recording.causes import (
 )
 from orchestrator.recording.quantities import Bounds, Instant
 from orchestrator.recording.verdict import FactVerdict, Margin, WhenKind
+from orchestrator.text.record import record
 
 
 class PointFact(Protocol):
@@ -50,7 +51,7 @@ class PointFact(Protocol):
     def evidence(self, piece: int) -> Shown: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """What was found out about facts together: the truth, the piece that decided, and what is to be said of it."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.judge.evidence import NOTHING, Shown
 from orchestrator.recording.causes import Reason
 from orchestrator.recording.quantities import Bounds, Instant
@@ -11,9 +9,10 @@ from orchestrator.recording.verdict import FactVerdict, Margin, Outcome
 from orchestrator.scenario.facts import FACTS, Fact
 from orchestrator.scenario.values import DurationRange, Range
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Question:
     """One fact of one node as asked: `recv_q: {CLOSE_WAIT: 1}` is one per state. `part` is the key inside, if any."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from orchestrator.judge.evidence import LIMIT, NOTHING, Shown, joined
@@ -16,9 +15,10 @@ from orchestrator.recording.evidence import Evidence
 from orchestrator.recording.quantities import Bounds
 from orchestrator.recording.verdict import FactVerdict, Margin, Outcome
 from orchestrator.scenario.values import DurationRange, Range
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tally:
     """Between `least` and `most` things were counted. `doubt` says why the two differ."""
 
@@ -71,7 +71,7 @@ def unknown(doubt: Reason) -> Tally:
     return Tally(0, math.inf, doubt)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Inside:
     """How an event that lies somewhere in (or at the ends of) an interval stands to the window [start, end]."""
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
+
+from orchestrator.text.record import record
 
 _FORM = re.compile(
     r"(?P<what>number|seconds|milliseconds) (?P<least>\d+)\.\.(?P<most>\d*)"
@@ -34,7 +35,7 @@ _MOST = 2**31 - 1
 _HIGHEST_PORT = 65535
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Takes:
     """`text` is what node.yaml says. Raises ValueError for what it may not say."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -35,13 +35,14 @@ from orchestrator.observe.process import ProbeProcess
 from orchestrator.observe.session import Session, SessionFiles
 from orchestrator.runtimes.base import NodePlan, Runtime
 from orchestrator.text.progress import Progress
+from orchestrator.text.record import record
 from orchestrator.topology.model import Topology
 
 _LAST_WORDS = 0.01
 """Seconds in which what nodes have reported is taken from their pipes, in a lab that is not taken down."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LabFolder:
     """Where a lab writes: the event file, node logs, socket texts by moment; captures of its networks, if any."""
 
@@ -51,7 +52,7 @@ class LabFolder:
     captures: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LabSettings:
     """How a lab is brought up and watched."""
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
+
+from orchestrator.text.record import record
 
 Message = Mapping[str, Any]
 
@@ -49,7 +51,7 @@ class Truth(StrEnum):
     """It was not waited, or asked, long enough to tell."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Silence:
     """Connections that were silent until the server closed them, or the wait was over."""
 
@@ -66,7 +68,7 @@ class Silence:
         return self.closed[0] if self.closed else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limit:
     """One request after the other on one connection. `closed`: by the server, after `answered` of them."""
 
@@ -78,7 +80,7 @@ class Limit:
     time_was_up: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Farewell:
     """What follows a request with `Connection: close`."""
 
@@ -87,7 +89,7 @@ class Farewell:
     after: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Advertised:
     """A `Keep-Alive` field, and what is true of it."""
 
@@ -98,7 +100,7 @@ class Advertised:
     max_truth: Truth
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Findings:
     version: str
     status: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 from orchestrator import __version__
@@ -12,10 +11,11 @@ from orchestrator.measure.findings import Findings, evaluate
 from orchestrator.measure.place import observe
 from orchestrator.measure.target import Aim
 from orchestrator.text.progress import Progress
+from orchestrator.text.record import record
 from orchestrator.text.safe import visible
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """How much is done. Times in seconds."""
 

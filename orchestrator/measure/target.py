@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from orchestrator.errors import InputError
 from orchestrator.lab.standing import registry
 from orchestrator.lab.standing.registry import LabRecord
+from orchestrator.text.record import record
 
 NODE_PORT = 8080
 """Where servers of node kinds listen, unless HTTP_PORT moves them."""
@@ -24,7 +24,7 @@ _TYPICAL = {"client": 0, "host": 1}
 """Roles of nodes, best first, from which others are measured."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Address:
     """Where an HTTP server is. `path` has the query with it."""
 
@@ -42,7 +42,7 @@ class Address:
         return f"http://{self.host_field}{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NodeName:
     """`lab` None: the only one that is up."""
 
@@ -50,7 +50,7 @@ class NodeName:
     node: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Standpoint:
     """The node that measures."""
 
@@ -62,7 +62,7 @@ class Standpoint:
         return self.lab.nodes[self.node]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Aim:
     """A target, ready to be measured: `hosts` are its names or addresses, the first that answers counts.
 

@@ -14,11 +14,11 @@ import signal
 import socket
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from orchestrator.system import linux
+from orchestrator.text.record import record
 
 Outcome = dict[str, str | None]
 """Ability -> None when it works, or the kernel's reason. An ability that could not be tried is not in it."""
@@ -30,7 +30,7 @@ TRACING = Path("/sys/kernel/tracing")
 _EVENT = "events/sock/inet_sock_set_state"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trial:
     """A child at work. `outcome` waits for it, and must be called once."""
 

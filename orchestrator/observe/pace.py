@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from orchestrator.text.record import record
 
 _BUSY_SHARE = 0.25
 """The most of one core that sampling may take, in any case."""
@@ -17,7 +17,7 @@ _LONGEST = 4
 """Periods that a trace may make of one: should samples be needed alone, the gaps must not be wide."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pace:
     """Seconds of the lab's clock, which is `real` or `virtual`."""
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -29,12 +28,13 @@ from orchestrator.observe.pace import REAL, Pace
 from orchestrator.observe.process import ProbeProcess
 from orchestrator.recording.events import FORMAT, Event
 from orchestrator.recording.writer import EventWriter
+from orchestrator.text.record import record
 
 if TYPE_CHECKING:
     from orchestrator.recording.lines import BeginNode
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SessionFiles:
     """Where a session writes: the recording, the probe's log, folders MOMENT/NODE.TOOL.txt of what tools printed."""
 

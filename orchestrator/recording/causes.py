@@ -6,7 +6,6 @@ Times are seconds of the run. `at` is the instant that decided, where one did.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -32,11 +31,12 @@ from orchestrator.recording.doubts import (
 )
 from orchestrator.recording.quantities import Instant
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 # -- it was asked of something that the recording does not have ----------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NeverReached(Data):
     """The run ended before a moment that the expectation names."""
 
@@ -49,7 +49,7 @@ class NeverReached(Data):
     """More of that; empty where there is no more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class EmptyWindow(Data):
     """The window's start turned out to be after its end."""
 
@@ -60,7 +60,7 @@ class EmptyWindow(Data):
     """Where it ends."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NoSuchNode(Data):
     """The recording has no node or service of that name."""
 
@@ -71,7 +71,7 @@ class NoSuchNode(Data):
     """The nodes that it has."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NoSuchPeer(Data):
     """`where` names a peer that the recording has neither as a node nor as an address."""
 
@@ -80,7 +80,7 @@ class NoSuchPeer(Data):
     """As `where` names it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NoSuchOwner(Data):
     """`where` names a program that owned no socket of the run."""
 
@@ -91,7 +91,7 @@ class NoSuchOwner(Data):
     """The programs that did own sockets, by the names that `ss` shows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NeverSampled(Data):
     """No sample shows all of the nodes."""
 
@@ -100,7 +100,7 @@ class NeverSampled(Data):
     """The nodes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class OutsideSamples(Data):
     """The instant that decides lies before the first sample of the nodes, or after the last."""
 
@@ -113,7 +113,7 @@ class OutsideSamples(Data):
     """The last sample."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class WindowOutsideSamples(Data):
     """A part of the window was not observed."""
 
@@ -128,7 +128,7 @@ class WindowOutsideSamples(Data):
     """The last sample; null when there is none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class MatchedNothing(Data):
     """There was nothing that the fact speaks of, so it is neither true nor false."""
 
@@ -143,7 +143,7 @@ class MatchedNothing(Data):
 # -- it is another amount than was expected -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class OutOfRange(Data):
     """`actual` lies outside of `expected`."""
 
@@ -152,7 +152,7 @@ class OutOfRange(Data):
     """The instant that decided; null for what adds up over a window."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class QueueOutOfRange(Data):
     """The queue of some sockets lies outside of `expected`."""
 
@@ -167,7 +167,7 @@ class QueueOutOfRange(Data):
     """The largest wrong queue, bytes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SomeOutOfRange(Data):
     """Of several things that must all be in range some are not."""
 
@@ -179,7 +179,7 @@ class SomeOutOfRange(Data):
     """How many are out of range."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class HeldTooShort(Data):
     """With `for`: it held, but for a shorter time."""
 

@@ -5,14 +5,14 @@ Times are seconds of the run. `at` is the instant that decided, where one did.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.recording.quantities import Instant
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class BetweenSamples(Data):
     """It may have changed between two samples, and the instant that decides lies between them."""
 
@@ -25,7 +25,7 @@ class BetweenSamples(Data):
     """The sample after it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class OwnerUnknown(Data):
     """`where` asks for an owner, and that of some sockets is not known."""
 
@@ -34,7 +34,7 @@ class OwnerUnknown(Data):
     """The instant that decided."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class QueueUnknown(Data):
     """The queue of some sockets in the state is not known."""
 
@@ -43,7 +43,7 @@ class QueueUnknown(Data):
     """The instant that decided."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class HoldingUnknown(Data):
     """With `for`: it may have held for that long; it is not known to have."""
 
@@ -54,7 +54,7 @@ class HoldingUnknown(Data):
     """Whether that is because the recording ends too early."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SampledTooCoarsely(Data):
     """Far more time lies between two samples than was meant."""
 
@@ -69,7 +69,7 @@ class SampledTooCoarsely(Data):
     """Whether fewer were meant while the trace shows nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SomeMayCount(Data):
     """Some may or may not have been inside of the window, or be of those that are counted."""
 
@@ -78,21 +78,21 @@ class SomeMayCount(Data):
     """How many."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class AddressUnknown(Data):
     """Some have no address that `where` could be compared with."""
 
     kind: Literal["address_unknown"] = "address_unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class DurationUnknown(Data):
     """Some states may have lasted less or more than `expected`."""
 
     kind: Literal["duration_unknown"] = "duration_unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NotReported(Data):
     """The programs of the nodes do not report that."""
 
@@ -103,7 +103,7 @@ class NotReported(Data):
     """A client's requests; what a server served and closed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NotFilterable(Data):
     """`where` asks for what the source of this fact does not tell."""
 
@@ -117,7 +117,7 @@ class NotFilterable(Data):
     """Name of the counter."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CounterUnread(Data):
     """A kernel counter was never read."""
 
@@ -128,7 +128,7 @@ class CounterUnread(Data):
     """Name of the counter."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CounterBetweenReadings(Data):
     """A kernel counter rose between two readings, and an end of the window lies between them."""
 
@@ -141,7 +141,7 @@ class CounterBetweenReadings(Data):
     """Where the window ends."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class AnswersForOthers(Data):
     """The packet filter of a node answers in the name of others, and no counter tells of that."""
 
@@ -150,7 +150,7 @@ class AnswersForOthers(Data):
     """The node."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class RequestsUntimed(Data):
     """Some requests do not tell when their library was called."""
 
@@ -159,7 +159,7 @@ class RequestsUntimed(Data):
     """How many."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ProbesUnseen(Data):
     """Keep-alive probes that the kernel counted may have gone unanswered unseen: samples lie a second or more apart, or
     the recording is an old one, which does not tell."""
@@ -169,7 +169,7 @@ class ProbesUnseen(Data):
     """Who sent them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class BytesUnseen(Data):
     """No sample tells how much went over some connections in the window, and no FIN of theirs does."""
 
@@ -180,7 +180,7 @@ class BytesUnseen(Data):
     """How many connections; 0: those of sockets that no sample shows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ConntrackUnread(Data):
     """The conntrack table was not read at the instant that decides: it is read at named moments."""
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -20,9 +19,10 @@ from orchestrator.recording.socketevidence import StateLasted as StateLasted
 from orchestrator.recording.socketevidence import StatePossible as StatePossible
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SocketsUnobserved(Data):
     """Sockets that the kernel counted and no sample showed."""
 
@@ -39,7 +39,7 @@ class SocketsUnobserved(Data):
     """The state in question, in which they may have been; null where all of them count."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ConnectionSeen(Data):
     """A connection, and what is known of its end."""
 
@@ -64,7 +64,7 @@ class ConnectionSeen(Data):
     """The node whose end was counted by its kernel and seen by no sample."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class RequestSeen(Data):
     """A request, as the client reported it."""
 
@@ -95,7 +95,7 @@ class RequestSeen(Data):
     """Seconds from the call of its library to the end; null where that was not asked, or is not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ReportSeen(Data):
     """What a server reported of a request that it served, or of a connection that it closed."""
 
@@ -118,7 +118,7 @@ class ReportSeen(Data):
     """The client's address, as the server has it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SegmentSeen(Data):
     """A segment of the kernel's trace."""
 
@@ -139,7 +139,7 @@ class SegmentSeen(Data):
     """The receiver's address."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CounterRead(Data):
     """A kernel counter at both ends of the window."""
 
@@ -158,7 +158,7 @@ class CounterRead(Data):
     """The counter's value there, at most."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ConnectionCarried(Data):
     """How many requests one connection of a client carried."""
 
@@ -173,7 +173,7 @@ class ConnectionCarried(Data):
     """Requests of the window, failed ones included."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class BytesMoved(Data):
     """How many bytes of data an end of a connection sent, or received, in the window."""
 
@@ -188,7 +188,7 @@ class BytesMoved(Data):
     """At most so many; null where nothing bounds it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ConntrackRead(Data):
     """What a NAT's conntrack table had when it was read."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bounds(Data):
     """An amount that lies between two bounds, both included. Equal bounds: it is exactly that."""
 
@@ -30,7 +30,7 @@ class Bounds(Data):
         return math.inf if self.most is None else self.most
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Instant(Data):
     """An instant of the run, and the named moment that it is told by: `load.end + 1s`."""
 

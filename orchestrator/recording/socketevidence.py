@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gap(Data):
     """An open interval in which the state of a socket is not known."""
 
@@ -23,7 +23,7 @@ class Gap(Data):
     """The state that the second shows; null: the socket was gone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class OfSocket(Data):
     """What names one socket."""
 
@@ -39,7 +39,7 @@ class OfSocket(Data):
     """The node that has that address; null where none has."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SocketSeen(OfSocket):
     """A socket at the instant that decided: its state, or the gap in which it was."""
 
@@ -63,7 +63,7 @@ class SocketSeen(OfSocket):
     """That process's name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SocketBorn(OfSocket):
     """A socket that counts as a connection from its birth on."""
 
@@ -72,7 +72,7 @@ class SocketBorn(OfSocket):
     """When it was first seen."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class StateLasted(OfSocket):
     """A state that a socket entered and left again."""
 
@@ -87,7 +87,7 @@ class StateLasted(OfSocket):
     """When it was last known to be in it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class StatePossible(OfSocket):
     """A state that a socket may have been in between two samples."""
 

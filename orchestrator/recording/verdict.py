@@ -4,13 +4,13 @@ are made of them in the report. Plain data, JSON both ways."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.recording.causes import MatchedNothing, Reason
 from orchestrator.recording.evidence import Evidence
 from orchestrator.recording.quantities import Bounds, Instant
 from orchestrator.text.jsondata import Data, Json, parse, plain
+from orchestrator.text.record import record
 
 
 class Outcome(StrEnum):
@@ -36,7 +36,7 @@ class WhenKind(StrEnum):
     OVER = "over"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class When(Data):
     """When an expectation was asked: the moment of `at`, or the window of the others."""
 
@@ -50,7 +50,7 @@ class When(Data):
     """With `eventually`: how long it had to hold, seconds; null where any instant was enough."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Margin(Data):
     """How far a fact that holds is from not holding."""
 
@@ -62,7 +62,7 @@ class Margin(Data):
     """Seconds to the nearest instant at which it does not hold, or is not known to; null where there is none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class FactVerdict(Data):
     """One fact of one node or service."""
 
@@ -101,7 +101,7 @@ class FactVerdict(Data):
         return any(isinstance(reason, MatchedNothing) for reason in self.reasons)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict(Data):
     """One expectation of a scenario, judged."""
 

@@ -14,7 +14,6 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -28,12 +27,13 @@ from orchestrator.runtimes.registry import begin
 from orchestrator.system.interrupts import SIGNALS
 from orchestrator.system.linux import die_with_parent
 from orchestrator.text.progress import Progress
+from orchestrator.text.record import record
 
 if TYPE_CHECKING:
     from orchestrator.analysis.report import RunReport
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Task:
     """One run. `label` stands before each line of its progress."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from orchestrator.errors import InputError
 from orchestrator.lab.readytimeout import READY_TIMEOUT
 from orchestrator.runtimes.registry import AUTO, virtual_time
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Options:
     """`variables` go above the scenario's `set`."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.errors import InputError
@@ -16,6 +16,7 @@ from orchestrator.run.options import Options
 from orchestrator.runtimes.ability import Ability
 from orchestrator.scenario.loader import LoadedScenario, load_scenario
 from orchestrator.scenario.model import Scenario
+from orchestrator.text.record import record
 from orchestrator.text.suggest import suggestion
 from orchestrator.topology.compose.file import load_topology, variables_of
 from orchestrator.topology.model import Topology
@@ -24,7 +25,7 @@ _kinds = functools.cache(load_kinds)
 """Reading them takes 0.1 s, and a matrix prepares many runs."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prepared:
     """A scenario that passed every check that can be made before anything starts."""
 

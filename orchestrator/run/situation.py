@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from orchestrator.fabric.nats import nats
 from orchestrator.kinds.registry import Kind
@@ -13,10 +12,11 @@ from orchestrator.run.subject import Subject
 from orchestrator.scenario.step import Step
 from orchestrator.scenario.steps.base import Earlier
 from orchestrator.scenario.translate import Keys
+from orchestrator.text.record import record
 from orchestrator.topology.model import Node
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepSituation:
     """What one step finds; orchestrator/scenario/steps/base.py says what each method is for."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from orchestrator.scenario.model import Scenario
 from orchestrator.scenario.step import Step
 from orchestrator.scenario.steps.base import Effect, Held
 from orchestrator.text.progress import Progress
+from orchestrator.text.record import record
 
 _SHORTEST = 0.05
 """Seconds between two looks at a lab."""
@@ -57,7 +58,7 @@ def run_steps(scenario: Scenario, lab: Lab, progress: Progress, logs: Path) -> N
         beside.finish(*ended)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LabContext:
     """What one step may do in a lab; orchestrator/scenario/steps/base.py says what each method is for."""
 

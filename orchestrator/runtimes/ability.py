@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from orchestrator.errors import InputError
+from orchestrator.text.record import record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ class Offer(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """The lab that a runtime is made for. `allow_exec`: the user trusts the topology's file (`--allow-exec`)."""
 
@@ -49,7 +49,7 @@ class Wanted:
         return used_kinds(self.topology, self.kinds)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StandingNode:
     """A node of a standing lab, as its record has it. `pid` is a process in its namespaces."""
 

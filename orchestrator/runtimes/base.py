@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from orchestrator.fabric.interface import Interface
 from orchestrator.observe.process import ProbeProcess
+from orchestrator.text.record import record
 from orchestrator.topology.model import Node
 
 if TYPE_CHECKING:  # the probe's image has no pydantic, which reads kinds
@@ -26,7 +27,7 @@ def hosts_text(names: Mapping[str, Sequence[str]]) -> str:
     return "\n".join(["127.0.0.1 localhost", *lines]) + "\n"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NodePlan:
     """All that a runtime needs to start one node: the topology's node, its interfaces, its /etc/hosts."""
 
@@ -69,7 +70,7 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Exited:
     """How a node's program ended: an exit status, or a signal number."""
 
@@ -80,7 +81,7 @@ class Exited:
         return f"killed by {signal_name(self.signal)}" if self.signal else f"exit status {self.status}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExecResult:
     status: int
     output: str

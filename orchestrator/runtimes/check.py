@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
 
 from orchestrator.observe.abilities import Outcome
+from orchestrator.text.record import record
 
 RIGHTS = "CAP_NET_ADMIN: see root and user namespaces above"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """One ability. `ok` is None when it could not be found out; `costs` and `get` are one line each."""
 

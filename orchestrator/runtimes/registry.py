@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.runtimes.ability import Ability, Images, Wanted, known_kind
 from orchestrator.text.progress import Progress
+from orchestrator.text.record import record
 
 if TYPE_CHECKING:
     from orchestrator.kinds.registry import Kind
@@ -72,7 +72,7 @@ def images() -> Images:
     return next(images for ability in abilities() if (images := ability.images()) is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """The runtime's name, and why in a few words for the user."""
 

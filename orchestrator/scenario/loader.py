@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,6 +16,7 @@ from orchestrator.scenario.matrix import Cell, cells
 from orchestrator.scenario.model import Scenario
 from orchestrator.scenario.translate import translate, without_value
 from orchestrator.system import resources
+from orchestrator.text.record import record
 from orchestrator.text.suggest import did_you_mean
 from orchestrator.text.yamlsource import Source, load_yaml
 
@@ -25,7 +25,7 @@ _SCENARIO_KEY = re.compile(rb"^(steps|expect)\s*:", re.MULTILINE)
 """What tells a scenario from the Compose files and node kinds around it, even when it cannot be parsed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadedScenario:
     """A scenario together with where it came from."""
 

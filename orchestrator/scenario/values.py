@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler, WithJsonSchema
 from pydantic_core import core_schema
 
 from orchestrator.text.durations import DURATION, parse_duration, write_duration
+from orchestrator.text.record import record
 from orchestrator.text.suggest import describe
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
@@ -66,7 +66,7 @@ class _Parsed:
         return cls.json_schema()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Ends(_Parsed):
     """A closed range of numbers. `high` is math.inf when it is open. Its subclasses say how an end is written."""
 
@@ -164,7 +164,7 @@ class Pause(DurationRange):
         }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Moment(_Parsed):
     """A point of the run named by steps: `load.end + 1s`, `start`. `step` is None for the run's own start and end."""
 
@@ -199,7 +199,7 @@ class Moment(_Parsed):
         return f"{self.name} {'+' if self.offset > 0 else '-'} {write_duration(abs(self.offset))}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Window(_Parsed):
     """A stretch between two moments, both included: `load.start .. idle.end`."""
 

@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +22,7 @@ from types import CodeType, ModuleType
 from typing import NoReturn
 
 from orchestrator.system import linux
+from orchestrator.text.record import record
 
 CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
@@ -34,7 +34,7 @@ _kept: list[object] = []
 """What a fresh interpreter does not have, but must not be finalised either: it may own numbers of descriptors."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Program:
     """`python [-P] -m NAME [ARGUMENT ...]`, or `python [-P] NAME [ARGUMENT ...]` with a script's path."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import yaml
 
 from orchestrator.bounds import FILE
 from orchestrator.errors import InputError, Place
+from orchestrator.text.record import record
 from orchestrator.text.suggest import describe, did_you_mean
 from orchestrator.text.yamlcompose import Loader, compose_quickly
 from orchestrator.text.yamltree import Builder, KeyPath, Spot, mark_place
@@ -24,7 +25,7 @@ from orchestrator.text.yamltree import Builder, KeyPath, Spot, mark_place
 Keys = Sequence[str | int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Source:
     """A YAML file: its data and the place of everything in it.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from orchestrator.errors import InputError, Place
+from orchestrator.text.record import record
 
 MAX_NODES = 100_000
 """Keys and values of a file after its aliases are written out; a few nested aliases can ask for billions."""
@@ -23,7 +23,7 @@ KeyPath = tuple[str | int, ...]
 _Pairs = dict[str, tuple[yaml.Node, yaml.Node]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spot:
     value: Place
     key: Place

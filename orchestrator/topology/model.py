@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from orchestrator.errors import Place
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attachment:
     """A node's leg in a network. `aliases` are further names of the node there, the service's name among them."""
 
@@ -18,7 +19,7 @@ class Attachment:
     ipv4_address: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Volume:
     """A bind mount. `source` is absolute; relative ones were resolved against the Compose file's folder."""
 
@@ -27,7 +28,7 @@ class Volume:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Healthcheck:
     """As Compose has it, its first word (`CMD`, `CMD-SHELL`) included; durations in seconds."""
 
@@ -38,7 +39,7 @@ class Healthcheck:
     start_period: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Node:
     """One host of the topology.
 
@@ -73,7 +74,7 @@ class Node:
     """Network -> node through which it is reached, where the file says so."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Network:
     """One closed layer-2 segment. `subnet` is set when the file fixes it (`ipam`), else the fabric chooses."""
 
@@ -81,7 +82,7 @@ class Network:
     subnet: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VirtualAddress:
     """An address of a network that no node owns: one has it at a time. `node` is the first."""
 
@@ -91,7 +92,7 @@ class VirtualAddress:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Note:
     """Something in the file that has no meaning in a lab and was passed over: `ports`, `restart`."""
 
@@ -103,7 +104,7 @@ class Note:
         return str(Place(Path(self.place.path).name, self.place.line, self.place.column)) + f": {self.text}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Topology:
     """Nodes in the file's order. `variables` are the Compose variables that were used, with their values."""
 

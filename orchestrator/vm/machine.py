@@ -12,10 +12,10 @@ pvpanic                     the doorbell: a write to it stops the machine in tha
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import EnvironmentFailure
+from orchestrator.text.record import record
 from orchestrator.vm import exchange, image
 from orchestrator.vm.cache import Held
 
@@ -47,7 +47,7 @@ def find_qemu() -> str:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Machine:
     """`image` has kernel and root file system, `home` the initramfs and the memory's file. Both are folders."""
 

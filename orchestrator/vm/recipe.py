@@ -10,13 +10,14 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.kinds.registry import Kind, folder_version
 from orchestrator.kinds.wheels import PYTHON
 from orchestrator.system import resources
+from orchestrator.text.record import record
 
 _FORMAT = 1
 """Raised when the way in which images are made changes."""
@@ -66,7 +67,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _EXTRA = re.compile(r";.*\bextra\b")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recipe:
     """All that decides what is in an image."""
 

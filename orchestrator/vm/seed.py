@@ -15,8 +15,9 @@ import fcntl
 import random
 import struct
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+from orchestrator.text.record import record
 
 _ENTROPY = 64
 """Bytes: twice the kernel's key."""
@@ -29,7 +30,7 @@ _RNDADDENTROPY = 0x40085203
 _RNDRESEEDCRNG = 0x5207
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variation:
     """See above. `delay` in seconds; an instruction takes 2**shift ns."""
 

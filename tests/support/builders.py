@@ -15,7 +15,7 @@ and 2; `count server TW 0 0 1` gives a counter's absolute values.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from itertools import accumulate
 from typing import Any
 
@@ -29,6 +29,7 @@ from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict
 from orchestrator.report.words.verdicts import FactWords, of_fact
 from orchestrator.scenario.model import Expectation
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 S = TcpState
 CODES = {
@@ -162,7 +163,7 @@ def fact(run: History, text: str) -> FactVerdict:
     return found
 
 
-@dataclass(frozen=True)
+@record
 class Worded(FactWords):
     """What a fact's verdict says in words, and its outcome."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import zip_longest
 from typing import Any
+
+from orchestrator.text.record import record
 
 _TIMES = frozenset({"t", "t0", "took", "expires", "sent_at", "received_at"})
 _NUMBERS = frozenset({"pid", "inode", "sk", "a"})
@@ -41,7 +42,7 @@ _CAUSES = (
 """Which fields differ -> what that tells; the first that has them all."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Difference:
     """The first line that is not the same. A recording that has ended there has an empty line."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from orchestrator.analysis.report import RunReport
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Broken:
     """A cell that could not be run, and why in one line."""
 
@@ -16,7 +16,7 @@ class Broken:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Matrix:
     """One scenario's runs, in the order of their cells."""
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from orchestrator.analysis.report import EXIT_CODES, RunReport
 from orchestrator.exitcodes import ExitCode
 from orchestrator.recording.quantities import Bounds
 from orchestrator.recording.verdict import FactVerdict, Outcome, Verdict, When
+from orchestrator.text.record import record
 
 Seeds = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OutcomesBySeed:
     """Outcome -> the seeds that had it, ascending; an outcome that none had is not there."""
 
@@ -33,7 +34,7 @@ class OutcomesBySeed:
         return len(self.seeds) > 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """What several runs found alike: the verdict of one of them stands for all, and the seeds of all."""
 
@@ -41,7 +42,7 @@ class Found:
     seeds: Seeds
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FactVariation:
     """One fact of one node in all runs."""
 
@@ -63,7 +64,7 @@ class FactVariation:
         return Bounds.of(min(value.least for value in known), max(value.top for value in known), self.expected.unit)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExpectationVariation:
     """One expectation in all runs."""
 
@@ -74,7 +75,7 @@ class ExpectationVariation:
     facts: tuple[FactVariation, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SeedVariation:
     """One scenario's runs: seed -> report, and seed -> why there is none."""
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.analysis.ladder.notes import Note
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunEnds(Note):
     """`outcome`: `done`, `failed`, `interrupted`; None when the recording breaks off."""
 
     outcome: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TimeWaitToGo(Note):
     """How long a TIME_WAIT would have gone on."""
 
@@ -22,14 +21,14 @@ class TimeWaitToGo(Note):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CloseWaitStays(Note):
     """Until the node's program closes."""
 
     node: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FinWait2Stays(Note):
     """A sample shows that it has an owner and no timer, so nothing ends it but the node's program, or its peer."""
 

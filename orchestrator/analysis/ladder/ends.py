@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 from orchestrator.analysis.ladder.notes import Party
@@ -12,6 +11,7 @@ from orchestrator.history.lifetimes import birth, death
 from orchestrator.history.model import Connection, Side, Socket
 from orchestrator.tcp.lifecycle import EMBRYONIC, PASSIVE_CLOSE
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 _S = TcpState
 
@@ -19,7 +19,7 @@ GOT_FIN = frozenset({_S.CLOSE_WAIT, _S.LAST_ACK, _S.CLOSING, _S.TIME_WAIT})
 """States of an end to which its peer's FIN has come."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """One end goes from state `was` (CLOSED: not there before) to `state` inside [after, before]."""
 
@@ -37,7 +37,7 @@ class Change:
         return max(0.0, self.after - self.since[1]), self.before - self.since[0]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Life:
     """One end of the connection; `socket` is None when it was never seen."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.analysis.ladder.items import Items
@@ -11,6 +10,7 @@ from orchestrator.analysis.ladder.model import STRETCHES, Row, RowKind
 from orchestrator.analysis.ladder.notes import Note, Party
 from orchestrator.history.model import Side
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 _S = TcpState
 
@@ -26,26 +26,26 @@ class Unread(StrEnum):
     """More: not even what came before the FIN."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Times(Note):
     """Some times lie between two observations: an example of each way that this ladder writes them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RecvQ(Note):
     """How to read a Recv-Q in CLOSE_WAIT."""
 
     unread: Unread
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotSeen(Note):
     """No sample showed that end: its column shows what the other end proves."""
 
     end: Party
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FewerShown(Note):
     """The trace shows fewer retransmissions than the kernel counted: one may stand for several segments."""
 

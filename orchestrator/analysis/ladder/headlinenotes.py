@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.analysis.ladder.notes import Befell, Note, OwnAccount, Party
 from orchestrator.analysis.timers import Timer
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Through(Data):
     """A NAT on the way. `forgot`: its entry had expired before an end closed."""
 
@@ -19,7 +19,7 @@ class Through(Data):
     forgot: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NeverEstablished(Note):
     """No end ever had its handshake finished. `refused`: the server's node answered with a RST; `by_step`: it never had
     the SYN, the fault of a step refused it; else `gave_up` is the node that gave up, None when no answer was seen."""
@@ -29,26 +29,26 @@ class NeverEstablished(Note):
     by_step: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Simultaneous(Note):
     """Both ends closed at the same time. `crossed`: their FINs are known to have been under way together."""
 
     crossed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenToTheEnd(Note):
     """Nobody closed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Closed(Note):
     """It was closed, and nothing more is known. `before`: before the recording began."""
 
     before: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GaveUpAlone(Note):
     """No answer came, so neither FIN nor RST ended it. `again`: the retransmissions of the node in the trace."""
 
@@ -56,14 +56,14 @@ class GaveUpAlone(Note):
     again: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClosedFirst(Note):
     """`node` did, None: the recording does not show who."""
 
     node: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClosedBehindData(Note):
     """An end closed first, and its FIN waited behind so many bytes; None: it is not known how many."""
 
@@ -81,7 +81,7 @@ class Fate(StrEnum):
     NEVER_ARRIVED = "never-arrived"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pause(Data):
     """What went before: idleness, or a wait for an answer; shortest and longest, seconds. `begun`: a part of the answer
     had come. `at_work`: the server had told that it had taken the request up. `timer`: that of the closer which fits;
@@ -95,7 +95,7 @@ class Pause(Data):
     timer: Timer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClosingSegment(Note):
     """The FIN or RST that closed the connection. `by` is who sent it: an end, or a node in between. `then`: something
     else was told before. `account`: what the server's program says; `ended`: what ended the sender's program.
@@ -113,7 +113,7 @@ class ClosingSegment(Note):
     unanswered_probes: Party | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClosedUnaware(Note):
     """The other end closed so much later, without having seen the first FIN; seconds."""
 
@@ -122,28 +122,28 @@ class ClosedUnaware(Note):
     most: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failures(Note):
     """Requests that failed, by the names of their errors, in order of time."""
 
     errors: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TimeWaitLanded(Note):
     """Where; empty when none was seen although a FIN was sent."""
 
     nodes: tuple[str | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Left(Note):
     """Ends that are half closed when the recording ends: state and node."""
 
     ends: tuple[tuple[TcpState, str | None], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Headline(Data):
     """`via`: the NATs on the way, as seen from the client. `parts` in the order in which they are said."""
 

@@ -7,7 +7,6 @@ elsewhere. Rows are in an order that the truth can have had: no row's `before` l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.analysis.ladder.flags import Flags
@@ -15,6 +14,7 @@ from orchestrator.analysis.ladder.headlinenotes import Headline
 from orchestrator.analysis.ladder.notes import Note
 from orchestrator.history.model import Side
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 
 class RowKind(StrEnum):
@@ -60,7 +60,7 @@ Queue = tuple[str, int]
 """`Recv-Q` or `Send-Q`, and its bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class End:
     """One end after the row: its state (None: not there yet or never seen; CLOSED: gone), and whether the row changed
     it. `queue` is what one of its queues tells there: `Recv-Q` or `Send-Q`, and bytes."""
@@ -70,7 +70,7 @@ class End:
     queue: Queue | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """See the top of this file. Times in seconds of the run; -inf where nothing bounds them. Names are as they came
     from the nodes: whoever shows them makes them harmless."""
@@ -103,7 +103,7 @@ class Row:
         return self.client if side is Side.CLIENT else self.server
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Head:
     """Who stands above a column. `seen` is false when no sample showed that end's socket."""
 
@@ -116,7 +116,7 @@ class Head:
     """Whether its node is one of the run."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ladder:
     """One connection, ready to be drawn. `headline` says who closed first, how and why, and what that left behind."""
 

@@ -5,20 +5,20 @@ Times are in seconds, sizes in bytes. A node that has no name, because its addre
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.analysis.ladder.flags import Flags
 from orchestrator.history.model import MinisocketEnd, Side
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 
 class Note(Data):
     """One remark."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Party(Data):
     """An end, by its node where it is one's."""
 
@@ -26,7 +26,7 @@ class Party(Data):
     node: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sent(Note):
     """A segment, or one that was retransmitted."""
 
@@ -34,7 +34,7 @@ class Sent(Note):
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SentAgain(Note):
     """Many retransmissions in a row. `at_least`: the kernel counted more than the trace shows."""
 
@@ -44,14 +44,14 @@ class SentAgain(Note):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotTakenUp(Note):
     """A SYN that led to nothing on the server's node."""
 
     node: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResetReason(Note):
     """Why a kernel sent a RST, by its own name (enum sk_rst_reason)."""
 
@@ -59,12 +59,12 @@ class ResetReason(Note):
     sender: Side
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FilterRule(Note):
     """A RST that a rule of a packet filter sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CounterRose(Note):
     """No trace shows a RST; the counter OutRsts of the node does."""
 
@@ -74,7 +74,7 @@ class CounterRose(Note):
 # -- programs --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request(Note):
     """`GET /`, as the program said; `whole`: all of it was sent."""
 
@@ -82,14 +82,14 @@ class Request(Note):
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotServed(Note):
     """The server's program never took the request up."""
 
     node: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServedLate(Note):
     """The server's program took a request up after its client had given up."""
 
@@ -97,7 +97,7 @@ class ServedLate(Note):
     request: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome(Note):
     """What became of a request: status, error, or both. `seconds` until the client's program had it; None where only
     the server reports it."""
@@ -107,7 +107,7 @@ class Outcome(Note):
     seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnreadAnswer(Note):
     """What the server wrote, by its status, and no program of the client got. `late`: it had given up before."""
 
@@ -115,7 +115,7 @@ class UnreadAnswer(Note):
     late: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MoreRequests(Note):
     """Many requests in one row. `outcomes`: status or error, and how many, the most frequent first; "" where there was
     none, None where nobody would have reported one. `known`: whether that of the first would have been reported."""
@@ -126,7 +126,7 @@ class MoreRequests(Note):
     known: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OwnAccount(Note):
     """What the server's program says of its closing."""
 
@@ -134,7 +134,7 @@ class OwnAccount(Note):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unreported(Note):
     """Data of which no program tells, from the client's view."""
 
@@ -145,12 +145,12 @@ class Unreported(Note):
 # -- states ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AlreadyThere(Note):
     """The connection is older than the recording."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CutShort(Note):
     """A TIME_WAIT that did not last its time, and what ended it."""
 
@@ -159,7 +159,7 @@ class CutShort(Note):
     by: MinisocketEnd | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StateOver(Note):
     """A state that ended by a timer, and how long it lasted, where that is known."""
 
@@ -168,24 +168,24 @@ class StateOver(Note):
     most: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GaveUp(Note):
     """No answer came. `calling`: to its SYN."""
 
     calling: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LastAckOver(Note):
     """By an ACK or a RST."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gone(Note):
     """The recording does not show how."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FinWaits(Note):
     """An end closed, and its FIN waits behind data: so many bytes, None: it is not known how many."""
 
@@ -193,7 +193,7 @@ class FinWaits(Note):
     unacknowledged: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Arrives(Note):
     """A FIN or an ACK of that end."""
 
@@ -201,26 +201,26 @@ class Arrives(Note):
     sender: Party
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BothFinsArrive(Note):
     """At the same time."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DoesNotRead(Note):
     """Data stands in the node's Recv-Q."""
 
     node: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReadsTheEnd(Note):
     """The node's program has read the FIN."""
 
     node: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotAcknowledged(Note):
     """Data stands in a Send-Q."""
 
@@ -228,7 +228,7 @@ class NotAcknowledged(Note):
 # -- around the connection -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Befell(Note):
     """What a step did to a node (`kill`), on one of its networks, or to `packets` (`FIN from server to client`); or to
     what has this `name`, an address as others write it."""
@@ -240,14 +240,14 @@ class Befell(Note):
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Forgot(Note):
     """A NAT has dropped its entry."""
 
     node: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Steps(Note):
     """Steps of the scenario that begin, or, in the background, end."""
 
@@ -274,7 +274,7 @@ class Quiet(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Silence(Note):
     """Nothing happened."""
 

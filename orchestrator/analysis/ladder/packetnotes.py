@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.analysis.ladder.notes import Note
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Taken(Note):
     """A fault took the packet on its way, that of the step: `drop`, `reset`, or the reason of an ICMP message, which
     says what the sender was told. `size`: bytes of data in it."""
@@ -17,19 +16,19 @@ class Taken(Note):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ToldByIcmp(Note):
     """An end ended with the ICMP message with which a fault refused its packet."""
 
     step: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FinGivenUp(Note):
     """An end that had closed is gone, though every FIN of it was lost: its kernel sends it no more."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MoreTaken(Note):
     """As many more packets of the connection."""
 

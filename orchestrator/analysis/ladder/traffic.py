@@ -10,13 +10,13 @@ from __future__ import annotations
 import statistics
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 from orchestrator.analysis.ladder.ends import Life
 from orchestrator.history.model import History, Side
 from orchestrator.history.readings import TrafficReading
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 _TICK = 0.01
 """Seconds: the longest tick of the kernel's clock (HZ=100)."""
@@ -31,7 +31,7 @@ _PAUSES = 4
 _LONGER = 3.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stretch:
     """Data went over the wire between `after` and `before`, bytes from the client's view; it began by `begun`."""
 

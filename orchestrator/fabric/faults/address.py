@@ -9,12 +9,12 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from dataclasses import dataclass
 
 from orchestrator.fabric import rtnetlink
 from orchestrator.fabric.faults.base import Fault
 from orchestrator.fabric.wiring import Leg, mac
 from orchestrator.system.linux import inside_netns
+from orchestrator.text.record import record
 
 _ARP = 0x0806
 _BROADCAST = b"\xff" * 6
@@ -22,7 +22,7 @@ _REQUEST = struct.Struct("!HHBBH6s4s6s4s")
 _ETHERNET, _IPV4, _ARP_REQUEST = 1, 0x0800, 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """`announce`: by a gratuitous ARP."""
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from orchestrator.fabric.wiring import Fabric
+from orchestrator.text.record import record
 
 SettingsT = TypeVar("SettingsT")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wired:
     """What a fault may touch: the fabric, and the network namespace of every node."""
 

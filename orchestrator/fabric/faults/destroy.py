@@ -9,13 +9,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.fabric.faults.base import Fault
 from orchestrator.system.linux import inside_netns
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """`peers`: addresses; without any it is all. `port`: of either end."""
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from dataclasses import dataclass
 
 from orchestrator.fabric.faults.base import Fault
 from orchestrator.system.linux import inside_netns
 from orchestrator.system.netlink import HEADER
+from orchestrator.text.record import record
 
 _NETFILTER = 12
 _DELETE = 1 << 8 | 2
@@ -24,7 +24,7 @@ _FAMILY = struct.Struct("=BBH")
 _CODE = struct.Struct("=i")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """There is nothing to choose."""
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.fabric.faults import packets
 from orchestrator.fabric.faults.base import Fault, Wired
 from orchestrator.fabric.faults.nftables import Chosen, Kind, load, removal, rule
+from orchestrator.text.record import record
 
 _HANDLE = "51c"
 """Of the discipline, hexadecimal: no priority that a node may give its packets has it."""
@@ -33,7 +33,7 @@ _NUMBERS = 1000
 """Rules with higher numbers are of impairments, so they come after those that take packets."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings(packets.Settings):
     """Seconds, shares of 1, and a rate as tc has it."""
 

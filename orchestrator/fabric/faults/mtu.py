@@ -6,16 +6,16 @@ import fcntl
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.fabric.faults.base import Fault, Wired
 from orchestrator.system.linux import inside_netns
+from orchestrator.text.record import record
 
 _SIOCGIFMTU, _SIOCSIFMTU = 0x8921, 0x8922
 _REQUEST = struct.Struct("16si20x")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """`rule` is a name for it, by which it is healed. Without a network all that the nodes are on."""
 

@@ -15,7 +15,8 @@ import random
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from orchestrator.text.record import record
 
 GROUP = 71
 """Of nfnetlink_log, to which every packet is reported that a rule has taken. Nobody else is in this namespace."""
@@ -53,7 +54,7 @@ VERDICTS = {
 """What a step calls it -> the statement of nft."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Way:
     """Packets that come by one of these ports of the fabric, and go to one of these MAC addresses; None: to any."""
 
@@ -61,7 +62,7 @@ class Way:
     targets: Sequence[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kind:
     """What is in a packet; as scenario/steps/packets.py has it."""
 
@@ -70,7 +71,7 @@ class Kind:
     flags: Sequence[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chosen:
     """Which of those that match: the n-th, or some by chance; else all."""
 

@@ -11,14 +11,14 @@ Runs inside the probe, beside `wiring`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from orchestrator.fabric.faults.base import Fault, Wired
 from orchestrator.fabric.faults.nftables import Chosen, Kind, Way, load, removal, take
 from orchestrator.fabric.wiring import Leg, mac
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """`rule` is a name for it, by which it is healed. `sources` and `targets` are nodes, None: any. The rest as
     scenario/steps/packets.py has it."""

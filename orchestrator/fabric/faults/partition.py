@@ -18,12 +18,12 @@ import itertools
 import socket
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from orchestrator.fabric.faults.base import Fault, Wired
 from orchestrator.fabric.wiring import Leg, mac
 from orchestrator.system.linux import inside_netns
+from orchestrator.text.record import record
 
 _SIOCSARP = 0x8955
 _ATF_COM = 0x02
@@ -34,7 +34,7 @@ Pair = tuple[Leg, Leg]
 """Whose entry, and for whom."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """Without a network all that the node is on."""
 

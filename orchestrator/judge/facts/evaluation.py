@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from orchestrator.history.index import Index
 from orchestrator.judge.filter import Filter
@@ -13,16 +12,17 @@ from orchestrator.judge.question import Question
 from orchestrator.judge.tally import Inside, Tally, add, unknown
 from orchestrator.recording.causes import NeverSampled, WindowOutsideSamples
 from orchestrator.recording.verdict import FactVerdict
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AtInstants:
     """Gauges and queues: `make` says what the fact's truth is at every instant of the run."""
 
     make: Callable[[Index, Question, Filter], PointFact]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OverWindow:
     """Counters and durations: `judge` answers the question for a window."""
 

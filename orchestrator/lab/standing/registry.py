@@ -21,13 +21,14 @@ import socket
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.runtimes.ability import StandingNode
 from orchestrator.system.linux import process_start_time
+from orchestrator.text.record import record
 from orchestrator.text.suggest import did_you_mean
 
 STATE = "SIMCTL_STATE"
@@ -40,7 +41,7 @@ _SOCKET_PATH = 107
 _DOWN_TIMEOUT = 20.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LabRecord:
     """One standing lab. A pid together with its start time names a process for ever."""
 

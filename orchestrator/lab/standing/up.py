@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,14 @@ from orchestrator.lab.standing import registry
 from orchestrator.system.interpreter import OWN_PYTHON
 from orchestrator.system.tail import tail
 from orchestrator.text.progress import Progress
+from orchestrator.text.record import record
 from orchestrator.text.suggest import suggestion
 from orchestrator.topology.compose.file import load_topology, variables_of
 
 _LOG_TAIL = 10
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Task:
     """What is brought up. `name` None: the file's, with a number where that is taken. `ready_timeout` in seconds."""
 
@@ -37,7 +37,7 @@ class Task:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Standing:
     """`nodes` as in LabRecord."""
 

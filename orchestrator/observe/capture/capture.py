@@ -20,7 +20,7 @@ import socket
 import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -30,6 +30,7 @@ from orchestrator import __version__
 from orchestrator.fabric.wiring import Leg, mac
 from orchestrator.observe.capture import pcapng
 from orchestrator.observe.capture.packetring import BLOCK, HANDOVER, PacketRing, only_from
+from orchestrator.text.record import record
 
 _MEMORY = 32 << 20
 """Bytes of kernel memory for the rings of all networks: some 200 000 small frames, or 5 s without a reader."""
@@ -42,7 +43,7 @@ _FINISH_TIMEOUT = 10.0
 """Seconds that the child may take to write what it has: a disk that hangs must not hang the run."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Captured:
     """What became of one network's capture. `error`: why the file ends before the run did, None when it does not.
 

@@ -7,7 +7,8 @@ blocks: what is equal costs a memory comparison, and Python is spent on what cam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from orchestrator.text.record import record
 
 STATE, ID, EXPIRES = 17, 20, 68
 """Offsets in an inet_diag message, netlink header included: state (1 byte), socket id (48), timer (4)."""
@@ -20,7 +21,7 @@ _FIRST_LEAP, _LEAP = 16, 1024
 """Records that are compared at once, at first and at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MiniChanges:
     """Offsets of messages that are new or in a new state, into the dump just given; and ids that are gone."""
 

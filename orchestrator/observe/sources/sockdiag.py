@@ -10,13 +10,13 @@ import contextlib
 import socket
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from orchestrator.observe.sources.minisockets import ID, ID_END, STATE, MiniTable
 from orchestrator.observe.sources.tcpinfo import EXTENSION, NOTHING, Traffic, TrafficReader
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 _NETLINK_SOCK_DIAG = 4
 _NLMSG_ERROR = 2
@@ -88,7 +88,7 @@ Table = dict[bytes, bytes]
 event."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Changes:
     """What one dump shows beside the one before: sockets that are new or changed, and ids that are gone."""
 

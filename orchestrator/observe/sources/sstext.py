@@ -15,10 +15,10 @@ import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
 
 from orchestrator.observe.sources.procview import ProcView
 from orchestrator.system.linux import descendants, inside_netns
+from orchestrator.text.record import record
 
 COMMANDS = {"ss": ["ss", "-tanope"], "netstat": ["netstat", "-tanp"]}
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -31,7 +31,7 @@ netstat."""
 _PAUSE = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where a node's sockets are (descriptor of its network namespace), and the process below which its owners live."""
 

@@ -8,13 +8,13 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from orchestrator.observe.sources.sockdiag import STATES
 from orchestrator.observe.trace.ringbuffer import records
 from orchestrator.recording.events import Event
 from orchestrator.tcp.addresses import ANY
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 
 _FIELD = re.compile(r"field:(?P<declaration>[^;]+);\s*offset:(?P<offset>\d+);")
 _NAME = re.compile(r"(\w+)(?:\[\d+\])?$")
@@ -37,7 +37,7 @@ _COUNTED = {
 _u16, _i32, _u64 = struct.Struct("=H"), struct.Struct("=i"), struct.Struct("=Q")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """Where the fields of one kind of event lie: name -> offset. From its `format` file."""
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TextIO
 
 from orchestrator.analysis.compare.matrix import Matrix
 from orchestrator.analysis.compare.seeds import SeedVariation
 from orchestrator.analysis.report import NotRun, RunReport
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Results:
     """What one command came to."""
 
@@ -25,7 +25,7 @@ class Results:
     """Whether the command was for several runs, however many of them there are."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Page:
     """Where a form writes."""
 

@@ -4,7 +4,6 @@ docs/report-json.md tells the same to people. Times are seconds since the start 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.analysis.failures import Failure
@@ -18,7 +17,7 @@ from orchestrator.text.jsondata import Data
 from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExitStatus(Data):
     """What simctl ends with for this run."""
 
@@ -131,7 +130,7 @@ class ConnectionDocument(Data):
     """The other end."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnobservedSockets(Data):
     """Sockets that the kernel counted and no sample showed."""
 
@@ -149,7 +148,7 @@ class UnobservedSockets(Data):
     """The states that they may have been in."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NodeAtMoment(Data):
     """What a node had at a named moment."""
 
@@ -163,7 +162,7 @@ class NodeAtMoment(Data):
     """Of a NAT: state of an entry of its conntrack table -> how many for TCP were in it; null for other nodes."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MomentDocument(Data):
     """A named moment of the run."""
 
@@ -175,7 +174,7 @@ class MomentDocument(Data):
     """Node -> what it had then."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ContradictionDocument(Data):
     """Two witnesses of one socket that cannot both be right. What depends on the socket is unknown around `t`."""
 
@@ -199,7 +198,7 @@ class ContradictionDocument(Data):
     """The last time at which they cannot both be right, where the witness showed that state on and on; or null."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReportDocument(Data):
     """One run of a scenario, judged."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from orchestrator.analysis.compare.matrix import Matrix
 from orchestrator.analysis.hops import Hop, hops
@@ -13,13 +12,14 @@ from orchestrator.report.json.verdicts import VerdictDocument
 from orchestrator.report.json.verdicts import document as verdict_document
 from orchestrator.report.words.notes import trouble
 from orchestrator.text.jsondata import Data, Json, plain
+from orchestrator.text.record import record
 
 SCHEMA = 2
 
 Counts = Mapping[Outcome, int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HopDocument(Data):
     """What the connections of one client to one server came to."""
 
@@ -46,7 +46,7 @@ class HopDocument(Data):
     """Name of the error -> how many."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CellDocument(Data):
     """One run of the matrix."""
 
@@ -66,7 +66,7 @@ class CellDocument(Data):
     """The run's folder."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CellNotRun(Data):
     """A cell that could not be run."""
 
@@ -76,7 +76,7 @@ class CellNotRun(Data):
     """Why, in one line."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MatrixDocument(Data):
     """One scenario's runs, side by side."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestDurations(Data):
     """How long requests took from the call of the library to the answer or error, seconds. Percentiles are by nearest
     rank."""
@@ -23,7 +23,7 @@ class RequestDurations(Data):
     """The longest."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestCounts(Data):
     """What the requests of one client came to."""
 
@@ -39,7 +39,7 @@ class RequestCounts(Data):
     """How long they took; null where the client does not tell of each when it called its library."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadDocument(Data):
     """How a client kept to a rate, as it reports itself."""
 

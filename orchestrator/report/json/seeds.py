@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from orchestrator.analysis.compare.seeds import ExpectationVariation, FactVariation, OutcomesBySeed, SeedVariation
 from orchestrator.recording.quantities import Bounds
@@ -13,13 +12,14 @@ from orchestrator.report.words import quantities as words
 from orchestrator.report.words.seeds import extremes
 from orchestrator.report.words.verdicts import found as found_words
 from orchestrator.text.jsondata import Data, Json, plain
+from orchestrator.text.record import record
 
 SCHEMA = 2
 
 Counts = Mapping[Outcome, int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FoundDocument(Data):
     """What some of the runs found."""
 
@@ -31,7 +31,7 @@ class FoundDocument(Data):
     """The runs that found it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FactVariationDocument(Data):
     """One fact of one node in all runs."""
 
@@ -53,7 +53,7 @@ class FactVariationDocument(Data):
     """`expected` and `extremes` for people."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExpectationVariationDocument(Data):
     """One expectation in all runs."""
 
@@ -71,7 +71,7 @@ class ExpectationVariationDocument(Data):
     """`when` for people."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SeedRun(Data):
     """One run."""
 
@@ -87,7 +87,7 @@ class SeedRun(Data):
     """The run's folder."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SeedNotRun(Data):
     """One run that could not be made."""
 
@@ -97,7 +97,7 @@ class SeedNotRun(Data):
     """Why, in one line."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SeedsDocument(Data):
     """One scenario's runs with different seeds."""
 

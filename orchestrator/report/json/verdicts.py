@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from orchestrator.recording.verdict import FactVerdict, Verdict
 from orchestrator.report.words.quantities import when
 from orchestrator.report.words.verdicts import FactWords, of_fact
 from orchestrator.text.jsondata import Json, plain
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class FactDocument(FactVerdict):
     """One fact of one node or service, in values and in words."""
 
@@ -19,7 +20,7 @@ class FactDocument(FactVerdict):
     """The same for people; no program needs to read it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class VerdictDocument(Verdict):
     """One expectation of a scenario, judged, in values and in words."""
 

@@ -7,7 +7,7 @@ line at all when the socket is gone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import fields
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
@@ -21,6 +21,7 @@ from orchestrator.report.words.ladder import beneath, owner, said
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.durations import TIME_WIDTH, time_between
 from orchestrator.text.numbers import short_count
+from orchestrator.text.record import record
 
 _S = TcpState
 
@@ -34,7 +35,7 @@ _ROOMY = 104
 """Columns of a state (ESTABLISHED), of one with its queue beside it, and from which width there is room for that."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Glyphs:
     """Characters of a drawing. The three of a line: ESTABLISHED, opening or closing, TIME_WAIT."""
 
@@ -62,7 +63,7 @@ ASCII = Glyphs("||:", "::.", "||:", "||:", ".", "+", "-", ">", "<", "X", "-", ".
 def can_draw(encoding: str) -> bool:
     """Whether box-drawing characters can be written in the encoding."""
     try:
-        "".join(getattr(UNICODE, name) for name in UNICODE.__slots__).encode(encoding)
+        "".join(getattr(UNICODE, field.name) for field in fields(UNICODE)).encode(encoding)
     except (UnicodeError, LookupError):
         return False
     return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -15,12 +14,13 @@ from orchestrator.history.index import Index
 from orchestrator.history.model import History
 from orchestrator.report.text.terminal import INDENT, put
 from orchestrator.tcp.states import TcpState
+from orchestrator.text.record import record
 from orchestrator.text.safe import visible
 
 _GAP = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StateCell:
     """A count of sockets, `2` or `2..3`, `?` where the node was not sampled; and a note in brackets."""
 
@@ -31,7 +31,7 @@ class StateCell:
         return self.count + self.note
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StateRow:
     """One node, or several replicas that show the same: `client x100`. Cells are empty where there is no socket."""
 
@@ -39,7 +39,7 @@ class StateRow:
     cells: Mapping[TcpState, StateCell]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Instant:
     t: float
     names: list[str]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.text import Text
@@ -14,11 +13,12 @@ from orchestrator.history.model import History
 from orchestrator.history.reports import attempt_error
 from orchestrator.recording.events import Event, answered
 from orchestrator.report.text.terminal import INDENT, listing, put, text
+from orchestrator.text.record import record
 
 _KINDS = 40
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Kind:
     step: str
     client: str

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.recording.verdict import FactVerdict
 from orchestrator.report.words import quantities as words
 from orchestrator.report.words.evidence import lines
 from orchestrator.report.words.reasons import sentence
 from orchestrator.text.jsondata import Data
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FactWords(Data):
     """What a fact's verdict says, for people."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from orchestrator.errors import InputError, Place
 from orchestrator.run.options import Options
 from orchestrator.scenario.model import Scenario
+from orchestrator.text.record import record
 from orchestrator.topology.model import Topology
 
 _TOPOLOGY: TypeAdapter[Topology] = TypeAdapter(Topology)
@@ -22,7 +23,7 @@ _STEPS = ("name", "topology", "steps")
 _VOLUMES = "volumes"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Order:
     """A scenario's steps, a topology, and the options of recording."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from orchestrator import __version__
 from orchestrator.engine.client import address, engine_errors, remove
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.system.linux import process_start_time
+from orchestrator.text.record import record
 from orchestrator.topology.model import Node
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _machine() -> str:
     return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leftover:
     """A container of a run whose simctl is dead."""
 

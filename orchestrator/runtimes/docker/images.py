@@ -25,7 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,7 @@ from orchestrator.kinds.registry import kind_names
 from orchestrator.runtimes.docker.probesources import probe_sources
 from orchestrator.system import resources, usercache
 from orchestrator.text.progress import Progress
+from orchestrator.text.record import record
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -71,7 +72,7 @@ class KindImages:
         return ensure_images(chosen, progress=progress, client=connect(), force=force)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Image:
     """An image that can be built: the folder of its Dockerfile, and the hash of all that goes in.
 

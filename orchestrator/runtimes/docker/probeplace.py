@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.engine import client as dockerengine
 from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.system.linux import is_root_of_the_machine
+from orchestrator.text.record import record
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -19,7 +19,7 @@ VARIABLE = "SIMCTL_PROBE"
 """Environment variable: `process` or `container`, for those who know better, and for tests."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProbePlace:
     """`why` in a few words for the user."""
 

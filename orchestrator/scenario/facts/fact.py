@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -11,6 +10,7 @@ from pydantic import Discriminator, Field, Tag
 from orchestrator.scenario.fields import Text
 from orchestrator.scenario.values import DurationRange, Range
 from orchestrator.tcp.counters import NAMES
+from orchestrator.text.record import record
 
 
 class FactKind(StrEnum):
@@ -99,7 +99,7 @@ EachOrByPercentile = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Keys:
     """What the keys of a fact's mapping are, where only some words are allowed."""
 
@@ -116,7 +116,7 @@ PROBES = Keys("kind of probes", get_args(Probes))
 CONNTRACK_STATES = Keys("state of an entry", get_args(ConntrackState))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fact:
     """One fact that an expectation can name. judge/facts/ says how it is evaluated."""
 

@@ -13,8 +13,10 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from orchestrator.text.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Effect:
     """Something that a step does to a node, as the recording has it and as a ladder says it."""
 

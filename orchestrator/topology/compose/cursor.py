@@ -12,6 +12,7 @@ from pathlib import Path
 
 from orchestrator.bounds import PROBLEMS
 from orchestrator.errors import Gathered, InputError, Place
+from orchestrator.text.record import record
 from orchestrator.text.safe import printable
 from orchestrator.text.suggest import describe, did_you_mean
 from orchestrator.text.yamlsource import Source
@@ -81,7 +82,7 @@ class _Ignored:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cursor:
     """One value of the file, `keys` its path from the top. Text is interpolated when it is read."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from orchestrator.errors import Place
+from orchestrator.text.record import record
 from orchestrator.text.suggest import suggestion
 from orchestrator.topology.compose import keys
 from orchestrator.topology.compose.cursor import Cursor
@@ -15,7 +15,7 @@ from orchestrator.topology.model import Network, Node, VirtualAddress
 from orchestrator.topology.subnets import room
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Via:
     """A node's route to a network; `cursor` is where the file says it."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from orchestrator.bounds import VALUE, VALUES
+from orchestrator.text.record import record
 from orchestrator.text.safe import printable
 
 Lookup = Callable[[str], str | None]
@@ -27,7 +27,7 @@ class InterpolationError(ValueError):
     """The text is no template, or a variable that it requires is not set. One line."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variable:
     """One `$NAME` or `${NAME OPERATOR word}`. `operator` is empty for the plain forms."""
 

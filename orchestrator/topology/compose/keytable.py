@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from orchestrator.text.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeyTable:
     """The keys of one mapping. `what` names the mapping in messages, `prefix` goes before its keys there."""
 

@@ -7,9 +7,9 @@ A scenario comes from anywhere, so a topology gets only what cannot reach out of
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.text.record import record
 from orchestrator.text.suggest import suggestion
 from orchestrator.topology.compose.cursor import Cursor
 
@@ -49,7 +49,7 @@ _IN_NODE_ONLY = ("/proc", "/sys", "/dev")
 _ALLOW = "if you trust this file, run it with --allow-exec"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rules:
     """What every service is read by."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from orchestrator.text.record import record
 from orchestrator.text.suggest import suggestion
 from orchestrator.topology.compose import keys
 from orchestrator.topology.compose.cursor import Cursor
@@ -15,7 +15,7 @@ from orchestrator.topology.model import Network
 from orchestrator.topology.subnets import parse_subnet, room
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Declared:
     """A network of the file; `default` needs no declaration, and has no cursor then."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from orchestrator.errors import Place
+from orchestrator.text.record import record
 from orchestrator.text.suggest import nearest
 from orchestrator.topology.compose import keys
 from orchestrator.topology.compose.command import read_command, read_healthcheck
@@ -33,7 +33,7 @@ _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 _KIND = re.compile(r"simctl/([^:@]*)(?::[^@]*)?(?:@.*)?")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dependency:
     """`optional`: Compose's `required: false`."""
 
@@ -41,7 +41,7 @@ class Dependency:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Service:
     """A service as read. `node` is the template of its nodes; the cursors are where later checks point at."""
 
