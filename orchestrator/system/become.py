@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +23,6 @@ from types import CodeType, ModuleType
 from typing import NoReturn
 
 from orchestrator.system import linux
-from orchestrator.text.record import record
 
 CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
@@ -34,7 +34,7 @@ _kept: list[object] = []
 """What a fresh interpreter does not have, but must not be finalised either: it may own numbers of descriptors."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Program:
     """`python [-P] -m NAME [ARGUMENT ...]`, or `python [-P] NAME [ARGUMENT ...]` with a script's path."""
 
