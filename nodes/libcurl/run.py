@@ -103,6 +103,7 @@ class Libcurl:
 
     def __init__(self, knobs: Knobs) -> None:
         self._expiry = knobs.whole_seconds("KEEPALIVE_EXPIRY", 118)
+        self._oldest = knobs.whole_seconds("MAX_LIFETIME", 0) if knobs.given("MAX_LIFETIME") else 0
         self._socket_options = read_client_options(knobs)
         limits = {
             pycurl.M_MAXCONNECTS: knobs.number("POOL_MAXSIZE", 0),
@@ -153,6 +154,7 @@ class Libcurl:
             pycurl.CONNECTTIMEOUT_MS: _milliseconds(command.seconds("connect")),
             pycurl.TIMEOUT_MS: _milliseconds(command.seconds("total")),
             pycurl.MAXAGE_CONN: self._expiry,
+            pycurl.MAXLIFETIME_CONN: self._oldest,  # 0: as long as it lives
             pycurl.TCP_KEEPALIVE: int(self._socket_options.keepalive.on),
             # A value that is empty would take the header away: libcurl's way to send one that is, is a semicolon.
             pycurl.HTTPHEADER: [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 from collections.abc import Iterator
@@ -211,3 +212,28 @@ def test_a_wrong_option_sends_nothing(fields: dict[str, Any], named: str) -> Non
 def _once(name: str) -> dict[str, str]:
     """urllib3 would ask again and again."""
     return {"RETRIES": "0"} if name == "urllib3" else {}
+
+
+@pytest.mark.parametrize(
+    ("name", "oldest", "seconds"),
+    [
+        pytest.param("apache-httpclient", "300ms", 0.3, marks=pytest.mark.kinds("apache-httpclient")),
+        pytest.param("libcurl", "1s", 2.0, marks=[pytest.mark.kinds("libcurl"), pytest.mark.slow]),
+    ],
+)
+def test_a_connection_that_is_too_old_is_replaced_when_it_is_next_wanted(
+    name: str, oldest: str, seconds: float
+) -> None:
+    with sink() as server, client(name, MAX_LIFETIME=oldest) as them:
+        get = {"do": "request", "url": server.url, "session": "pool"}
+        events = answers(them.do(**get))
+        born = events[0]["t0"]
+        while events[-1]["t0"] < born + seconds + 0.5:  # it is in use all the time: it does not idle
+            events += answers(them.do(**get, count=2, interval=0.05))
+        fresh = [event for event in events if not event["reused"]]
+        assert [event["local"] for event in fresh] == list(dict.fromkeys(event["local"] for event in events))
+        assert len(fresh) >= 2
+        for before, after in itertools.pairwise(fresh):
+            last = max(event["t0"] for event in events if event["local"] == before["local"])
+            assert last < before["t"] + seconds + 0.02, "none is used when it is older; Java's clock has another origin"
+            assert after["t"] > before["t0"] + seconds - 0.02
