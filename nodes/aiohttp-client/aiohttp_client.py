@@ -10,7 +10,7 @@ import asyncio
 import sys
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextvars import ContextVar
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,11 +20,13 @@ from weakref import WeakKeyDictionary
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import aiohttp  # type: ignore[import-not-found]
+from bodies import MadeUp, body_of, headers_with_length
 from causes import cause_name, errno_name
 from commands import Command
 from events import Event
 from exchange import Exchange, check_request
 from headers import headers_of
+from holding import Held
 from knobs import KnobError, Knobs
 from serving import main
 from socketoptions import SocketOptions, read_client_options
@@ -38,6 +40,9 @@ current: ContextVar[list[Exchange]] = ContextVar("current")
 
 transport: ContextVar[asyncio.Transport | None] = ContextVar("transport", default=None)
 """The connection of that call, as asyncio has it."""
+
+queued: ContextVar[bool] = ContextVar("queued", default=False)
+"""Whether that call waits for room in the pool."""
 
 
 class RecordingConnector(aiohttp.TCPConnector):  # type: ignore[misc]
@@ -68,6 +73,14 @@ async def _headers_sent(session: object, context: SimpleNamespace, sent: aiohttp
     current.get()[-1].request_headers = headers_of(sent.headers.items())
 
 
+async def _queues(session: object, context: SimpleNamespace, params: object) -> None:
+    queued.set(True)
+
+
+async def _queued(session: object, context: SimpleNamespace, params: object) -> None:
+    queued.set(False)
+
+
 async def _redirected(session: object, context: SimpleNamespace, redirect: aiohttp.TraceRequestRedirectParams) -> None:
     exchanges = current.get()
     exchanges[-1].t = time.monotonic()
@@ -80,6 +93,7 @@ class Aiohttp:
     """A ClientSession with a TCPConnector per session; without one, those two for one request, as aiohttp.request."""
 
     schemes = ("http",)
+    options = ("body.size", "hold", "timeout.connect", "timeout.read", "timeout.pool", "timeout.total")
 
     def __init__(self, knobs: Knobs) -> None:
         self._options: dict[str, Any] = {
@@ -93,6 +107,7 @@ class Aiohttp:
         else:
             self._options["keepalive_timeout"] = knobs.duration("KEEPALIVE_EXPIRY", 15.0)
         self._socket_options = read_client_options(knobs)
+        self._held: Held[aiohttp.ClientResponse] = Held()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
@@ -106,6 +121,8 @@ class Aiohttp:
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_headers_sent)
         trace.on_request_redirect.append(_redirected)
+        trace.on_connection_queued_start.append(_queues)
+        trace.on_connection_queued_end.append(_queued)
         return aiohttp.ClientSession(
             connector=RecordingConnector(self._socket_options, **self._options),
             trace_configs=[trace],
@@ -123,38 +140,62 @@ class Aiohttp:
         current.set(exchanges)
         try:
             if session is not None:
-                await _ask(session, command)
+                await self._ask(session, command)
             else:
                 async with await self._open() as own:
-                    await _ask(own, command)
+                    await self._ask(own, command)
         # It asserts that a connection is still there, which was reset in the very moment it was made.
         except (aiohttp.ClientError, OSError, ValueError, AssertionError) as error:
             name = cause_name(error, _name)
             if name == "ReadTimeout" and _sending():
                 name = "WriteTimeout"
+            if name == "ConnectTimeout" and queued.get():
+                name = "PoolTimeout"
             exchanges[-1].error = {"name": name, "text": str(error)}
         exchanges[-1].t = time.monotonic()
         return [exchange.event(command) for exchange in exchanges]
 
     def close(self, session: aiohttp.ClientSession) -> None:
+        for response in self._held.let_go(session):
+            self._loop.call_soon_threadsafe(response.close)
         self._run(session.close())
+
+    async def _ask(self, session: aiohttp.ClientSession, command: Command) -> None:
+        timeout = aiohttp.ClientTimeout(
+            total=command.timeouts.get("total"),
+            connect=command.timeouts.get("pool"),
+            sock_connect=command.seconds("connect"),
+            sock_read=command.seconds("read"),
+        )
+        response = await session.request(
+            command.method, command.url, headers=headers_with_length(command), data=_data(command), timeout=timeout
+        )
+        exchange = current.get()[-1]
+        exchange.status = response.status
+        exchange.response_headers = headers_of(response.raw_headers)
+        if command.hold:
+            self._held.keep(session, response)
+            exchange.held = True
+            return
+        async with response:
+            async for chunk in response.content.iter_any():
+                exchange.bytes += len(chunk)
+
+
+def _data(command: Command) -> bytes | AsyncIterator[bytes] | None:
+    body = body_of(command)
+    return _pieces(body) if isinstance(body, MadeUp) else body
+
+
+async def _pieces(body: MadeUp) -> AsyncIterator[bytes]:
+    while piece := body.read(65536):
+        yield piece
 
 
 def _sending() -> bool:
     """Whether a part of the request has not gone out: aiohttp's timer of reading runs while it sends, too."""
     taken = transport.get()
     return taken is not None and taken.get_write_buffer_size() > 0
-
-
-async def _ask(session: aiohttp.ClientSession, command: Command) -> None:
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=command.timeout, sock_read=command.timeout)
-    request = session.request(command.method, command.url, headers=command.headers, data=command.body, timeout=timeout)
-    async with request as response:
-        exchange = current.get()[-1]
-        exchange.status = response.status
-        exchange.response_headers = headers_of(response.raw_headers)
-        async for chunk in response.content.iter_any():
-            exchange.bytes += len(chunk)
 
 
 def _name(chain: list[BaseException]) -> str | None:

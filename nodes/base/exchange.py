@@ -15,6 +15,9 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_VALUE = re.compile(r"[^\t -~\x80-\xff]")
 _NOT_IN_URL = re.compile(r"[^!-~]")
 
+_RARE = ("send_error", "held")
+"""Fields of an event that most do not have."""
+
 
 @dataclass
 class Exchange:
@@ -35,13 +38,17 @@ class Exchange:
     send_error: dict[str, str] | None = None
     error: dict[str, str] | None = None
     bytes: int = 0
+    held: bool = False
+    """Whether the response was left open after its head: `bytes` means nothing then."""
 
     def went_over(self, facts: Mapping[str, str | None], nth: int) -> None:
         """The connection that it took: socket_facts(), and the number of the request on it."""
         self.local, self.peer, self.sk, self.nth = facts["local"], facts["peer"], facts["sk"], nth
 
     def event(self, command: Command) -> Event:
-        fields = {name: value for name, value in vars(self).items() if name != "send_error" or value is not None}
+        fields = {name: value for name, value in vars(self).items() if name not in _RARE or value}
+        if self.held:
+            del fields["bytes"]
         return fields | {"method": command.method, "url": command.url, "reused": self.nth is not None and self.nth > 1}
 
 

@@ -140,9 +140,9 @@ FAILURES: tuple[type[Exception], ...] = (urllib3.exceptions.HTTPError, OSError, 
 
 
 def record(command: Command, call: Callable[[], Sequence[int]]) -> list[Event]:
-    """Make one call; the events of its exchanges. `call` returns the sizes of the last bodies, and must not leave a
-    response behind: as long as anybody references one, urllib3 keeps its connection open, and the very sockets that
-    are to be observed would live longer than they do in production."""
+    """Make one call; the events of its exchanges. `call` returns the sizes of the last bodies, 0 of one that it holds,
+    and leaves no response behind that the command does not `hold`: as long as anybody references one, urllib3 keeps its
+    connection open, and the very sockets that are to be observed would live longer than they do in production."""
     tape.exchanges = []
     t0 = time.monotonic()
     error = None
@@ -155,6 +155,7 @@ def record(command: Command, call: Callable[[], Sequence[int]]) -> list[Event]:
     exchanges[0].t0 = t0
     exchanges[-1].t = time.monotonic()
     exchanges[-1].error = error
+    exchanges[-1].held = command.hold and error is None
     for exchange, size in zip(reversed(exchanges), reversed(sizes), strict=False):
         exchange.bytes = size
     return [exchange.event(command) for exchange in exchanges]
@@ -170,6 +171,8 @@ def cause_name(error: BaseException) -> str:
 
 
 def _timeout(chain: list[BaseException]) -> str | None:
+    if any(isinstance(each, urllib3.exceptions.EmptyPoolError) for each in chain):
+        return "PoolTimeout"
     if not isinstance(chain[-1], TimeoutError | urllib3.exceptions.TimeoutError):
         return None
     reading = any(isinstance(each, urllib3.exceptions.ReadTimeoutError) for each in chain)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from commands import FIELDS, PACE, RAW, Command, CommandError, read_request
+from commands import FIELDS, OPTIONS, PACE, RAW, Command, CommandError, read_request
 from events import Event, emit
 from knobs import KnobError, Knobs
 from pacing import pace
@@ -27,6 +27,10 @@ class Library(Protocol[S]):
     @property
     def schemes(self) -> tuple[str, ...]:
         """Those of the URLs that it takes, in lower case: ("http",)."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What it can do of commands.OPTIONS, as its node.yaml has it."""
 
     def open(self) -> S:
         """A session that a command named for the first time."""
@@ -56,6 +60,9 @@ class Client(Protocol[S]):
 
     @property
     def schemes(self) -> tuple[str, ...]: ...
+
+    @property
+    def options(self) -> tuple[str, ...]: ...
 
     def open(self) -> S: ...
 
@@ -139,6 +146,7 @@ class _Sessions(Generic[S]):
     def begin(self, command: dict[str, Any]) -> Work:
         """Check one command, and do what later ones build on. Raises CommandError when it is wrong."""
         fields = (*FIELDS, *(PACE if self._client.paces else ()), *(RAW if self._verb == "raw" else ()))
+        fields = (*fields, *dict.fromkeys(OPTIONS[option] for option in self._client.options))
         if unknown := sorted(set(command) - set(fields)):
             raise CommandError(f"unknown field {unknown[0]!r}; there are: {', '.join(fields)}")
         verbs = {self._verb: self._request, "close": self._close}
@@ -156,6 +164,9 @@ class _Sessions(Generic[S]):
 
     def _request(self, raw: dict[str, Any]) -> Work:
         command = read_request(raw, self._client.schemes)
+        for name in command.timeouts:
+            if f"timeout.{name}" not in self._client.options:
+                raise CommandError(f"timeouts: this client has no `{name}` of its own")
         self._client.check(command)
         if command.session is not None and command.session not in self._sessions:
             self._sessions[command.session] = self._client.open()
@@ -175,7 +186,7 @@ class _Workers(Generic[S]):
 
     def __init__(self, library: Library[S]) -> None:
         self._library = library
-        self.schemes, self.open = library.schemes, library.open
+        self.schemes, self.options, self.open = library.schemes, library.options, library.open
         self.check, self.close = library.check, library.close
 
     def carry_out(self, command: Command, session: S | None, report: Report) -> None:

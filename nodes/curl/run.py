@@ -39,6 +39,7 @@ class Curl:
     """Curl processes. A named session is a name and nothing else: nothing of a process outlives it."""
 
     schemes = ("http",)
+    options = ("timeout.connect", "timeout.total")
     paces = False
 
     def __init__(self, knobs: Knobs) -> None:
@@ -127,13 +128,12 @@ def config(
     proxy: Sequence[tuple[str, str | None]] = (),
 ) -> str:
     """A file of options (curl(1), --config), in which a value is a quoted string and never an option."""
-    limit = f"{command.timeout:.3f}"
     lines = ["silent", "show-error", "verbose", "trace-time", "globoff", "path-as-is", *_method(command)]
     options: list[tuple[str, str | None]] = [
         *proxy,
         ("proto", "=http"),
-        ("connect-timeout", limit),
-        ("max-time", limit),
+        ("connect-timeout", f"{command.seconds('connect'):.3f}"),
+        ("max-time", f"{command.seconds('total'):.3f}"),
     ]
     # A value that is empty would take the header away: curl's way to send one that is, is a semicolon.
     options += [("header", f"{name}: {value}" if value else f"{name};") for name, value in command.headers.items()]

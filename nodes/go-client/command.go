@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"regexp"
@@ -25,6 +26,7 @@ type command struct {
 	method      string
 	headers     map[string]string
 	body        *string
+	bodySize    *int64 // instead of body
 	timeout     time.Duration
 }
 
@@ -32,6 +34,7 @@ var (
 	token  = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 	fields = []string{
 		"id", "do", "url", "session", "count", "concurrency", "interval", "method", "headers", "body", "timeout",
+		"body_size",
 	}
 )
 
@@ -62,6 +65,7 @@ func readCommand(line []byte) (command, error) {
 		{"method", "a string", &c.method},
 		{"headers", "an object of strings", &c.headers},
 		{"body", "a string", &c.body},
+		{"body_size", "a whole number", &c.bodySize},
 		{"timeout", "a number", &timeout},
 	} {
 		if value, ok := raw[field.name]; ok && json.Unmarshal(value, field.target) != nil {
@@ -100,6 +104,10 @@ func (c command) check(interval, timeout float64) error {
 		return fmt.Errorf("concurrency: expected 1 or more, not %d", c.concurrency)
 	case interval < 0:
 		return fmt.Errorf("interval: expected 0 or more, not %g", interval)
+	case c.bodySize != nil && *c.bodySize < 1:
+		return fmt.Errorf("body_size: expected 1 or more, not %d", *c.bodySize)
+	case c.bodySize != nil && c.body != nil:
+		return errors.New("body_size: the command has a `body` already")
 	case timeout <= 0:
 		return fmt.Errorf("timeout: expected seconds, more than 0, not %g", timeout)
 	}
@@ -122,13 +130,19 @@ func (c command) check(interval, timeout float64) error {
 func (c command) request() (*http.Request, error) {
 	var request *http.Request
 	var err error
-	if c.body == nil {
+	if c.bodySize != nil {
+		request, err = http.NewRequest(c.method, c.url, madeUp(*c.bodySize))
+	} else if c.body == nil {
 		request, err = http.NewRequest(c.method, c.url, nil)
 	} else {
 		request, err = http.NewRequest(c.method, c.url, strings.NewReader(*c.body))
 	}
 	if err != nil {
 		return nil, err
+	}
+	if c.bodySize != nil {
+		request.ContentLength = *c.bodySize
+		request.GetBody = func() (io.ReadCloser, error) { return madeUp(*c.bodySize), nil } // to send it again
 	}
 	for name, value := range c.headers {
 		request.Header.Set(name, value)

@@ -16,11 +16,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import httpcore.backends.sync  # type: ignore[import-not-found]
 import httpx  # type: ignore[import-not-found]
+from bodies import body_of, headers_with_length
 from causes import cause_name
 from commands import Command, CommandError
 from events import Event
 from exchange import Exchange, check_request
 from headers import headers_of
+from holding import Held
 from knobs import Knobs
 from serving import main
 from socketoptions import SocketOptions, read_server_options
@@ -59,6 +61,7 @@ class Httpx:
     """A Client per session; without one, what httpx.request does: a Client for one request."""
 
     schemes = ("http",)
+    options = ("body.size", "hold", "timeout.connect", "timeout.read", "timeout.write", "timeout.pool")
 
     def __init__(self, knobs: Knobs) -> None:
         backend: Any = httpcore.backends.sync
@@ -71,6 +74,7 @@ class Httpx:
             keepalive_expiry=knobs.duration("KEEPALIVE_EXPIRY", 5.0),
         )
         self._retries = knobs.number("RETRIES", 0)
+        self._held: Held[Any] = Held()
 
     def open(self) -> httpx.Client:
         # Nothing here is encrypted, and a Client that could verify certificates would first read them all.
@@ -90,31 +94,41 @@ class Httpx:
         tape.exchange = exchange = Exchange()
         try:
             if session is not None:
-                _ask(session, command, exchange)
+                self._ask(session, command, exchange)
             else:
                 with self.open() as own:
-                    _ask(own, command, exchange)
+                    self._ask(own, command, exchange)
         except (httpx.HTTPError, OSError, ValueError) as error:
             exchange.error = {"name": cause_name(error, _name), "text": str(error)}
         exchange.t = time.monotonic()
         return [exchange.event(command)]
 
     def close(self, session: httpx.Client) -> None:
+        for response in self._held.let_go(session):
+            response.close()
         session.close()
 
-
-def _ask(client: httpx.Client, command: Command, exchange: Exchange) -> None:
-    request = client.build_request(
-        command.method, command.url, headers=command.headers, content=command.body, timeout=command.timeout
-    )
-    exchange.request_headers = headers_of(request.headers.raw)
-    response = client.send(request, stream=True)
-    exchange.status = response.status_code
-    exchange.response_headers = headers_of(response.headers.raw)
-    try:
-        exchange.bytes = sum(len(chunk) for chunk in response.iter_raw())
-    finally:
-        response.close()
+    def _ask(self, client: httpx.Client, command: Command, exchange: Exchange) -> None:
+        timeout = httpx.Timeout(**{name: command.seconds(name) for name in ("connect", "read", "write", "pool")})
+        request = client.build_request(
+            command.method,
+            command.url,
+            headers=headers_with_length(command),
+            content=body_of(command),
+            timeout=timeout,
+        )
+        exchange.request_headers = headers_of(request.headers.raw)
+        response = client.send(request, stream=True)
+        exchange.status = response.status_code
+        exchange.response_headers = headers_of(response.headers.raw)
+        if command.hold:
+            self._held.keep(client, response)
+            exchange.held = True
+            return
+        try:
+            exchange.bytes = sum(len(chunk) for chunk in response.iter_raw())
+        finally:
+            response.close()
 
 
 def _name(chain: list[BaseException]) -> str | None:

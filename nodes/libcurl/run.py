@@ -15,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 import pycurl  # type: ignore[import-untyped]
+from bodies import MadeUp, body_length, body_of
 from commands import Command
 from curltransfer import Connection, Outcome, Transfer
 from events import Event
@@ -98,9 +99,11 @@ class Libcurl:
     """A multi handle per session, so that its connections live from step to step; without one, a handle per request."""
 
     schemes = ("http",)
+    options = ("body.size", "timeout.connect", "timeout.total")
 
     def __init__(self, knobs: Knobs) -> None:
         self._expiry = knobs.whole_seconds("KEEPALIVE_EXPIRY", 118)
+        self._oldest = knobs.whole_seconds("MAX_LIFETIME", 0) if knobs.given("MAX_LIFETIME") else 0
         self._socket_options = read_client_options(knobs)
         limits = {
             pycurl.M_MAXCONNECTS: knobs.number("POOL_MAXSIZE", 0),
@@ -131,7 +134,7 @@ class Libcurl:
             code, message = session.perform(curl) if session is not None else _perform(curl)
             local = _endpoint(curl, pycurl.LOCAL_IP, pycurl.LOCAL_PORT)
             peer = _endpoint(curl, pycurl.PRIMARY_IP, pycurl.PRIMARY_PORT)
-            unsent = curl.getinfo(pycurl.SIZE_UPLOAD) < len(command.body or b"")
+            unsent = curl.getinfo(pycurl.SIZE_UPLOAD) < body_length(command)
         finally:
             curl.close()
         exchanges = transfer.ends(Outcome(code, message, local, peer, size, unsent), time.monotonic())
@@ -141,16 +144,17 @@ class Libcurl:
         session.close()
 
     def _set(self, curl: pycurl.Curl, command: Command, transfer: Transfer) -> None:
-        milliseconds = max(1, round(command.timeout * 1000))
+        body = body_of(command)
         options: dict[int, Any] = {
             pycurl.URL: command.url,
             pycurl.PROTOCOLS: pycurl.PROTO_HTTP,
             pycurl.PROXY: "",
             pycurl.NOSIGNAL: 1,  # there are threads
             pycurl.PATH_AS_IS: 1,
-            pycurl.CONNECTTIMEOUT_MS: milliseconds,
-            pycurl.TIMEOUT_MS: milliseconds,
+            pycurl.CONNECTTIMEOUT_MS: _milliseconds(command.seconds("connect")),
+            pycurl.TIMEOUT_MS: _milliseconds(command.seconds("total")),
             pycurl.MAXAGE_CONN: self._expiry,
+            pycurl.MAXLIFETIME_CONN: self._oldest,  # 0: as long as it lives
             pycurl.TCP_KEEPALIVE: int(self._socket_options.keepalive.on),
             # A value that is empty would take the header away: libcurl's way to send one that is, is a semicolon.
             pycurl.HTTPHEADER: [
@@ -165,14 +169,30 @@ class Libcurl:
             address, port = self._socket_options.source
             options |= {pycurl.INTERFACE: f"host!{address}"} if address else {}
             options |= {pycurl.LOCALPORT: port} if port else {}
-        if command.body is not None:
-            options[pycurl.POSTFIELDS] = command.body
-        if command.method == "HEAD" and command.body is None:
+        if isinstance(body, MadeUp):
+            options |= {
+                pycurl.POST: 1,
+                pycurl.POSTFIELDSIZE_LARGE: len(body),
+                pycurl.READFUNCTION: body.read,
+                pycurl.SEEKFUNCTION: lambda offset, origin: _sought(body, offset, origin),
+            }
+        elif body is not None:
+            options[pycurl.POSTFIELDS] = body
+        if command.method == "HEAD" and body is None:
             options[pycurl.NOBODY] = 1
-        elif command.method != ("GET" if command.body is None else "POST"):
+        elif command.method != ("GET" if body is None else "POST"):
             options[pycurl.CUSTOMREQUEST] = command.method
         for option, value in options.items():
             curl.setopt(option, value)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+def _sought(body: MadeUp, offset: int, origin: int) -> int:
+    body.seek(offset, origin)
+    return int(pycurl.SEEKFUNC_OK)
 
 
 def _perform(curl: pycurl.Curl) -> tuple[int, str]:

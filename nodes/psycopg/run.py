@@ -56,6 +56,7 @@ class Psycopg:
     """Named pools; without one, a connection for each query."""
 
     schemes = ("postgresql",)
+    options = ()
 
     def __init__(self, knobs: Knobs) -> None:
         keepalive = read_keepalive(knobs, True)

@@ -56,6 +56,7 @@ class PyMySQL:
     """Named pools; without one, a connection for each query."""
 
     schemes = ("mysql",)
+    options = ()
 
     def __init__(self, knobs: Knobs) -> None:
         self._options = {

@@ -44,6 +44,7 @@ class Raw:
     """Carries out commands `raw`: each exchange has a connection of its own, or goes on with one of its session."""
 
     schemes = ("tcp",)
+    options = ()
     paces = True
 
     def __init__(self, knobs: Knobs) -> None:

@@ -64,6 +64,7 @@ class RedisPy:
     """Named pools; without one, a connection for each command. `options` are those of a connection."""
 
     schemes = ("redis",)
+    options = ()
 
     def __init__(self, pool: type[redis.ConnectionPool], limits: dict[str, Any], options: dict[str, Any]) -> None:
         self._pool_class, self._limits, self._options = pool, limits, options

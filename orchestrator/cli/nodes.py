@@ -31,6 +31,8 @@ def nodes(
             names = ", ".join([*COMMON, "errnos such as ETIMEDOUT", *one.errors])
             print(textwrap.fill(f"errors: {names}", 112, initial_indent="  ", subsequent_indent=" " * 4))
             print(f"  {'keeps' if one.paces else 'keeps no'} `rate`, `duration` and range of pauses of a request step")
+            if one.options:
+                print(f"  and of its other keys: {', '.join(f'`{option}`' for option in one.options)}")
         if one.needs:
             print(f"  under netns it needs {' '.join(dict.fromkeys(need.source for need in one.needs))}")
         return

@@ -21,6 +21,9 @@ _FILE = "node.yaml"
 
 Capability = Literal["NET_ADMIN"]
 """NET_ADMIN: a packet filter, in the node's own network namespace."""
+Option = Literal[
+    "body.size", "hold", "timeout.connect", "timeout.read", "timeout.write", "timeout.pool", "timeout.total"
+]
 _NOT_CONTENT = ("__pycache__", ".pyc")
 
 
@@ -86,6 +89,8 @@ class Kind(_Model):
     characters."""
     paces: bool = False
     """Of a client: it takes a rate, a duration and a range of pauses, and tells how it kept to the rate."""
+    options: tuple[Option, ...] = ()
+    """Of a client: what it can do of a request step beyond the plain one, as the keys of that step."""
     commands: tuple[Literal["request", "raw"], ...] = ("request",)
     """Of a client: the steps that it carries out, besides `close`."""
     capabilities: tuple[Capability, ...] = ()

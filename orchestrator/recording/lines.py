@@ -161,6 +161,8 @@ class Request(Line):
     request_headers: NotRequired[Annotated[Headers | None, Doc("name as sent -> value")]]
     response_headers: NotRequired[Annotated[Headers | None, Doc("name as received -> value")]]
     bytes: NotRequired[Annotated[Whole | None, Doc("size of the response's body")]]
+    held: NotRequired[Annotated[bool | None, Doc("true: its client read the head, and left the body unread and the "
+                                                 "response open")]]  # fmt: skip
     whole: NotRequired[Annotated[bool | None, Doc("false: its client sent a part of it, and then gave it up")]]
 
 

@@ -30,7 +30,10 @@ class StepSituation:
         return self.of.name
 
     def without_pace(self, nodes: Sequence[str]) -> tuple[str, Sequence[str]] | None:
-        return self.checker.without_pace(nodes)
+        return self.checker.without(nodes, lambda kind: kind.paces)
+
+    def without_option(self, nodes: Sequence[str], option: str) -> tuple[str, Sequence[str]] | None:
+        return self.checker.without(nodes, lambda kind: option in kind.options)
 
     def nodes(self, name: str, *keys: str) -> Sequence[str]:
         return [node.name for node in self.checker.resolve((*self.keys, *keys), name)]

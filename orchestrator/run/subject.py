@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from orchestrator.errors import Gathered, InputError
 from orchestrator.kinds.registry import Kind
@@ -29,10 +29,11 @@ class Subject:
             self.add(keys, f"no node is called {shown(name)} in {self.topology.path}", hint, of_key=of_key)
         return nodes
 
-    def without_pace(self, nodes: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+    def without(self, nodes: Sequence[str], able: Callable[[Kind], bool]) -> tuple[str, Sequence[str]] | None:
+        """The first kind of those nodes that is not able, and the kinds that are; None when all are."""
         kinds = (self._kinds.get(node.kind or "") for name in nodes for node in self.topology.resolve(name))
-        unable = next((kind.kind for kind in kinds if kind is not None and not kind.paces), None)
-        return None if unable is None else (unable, [name for name, each in self._kinds.items() if each.paces])
+        unable = next((kind.kind for kind in kinds if kind is not None and not able(kind)), None)
+        return None if unable is None else (unable, [name for name, each in self._kinds.items() if able(each)])
 
     def role(self, node: Node) -> str | None:
         kind = self._kinds.get(node.kind or "")

@@ -159,7 +159,7 @@ def _locate(loc: Keys, data: Any) -> tuple[Keys, type[BaseModel]]:
             continue
         data = data[part]
         keys.append(part)
-    missing = len(loc) == len(keys) + 1
+    missing = inner is not None and len(loc) > len(keys) and str(loc[-1]) in keys_of(inner)
     return tuple(keys), inner if missing and inner else model
 
 

@@ -74,6 +74,16 @@ def test_a_server_at_work_has_not_answered_and_its_client_is_not_idle() -> None:
     assert silences(found)[1:] == ["3.0 s, no answer yet: handler at work", "500 ms idle"]
 
 
+@pytest.mark.parametrize(("came", "waits"), [(4.27, "no answer yet: handler at work"), (1.6, "no whole answer yet")])
+def test_an_answer_that_comes_at_the_end_of_a_silence_had_not_begun_before(came: float, waits: str) -> None:
+    """Its client's program reports it a little later than its kernel got it."""
+    sent: dict[str, Any] = {"acked": 143, "sent": 142, "sent_at": 1.5}
+    answer: dict[str, Any] = {"received": 200, "received_at": came}
+    samples = [counted(2, **sent, **(answer if came < 2 else {})), counted(5, **sent, **answer)]
+    found = ladder_of(history(OPEN, request(4.3) | {"t0": 1.5}, served(1.5), *samples))
+    assert f"2.8 s, {waits}" in silences(found)
+
+
 def test_an_answer_that_was_never_written_is_not_drawn() -> None:
     # The server's other connection shows that it tells when it answers.
     other = answered(1.2) | {"peer": "198.18.0.9:1"}

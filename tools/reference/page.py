@@ -75,11 +75,13 @@ def _verb(kind: type[Verb]) -> Iterator[str]:
 
 
 def _items(kind: type[Verb]) -> Iterator[type[BaseModel]]:
-    """The mappings that stand in lists of a verb."""
+    """The mappings that a verb's keys may have as value, or in their lists."""
     for field in kind.model_fields.values():
-        parts = list(_flat(field.annotation))
-        if list in parts:
-            yield from (part for part in parts if isinstance(part, type) and issubclass(part, BaseModel))
+        yield from (part for part in _flat(field.annotation) if _is_model(part))
+
+
+def _is_model(part: Any) -> bool:
+    return isinstance(part, type) and issubclass(part, BaseModel) and not issubclass(part, RootModel)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -144,7 +146,6 @@ def _flat(annotation: Any) -> Iterator[Any]:
 
 
 _KINDS: list[tuple[type, str]] = [
-    (BaseModel, "mapping"),
     (Moment, "moment"),
     (Window, "window"),
     (Range, "count"),
@@ -170,7 +171,10 @@ def _kind(field: FieldInfo) -> str:
         return "list" if outer is list else "mapping"
     if Literal in whole:
         return "one of " + ", ".join(f"`{part}`" for part in whole if isinstance(part, str))
-    return next(name for kind, name in _KINDS if any(issubclass(part, kind) for part in parts))
+    plain = [part for part in parts if not _is_model(part)]
+    found = next((name for kind, name in _KINDS if any(issubclass(part, kind) for part in plain)), None)
+    mapping = len(plain) < len(parts)
+    return f"{found}, or mapping" if found and mapping else found or "mapping"
 
 
 def _default(field: FieldInfo) -> str:

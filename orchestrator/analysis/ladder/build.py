@@ -251,7 +251,7 @@ def _silence(last: Row, after: float, before: float, found: Items) -> Row:
     what = Quiet.OTHER
     if last.awaits:
         what = Quiet.AT_WORK if _at_work(found, after) else Quiet.NO_ANSWER_YET
-        what = Quiet.NO_WHOLE_ANSWER_YET if found.answer_begun(last.before, after) else what
+        what = Quiet.NO_WHOLE_ANSWER_YET if found.waits_for_the_rest(last.before, after) else what
         what = Quiet.OTHER if states[Side.SERVER] in SENT_FIN or states[Side.CLIENT] in GOT_FIN else what
     elif set(states.values()) == {_S.ESTABLISHED}:
         what = _IDLENESS[found.quiet(last.before, after) if last.awaits is not None else None]

@@ -15,7 +15,7 @@ from orchestrator.analysis.ladder.order import Item, Ordering
 from orchestrator.analysis.ladder.queues import beside_change, standing_queues
 from orchestrator.analysis.ladder.segment import Segment
 from orchestrator.analysis.ladder.surroundings import forgotten_items, node_items, step_items
-from orchestrator.analysis.ladder.traffic import came, moved_at_either, stretches
+from orchestrator.analysis.ladder.traffic import LATE, came, moved_at_either, stretches
 from orchestrator.analysis.ladder.wire import Wire, wire_of
 from orchestrator.history.model import Connection, History, Side
 from orchestrator.tcp.states import TcpState
@@ -104,6 +104,11 @@ class Items:
             return False
         told = asked[-1].error and asked[-1].status
         return bool(told) or came(self.wire.client, asked[-1].served or asked[-1].began, before) is not None
+
+    def waits_for_the_rest(self, after: float, before: float) -> bool:
+        """Whether that silence was one inside of an answer: one that came at its end, and whose program was a little
+        late to report it, was not."""
+        return self.answer_begun(after, before - LATE)
 
     # -- the wire --------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from orchestrator.text.record import record
 _TICK = 0.01
 """Seconds: the longest tick of the kernel's clock (HZ=100)."""
 
-_SLACK = 0.05
+LATE = 0.05
 """Seconds that a program may be late to report what its kernel has sent or got."""
 
 _HIDDEN = 0.5
@@ -53,7 +53,7 @@ def moved(life: Life, history: History, after: float, before: float) -> bool | N
     readings = life.socket.traffic
     for reading in readings:
         last = _last(reading)
-        if last is not None and after + _SLACK < last < before - _SLACK:
+        if last is not None and after + LATE < last < before - LATE:
             return True
     # None at the samples: nothing after the last of them is known, and nothing before the first.
     number = bisect_right(history.ticks, before) - 1

@@ -84,6 +84,9 @@ class Situation(Protocol):
         """The first kind of those clients that takes no rate, no duration and no range of pauses, and the kinds that
         do; None when all do."""
 
+    def without_option(self, nodes: Sequence[str], option: str) -> tuple[str, Sequence[str]] | None:
+        """Likewise, of an option of a request (kinds/registry.py): `body.size`, `hold`, `timeout.connect`."""
+
     def nodes(self, name: str, *keys: str) -> Sequence[str]:
         """The nodes that a name means: one, or all replicas of a service. None is a problem, which is noted."""
 

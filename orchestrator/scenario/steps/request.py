@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from orchestrator.bounds import CONCURRENCY, COUNT
-from orchestrator.scenario.fields import Name, Rate, Text, Url, Whole
+from orchestrator.scenario.fields import Name, Rate, Text, TrueOrFalse, Url, Whole
 from orchestrator.scenario.problems import Problem, Problems
+from orchestrator.scenario.requestfields import TIMEOUT, Body, OneOrTimeouts, TextOrBody, Timeouts
 from orchestrator.scenario.steps.base import Context, Fields, Situation
 from orchestrator.scenario.values import Duration, Pause
 from orchestrator.text.durations import format_duration
@@ -41,6 +42,15 @@ steps:
       interval: 50ms
       headers: {Connection: keep-alive}
       timeout: 2s
+  - name: upload
+    request:
+      from: client
+      url: http://server:8080/
+      method: POST
+      body: {size: 64MB}
+      timeout: {connect: 1s, read: 5s}
+  - name: forgotten
+    request: {from: client, url: "http://server:8080/", session: pool, hold: true}
 """
 
     from_: Annotated[str, Field(alias="from", description="client node (or service: all its replicas)")]
@@ -74,8 +84,17 @@ steps:
     )
     method: str = Field("GET", pattern=r"^[A-Z]+(-[A-Z]+)*$", description="HTTP method, in capitals")
     headers: dict[str, Text] = Field({}, description="request headers, added to the client's own")
-    body: Text | None = Field(None, description="request body")
-    timeout: Duration = Field(10.0, gt=0, description="of connecting and of each read")
+    body: TextOrBody | None = Field(
+        None, description="request body; with `{size: 1GB}` its client makes it up while it sends it"
+    )
+    timeout: OneOrTimeouts = Field(
+        TIMEOUT, description="of connecting and of each read; or each by itself: `{connect: 1s, read: 5s}`"
+    )
+    hold: TrueOrFalse = Field(
+        False,
+        description="read the head of the response and leave the body unread: its connection does not come back to the "
+        "pool until the `session` is closed",
+    )
     within: Duration | None = Field(
         None,
         gt=0,
@@ -95,6 +114,9 @@ steps:
         if self.rate is not None and self._asked > COUNT.limit:
             message = f"{self.rate:g} requests a second for {format_duration(self.duration or 0.0)} are too many"
             problems.append(Problem(("rate",), message, f"a step has {COUNT.limit} at most", of_key=False))
+        if self.hold and self.session is None:
+            message = "a response that is held stays open until its session is closed, and this step has none"
+            problems.append(Problem(("hold",), message, "add `session`"))
         if problems:
             raise Problems(problems)
         return self
@@ -123,6 +145,7 @@ steps:
             message = f"the URL's host {host} is no node, service, alias or address of the topology"
             situation.problem(message, suggestion(host, sorted(known)), "url")
         self._check_pace(situation, nodes)
+        self._check_options(situation, nodes)
         for node in nodes if self.session is not None else ():
             situation.earlier.sessions.setdefault(node, set()).add(self.session or "")
             situation.earlier.using.setdefault((node, self.session or ""), set()).add(situation.step)
@@ -138,16 +161,35 @@ steps:
                 f"the client {unable} cannot keep to {what}", f"those that can: {', '.join(able)}", given[0]
             )
 
+    def _check_options(self, situation: Situation, nodes: Sequence[str]) -> None:
+        wanted = {"body.size": "cannot make up a body by its size"} if isinstance(self.body, Body) else {}
+        wanted |= {"hold": "cannot hold a response"} if self.hold else {}
+        if isinstance(self.timeout, Timeouts):
+            wanted |= {f"timeout.{name}": f"has no `{name}` timeout of its own" for name in self.timeout.given}
+        for option, words in wanted.items():
+            if (found := situation.without_option(nodes, option)) is not None:
+                unable, able = found
+                situation.problem(
+                    f"the client {unable} {words}", f"those that can: {', '.join(able)}", *option.split(".")
+                )
+
     def describe(self) -> str:
         if self.rate is None:
             many = "requests" if self.duration is not None and self.count is None else plural(self._asked, "request")
         else:
             many = f"{plural(self._asked, 'request')}, {self.rate:g} a second,"
         during = f" for {format_duration(self.duration)}" if self.duration is not None and self.rate is None else ""
-        return f"{many}{during} from {self.from_}"
+        held = ", their responses left open" if self.hold else ""
+        return f"{many}{during} from {self.from_}{held}"
 
     def perform(self, context: Context) -> None:
-        fields = self.model_dump(exclude={"from_", "within", "interval", "rate", "duration"})
+        fields = self.model_dump(exclude={"from_", "within", "interval", "rate", "duration", "body", "timeout", "hold"})
+        fields |= {"body_size": self.body.size} if isinstance(self.body, Body) else {"body": self.body}
+        if isinstance(self.timeout, Timeouts):
+            fields |= {"timeout": TIMEOUT, "timeouts": self.timeout.given}
+        else:
+            fields["timeout"] = self.timeout
+        fields |= {"hold": True} if self.hold else {}
         paced: dict[str, Any] = {"rate": self.rate, "duration": self.duration}
         if self.interval.low < self.interval.high:
             # The same pauses in every run of a scenario: what differs between two runs should not be ours.
@@ -157,13 +199,18 @@ steps:
         context.command(context.nodes(self.from_), "request", within=self._within, **fields)
 
     @property
+    def _patience(self) -> float:
+        """Seconds that a request waits, as far as one can say."""
+        return sum(self.timeout.given.values()) + TIMEOUT if isinstance(self.timeout, Timeouts) else self.timeout
+
+    @property
     def _within(self) -> float:
         """Seconds. A server may answer for ever, and each read of it in time."""
         if self.within is not None:
             return self.within
-        longest = math.ceil(self._asked / self._workers) * (self.interval.high + self.timeout)
+        longest = math.ceil(self._asked / self._workers) * (self.interval.high + self._patience)
         if self.rate is not None:
             longest += self._asked / self.rate
         elif self.duration is not None:
-            longest = min(longest, self.duration + self.timeout)
+            longest = min(longest, self.duration + self._patience)
         return _PATIENCE + longest

@@ -35,7 +35,9 @@ final class ApacheLibrary implements Library {
 
     @Override
     public Session open() {
-        PoolingHttpClientConnectionManager pool = new PoolingHttpClientConnectionManager();
+        long oldest = settings.maxLifetime() == 0 ? -1 : settings.maxLifetime(); // -1: as long as it lives
+        PoolingHttpClientConnectionManager pool =
+                new PoolingHttpClientConnectionManager(oldest, TimeUnit.MILLISECONDS);
         pool.setDefaultMaxPerRoute(settings.poolMaxSize());
         pool.setMaxTotal(settings.poolTotal());
         pool.setValidateAfterInactivity(settings.validateAfterInactivity());

@@ -20,6 +20,7 @@ public final class Main {
                     number("RETRIES", knob("RETRIES", "3"), 0, Integer.MAX_VALUE),
                     milliseconds("VALIDATE_AFTER_INACTIVITY", knob("VALIDATE_AFTER_INACTIVITY", "2s"), 0),
                     milliseconds("KEEPALIVE_EXPIRY", knob("KEEPALIVE_EXPIRY", "0"), 0),
+                    milliseconds("MAX_LIFETIME", knob("MAX_LIFETIME", "0"), knob("MAX_LIFETIME", "").isEmpty() ? 0 : 1),
                     milliseconds("EVICT_IDLE", knob("EVICT_IDLE", "0"), 0),
                     truth("TCP_KEEPALIVE", knob("TCP_KEEPALIVE", "false")));
         } catch (IllegalArgumentException wrong) {
@@ -35,6 +36,7 @@ public final class Main {
             int retries,
             int validateAfterInactivity,
             int keepAliveExpiry,
+            int maxLifetime,
             int evictIdle,
             boolean tcpKeepAlive) {}
 }
