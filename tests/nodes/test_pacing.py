@@ -15,7 +15,7 @@ from tests.support.node_process import ORIGIN, NodeProcess, server
 HTTP = [
     pytest.param(name, marks=pytest.mark.java if "java" in name or "apache" in name else ())
     for name, kind in load_kinds().items()
-    if kind.role == "client" and name not in ("psycopg", "redis-py")
+    if kind.role == "client" and "request" in kind.commands and name not in ("psycopg", "pymysql", "redis-py")
 ]
 PACED = ("requests", "urllib3", "httpx", "aiohttp-client", "libcurl")
 
