@@ -76,7 +76,8 @@ def _without(socket: Socket, start: float, end: float, states: set[TcpState]) ->
         else:
             states |= gap.states
             start, end = min(start, gap.after), max(end, gap.before)
-    kept = kept or [StateInterval(socket.intervals[0].state, end, end)]
+    # All of its life is in doubt. It needs a state all the same: the last one, not that of its birth.
+    kept = kept or [StateInterval(socket.intervals[-1].state, end, end)]
     gaps.append(UnknownInterval(start, end, frozenset(states)))
     ordered = sorted(gaps, key=lambda gap: gap.after)
     return replace(socket, intervals=tuple(kept), unknown=tuple(ordered))

@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 
 from orchestrator.history.build import build_history, history_of
-from orchestrator.history.model import History
+from orchestrator.history.crossexamination import doubted
+from orchestrator.history.model import Contradiction, History, Socket, StateInterval
+from orchestrator.history.sampled import NodeTicks
 from orchestrator.recording.folder import RunFolder
 from orchestrator.recording.reader import read_events
 from orchestrator.recording.verdict import Outcome
+from orchestrator.tcp.states import TcpState
 from tests.support.builders import verdict
 
 RECORDED = Path(__file__).parents[1] / "data" / "format2" / "two-connections"
@@ -133,3 +136,27 @@ def test_a_lie_is_found_and_costs_its_socket_alone(run: Path, name: str) -> None
 
     assert len(others(told)) == 4
     assert others(told) == others(true)
+
+
+def test_of_a_life_that_is_all_in_doubt_nobody_says_that_it_ends_as_it_was_born() -> None:
+    """A client that came, asked and closed between two samples, and a last sample that is ahead of the trace."""
+    stays = tuple(
+        StateInterval(state, first, last)
+        for state, first, last in (
+            (TcpState.SYN_SENT, 1.12, 1.13), (TcpState.ESTABLISHED, 1.13, 1.15), (TcpState.FIN_WAIT1, 1.15, 1.2)
+        )
+    )  # fmt: skip
+    socket = Socket("client", "1", "198.18.0.2:41000", "198.18.0.3:8080", stays, (), ())
+    told = Contradiction(
+        "client",
+        "1",
+        socket.local,
+        socket.peer,
+        1.2,
+        "sample",
+        TcpState.TIME_WAIT,
+        frozenset({TcpState.FIN_WAIT1}),
+        1.2,
+    )
+    (left,) = doubted(socket, [told], NodeTicks((1.0, 1.1, 1.2), ())).intervals
+    assert left == (TcpState.FIN_WAIT1, 1.2, 1.2)
