@@ -113,13 +113,15 @@ def _user_timeout(knobs: Knobs) -> str:
 def _check(knobs: Knobs) -> str:
     """`check` of each server: it connects, and closes with a RST. A server that is down takes no more requests."""
     interval = knobs.milliseconds("CHECK_INTERVAL", 2000)
-    down = " on-marked-down shutdown-sessions" if knobs.truth("CHECK_CLOSES", False) else ""
+    fall, rise = knobs.number("CHECK_FALL", 3, at_least=1), knobs.number("CHECK_RISE", 2, at_least=1)
+    closes = knobs.truth("CHECK_CLOSES", False)
     if not knobs.truth("CHECK", False):
-        for name in ("CHECK_INTERVAL", "CHECK_FALL", "CHECK_RISE", "CHECK_CLOSES"):
-            if knobs.given(name):
+        defaults = {"CHECK_INTERVAL": interval == 2000, "CHECK_FALL": fall == 3, "CHECK_RISE": rise == 2}
+        for name, default in (defaults | {"CHECK_CLOSES": not closes}).items():
+            if not default:
                 raise KnobError(f"{name}: it is of no effect without CHECK=true")
         return ""
-    fall, rise = knobs.number("CHECK_FALL", 3, at_least=1), knobs.number("CHECK_RISE", 2, at_least=1)
+    down = " on-marked-down shutdown-sessions" if closes else ""
     return f" check inter {interval}ms fall {fall} rise {rise}{down}"
 
 

@@ -100,4 +100,4 @@ def test_replicas_have_one_problem_and_foreign_images_none(tmp_path: Path) -> No
 def test_validate_refuses_it(simctl: Simctl) -> None:
     done = simctl("validate", "idle-close", "--set", "SERVER=nginx", "--set", "FAULT=never-read")
     assert done.returncode == 2
-    assert "client-server.yaml:21:14: FAULT has no effect on server: the kind nginx has no such knob" in done.stderr
+    assert "client-server.yaml:24:14: FAULT has no effect on server: the kind nginx has no such knob" in done.stderr

@@ -62,7 +62,7 @@ def test_what_a_client_may_say(tmp_path: Path) -> None:
     assert events[0]["status"] == 200
     assert (events[1]["asked"], events[1]["step"]) == (10, ""), "of no command that it was given"
     assert "the field `asked` is missing" in refusal(tmp_path, {"ev": "load", "t": 1.0, "rate": 5}, role="client")
-    assert "which it may not: its kind may write load, request" in refusal(tmp_path, SERVED, role="client")
+    assert "which it may not: its kind may write load, raw, request" in refusal(tmp_path, SERVED, role="client")
 
 
 def test_after_a_refusal_nothing_is_believed(tmp_path: Path) -> None:

@@ -40,6 +40,10 @@ def test_a_refused_configuration_is_told_in_the_words_of_the_program(
     assert "compose.yaml:1:" in done.stderr
 
 
+SHARED = {"TCP_KEEPALIVE", "TCP_KEEPALIVE_TIME", "TCP_KEEPALIVE_INTERVAL", "TCP_KEEPALIVE_PROBES"}
+"""Knobs that nodes/base/socketoptions.py reads for the programs that import it."""
+
+
 def configuration(kind: str, **knobs: str) -> str:
     """What the program of that kind would be told, command line and file; it is not started."""
     shown = """
@@ -63,7 +67,9 @@ with tempfile.TemporaryDirectory() as name:
 @pytest.mark.parametrize("kind", PROXIES)
 def test_the_knobs_and_defaults_of_node_yaml_are_those_of_the_program(kind: str) -> None:
     knobs = node_kind(kind).knobs
-    told = set(re.findall(r"""["']((?:MAX_)?[A-Z]{4,}(?:_[A-Z]+)*)["']""", (NODES / kind / "run.py").read_text()))
+    text = (NODES / kind / "run.py").read_text()
+    told = set(re.findall(r"""["']((?:MAX_|TCP_)?[A-Z]{4,}(?:_[A-Z]+)*)["']""", text))
+    told |= SHARED if re.search("^from socketoptions import .*keepalive", text, re.MULTILINE) else set()
     assert told == set(knobs)
     defaults = {name: knob.default for name, knob in knobs.items() if name != "UPSTREAM"}
     assert configuration(kind, UPSTREAM="a:1", **defaults) == configuration(kind, UPSTREAM="a:1")

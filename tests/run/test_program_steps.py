@@ -264,7 +264,7 @@ def test_a_command_in_a_node(simctl: Simctl, tmp_path: Path) -> None:
             "reload: server",
             13,
             "server is of the kind origin, which has no reload",
-            "apache, caddy, gunicorn, haproxy, nginx",
+            "apache, caddy, gunicorn, haproxy, nat, nginx, php-fpm",
         ),
         ("exec: {node: server, command: [ls], expect_status: 300}", 56, "must be at most 255", ""),
         ("exec: {node: server, command: [ls], may_fail: true, expect_status: 1}", 41, "leave one of them out", ""),
