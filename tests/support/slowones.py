@@ -47,6 +47,21 @@ test_kind_datastores_lab.py::test_every_dead_connection_of_a_pool_fails_one_quer
 test_kind_java.py::test_idle_connections_in_a_lab
 test_kind_clients.py::test_idle_connections_in_a_lab
 test_hostile_nodes.py::test_on_netns[http-endless-body
+test_hostile_nodes.py::test_on_netns[client-no-id
+test_kind_proxies.py::test_story[kept-apache
+test_kind_graceful.py::test_what_does_not_wait_ends_the_request_with_it[knobs0-go
+test_kind_graceful.py::test_what_does_not_wait_ends_the_request_with_it[knobs1-go
+test_kind_graceful.py::test_a_request_in_flight_gets_its_response_and_an_idle_connection_a_fin[go
+test_socket_options.py::test_a_server_s_connections[go
+test_schema_command.py::test_the_report_of_a_stored_run_is_as_its_schema_says[nat-resets
+test_schema_command.py::test_the_report_of_a_stored_run_is_as_its_schema_says[idle-close
+test_warm.py::test_a_program_sees_what_it_would_see[script-spawn
+test_changes.py::test_a_nat_has_ports_that_rest_and_targets_that_change
+test_names_lab.py::test_a_node_is_ready_when_its_check_passes
+test_background.py::test_the_bundled_stories[edge-of-keep-alive
+test_packet_steps.py::test_dice_fall_the_same_way_each_time
+test_link_scope.py::test_one_network_of_several
+test_node_origin_stories.py::test_stories[netns
 """
 
 SLOW = tuple(_BEGINNINGS.split())
