@@ -58,7 +58,6 @@ test_schema_command.py::test_the_report_of_a_stored_run_is_as_its_schema_says[id
 test_warm.py::test_a_program_sees_what_it_would_see[script-spawn
 test_changes.py::test_a_nat_has_ports_that_rest_and_targets_that_change
 test_names_lab.py::test_a_node_is_ready_when_its_check_passes
-test_background.py::test_the_bundled_stories[edge-of-keep-alive
 test_packet_steps.py::test_dice_fall_the_same_way_each_time
 test_link_scope.py::test_one_network_of_several
 test_node_origin_stories.py::test_stories[netns
