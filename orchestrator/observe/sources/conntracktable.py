@@ -11,6 +11,7 @@ import struct
 from collections import Counter
 
 from orchestrator.system.netlink import HEADER, attributes
+from orchestrator.tcp.conntrack import CONNTRACK_STATES
 
 _NETLINK_NETFILTER = 12
 _GET = 0x101
@@ -23,19 +24,6 @@ _BODY = HEADER.size + 4
 _BUFFER = 1 << 16
 
 _PROTOINFO, _OF_TCP, _STATE = 4, 1, 1
-_STATES = (
-    "NONE",
-    "SYN_SENT",
-    "SYN_RECV",
-    "ESTABLISHED",
-    "FIN_WAIT",
-    "CLOSE_WAIT",
-    "LAST_ACK",
-    "TIME_WAIT",
-    "CLOSE",
-    "SYN_SENT2",
-)
-"""enum tcp_conntrack (linux/netfilter/nf_conntrack_tcp.h), as `conntrack -L` writes them."""
 
 _NOTHING = memoryview(b"")
 
@@ -75,4 +63,4 @@ def state_of(entry: memoryview) -> str | None:
     """The state of the entry that these attributes are; None for another protocol than TCP."""
     of_tcp = attributes(attributes(attributes(entry).get(_PROTOINFO, _NOTHING)).get(_OF_TCP, _NOTHING))
     number = of_tcp.get(_STATE, _NOTHING)
-    return _STATES[number[0]] if len(number) and number[0] < len(_STATES) else None
+    return CONNTRACK_STATES[number[0]] if len(number) and number[0] < len(CONNTRACK_STATES) else None

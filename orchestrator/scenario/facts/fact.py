@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from orchestrator.scenario.fields import Text
 from orchestrator.scenario.values import DurationRange, Range
+from orchestrator.tcp.conntrack import ConntrackState
 from orchestrator.tcp.counters import NAMES
 from orchestrator.text.record import record
 
@@ -68,19 +69,6 @@ ByDirection = Annotated[dict[Direction, Range], Field(min_length=1)]
 
 Probes = Literal["sent", "unanswered"]
 ByProbes = Annotated[dict[Probes, Range], Field(min_length=1)]
-
-ConntrackState = Literal[
-    "SYN_SENT",
-    "SYN_RECV",
-    "ESTABLISHED",
-    "FIN_WAIT",
-    "CLOSE_WAIT",
-    "LAST_ACK",
-    "TIME_WAIT",
-    "CLOSE",
-    "SYN_SENT2",
-]
-"""As `conntrack -L` and nf_conntrack_tcp.h name them: of an entry, which knows both directions, not of a socket."""
 
 
 def _form(value: object) -> str:
