@@ -7,6 +7,8 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
 
 from orchestrator.analysis.silence import Silence, silence
 from orchestrator.analysis.timers import Timer, Timers, fitting, timers_of
@@ -83,7 +85,6 @@ class NextHops:
             if connection.client_node is not None:
                 self._opened[connection.client_node].append((number, connection))
         self._ended: dict[str, tuple[list[float], list[Cause]]] = {}
-        self._under_way: dict[str, tuple[list[float], list[float]]] = {}
         self._reasons: dict[tuple[str, object, object], str] = {
             (event["node"], event.get("local"), event.get("peer")): str(event["reason"]) for event in history.closed
         }
@@ -116,27 +117,26 @@ class NextHops:
         times, causes = self._ended[node]
         return causes[bisect_left(times, after) : bisect_right(times, before)]
 
+    @cached_property
+    def _under_way(self) -> tuple[list[float], list[float]]:
+        """When the requests of all clients began, and when they ended, each in order."""
+        requests = self._history.requests
+        return sorted(float(one.get("t0") or one["t"]) for one in requests), sorted(float(one["t"]) for one in requests)
+
     def _alone(self, began: float, ended: float) -> bool:
         """Whether one request alone was under way then, of all clients."""
-        if "" not in self._under_way:
-            requests = self._history.requests
-            starts = sorted(float(event.get("t0") or event["t"]) for event in requests)
-            self._under_way[""] = starts, sorted(float(event["t"]) for event in requests)
-        starts, ends = self._under_way[""]
+        starts, ends = self._under_way
         return bisect_right(starts, ended) - bisect_left(ends, began) <= 1
 
     def _all(self, node: str) -> Iterator[Cause]:
         for number, connection in self._opened.get(node, ()):
             found = _fate(connection, self._history)
             if found is not None:
-                kind, t = found
-                yield self._cause(number, connection, kind, t)
+                yield self._cause(number, connection, found)
 
-    def _cause(self, number: int, connection: Connection, kind: CauseKind, t: float) -> Cause:
+    def _cause(self, number: int, connection: Connection, fate: _Fate) -> Cause:
+        kind, t, before = fate
         closing, client = connection.closing, connection.client_node or ""
-        before = (
-            silence(connection, self._history) if kind not in (CauseKind.REFUSED, CauseKind.UNANSWERED_SYN) else None
-        )
         server = connection.server_node or split_address(connection.server_pair[0])[0]
         own = closing.side is Side.SERVER and closing.by == connection.server_node
         reason = self._reasons.get((server, *connection.server_pair), "") if own else ""
@@ -164,7 +164,14 @@ class NextHops:
         return fitting(self._timers, node, side, before.least, before.most, unanswered=before.unanswered)
 
 
-def _fate(connection: Connection, history: History) -> tuple[CauseKind, float] | None:
+class _Fate(NamedTuple):
+    kind: CauseKind
+    t: float
+    before: Silence | None
+    """How long it had been silent; None for one that carried nothing."""
+
+
+def _fate(connection: Connection, history: History) -> _Fate | None:
     """What became of it that can fail a request, and when; None for one that is open, or ended as it should."""
     closing = connection.closing
     at = math.inf if closing.at is None else closing.at[1]
@@ -172,17 +179,17 @@ def _fate(connection: Connection, history: History) -> tuple[CauseKind, float] |
         return None
     if not connection.established:
         if closing.kind is ClosingKind.RST:
-            return CauseKind.REFUSED, at
-        return (CauseKind.UNANSWERED_SYN, at) if closing.gave_up else None
+            return _Fate(CauseKind.REFUSED, at, None)
+        return _Fate(CauseKind.UNANSWERED_SYN, at, None) if closing.gave_up else None
     if closing.kind is ClosingKind.TIMEOUT:
-        return CauseKind.GAVE_UP, at
+        return _Fate(CauseKind.GAVE_UP, at, silence(connection, history))
     if closing.kind not in (ClosingKind.FIN, ClosingKind.RST) or closing.side is None:
         return None
     before = silence(connection, history)
     if closing.side is Side.CLIENT:
-        return (CauseKind.ABANDONED, at) if before is not None and before.unanswered else None
+        return _Fate(CauseKind.ABANDONED, at, before) if before is not None and before.unanswered else None
     if closing.kind is ClosingKind.RST:
-        return CauseKind.RESET, at
+        return _Fate(CauseKind.RESET, at, before)
     if before is not None and not before.unanswered and before.most < _AT_ONCE:
         return None
     # A proxy that had not noticed the FIN writes into the connection, and gets a RST: that is when its request fails.
@@ -191,4 +198,4 @@ def _fate(connection: Connection, history: History) -> tuple[CauseKind, float] |
         stay.state is TcpState.CLOSE_WAIT and noticed is not None and stay.last >= noticed - _BEFORE
         for stay in connection.client.intervals
     )
-    return CauseKind.CLOSED, noticed if noticed is not None and waited else at
+    return _Fate(CauseKind.CLOSED, noticed if noticed is not None and waited else at, before)
