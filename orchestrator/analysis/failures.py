@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from orchestrator.analysis.nexthop import Cause, NextHops
 from orchestrator.history.model import History
 from orchestrator.history.reports import Finder
-from orchestrator.recording.events import Event, answered
+from orchestrator.recording.events import Event, answered, begun
 from orchestrator.tcp.addresses import split_address
 from orchestrator.text.jsondata import Data
 from orchestrator.text.record import record
@@ -75,7 +75,7 @@ def _failure(event: Event, number: int | None, history: History, behind: NextHop
     proxy = None if connection is None else connection.server_node
     if connection is None or proxy is None:
         return None
-    causes, sure = behind.causes(proxy, float(event.get("t0") or event["t"]), float(event["t"]))
+    causes, sure = behind.causes(proxy, begun(event), float(event["t"]))
     error = event.get("error")
     return Failure(
         client=event["node"],
@@ -129,8 +129,7 @@ def _fits(line: Event, event: Event) -> bool:
     status = event.get("status")
     if line.get("status") and status is not None and line["status"] != str(status):
         return False
-    began = float(event["t"] if event.get("t0") is None else event["t0"])
-    return float(line["t"]) >= began and float(line["after"]) <= float(event["t"]) + _LOG_LATE
+    return float(line["t"]) >= begun(event) and float(line["after"]) <= float(event["t"]) + _LOG_LATE
 
 
 def _client(line: Event) -> tuple[str, int | None]:

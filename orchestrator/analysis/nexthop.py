@@ -13,6 +13,7 @@ from typing import NamedTuple
 from orchestrator.analysis.silence import Silence, silence
 from orchestrator.analysis.timers import Timer, Timers, fitting, timers_of
 from orchestrator.history.model import ClosingKind, Connection, History, Side
+from orchestrator.recording.events import begun
 from orchestrator.tcp.addresses import split_address
 from orchestrator.tcp.states import TcpState
 from orchestrator.text.jsondata import Data
@@ -121,7 +122,7 @@ class NextHops:
     def _under_way(self) -> tuple[list[float], list[float]]:
         """When the requests of all clients began, and when they ended, each in order."""
         requests = self._history.requests
-        return sorted(float(one.get("t0") or one["t"]) for one in requests), sorted(float(one["t"]) for one in requests)
+        return sorted(map(begun, requests)), sorted(float(one["t"]) for one in requests)
 
     def _alone(self, began: float, ended: float) -> bool:
         """Whether one request alone was under way then, of all clients."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.history.lifetimes import death
 from orchestrator.history.model import Connection
-from orchestrator.recording.events import Event, answered
+from orchestrator.recording.events import Event, answered, begun
 
 _SLACK = 0.1
 """Seconds: the tick that first shows a socket may bear a time a little before or after a program's report."""
@@ -51,8 +51,7 @@ class Finder:
 
 def _lived(connection: Connection, event: Event) -> bool:
     """Whether the connection may have been there when the event's story began."""
-    begun = float(event.get("t0") or event["t"])
-    return max(death(end) for end in connection.ends) + _SLACK >= begun
+    return max(death(end) for end in connection.ends) + _SLACK >= begun(event)
 
 
 def with_repeats(requests: Iterable[Event]) -> list[Event]:

@@ -26,6 +26,11 @@ def raw_outcome(event: Event) -> str:
     return str(error.get("name", "error")) if error else "done"
 
 
+def begun(event: Event) -> float:
+    """When a request began, seconds of the run; when it ended, where the client does not tell."""
+    return float(event["t"] if event.get("t0") is None else event["t0"])
+
+
 def answered(event: Event) -> str:
     """What a `request` or `served` got or gave: an HTTP status, or what a data store answered; empty for neither."""
     status = event.get("status")

@@ -12,7 +12,7 @@ from orchestrator.judge.question import Question
 from orchestrator.judge.reported import problem_with_requests
 from orchestrator.judge.tally import Inside, margin
 from orchestrator.recording.causes import MatchedNothing, SomeOutOfRange
-from orchestrator.recording.events import Event
+from orchestrator.recording.events import Event, begun
 from orchestrator.recording.evidence import ConnectionCarried
 from orchestrator.recording.quantities import Bounds
 from orchestrator.recording.verdict import FactVerdict, Outcome
@@ -52,7 +52,7 @@ def requests_per_connection(index: Index, question: Question, inside: Inside, wh
 def _by_connection(events: Iterable[Event]) -> Iterator[list[Event]]:
     """Requests of one local port, cut where it was used for a new connection: the first request on it says so."""
     current: dict[tuple[str, str, str | None], list[Event]] = {}
-    for event in sorted(events, key=lambda event: float(event.get("t0") or event["t"])):
+    for event in sorted(events, key=begun):
         if not event.get("local"):
             continue
         key = (event["node"], event["local"], event.get("peer"))
