@@ -4,13 +4,14 @@ taken out of the program (pidfd_getfd) and asked."""
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import struct
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -54,18 +55,31 @@ def options(sock: socket.socket) -> tuple[tuple[int, ...], int, tuple[int, int]]
 def socket_of(pid: int, port: int) -> Iterator[socket.socket]:
     """The program's established socket of which that is the local port; of it or of a child of it."""
     deadline = time.monotonic() + PATIENCE
-    while True:
-        for process in family(pid):
-            for descriptor in sorted(Path(f"/proc/{process}/fd").iterdir(), key=lambda path: int(path.name)):
-                if str(descriptor.readlink()).startswith("socket:"):
-                    found = socket.socket(fileno=taken(process, int(descriptor.name)))
-                    if is_tcp(found) and local_port(found) == port:
-                        with found:
-                            yield found
-                        return
-                    found.close()
+    while (found := find_socket(pid, port)) is None:
         assert time.monotonic() < deadline, f"no socket of port {port}"
         time.sleep(0.05)
+    with found:
+        yield found
+
+
+def find_socket(pid: int, port: int) -> socket.socket | None:
+    # The program goes on meanwhile: a thread, a child or a descriptor that was just listed may be gone.
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for process in family(pid):
+            for found in sockets(process):
+                if is_tcp(found) and local_port(found) == port:
+                    return found
+                found.close()
+    return None
+
+
+def sockets(pid: int) -> Iterator[socket.socket]:
+    for descriptor in sorted(Path(f"/proc/{pid}/fd").iterdir(), key=lambda path: int(path.name)):
+        if (
+            str(descriptor.readlink()).startswith("socket:")
+            and (number := taken(pid, int(descriptor.name))) is not None
+        ):
+            yield socket.socket(fileno=number)
 
 
 def family(pid: int) -> list[int]:
@@ -76,12 +90,15 @@ def family(pid: int) -> list[int]:
     return [pid, *(one for child in children for one in family(int(child)))]
 
 
-def taken(pid: int, descriptor: int) -> int:
+def taken(pid: int, descriptor: int) -> int | None:
+    """A descriptor of ours of the same open file; None where the program has closed it since."""
     pidfd = os.pidfd_open(pid)
     try:
         number = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, pidfd, descriptor, 0)
-        assert number >= 0, os.strerror(ctypes.get_errno())
-        return int(number)
+        if number >= 0:
+            return int(number)
+        assert ctypes.get_errno() == errno.EBADF, os.strerror(ctypes.get_errno())
+        return None
     finally:
         os.close(pidfd)
 

@@ -50,7 +50,9 @@ def listener() -> Iterator[socket.socket]:
 
 
 def line_of(text: str, port: int) -> str:
-    (line,) = (line for line in text.splitlines() if f":{port} " in line)
+    """The listening socket's. The kernel gives out a port again of which an older connection is still in TIME_WAIT, and
+    another test on this machine may connect from it."""
+    (line,) = (line for line in text.splitlines() if f":{port} " in line and "LISTEN" in line)
     return line
 
 
