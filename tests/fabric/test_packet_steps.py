@@ -15,6 +15,7 @@ from orchestrator.system.linux import descendants
 from tests.cli.test_lifecycle import await_gone, network_namespaces
 from tests.conftest import Simctl
 from tests.support.live import await_line, started
+from tests.support.reports import in_short
 from tests.support.vanishing import events_of, passed, write
 
 GET = '{from: client, url: "http://server:8080/", session: pool}'
@@ -45,7 +46,7 @@ def run(
     report = json.loads(
         simctl("run", scenario, "-r", runtime, "-o", folder / "runs", "--format", "json", timeout=60).stdout
     )
-    assert report["outcome"] in ("pass", "none"), json.dumps(report["verdicts"], indent=1)
+    assert report["outcome"] in ("pass", "none"), in_short(report)
     assert not any("disagree" in note for note in report["notes"]), report["notes"]
     return events_of(folder / "runs")
 

@@ -18,6 +18,7 @@ from orchestrator.fabric.routes import Route, routes
 from orchestrator.kinds.registry import kind
 from orchestrator.system.resources import NODES
 from tests.conftest import Simctl
+from tests.support.reports import in_short
 
 sys.path.insert(0, str(NODES / "base"))
 sys.path.insert(0, str(NODES / "nat"))
@@ -64,7 +65,7 @@ def reports(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]
     assert done.stdout, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
     for report in found:
-        assert report["outcome"] == "pass", (report["scenario"], json.dumps(report["verdicts"], indent=1))
+        assert report["outcome"] == "pass", (report["scenario"], in_short(report))
     assert done.returncode == 0, done.stderr
     return {report["scenario"]: report for report in found}
 

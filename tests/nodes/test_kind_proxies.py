@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from orchestrator.system.resources import COMPOSE
+from tests.support.reports import in_short
 
 PROXIES = ("nginx", "apache", "haproxy", "varnish")
 
@@ -183,7 +184,7 @@ def play(folder: Path, names: list[str], runtime: str, *command: str) -> dict[st
 
 
 def assert_passed(report: dict[str, Any]) -> None:
-    assert report["outcome"] == "pass", json.dumps(report["verdicts"], indent=1)
+    assert report["outcome"] == "pass", in_short(report)
 
 
 @pytest.fixture(scope="module")

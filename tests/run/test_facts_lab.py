@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Simctl
+from tests.support.reports import in_short
 
 pytestmark = pytest.mark.netns
 
@@ -82,7 +83,7 @@ def passed(simctl: Simctl, folder: Path, scenario: str) -> dict[str, object]:
     (folder / "scenario.yaml").write_text(scenario)
     done = simctl("run", folder / "scenario.yaml", "-r", "netns", "--format", "json", timeout=60)
     report: dict[str, object] = json.loads(done.stdout)
-    assert done.returncode == 0, json.dumps(report["verdicts"], indent=1)
+    assert done.returncode == 0, in_short(report)
     return report
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Simctl
+from tests.support.reports import in_short
 from tests.support.stories import assert_all_pass
 
 pytestmark = pytest.mark.netns
@@ -34,7 +35,7 @@ def test_stories(simctl: Simctl, server: str) -> None:
 @pytest.mark.parametrize("server", ["origin", "jetty"])
 def test_long_story(simctl: Simctl, server: str) -> None:
     code, report = run_json(simctl, "close-wait-stays", "--runtime", "netns", "--set", f"SERVER={server}", timeout=150)
-    assert (code, report["outcome"]) == (0, "pass"), json.dumps(report["verdicts"], indent=1)
+    assert (code, report["outcome"]) == (0, "pass"), in_short(report)
 
 
 def test_the_run_folder_is_enough_to_judge_and_print_again(simctl: Simctl, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support.reports import in_short
+
 GET = '{from: client, url: "http://server:8080/", session: pool}'
 
 IMPATIENT_ARP = "".join(
@@ -56,7 +58,7 @@ def write(folder: Path, topology: str, steps: Sequence[str], expect: Sequence[st
 def passed(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert done.stdout, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
-    assert (done.returncode, report["outcome"]) == (0, "pass"), json.dumps(report["verdicts"], indent=1)
+    assert (done.returncode, report["outcome"]) == (0, "pass"), in_short(report)
     return report
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Simctl
+from tests.support.reports import in_short
 
 SCENARIOS = Path(__file__).with_name("scenarios")
 
@@ -95,8 +96,7 @@ def assert_right(name: str, report: Mapping[str, Any]) -> None:
     outcomes = {verdict["that"]: verdict["outcome"] for verdict in report["verdicts"]}
     expected = {"TRUE": "pass", "FALSE": "fail"}
     wrong = {that: outcome for that, outcome in outcomes.items() if outcome != expected[that.partition(":")[0]]}
-    told = [*report["notes"], *(verdict for verdict in report["verdicts"] if verdict["that"] in wrong)]
-    assert not wrong, json.dumps(told, indent=1)
+    assert not wrong, f"{in_short(report)}\n{wrong}"
     assert any(that.startswith("TRUE") for that in outcomes) and any(that.startswith("FALSE") for that in outcomes)
     closings = [(one["closing"]["kind"], one["closing"]["by"]) for one in report["connections"]]
     assert closings == CLOSINGS[name]

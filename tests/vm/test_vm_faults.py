@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Simctl
+from tests.support.reports import in_short
 from tests.support.vanishing import events_of, write
 
 pytestmark = pytest.mark.vm
@@ -32,7 +33,7 @@ def run(simctl: Simctl, folder: Path, scenario: Path | str) -> dict[str, Any]:
     done = simctl("run", scenario, "-r", "vm", "-o", folder / "runs", "--format", "json", timeout=110)
     assert done.stdout, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
-    assert report["outcome"] == "pass", json.dumps(report["verdicts"], indent=1)
+    assert report["outcome"] == "pass", in_short(report)
     assert not any("disagree" in note for note in report["notes"]), report["notes"]
     return report
 

@@ -18,6 +18,7 @@ from orchestrator.system import resources
 from orchestrator.system.linux import descendants
 from orchestrator.vm.machine import QEMU
 from tests.conftest import Simctl
+from tests.support.reports import in_short
 from tests.support.stories import QUICK as STORIES
 
 pytestmark = pytest.mark.vm
@@ -36,7 +37,7 @@ def run_json(simctl: Simctl, *args: str | Path, timeout: float = 110) -> tuple[i
 @pytest.mark.parametrize("name", QUICK)
 def test_story_in_virtual_time(simctl: Simctl, name: str) -> None:
     code, report = run_json(simctl, name)
-    assert (code, report["outcome"]) == (0, "pass"), json.dumps(report["verdicts"], indent=1)
+    assert (code, report["outcome"]) == (0, "pass"), in_short(report)
     assert (report["runtime"], report["clock"]) == ("vm", "virtual")
     assert report["wall"] > 0
     assert report["notes"] == [], "the kernel's trace is there, and agrees with the counters"
