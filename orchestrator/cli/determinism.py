@@ -29,8 +29,8 @@ from orchestrator.text.safe import printable
 if TYPE_CHECKING:
     from orchestrator.analysis.compare.determinism import Difference
     from orchestrator.recording.folder import RunFolder
-    from orchestrator.run.batch import Result
     from orchestrator.run.options import Options
+    from orchestrator.run.task import Result
 
 _BEFORE, _SHOWN = 60, 160
 """Characters of a long line: before the first that differs, and in all."""
@@ -94,7 +94,8 @@ def _one_scenario(word: str, variables: Mapping[str, str]) -> Path:
 
 def _run_twice(path: Path, options: Options, jobs: int, progress: ProgressLines) -> tuple[RunFolder, RunFolder]:
     from orchestrator.recording.folder import RunFolder
-    from orchestrator.run.batch import Task, run_tasks
+    from orchestrator.run.batch import run_tasks
+    from orchestrator.run.task import Task
 
     folders: dict[int, RunFolder] = {}
 

@@ -30,8 +30,8 @@ from orchestrator.report.forms.registry import FORMS, module
 from orchestrator.runtimes.registry import AUTO, begin, virtual_time
 
 if TYPE_CHECKING:
-    from orchestrator.run.batch import Result
     from orchestrator.run.results import Results
+    from orchestrator.run.task import Result
 
 
 def register(app: typer.Typer) -> None:

@@ -33,7 +33,7 @@ GROUPS = {
 class LogRule(BaseModel):
     """One form of line."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     line: str
     codes: dict[str, str] = {}

@@ -17,7 +17,7 @@ _WHEEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][0-9A-Za-z.]*")
 class Need(BaseModel):
     """A command or a file and the Debian package that brings it; or a wheel of PyPI."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     command: str | None = None
     file: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,7 +28,7 @@ _NOT_CONTENT = ("__pycache__", ".pyc")
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Ready(_Model):
@@ -144,9 +144,49 @@ def kind_names(root: Path = resources.NODES) -> list[str]:
     return sorted(path.parent.name for path in root.glob(f"*/{_FILE}"))
 
 
-def load_kinds(root: Path = resources.NODES) -> Mapping[str, Kind]:
-    """Name -> kind, sorted. Raises InputError, with its place, for a node.yaml that is wrong."""
-    return {name: _load(root / name) for name in kind_names(root)}
+def load_kinds(root: Path = resources.NODES) -> Kinds:
+    """Name -> kind, sorted."""
+    return Kinds(root)
+
+
+class Kinds(Mapping[str, Kind]):
+    """Name -> kind, sorted. A file is read when its kind is asked for: to read all was a quarter of what a run does
+    before its first node is there. Asking raises InputError, with its place, for a node.yaml that is wrong."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._names = kind_names(root)
+        self._read: dict[str, Kind] = {}
+
+    def __getitem__(self, name: str) -> Kind:
+        if name not in self._read:
+            if name not in self._names:
+                raise KeyError(name)
+            self._read[name] = _load(self._root / name)
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def have_knob(self, knob: str) -> bool:
+        """Whether it is a knob of any of them. Only files that mention it are read."""
+        if any(knob in kind.knobs for kind in self._read.values()):
+            return True
+        others = (name for name in self._names if name not in self._read)
+        return any(
+            knob in self[name].knobs for name in others if knob in (self._root / name / _FILE).read_text("utf-8")
+        )
+
+
+def have_knob(kinds: Mapping[str, Kind], knob: str) -> bool:
+    """Whether it is a knob of any of these kinds."""
+    return kinds.have_knob(knob) if isinstance(kinds, Kinds) else any(knob in each.knobs for each in kinds.values())
 
 
 def kind(name: str, root: Path = resources.NODES) -> Kind:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 
 from orchestrator.errors import Gathered, InputError
-from orchestrator.kinds.registry import Kind
+from orchestrator.kinds.registry import Kind, have_knob
 from orchestrator.text.suggest import shown, suggestion
 from orchestrator.topology.model import Node, Note, Topology
 
@@ -21,12 +21,11 @@ def check_topology(topology: Topology, kinds: Mapping[str, Kind], varied: Collec
 
     A variable that is a knob of no kind and looks like none of this one may be for the program itself (LANG).
     """
-    known = {knob for kind in kinds.values() for knob in kind.knobs}
     problems, notes = Gathered(topology.path, "in this topology"), []
     for node in topology.nodes:
         if (kind := kinds.get(node.kind or "")) is None:
             continue
-        for problem in _of_node(node, kind, known):
+        for problem in _of_node(node, kind, kinds):
             if kind.kind in varied and problem.place is not None:
                 notes.append(Note(problem.message + (f"; {problem.hint}" if problem.hint else ""), problem.place))
             else:
@@ -37,12 +36,12 @@ def check_topology(topology: Topology, kinds: Mapping[str, Kind], varied: Collec
     return tuple(dict.fromkeys(notes))  # replicas of a service have the same
 
 
-def _of_node(node: Node, kind: Kind, known: set[str]) -> Iterator[InputError]:
+def _of_node(node: Node, kind: Kind, kinds: Mapping[str, Kind]) -> Iterator[InputError]:
     for name, place in node.chosen.items():
         if name in kind.knobs:
             continue
         near = get_close_matches(name, kind.knobs, n=1, cutoff=_NEAR)
-        if name in known or near:
+        if near or have_knob(kinds, name):
             text = f"{name} has no effect on {node.service}: the kind {kind.kind} has no such knob"
             yield InputError(text, place=place, hint=f"did you mean {near[0]}?" if near else None)
 

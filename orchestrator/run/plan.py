@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.errors import InputError
-from orchestrator.run.batch import Task
 from orchestrator.run.options import Options, check_seed
 from orchestrator.run.prepare import check_set, prepare
+from orchestrator.run.task import Task
 from orchestrator.scenario.loader import find_scenario, matrix_of, topologies_of
 from orchestrator.scenario.matrix import Cell
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import InputError, SimctlError
-from orchestrator.run.batch import Result, Task
+from orchestrator.run.task import Result, Task
 from orchestrator.scenario.loader import load_scenario
 
 if TYPE_CHECKING:

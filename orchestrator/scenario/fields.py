@@ -15,7 +15,7 @@ from orchestrator.text.suggest import describe
 class Model(BaseModel):
     """A mapping of a scenario file; a key that is none of its own is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")

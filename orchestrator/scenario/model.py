@@ -78,7 +78,7 @@ Choice = Annotated[dict[str, Values], Field(min_length=1)]
 class Expectation(Model):
     """One sentence with facts. Every key that is not one of its own must be a node."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     __pydantic_extra__: dict[str, NodeFacts] = Field(init=False)
 
     that: str = Field(min_length=1, description="the sentence, as a person would say it")

@@ -151,4 +151,4 @@ def test_it_is_read_from_node_yaml(tmp_path: Path) -> None:
     knob = "  X: {default: 1, meaning: m, takes: numbers}"
     (folder / "node.yaml").write_text(f"kind: odd\nrole: server\ntitle: t\nentrypoint: [sleep]\nknobs:\n{knob}\n")
     with pytest.raises(InputError, match=r"node.yaml:6:38: knobs.X.takes: 'numbers' is none of what a knob takes"):
-        load_kinds(tmp_path)
+        dict(load_kinds(tmp_path))

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.errors import InputError
 from orchestrator.kinds.needs import Need, how_to_get
-from orchestrator.kinds.registry import Kind, Ready, argv, kind, kind_names, load_kinds, missing
+from orchestrator.kinds.registry import Kind, Ready, argv, have_knob, kind, kind_names, load_kinds, missing
 from orchestrator.system import resources
 
 FULL = """
@@ -139,6 +139,28 @@ def test_the_bundled_kinds() -> None:
         assert (found.folder / "Dockerfile").is_file()
         command = argv(found, "/usr/bin/python3")
         assert "{python}" not in " ".join(command)
+
+
+def test_a_kind_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, "broken", "[")
+    write(
+        tmp_path,
+        "whole",
+        "kind: whole\nrole: server\ntitle: t\nentrypoint: [a]\nknobs: {X: {default: 1, meaning: m}}\n",
+    )
+    kinds = load_kinds(tmp_path)
+    assert list(kinds) == ["broken", "whole"] and "broken" in kinds and "other" not in kinds and len(kinds) == 2
+    assert kinds["whole"].kind == "whole" and kinds.get("other") is None
+    with pytest.raises(InputError):
+        kinds["broken"]
+
+
+def test_a_knob_is_found_in_the_files_that_mention_it() -> None:
+    kinds = dict(load_kinds())
+    knobs = {knob for each in kinds.values() for knob in each.knobs}
+    assert all(load_kinds().have_knob(knob) and have_knob(kinds, knob) for knob in knobs)
+    for other in ("PATH", "KEEPALIVE", "meaning", "default", ""):
+        assert not load_kinds().have_knob(other) and not have_knob(kinds, other)
 
 
 def test_names_are_read_without_the_files(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from orchestrator.cli.determinism import determinism, excerpt
 from orchestrator.recording.folder import RunFolder
 from orchestrator.recording.verdict import Outcome
 from orchestrator.report.words.determinism import CAUSES
-from orchestrator.run.batch import Done, Task
 from orchestrator.run.judge import judge_folder
+from orchestrator.run.task import Done, Task
 from orchestrator.system import resources
 from orchestrator.vm.seed import variation
 from tests.conftest import Simctl

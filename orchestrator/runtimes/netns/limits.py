@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.kinds.needs import how_to_get
-from orchestrator.kinds.registry import Kind, missing
+from orchestrator.kinds.registry import Kind, have_knob, missing
 from orchestrator.runtimes.ability import known_kind
 from orchestrator.topology.model import Node
 
@@ -23,16 +23,14 @@ _TRUST = "use --runtime docker, or allow it with --allow-exec if you trust the f
 
 def check_nodes(nodes: Iterable[Node], kinds: Mapping[str, Kind], *, allow_exec: bool) -> None:
     """Raises InputError, or EnvironmentFailure for what this machine lacks, at the first node that cannot be."""
-    # One topology serves every server, so a knob of another kind does no harm.
-    settable = _HARMLESS.union(*(kind.knobs for kind in kinds.values()))
     for node in nodes:
         kind = known_kind(node, kinds)
         if not allow_exec:
-            _check_trust(node, settable)
+            _check_trust(node, kind, kinds)
         _check_needs(node, kind)
 
 
-def _check_trust(node: Node, settable: frozenset[str]) -> None:
+def _check_trust(node: Node, kind: Kind, kinds: Mapping[str, Kind]) -> None:
     """Every way in which a file could choose what runs on this machine."""
     if node.entrypoint is not None:
         problem = "under netns an `entrypoint` is a command on this machine"
@@ -40,7 +38,8 @@ def _check_trust(node: Node, settable: frozenset[str]) -> None:
         problem = f"under netns a volume ({node.volumes[0].target}) covers files of this machine that programs run"
     elif node.healthcheck is not None:
         problem = "under netns a `healthcheck` is a command on this machine"
-    elif strange := [name for name in node.environment if name not in settable]:
+    elif strange := [name for name in node.environment if not _settable(name, kind, kinds)]:
+        settable = _HARMLESS.union(*(each.knobs for each in kinds.values()))
         problem = (
             f"under netns the environment variable {strange[0][:60]} reaches a program of this machine; "
             f"there are: {', '.join(sorted(settable))}"
@@ -48,6 +47,11 @@ def _check_trust(node: Node, settable: frozenset[str]) -> None:
     else:
         return
     raise InputError(f"service {node.service}: {problem}", place=node.place, hint=_TRUST)
+
+
+def _settable(name: str, kind: Kind, kinds: Mapping[str, Kind]) -> bool:
+    """One topology serves every server, so a knob of another kind does no harm."""
+    return name in kind.knobs or name in _HARMLESS or have_knob(kinds, name)
 
 
 def _check_needs(node: Node, kind: Kind) -> None:

@@ -242,7 +242,7 @@ class Context(Protocol):
 class Verb(BaseModel, abc.ABC):
     """What stands behind one verb in a file. The docstring of a verb is its text on the reference page."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     verb: ClassVar[str]
     meaning: ClassVar[str]
