@@ -12,6 +12,7 @@ class Ahead:
     """Imports modules in a thread. Nobody else imports them before `wait` returned."""
 
     def __init__(self, modules: Iterable[str]) -> None:
+        """`package.module`; with `:function`, that is called too: it keeps what it made."""
         self._modules = tuple(modules)
         self._thread = threading.Thread(target=self._import, name="imports")
 
@@ -20,9 +21,12 @@ class Ahead:
         self._thread.start()
 
     def _import(self) -> None:
-        for module in self._modules:
+        for each in self._modules:
+            module, _, function = each.partition(":")
             try:
-                importlib.import_module(module)
+                found = importlib.import_module(module)
+                if function:
+                    getattr(found, function)()
             except Exception:  # whoever imports it where it is needed meets the same, and tells it
                 return
 

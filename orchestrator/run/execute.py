@@ -25,7 +25,7 @@ from orchestrator.text.progress import Progress
 if TYPE_CHECKING:
     from orchestrator.analysis.report import RunReport
 
-_JUDGE = "orchestrator.run.judge"
+AFTERWARDS = ("orchestrator.run.judge", "orchestrator.recording.checker:reading_validator")
 
 
 _Fill = Callable[[RunFolder, Callable[[], None]], None]
@@ -52,7 +52,7 @@ def run(path: Path, options: Options, progress: Progress) -> RunReport:
     with storage_errors(folder.path):
         folder.keep_variables(prepared.variables, options.cell)
         folder.keep_sources(prepared.loaded.source.path, prepared.topology.path)
-        ahead = Ahead((_JUDGE, *options.afterwards))
+        ahead = Ahead((*AFTERWARDS, *options.afterwards))
         with _told_where(folder, progress):
             fill(folder, ahead.begin)
             progress("judge")
