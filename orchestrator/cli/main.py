@@ -53,7 +53,9 @@ def _limit(error: Exception) -> EnvironmentFailure | None:
 
 
 def _tidy_environment() -> None:
-    """rich reads these itself, and takes what it finds for a number."""
+    """rich reads the size itself, and takes what it finds for a number. pydantic asks every installed distribution for
+    plugins, which takes a while: ours has none, and another's has no business here."""
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     for name in ("COLUMNS", "LINES"):
         value = os.environ.get(name, "1")
         if not (value.isascii() and value.isdigit() and 0 < int(value[:9]) < 10_000 and len(value) < 9):
