@@ -76,6 +76,7 @@ def _configuration(knobs: Knobs) -> dict[str, Any]:
         "dns_lookup_family": "V4_ONLY",
         **({"connect_timeout": _seconds(knobs, "UPSTREAM_TIMEOUT", 0)} if knobs.given("UPSTREAM_TIMEOUT") else {}),
         **(_pool(knobs) if http else {}),
+        **(_checks(knobs) if knobs.truth("CHECK", False) else {}),
         "load_assignment": {
             "cluster_name": "servers",
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(*each)}} for each in servers]}],
@@ -127,6 +128,24 @@ def _pool(knobs: Knobs) -> dict[str, Any]:
     return {
         "circuit_breakers": {"thresholds": [{"max_connections": kept or _MOST_CONNECTIONS}]},
         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol},
+    }
+
+
+def _checks(knobs: Knobs) -> dict[str, Any]:
+    """Of the cluster: whether its servers can be connected to. Where none is healthy, Envoy would take any (panic)."""
+    every = _seconds(knobs, "CHECK_INTERVAL", 2000)
+    check = {
+        "tcp_health_check": {},
+        "interval": every,
+        "no_traffic_interval": every,  # its own 60 s are for the time before the first request
+        "timeout": every,
+        "unhealthy_threshold": knobs.number("CHECK_FALL", 3, at_least=1),
+        "healthy_threshold": knobs.number("CHECK_RISE", 2, at_least=1),
+    }
+    return {
+        "health_checks": [check],
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "close_connections_on_host_health_failure": knobs.truth("CHECK_CLOSES", False),
     }
 
 

@@ -42,6 +42,13 @@ def _parameters(knobs: Knobs) -> dict[str, str]:
     }
     if knobs.given("UPSTREAM_TIMEOUT"):
         parameters |= dict.fromkeys(_UPSTREAM_TIMEOUTS, _seconds(knobs, "UPSTREAM_TIMEOUT", 0))
+    # Of clients' connections; SO_KEEPALIVE is always on.
+    if knobs.given("TCP_KEEPALIVE_TIME"):
+        parameters["tcp_keepalive_time"] = str(knobs.whole_seconds("TCP_KEEPALIVE_TIME", 1, at_most=7200))
+    if knobs.given("TCP_KEEPALIVE_INTERVAL"):
+        parameters["tcp_keepalive_intvl"] = str(knobs.whole_seconds("TCP_KEEPALIVE_INTERVAL", 1, at_most=100))
+    if knobs.given("TCP_KEEPALIVE_PROBES"):
+        parameters["tcp_keepalive_probes"] = str(knobs.number("TCP_KEEPALIVE_PROBES", 1, at_least=1, at_most=100))
     return parameters
 
 

@@ -51,9 +51,30 @@ services:
       GRACEFUL_TIMEOUT: 500ms
       KEEPALIVE_REQUESTS: 3
       UPSTREAM_KEEPALIVE_REQUESTS: 2
+      CHECK: ${CHECK:-false}
+      CHECK_INTERVAL: 300ms
+      CHECK_FALL: 1
+      CHECK_RISE: 1
     networks: [lab]
   server: {image: simctl/origin, networks: [lab]}
 networks: {lab: {internal: true}}
+"""
+
+CHECKED = """
+name: checked
+topology: compose.yaml
+set: {CHECK: "true"}
+steps:
+  - {name: kept, request: {from: client, url: "http://proxy:8080/"}}
+  - {name: gone, stop: server}
+  - {name: noticed, wait: 2s}
+  - {name: none, request: {from: client, url: "http://proxy:8080/"}}
+  - {name: back, start: server}
+  - {name: seen, wait: 2s}
+  - {name: again, request: {from: client, url: "http://proxy:8080/"}}
+expect:
+  - {that: no server is healthy, over: none.start .. none.end, client: {statuses: {503: 1}}}
+  - {that: it is seen to be back, over: again.start .. again.end, client: {statuses: {200: 1}}}
 """
 
 TOO_OLD = """
@@ -135,6 +156,19 @@ def test_limits_of_requests_and_the_clients_idle_timer(simctl: Simctl, tmp_path:
     report, (run,) = report_of(simctl, tmp_path / "limits.yaml", tmp_path, "netns")
     assert report["outcome"] == "pass", in_short(report)
     assert [line[:2] for line in requests_logged(run)] == [*[("200", "-")] * 5, ("503", "UF")]
+
+
+@needed
+@pytest.mark.netns
+@pytest.mark.slow
+def test_no_server_is_healthy(simctl: Simctl, tmp_path: Path) -> None:
+    """Not as with one that refuses (UF): it does not even try. The story says so in the words of its log."""
+    (tmp_path / "compose.yaml").write_text(COMPOSE)
+    (tmp_path / "checked.yaml").write_text(CHECKED)
+    report, (run,) = report_of(simctl, tmp_path / "checked.yaml", tmp_path, "netns")
+    assert report["outcome"] == "pass", in_short(report)
+    assert [line[:2] for line in requests_logged(run)] == [("200", "-"), ("503", "UH"), ("200", "-")]
+    assert any("no server is healthy" in line for line in report["story"]), report["story"]
 
 
 @needed

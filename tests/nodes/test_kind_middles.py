@@ -135,6 +135,34 @@ def test_stories_in_containers(simctl: Simctl) -> None:
     assert_stories(simctl, "docker")
 
 
+FEWER_WORKERS = """
+name: fewer
+topology: {compose}
+set: {{WORKERS: 3}}
+steps:
+  - {{name: before, exec: {{node: php, command: [pgrep, -fc, "php-fpm: pool"]}}}}
+  - {{name: first, request: {{from: client, url: "http://web:8080/bytes/10"}}}}
+  - {{name: fewer, reload: {{node: php, set: {{WORKERS: 1}}}}}}
+  - {{name: taken, wait: 2s}}
+  - {{name: after, exec: {{node: php, command: [pgrep, -fc, "php-fpm: pool"]}}}}
+  - {{name: second, request: {{from: client, url: "http://web:8080/bytes/10"}}}}
+expect:
+  - {{that: it serves before and after, client: {{statuses: {{200: 2}}, errors: 0}}}}
+"""
+
+
+@needed
+@pytest.mark.netns
+@pytest.mark.slow
+def test_a_reload_of_php_fpm_changes_the_number_of_its_workers(simctl: Simctl, tmp_path: Path) -> None:
+    (tmp_path / "fewer.yaml").write_text(FEWER_WORKERS.format(compose=COMPOSE / "client-web-php.yaml"))
+    done = simctl("run", tmp_path / "fewer.yaml", "-r", "netns", "--allow-exec", "-q", "-o", tmp_path / "runs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    before, after = (int((run / "logs" / f"exec-{step}-php.txt").read_text()) for step in ("before", "after"))
+    assert (before, after) == (3, 1)
+
+
 POOL_MODES = """
 name: modes
 topology: {compose}

@@ -32,6 +32,7 @@ NUMBERS = {
     "TCP_KEEPALIVE_INTERVAL": "30s",
     "TCP_KEEPALIVE_PROBES": "4",
 }
+PROBED = {name: value for name, value in NUMBERS.items() if name != "TCP_KEEPALIVE"}
 ALL = {**NUMBERS, "TCP_USER_TIMEOUT": "9500ms", "LINGER": "5s"}
 PROBES = (1, 70, 30, 4)
 FULL = ("raw", "requests", "urllib3", "httpx", "aiohttp-client", "libcurl", "go-client")
@@ -156,6 +157,7 @@ def test_the_time_alone(name: str, idle: int) -> None:
     ("go", ALL, (PROBES, 9500, (1, 5))),
     ("nginx", NUMBERS, (PROBES, 0, (0, 0))),
     ("node", {"TCP_KEEPALIVE": "true", "TCP_KEEPALIVE_TIME": "70s"}, None),
+    ("varnish", {**PROBED, "UPSTREAM": "127.0.0.1:9"}, (PROBES, 0, (0, 0))),
 ])  # fmt: skip
 def test_a_server_s_connections(
     tmp_path: Path, name: str, knobs: dict[str, str], expected: tuple[object, ...] | None
