@@ -35,6 +35,11 @@ ENVOY = (
     '[2026-11-27T05:11:30.123Z] "GET / HTTP/1.1" 503 UC upstream_reset_before_response_started{connection_termination} '
     "attempts=1 duration=0 client=198.18.0.2:41218 from=198.18.1.2:51000 to=198.18.1.3:8080"
 )
+CADDY = (
+    '{"level":"error","ts":1795781352.1,"logger":"http.log.error","msg":"dial tcp 198.18.1.4:8080: connect: connection '
+    'refused","request":{"remote_ip":"198.18.1.2","remote_port":"48350","proto":"HTTP/1.1","method":"GET","host":"proxy:'
+    '8080","uri":"/","headers":{"Accept":["*/*"]}},"duration":0.0005,"status":502,"err_id":"pzda9qej7"}'
+)
 URLLIB3 = (
     "2026-11-27 04:33:30,219 WARNING Connection pool is full, discarding connection: server. Connection pool size: 1"
 )
@@ -67,6 +72,8 @@ URLLIB3 = (
             "client": "198.18.0.2:41218", "request": "GET / HTTP/1.1", "upstream": "198.18.1.3:8080",
         }),
         ("envoy", ENVOY.replace(" 503 UC ", " 200 - "), None),
+        ("caddy", CADDY, {"says": "dial tcp 198.18.1.4:8080: connect: connection refused", "client": "198.18.1.2"}),
+        ("caddy", CADDY.replace("http.log.error", "tls"), None),
         ("requests", URLLIB3, {
             "says": "Connection pool is full, discarding connection: server. Connection pool size: 1",
             "means": "pool_full",
