@@ -14,6 +14,9 @@ from knobs import KnobError, Knobs
 FLOWS, PORTS = "taken_flows", "taken_ports"
 """Sets: flows by their own source and where they go; where a flow goes, with the port that it leaves by."""
 
+DROPPED = "without_a_place"
+"""Counter: first segments of flows, the repeated ones too, that were dropped since one of the two was used up."""
+
 _MOST_FLOWS = 65536
 
 _FIRST = "tcp flags & (fin | syn | rst | ack) == syn"
@@ -108,7 +111,7 @@ def _destination(knobs: Knobs, first: str) -> str:
 
 
 def _sets(knobs: Knobs) -> list[str]:
-    found = []
+    found = [f"counter {DROPPED} {{ }}"] if limited(knobs) else []
     if knobs.given("CONNTRACK_MAX"):
         size = knobs.number("CONNTRACK_MAX", 0, at_least=1, at_most=65536)
         kind = "ipv4_addr . inet_service . ipv4_addr . inet_service"
@@ -132,12 +135,22 @@ def _source(knobs: Knobs) -> list[str]:
         place = f"add @{FLOWS} {{ ip saddr . tcp sport . ip daddr . tcp dport }} "
     lines = ["ip protocol != tcp masquerade"]
     if not knobs.given("SOURCE_PORTS"):
-        return [*lines, f"{place}masquerade", "drop"]
+        return [*lines, f"{place}masquerade", f"counter name {DROPPED} drop"]
     flow = "ip daddr . tcp dport . ct mark"
     for port in knobs.ports("SOURCE_PORTS", most=1024):
         lines.append(f"ct mark set {port}")
         lines.append(f"{flow} != @{PORTS} {place}add @{PORTS} {{ {flow} }} masquerade to :{port}")
-    return [*lines, "drop"]
+    return [*lines, f"counter name {DROPPED} drop"]
+
+
+def why_dropped(knobs: Knobs) -> str:
+    """What was used up, where the counter has counted."""
+    reasons = []
+    if knobs.given("CONNTRACK_MAX"):
+        reasons.append(f"its table of {knobs.number('CONNTRACK_MAX', 0)} was full")
+    if knobs.given("SOURCE_PORTS"):
+        reasons.append("all its ports to that server were taken")
+    return "no place for the first segment of a flow: " + ", or ".join(reasons)
 
 
 def _address(host: str, port: int) -> str:

@@ -7,6 +7,7 @@ Started with SIMCTL_RELOAD=1 it loads the rules anew and ends: flows that are th
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -31,6 +32,9 @@ _STOP = {signal.SIGTERM, signal.SIGINT}
 _LOOK_EVERY = 1.0
 """Seconds. What has expired is free again as much later at most."""
 
+_MOST_LINES = 1000
+"""Of the log, at a time."""
+
 
 def main() -> None:
     try:
@@ -50,8 +54,11 @@ def main() -> None:
     if table is None:
         select.select([stop], [], [])
         return
-    while stop not in select.select([table.fileno(), stop], [], [], _LOOK_EVERY)[0]:
+    told, stopping = 0, False
+    while not stopping:
+        stopping = stop in select.select([table.fileno(), stop], [], [], _LOOK_EVERY)[0]
         _free(knobs, table)
+        told = _tell_dropped(knobs, told)
 
 
 def _stop() -> int:
@@ -77,6 +84,18 @@ def _free(knobs: Knobs, table: Table) -> None:
     if lines and _nft("".join(lines)).returncode != 0:
         for line in lines:  # one that is not there, as of a flow that needed none, kept the others
             _nft(line)
+
+
+def _tell_dropped(knobs: Knobs, told: int) -> int:
+    """A line in the log for each segment that found no place, beyond the `told` ones; how many there were."""
+    command = [_NFT, "--json", "list", "counter", "ip", "simctl", rules.DROPPED]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        return told
+    dropped = int(json.loads(listed.stdout)["nftables"][1]["counter"]["packets"])
+    sys.stderr.write(f"nat: {rules.why_dropped(knobs)}\n" * min(dropped - told, _MOST_LINES))
+    sys.stderr.flush()
+    return dropped
 
 
 def _flow(flow: Flow) -> str:

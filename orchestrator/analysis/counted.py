@@ -1,5 +1,5 @@
 """What the kernel's counters and a library's own words explain of a run: a full accept queue, a full table of
-TIME_WAIT, a full pool, a SYN that met an old half."""
+TIME_WAIT, a full pool, a NAT without a place, a SYN that met an old half."""
 
 from __future__ import annotations
 
@@ -46,6 +46,16 @@ class PoolWasFull(Data):
 
 
 @record
+class NoPlace(Data):
+    """Segments that begin a flow, the repeated ones too, which a NAT dropped for want of an entry or a port."""
+
+    node: str
+    times: int
+    says: str
+    """What was used up, in its own words."""
+
+
+@record
 class OldHalfMet(Data):
     """A SYN met the old half of an earlier connection of the same addresses on `node`, which answered with a challenge
     ACK; the client reset that one. Places among the connections of the run, from 1."""
@@ -56,13 +66,14 @@ class OldHalfMet(Data):
     new: int
 
 
-Explained = QueueWasFull | TableWasFull | PoolWasFull | OldHalfMet
+Explained = QueueWasFull | TableWasFull | PoolWasFull | NoPlace | OldHalfMet
 
 
 def explained(history: History) -> list[Explained]:
     """Each with its witness, node by node."""
     counters = Counters(history.counters, history.moments.values())
-    return [*_queues(history, counters), *_tables(history, counters), *_pools(history), *_old_halves(history, counters)]
+    counted: list[Explained] = [*_queues(history, counters), *_tables(history, counters)]
+    return [*counted, *_pools(history), *_places(history), *_old_halves(history, counters)]
 
 
 def _rise(history: History, counters: Counters, node: str, name: str) -> int:
@@ -99,6 +110,12 @@ def _pools(history: History) -> Iterator[PoolWasFull]:
     said = Counter(line["node"] for line in history.logs if line.get("means") == "pool_full")
     for node, times in said.items():
         yield PoolWasFull(node, times)
+
+
+def _places(history: History) -> Iterator[NoPlace]:
+    said = Counter((line["node"], line["says"]) for line in history.logs if line.get("means") == "no_place")
+    for (node, says), times in said.items():
+        yield NoPlace(node, times, str(says))
 
 
 def _old_halves(history: History, counters: Counters) -> Iterator[OldHalfMet]:

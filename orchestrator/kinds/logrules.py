@@ -37,8 +37,9 @@ class LogRule(BaseModel):
 
     line: str
     codes: dict[str, str] = {}
-    means: Literal["pool_full"] | None = None
-    """What simctl itself makes of such a line: a connection was closed since its pool had no room."""
+    means: Literal["pool_full", "no_place"] | None = None
+    """What simctl itself makes of such a line: a connection was closed since its pool had no room; a NAT dropped the
+    first segment of a flow since its table or its ports were used up."""
 
     @field_validator("line")
     @classmethod

@@ -13,7 +13,7 @@ class LogLine(Line):
     after: Annotated[Number, Doc("s; when the log was read before")]
     says: Annotated[str, Doc("what went wrong: the program's words, or what its `code` means")]
     code: NotRequired[Annotated[str | None, Doc("the program's short name for it")]]
-    means: NotRequired[Annotated[str | None, Doc("what simctl makes of it: `pool_full`; null: nothing")]]
+    means: NotRequired[Annotated[str | None, Doc("what simctl makes of it: `pool_full`, `no_place`; null: nothing")]]
     client: NotRequired[Annotated[str | None, Doc("the client's address, with its port where the line has it")]]
     request: NotRequired[Annotated[str | None, Doc("`GET /path HTTP/1.1`")]]
     status: NotRequired[Annotated[str | None, Doc("HTTP status that the client got")]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.analysis.counted import PoolWasFull, QueueWasFull, TableWasFull, explained
+from orchestrator.analysis.counted import NoPlace, PoolWasFull, QueueWasFull, TableWasFull, explained
 from orchestrator.history.build import build_history
 from orchestrator.history.model import History
 from orchestrator.recording.events import Event
@@ -52,6 +52,14 @@ def test_a_full_table_of_time_wait(buckets: str, size: int | None) -> None:
     assert found == TableWasFull("client", 7, size)
     table = "its table" if size is None else f"its table of {size}"
     assert explanation(found) == (f"no TIME_WAIT of 7 connections on client: {table} was full (TCPTimeWaitOverflow)")
+
+
+def test_a_nat_without_a_place_says_what_was_used_up() -> None:
+    says = "no place for the first segment of a flow: its table of 8 was full"
+    said: Event = {"t": 2.0, "ev": "log", "node": "client", "after": 0.0, "says": says, "means": "no_place"}
+    (found,) = explained(run(ONE, said, said))
+    assert found == NoPlace("client", 2, says)
+    assert explanation(found) == f"client dropped 2 segments: {says}, as it says"
 
 
 def test_a_full_pool_is_what_a_library_says() -> None:

@@ -255,3 +255,13 @@ def test_who_forwards_for_nobody_is_no_way() -> None:
 def test_the_shortest_way_is_taken() -> None:
     direct = CHAIN | {"short": legs(a="a9", c="c9")}
     assert Route("c", "a9") in routes(direct, {"near", "far", "short"})["client"]
+
+
+@pytest.mark.netns
+@pytest.mark.slow
+def test_what_a_nat_dropped_for_want_of_a_place_is_told(simctl: Simctl, as_root: None) -> None:
+    """By a counter of its own rules: the kernel has none for that, and the client's connect timeout names nobody."""
+    done = simctl("run", "conntrack-full", "-r", "netns", "--format", "json", "-q")
+    story = json.loads(done.stdout)["story"]
+    told = "nat dropped 3 segments: no place for the first segment of a flow: its table of 8 was full, as it says"
+    assert told in story, story

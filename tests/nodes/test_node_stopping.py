@@ -79,7 +79,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.mark.kinds("postgres")
 def test_postgres_is_shut_down_and_its_end_is_noticed(open_folder: Path) -> None:
-    with started("postgres", open_folder, HTTP_PORT=str(free_port())) as process:
+    with started("postgres", open_folder, PORT=str(free_port())) as process:
         ready = await_ready(process, open_folder / "stdout")
         await_unblocked(ready["pid"], "SIGTERM")
         process.send_signal(signal.SIGTERM)
@@ -89,7 +89,7 @@ def test_postgres_is_shut_down_and_its_end_is_noticed(open_folder: Path) -> None
 
 @pytest.mark.kinds("postgres")
 def test_a_postgres_that_dies_ends_its_node(open_folder: Path) -> None:
-    with started("postgres", open_folder, HTTP_PORT=str(free_port())) as process:
+    with started("postgres", open_folder, PORT=str(free_port())) as process:
         subprocess.run(["kill", "-9", str(await_ready(process, open_folder / "stdout")["pid"])], check=True)
         assert process.wait(PATIENCE) == 128 + signal.SIGKILL
 

@@ -49,6 +49,8 @@ def assert_refuses(name: str, knob: str, value: str, words: str, folder: Path, *
 def started(name: str, folder: Path, **knobs: str) -> Iterator[subprocess.Popen[bytes]]:
     """The process. What `knobs` leaves out it is told as node.yaml has it: defaults must be values that it takes."""
     defaults = {knob: entry.default for knob, entry in kind(name).knobs.items()}
+    strange = knobs.keys() - defaults.keys() - {"XDG_CACHE_HOME"}
+    assert not strange, f"{name} has no {strange}, and would do as if it had not been told"
     own = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8"}
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         process = subprocess.Popen(

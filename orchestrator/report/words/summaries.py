@@ -9,7 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from orchestrator.analysis.counted import Explained, OldHalfMet, PoolWasFull, QueueWasFull, TableWasFull, explained
+from orchestrator.analysis.counted import (
+    Explained,
+    NoPlace,
+    OldHalfMet,
+    PoolWasFull,
+    QueueWasFull,
+    TableWasFull,
+    explained,
+)
 from orchestrator.analysis.failures import failures
 from orchestrator.analysis.ladder.list import ListedConnection, Telling
 from orchestrator.analysis.requests import Requests, raw_by_client, requests_by_client
@@ -150,6 +158,9 @@ def explanation(found: Explained) -> str:
         case PoolWasFull():
             times = plural(found.times, "connection") + (" or more" if found.times >= LOG_LINES.limit else "")
             return f"the pool of {found.node} was full, so it closed the surplus: {times}, as its library says"
+        case NoPlace():
+            times = plural(found.times, "segment") + (" or more" if found.times >= LOG_LINES.limit else "")
+            return f"{found.node} dropped {times}: {visible(found.says)}, as it says"
         case OldHalfMet():
             return (
                 f"{found.client} called for c{found.new} from the addresses of c{found.old}, whose old half "
