@@ -53,13 +53,21 @@ def _requests(events: Iterable[Event], name: Callable[[str], str]) -> dict[str, 
     return found
 
 
+def raw_by_node(history: History) -> dict[str, Counter[str]]:
+    """Client node -> how its exchanges of steps `raw` ended -> how many."""
+    return _raw(history, lambda node: node)
+
+
 def raw_by_client(history: History) -> dict[str, Counter[str]]:
-    """Client, with the replicas of a service together -> how its exchanges of steps `raw` ended -> how many."""
+    """The same with the replicas of a service together, under its name."""
     service = services(history)
+    return _raw(history, lambda node: service.get(node, node))
+
+
+def _raw(history: History, name: Callable[[str], str]) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
     for event in history.raw:
-        node = str(event.get("node", "?"))
-        found.setdefault(service.get(node, node), Counter())[raw_outcome(event)] += 1
+        found.setdefault(name(str(event.get("node", "?"))), Counter())[raw_outcome(event)] += 1
     return found
 
 

@@ -90,6 +90,7 @@ def test_what_no_library_does(simctl: Simctl, tmp_path: Path, runtime: str) -> N
     done = simctl("run", scenario, "-r", runtime, "-o", tmp_path / "runs", "--format", "json", timeout=120)
     report = passed(done)
     assert "10 raw exchanges by prober: 9 done, 1 ended by ConnectionRefusedError" in report["story"]
+    assert report["raw"] == {"prober": {"done": 9, "ConnectionRefusedError": 1}}
     assert "4 requests by prober: 2 answered 200, 2 failed with Aborted" in report["story"]
     (run,) = (tmp_path / "runs").iterdir()
     cut, pipelined = (_of_step(tmp_path, step) for step in ("cut", "pipelined"))

@@ -240,6 +240,8 @@ class ReportDocument(Data):
     """The named moments in order of time."""
     requests: Mapping[str, RequestCounts]
     """Client node -> what its requests came to."""
+    raw: Mapping[str, Mapping[str, int]]
+    """Client node -> how its exchanges of steps `raw` ended, `done` or the name of an error -> how many."""
     failures: tuple[Failure, ...]
     """Requests that failed through a proxy, the first 100 of which a cause is seen or a log says something."""
     loads: tuple[LoadDocument, ...]

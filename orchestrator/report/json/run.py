@@ -16,7 +16,7 @@ from typing import Any
 from orchestrator.analysis.exchanges import Reports, reports_of_each
 from orchestrator.analysis.failures import failures
 from orchestrator.analysis.report import EXIT_CODES, RunReport
-from orchestrator.analysis.requests import requests_by_node
+from orchestrator.analysis.requests import raw_by_node, requests_by_node
 from orchestrator.analysis.states import Count, count_states, moments_by_instant, recv_q
 from orchestrator.history.durations import PERCENTILES, finished, percentile
 from orchestrator.history.firstcall import first_to_close
@@ -120,6 +120,7 @@ def document(report: RunReport) -> ReportDocument:
         unseen=tuple(map(_unseen, history.unobserved)),
         moments=tuple(_moments(history)),
         requests=_requests(history),
+        raw=raw_by_node(history),
         failures=tuple(failures(history)[:_FAILURES]),
         loads=tuple(map(_load, history.loads)),
         counters={
