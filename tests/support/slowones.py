@@ -7,6 +7,16 @@ A line is the beginning of a test's name, from its file on.
 from __future__ import annotations
 
 _BEGINNINGS = """
+test_link_step.py::test_a_sender_gives_up_after_its_retries[netns
+test_background.py::test_the_bundled_stories[edge-of-keep-alive
+test_program_steps.py::test_a_stopped_program_starts_again_in_its_own_network[docker
+test_program_steps.py::test_a_worker_ends_after_its_requests[gunicorn
+test_packet_steps.py::test_a_fin_is_recorded_as_sent_and_told_as_lost[docker
+test_kind_graceful.py::test_a_request_in_flight_gets_its_response_and_an_idle_connection_a_fin[node
+test_vm_run.py::test_qemu_never_outlives_simctl[2
+test_warm.py::test_it_ends_as_it_would[this
+test_node_jetty.py::test_an_idle_connection_is_half_closed_first_and_closed_after_a_second_period[arguments1
+test_raw_step.py::test_a_ladder_tells_an_answer_that_was_begun_from_none[never-finish
 test_limits.py::test_an_interrupt_at_any_moment
 test_truth_lab.py::test_what_simctl_says_of_programs_of_sockets_is_what_the_wire_says
 test_vm_determinism.py::test_seeds_show_which_expectation_is_flaky
