@@ -122,11 +122,14 @@ def _seen(end: End, samples: Samples, slack: float) -> Iterator[Happening]:
     """What ticks and texts show. Of a text only what nothing can have changed while ss ran."""
     begin, until = _bounds(end)
     took = dict(samples.ticks)
+    lives = (end.life, *end.later)
     for stretch in samples.stretches:
         if stretch.key == end.key:
             for t in {stretch.first, stretch.last}:
-                # A tick's time is that of its beginning; what came while it was taken may show or not.
-                meanwhile = any(t - _CLOCKS < s.t < t + took.get(t, 0.0) + _CLOCKS for s in end.life.segments)
+                # A tick's time is that of its beginning; what came while it was taken may show or not, also the call
+                # of the life that follows on these addresses.
+                over = t + took.get(t, 0.0) + _CLOCKS
+                meanwhile = any(t - _CLOCKS < s.t < over for life in lives for s in life.segments)
                 if begin < t < until and not meanwhile:
                     yield Happening(t, "seen", states=frozenset({stretch.state}), source=f"(tick, sk {stretch.cookie})")
     for (moment, node), rows in samples.texts.items():

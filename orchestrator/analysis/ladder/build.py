@@ -1,39 +1,35 @@
-"""From what happened to the rows of a ladder: states folded in, many requests in one row, silences, the end."""
+"""From what happened to the rows of a ladder: states folded in, many requests in one row, the end."""
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate, groupby, pairwise
+from itertools import groupby, pairwise
 
 from orchestrator.analysis.exchanges import Exchange, Reports, addresses
 from orchestrator.analysis.ladder.endnotes import CloseWaitStays, FinWait2Stays, RunEnds, TimeWaitToGo
-from orchestrator.analysis.ladder.ends import GOT_FIN, Life
+from orchestrator.analysis.ladder.ends import Life
 from orchestrator.analysis.ladder.footnotes import footnotes_of
 from orchestrator.analysis.ladder.headline import headline
 from orchestrator.analysis.ladder.items import SILENCE, Items, gather
-from orchestrator.analysis.ladder.model import STRETCHES, End, Head, Ladder, Row, RowKind
+from orchestrator.analysis.ladder.model import End, Head, Ladder, Row, RowKind
 from orchestrator.analysis.ladder.notes import (
     BothFinsArrive,
     MoreRequests,
     Note,
-    Quiet,
     SentAgain,
-    Silence,
 )
 from orchestrator.analysis.ladder.order import Item
 from orchestrator.analysis.ladder.queues import close_wait_queue
+from orchestrator.analysis.ladder.silences import silence_before, with_silences
 from orchestrator.history.index import never_ends
 from orchestrator.history.model import Connection, History, Side
-from orchestrator.tcp.lifecycle import SENT_FIN, TIME_WAIT_SECONDS
+from orchestrator.tcp.lifecycle import TIME_WAIT_SECONDS
 from orchestrator.tcp.states import TcpState
 
 _S = TcpState
-
-_IDLENESS = {True: Quiet.IDLE, False: Quiet.BUSY, None: Quiet.PERHAPS}
 
 _PAUSES = 4
 _LONGER = 3.0
@@ -42,14 +38,12 @@ _LONGER = 3.0
 _FAILURES = 3
 """Failed requests that are shown one by one."""
 
-_NEAR = 0.01
-
 
 def ladder(name: str, connection: Connection, history: History, reports: Reports) -> Ladder:
     """The ladder of one connection of the history. `reports`: what its programs reported."""
     found = gather(connection, history, reports)
     fewer = {life.side for life in (found.wire.client, found.wire.server) if life.node in history.retransmits_counted}
-    folded = list(_with_silences(_fold(_collapse(list(_collapse_again(found.items, fewer))), found), found))
+    folded = list(with_silences(_fold(_collapse(list(_collapse_again(found.items, fewer))), found), found))
     end = list(_end(folded, found))
     while not end and folded and folded[-1].kind is RowKind.STEP:
         folded.pop()  # the story is over: both ends are gone
@@ -226,47 +220,7 @@ def _merge(one: Row, two: Row) -> Row | None:
     return replace(two, after=min(one.after, two.after), says=says, client=ends[Side.CLIENT], server=ends[Side.SERVER])
 
 
-# -- silences and the end --------------------------------------------------------------------------------------------
-
-
-def _with_silences(rows: Iterator[Row], found: Items) -> Iterator[Row]:
-    last: Row | None = None
-    whole = list(rows)
-    # What takes its time may stand further down and have begun before: a silence lasts until the first of them all.
-    begins = (row.after if row.kind in STRETCHES else math.inf for row in reversed(whole))
-    for row, later in zip(whole, list(accumulate(begins, min))[::-1], strict=True):
-        begun = min(row.after, later)
-        if last is not None and begun - last.before >= SILENCE:
-            ended = begun if row.kind in STRETCHES or begun < row.after else row.before
-            yield _silence(last, begun, ended, found)
-        yield row
-        last = row
-
-
-def _silence(last: Row, after: float, before: float, found: Items) -> Row:
-    """The row for the time between a row and what happens in [after, before]."""
-    # Of what took its time the end and the beginning are known: the last of many requests, the first of them.
-    lasted = (after - last.before, before - (last.before if last.kind in STRETCHES else last.after))
-    states = {side: last.end(side).state for side in Side}
-    what = Quiet.OTHER
-    if last.awaits:
-        what = Quiet.AT_WORK if _at_work(found, after) else Quiet.NO_ANSWER_YET
-        what = Quiet.NO_WHOLE_ANSWER_YET if found.waits_for_the_rest(last.before, after) else what
-        what = Quiet.OTHER if states[Side.SERVER] in SENT_FIN or states[Side.CLIENT] in GOT_FIN else what
-    elif set(states.values()) == {_S.ESTABLISHED}:
-        what = _IDLENESS[found.quiet(last.before, after) if last.awaits is not None else None]
-    elif _S.SYN_SENT in states.values():
-        what = Quiet.NO_ANSWER
-    client, server = (replace(last.end(side), changed=False, queue=None) for side in Side)
-    told = (Silence(*lasted, what),)
-    return Row(last.before, after, RowKind.SILENCE, told, client, server, awaits=last.awaits)
-
-
-def _at_work(found: Items, t: float) -> bool:
-    """Whether the server's program had taken a request up by `t`, as it tells itself, and not answered it."""
-    exchanges = (item.exchange for item in found.items if item.kind is RowKind.REQUEST and item.exchange is not None)
-    until = ((one, one.answered or (one.done if one.reported else math.inf)) for one in exchanges)
-    return any(one.served is not None and one.served < t <= end + _NEAR for one, end in until)
+# -- the end ---------------------------------------------------------------------------------------------------------
 
 
 def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
@@ -278,7 +232,7 @@ def _end(rows: Sequence[Row], found: Items) -> Iterator[Row]:
     if not any(state not in (None, _S.CLOSED) for state in left.values()):
         return
     if until - last.before >= SILENCE:
-        yield _silence(last, until, until, found)
+        yield silence_before(last, until, until, found)
     told = (RunEnds(found.history.end.get("outcome")),)
     client, server = (End(state, changed=state not in (None, _S.CLOSED)) for state in left.values())
     notes = tuple(_left(found, left, until))
