@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+|0")
+_LONGEST = 366 * 86400
+"""Seconds; as in scenarios. What is far above is a slip of the pen, and programs make of it what they like."""
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ENDPOINT = re.compile(rf"({_HOST.pattern}):([0-9]{{1,5}})")
@@ -88,6 +90,8 @@ class Knobs:
         if not _DURATION.fullmatch(text):
             raise KnobError(f"{name}: expected a duration such as 5s, 500ms or 1m30s, not {text!r}")
         seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9.]+)(ms|s|m|h)", text))
+        if seconds > _LONGEST:
+            raise KnobError(f"{name}: expected 366 days (8784h) at most, not {text[:60]!r}")
         if more_than is not None and seconds <= more_than:
             raise KnobError(f"{name}: expected more than {more_than:g}s, not {text!r}")
         return seconds

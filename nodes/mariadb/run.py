@@ -21,7 +21,7 @@ def command(knobs: Knobs, folder: Path) -> list[str]:
     settings = {
         "bind-address": "0.0.0.0",
         "port": knobs.port("PORT", 3306),
-        "wait-timeout": knobs.whole_seconds("KEEPALIVE_TIMEOUT", 28_800),
+        "wait-timeout": knobs.whole_seconds("KEEPALIVE_TIMEOUT", 28_800, at_most=31_536_000),
         "max-connections": knobs.number("MAX_CONNECTIONS", 151, at_least=10, at_most=100_000),
         "back-log": knobs.number("BACKLOG", 80, at_least=1, at_most=65_535),
         "datadir": data,

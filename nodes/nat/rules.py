@@ -25,6 +25,10 @@ what was forgotten would come back, perhaps with another port."""
 
 _OF_NO_FLOW = "meta l4proto tcp ct state new,invalid"
 
+_LONGEST = 2**32 // 1000 - 1
+"""Seconds: the kernel counts a timeout in ticks, in 32 bits, and a longer one would be cut down to a short one
+without a word (nf_conntrack_proto_tcp.c, tcp_timeout_nlattr_to_obj). There are 1000 ticks a second at most."""
+
 _TIMEOUTS = {
     "syn_sent": ("CONNTRACK_SYN_SENT", 120),
     "syn_recv": ("CONNTRACK_SYN_RECV", 60),
@@ -77,7 +81,10 @@ def rules(knobs: Knobs, name: str) -> str:
     """What `nft -f` makes a NAT of, or another one. `name` is one that no earlier rules had. Raises KnobError."""
     unknown = knobs.word("ON_UNKNOWN", "drop", "drop", "reset", "pick-up")
     picks_up = unknown == "pick-up"
-    policy = (f"{state}: {knobs.whole_seconds(knob, seconds)}" for state, (knob, seconds) in _TIMEOUTS.items())
+    policy = (
+        f"{state}: {knobs.whole_seconds(knob, seconds, at_most=_LONGEST)}"
+        for state, (knob, seconds) in _TIMEOUTS.items()
+    )
     return _TABLE.format(
         timeouts=f"flows_{name}",
         policy=", ".join(policy),

@@ -118,6 +118,15 @@ def plan(topology: Topology, subnets: Mapping[str, IPv4Network], routers: Set[st
     return AddressPlan(used, interfaces, _hosts(topology, interfaces, ways, virtual), ways, virtual)
 
 
+def names_of(topology: Topology, routers: Set[str] = frozenset()) -> dict[str, frozenset[str]]:
+    """Node -> the names that its /etc/hosts will have; for that no subnet needs to be claimed."""
+    made_up = {
+        network.name: IPv4Network((10 << 24 | place << 12, 20)) for place, network in enumerate(topology.networks)
+    }
+    fixed = {network.name: IPv4Network(network.subnet) for network in topology.networks if network.subnet is not None}
+    return {node: frozenset(hosts) for node, hosts in plan(topology, made_up | fixed, routers).hosts.items()}
+
+
 def _free(topology: Topology, network: str, subnet: IPv4Network) -> Iterator[str]:
     fixed = {
         attachment.ipv4_address

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from orchestrator.text.durations import MAX_DURATION
 from orchestrator.text.record import record
 
 _FORM = re.compile(
@@ -30,6 +31,8 @@ _PART = re.compile(r"([0-9.]+)(ms|s|m|h)")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ENDPOINT = re.compile(rf"{_HOST.pattern}:([0-9]{{1,5}})")
 _RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
+_A_DURATION = "a duration such as 5s, 500ms or 1m30s"
+_AT_MOST = "366 days (8784h) at most"
 _TRUTH = ("true", "1", "yes", "on", "false", "0", "no", "off")
 _MOST = 2**31 - 1
 _HIGHEST_PORT = 65535
@@ -75,8 +78,8 @@ class Takes:
             right = all(word in words for word in given)
             return None if right else " or ".join(words) + (", several with commas between" if several else "")
         seconds = _seconds(value)
-        if seconds is None:
-            return "a duration such as 5s, 500ms or 1m30s"
+        if seconds is None or seconds > MAX_DURATION:
+            return _AT_MOST if seconds else _A_DURATION
         return "more than 0s" if found["above"] and seconds <= 0 else None
 
     def seconds(self, value: str) -> float | None:
@@ -92,8 +95,8 @@ def _counted(value: str, what: str, least: int, most: int) -> str | None:
         right = re.fullmatch("[0-9]{1,10}", value) is not None and least <= int(value) <= most
         return None if right else f"a whole number from {least} to {most}"
     seconds = _seconds(value)
-    if seconds is None:
-        return "a duration such as 5s, 500ms or 1m30s"
+    if seconds is None or seconds > MAX_DURATION:
+        return _AT_MOST if seconds else _A_DURATION
     count = seconds if what == "seconds" else round(seconds * 1000, 6)
     if count == math.floor(count) and least <= count <= (math.inf if what == "seconds" and most == _MOST else most):
         return None

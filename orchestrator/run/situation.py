@@ -144,5 +144,8 @@ class StepSituation:
                 names.update(node.extra_hosts)
         return names
 
+    def targets(self, nodes: Sequence[str]) -> Collection[str]:
+        return frozenset.intersection(*(self.checker.names_in(node) for node in nodes))
+
     def problem(self, message: str, hint: str | None, *keys: str) -> None:
         self.checker.add((*self.keys, *keys), message, hint)

@@ -158,12 +158,12 @@ class LabContext:
     def virtual(self, name: str) -> Held:
         return self.lab.names.virtual(name)
 
-    def hosts(self, node: str, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        return self.lab.names.of(node, names)
+    def choose(self, name: str, node: str | None) -> str:
+        return self.lab.names.choose(name, self.step, node)
 
-    def set_hosts(self, node: str, names: Mapping[str, Sequence[str]]) -> None:
+    def set_hosts(self, node: str, names: Mapping[str, Sequence[str]] | None) -> None:
         self.beside.check()
-        self.lab.names.set(node, names)
+        self.lab.names.set(node, self.step, names)
 
     def later(self, name: str, undo: Callable[[], None]) -> None:
         self.lab.undo[name] = undo
@@ -172,6 +172,8 @@ class LabContext:
         undo = self.lab.undo.pop(name, None)
         if undo is not None:
             undo()
+        elif name != self.step:  # what has `for` may be over already, the run too
+            self.note(f"the step {self.step} healed nothing: {name} had not yet done what it does")
 
     def record(self, node: str, effect: Effect, **detail: Any) -> None:
         self.lab.node_event(node, effect.recorded, **detail)

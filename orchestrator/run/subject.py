@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from orchestrator.errors import Gathered, InputError
+from orchestrator.fabric.addresses import names_of
+from orchestrator.fabric.nats import routers
 from orchestrator.kinds.registry import Kind
 from orchestrator.scenario.loader import LoadedScenario
 from orchestrator.scenario.translate import Keys
@@ -19,6 +21,7 @@ class Subject:
         self.problems = Gathered(loaded.source.path)
         self.topology = topology
         self._source, self._kinds = loaded.source, kinds
+        self._names: Mapping[str, frozenset[str]] | None = None
 
     def resolve(self, keys: Keys, name: str, *, of_key: bool = False, also: Iterable[str] = ()) -> tuple[Node, ...]:
         nodes = self.topology.resolve(name)
@@ -45,6 +48,12 @@ class Subject:
 
     def kind(self, node: Node) -> Kind | None:
         return self._kinds.get(node.kind or "")
+
+    def names_in(self, node: str) -> frozenset[str]:
+        """The names in the node's /etc/hosts when the lab comes up."""
+        if self._names is None:
+            self._names = names_of(self.topology, routers(self.topology, self._kinds))
+        return self._names[node]
 
     def what(self, node: Node) -> str:
         role = self.role(node)

@@ -17,7 +17,7 @@ from orchestrator.scenario.model import Scenario
 from orchestrator.scenario.translate import translate, without_value
 from orchestrator.system import resources
 from orchestrator.text.record import record
-from orchestrator.text.suggest import did_you_mean
+from orchestrator.text.suggest import did_you_mean, shown
 from orchestrator.text.yamlsource import Source, load_yaml
 
 SUFFIXES = (".yaml", ".yml")
@@ -47,7 +47,7 @@ def load_scenario(path: Path) -> LoadedScenario:
         names = [entry.name for entry in topology.parent.iterdir()] if _is_folder(topology.parent) else []
         near = did_you_mean(topology.name, names)
         raise InputError(
-            f"`topology`: no such file: {topology}",
+            f"`topology`: no such file: {shown(str(topology))}",
             place=source.place(("topology",)),
             hint=f"did you mean {Path(scenario.topology).with_name(near)}?"
             if near

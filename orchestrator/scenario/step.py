@@ -11,6 +11,7 @@ from orchestrator.scenario.problems import Problem, Problems
 from orchestrator.scenario.steps import STEPS, VERBS
 from orchestrator.scenario.steps.base import Verb
 from orchestrator.scenario.values import Moment
+from orchestrator.text.durations import MAX_DURATION
 from orchestrator.text.suggest import describe
 
 
@@ -60,6 +61,11 @@ class _Step(Model):
             key = "at" if self.at is not None else "background"
             message = "`await` is what the steps after it wait for: it cannot run in the background"
             raise Problems([Problem((key,), message, "remove this key")])
+        if self.action.seconds > MAX_DURATION:
+            message = "the step would take more than 366 days"
+            raise Problems(
+                [Problem((self.verb,), message, "its rate, its pauses and how often tell how long it takes")]
+            )
         return self
 
     @field_validator("name")

@@ -206,6 +206,8 @@ def _wording(detail: ErrorDetails, value: object, meaning: str) -> tuple[str, st
             return f"must be above {limits['gt']:g}, not {value}", None
         case "literal_error":
             return f"expected {limits['expected']}, not {found}", None
+        case "too_long":
+            return f"must have at most {limits['max_length']}, not {limits['actual_length'] or 'more'}", None
         case "too_short" | "string_too_short":
             return "must not be empty", None
         case "string_too_long":

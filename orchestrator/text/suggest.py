@@ -9,6 +9,7 @@ _LONGEST, _MOST = 100, 500
 """Characters of a word, and number of candidates, beyond which nobody looks for a near one: each costs the product."""
 
 
+_LONGEST_WORD = 200
 _SHOWN = 60
 """Names that a hint lists."""
 
@@ -62,5 +63,8 @@ def describe(value: object) -> str:
 
 
 def shown(word: str) -> str:
-    """A word from a file as a message may show it: as it is, or with escapes where a terminal would obey it."""
+    """A word from a file as a message may show it: as it is, or with escapes where a terminal would obey it; cut
+    when it is very long."""
+    if len(word) > _LONGEST_WORD:
+        word = word[: _LONGEST_WORD - 3] + "..."
     return word if word and word.isprintable() else repr(word)

@@ -147,6 +147,39 @@ def test_names_change_and_have_several_addresses(simctl: Simctl, tmp_path: Path)
 
 
 @pytest.mark.netns
+@pytest.mark.timeout(120)
+def test_in_whatever_order_steps_are_healed_the_latest_that_is_not_counts(simctl: Simctl, tmp_path: Path) -> None:
+    """The name and the address are first with `one`, whose responses the last request has to get."""
+    named = '{from: client, url: "http://%s:8080/", timeout: 2s}'
+    report = run(
+        simctl,
+        tmp_path,
+        SERVERS,
+        [
+            "name: early, at: start + 3s, drop: {to: two, flags: RST}",
+            "name: none, heal: early",
+            "name: name-a, hosts: {node: client, set: {x: one}}",
+            "name: name-b, hosts: {node: client, set: {x: two}}",
+            "name: move-a, move: {address: vip, to: two}",
+            "name: move-b, move: {address: vip, to: client}",
+            "heal: name-a",
+            "heal: move-a",
+            f"name: still-two, request: {named % 'x'}",
+            "heal: name-b",
+            "heal: move-b",
+            f"name: unknown, request: {named % 'x'}",
+            f"name: first-again, request: {named % 'vip'}",
+        ],
+        [
+            "over: still-two.start .. still-two.end, two: {served: 1}, one: {served: 0}",
+            "over: unknown.start .. unknown.end, client: {errors: {NameResolutionError: 1}}",
+            "over: first-again.start .. first-again.end, one: {served: 1}",
+        ],
+    )
+    assert any("none healed nothing: early had not yet done" in note for note in report["notes"]), report["notes"]
+
+
+@pytest.mark.netns
 @pytest.mark.timeout(60)
 def test_connections_are_closed_from_outside(simctl: Simctl, tmp_path: Path) -> None:
     """Who is named is the node whose kernel sent the RST."""

@@ -120,6 +120,9 @@ VALUES = st.one_of(
             "1e3",
             "0.5s",
             "1.0ms",
+            "8784h",
+            "8785h",
+            "9" * 400 + "h",
         ]
     ),
     st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=8),

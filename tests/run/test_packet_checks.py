@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from orchestrator.errors import InputError
+from tests.run.test_change_checks import check as check_in
 from tests.run.test_scenario_check import STEP, check
 
 
@@ -29,6 +32,10 @@ from tests.run.test_scenario_check import STEP, check
         ("drop: {from: server, probability: 30}", 39, "a probability such as 30% or 0.3"),
         ("drop: {from: server, probability: 0%}", 39, "a probability such as 30% or 0.3"),
         ("drop: {from: server, probability: nan%}", 39, "a probability such as 30% or 0.3"),
+        ("drop: {from: server, probability: 1_0%}", 39, "a probability such as 30% or 0.3"),
+        ("drop: {from: server, probability: 1.0e-9}", 39, "from 0.03% to 100%, not the number 1e-09"),
+        (f"drop: {{from: server, nth: {list(range(1, 300))}}}", 31, "must have at most 256, not 299"),
+        ("drop: {from: server, to: server}", 30, "what server sends to itself crosses no network"),
         ("drop: {from: server, seed: 3}", 11, "`seed` is for `probability`"),
         ("drop: {from: server, probability: 30%, seed: -1}", 50, "at least 0"),
         ("drop: {from: server, for: 3}", 31, "a duration needs a unit"),
@@ -44,6 +51,8 @@ from tests.run.test_scenario_check import STEP, check
         ("impair: {to: server, jitter: 10ms}", 13, "`jitter` is of a `delay`"),
         ("impair: {to: server, reorder: 10%}", 13, "`reorder` is of a `delay`"),
         ("impair: {to: server, delay: 10ms, jitter: 20ms}", 13, "`jitter` is more than `delay`"),
+        ("impair: {to: server, delay: 0.0001ms}", 13, "whole microseconds: this is less than one"),
+        ("impair: {to: server, rate: 0.001kbit}", 32, "expected a rate such as"),
         ("impair: {to: server, delay: 10}", 33, "a duration needs a unit"),
         ("impair: {to: server, delay: 11m}", 33, "at most 600"),
         ("impair: {to: server, duplicate: 200%}", 37, "a probability such as"),
@@ -95,3 +104,14 @@ def test_everything_at_once_is_fine() -> None:
         "  - mtu: {node: server, bytes: 1280, network: lab}\n"
         "  - heal: reject-4\n  - heal: partition-5\n  - heal: impair-6\n  - heal: mtu-7"
     )
+
+
+def test_a_scenario_has_as_many_impairments_as_a_queueing_discipline_has_bands(tmp_path: Path) -> None:
+    from orchestrator.fabric.faults.impairment import _BANDS
+    from orchestrator.scenario.steps.impair import MOST
+
+    assert MOST == _BANDS - 1
+    steps = "\n  - ".join(f"impair: {{to: one, delay: {number}ms}}" for number in range(1, MOST + 2))
+    check_in(tmp_path, steps.rsplit("\n", 1)[0])
+    with pytest.raises(InputError, match="in 15 steps at most"):
+        check_in(tmp_path, steps)

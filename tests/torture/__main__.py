@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.scenario.loader import bundled_scenarios
 from tests.torture import hostile, hostilenodes, killing, mutants
 
 KINDS = ("nodes", "kill", "files", "recordings")
@@ -67,7 +66,7 @@ def _kill(given: argparse.Namespace, count: int, folder: Path) -> Iterator[str]:
 
 def _files(given: argparse.Namespace, count: int, folder: Path) -> Iterator[str]:
     chance = random.Random(given.seed)
-    scenarios = sorted(bundled_scenarios().values())
+    scenarios = mutants.exhibits()
     for _ in range(count):
         yield mutants.try_files(chance.choice(scenarios), folder, chance) or ""
 

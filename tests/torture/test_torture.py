@@ -7,16 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.scenario.loader import bundled_scenarios
+from orchestrator.run.options import Options
+from orchestrator.run.prepare import prepare
+from orchestrator.scenario.steps import VERBS
 from tests.torture import killing, mutants
 
 SEED = 20261126
 
 
+def test_the_museum_has_every_verb_and_every_fact() -> None:
+    scenario = prepare(mutants.MUSEUM, Options(allow_exec=True)).scenario
+    assert {step.verb for step in scenario.steps} == set(VERBS)
+    named = {fact for expectation in scenario.expect for facts in expectation.nodes.values() for fact in facts.named()}
+    assert {"conntrack", "counters", "bytes", "duration", "raw", "zero_windows", "keepalive_probes"} <= named
+
+
 @pytest.mark.timeout(240)
 def test_files_that_are_a_little_wrong(tmp_path: Path) -> None:
     chance = random.Random(SEED)
-    scenarios = sorted(bundled_scenarios().values())
+    scenarios = mutants.exhibits()
     found = [mutants.try_files(chance.choice(scenarios), tmp_path, chance) for _ in range(150)]
     assert not any(found), [problem for problem in found if problem]
 

@@ -134,6 +134,9 @@ class Situation(Protocol):
     def hosts(self, nodes: Sequence[str]) -> Collection[str]:
         """Every name and address that those nodes can use in a URL."""
 
+    def targets(self, nodes: Sequence[str]) -> Collection[str]:
+        """Every name that has an address in the /etc/hosts of each of those nodes when the lab comes up."""
+
     def problem(self, message: str, hint: str | None, *keys: str) -> None:
         """Note that something is wrong there."""
 
@@ -223,11 +226,12 @@ class Context(Protocol):
     def virtual(self, name: str) -> Held:
         """A virtual address, and who has it now."""
 
-    def hosts(self, node: str, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """The addresses that the node's /etc/hosts has for these names."""
+    def choose(self, name: str, node: str | None) -> str:
+        """The step gives a virtual address to a node; None: it is healed. Returns who should have it now."""
 
-    def set_hosts(self, node: str, names: Mapping[str, Sequence[str]]) -> None:
-        """Change what the node's /etc/hosts says of these names: nodes that it can reach, or addresses."""
+    def set_hosts(self, node: str, names: Mapping[str, Sequence[str]] | None) -> None:
+        """What the step writes into the node's /etc/hosts: names with nodes that it can reach, or addresses.
+        None: it is healed."""
 
     def later(self, name: str, undo: Callable[[], None]) -> None:
         """Keep what takes a step's work back, under the step's name."""

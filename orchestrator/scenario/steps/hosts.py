@@ -54,7 +54,8 @@ class Hosts(Fields):
     another answer.
 
     A program sees it when it looks the name up again; what it has connected or remembered stays. Of several addresses
-    most programs try the first, and the next when that cannot be reached. `heal` gives the names their earlier meaning.
+    most programs try the first, and the next when that cannot be reached. `heal` gives the names the meaning
+    that they have without the step: of several steps about a name the latest counts that is not healed.
     """
 
     verb = "hosts"
@@ -84,14 +85,16 @@ steps:
                 message = f"{node} is an image of its own: nothing is known of how it looks names up"
                 situation.problem(message, None, "node")
                 return
-        known = situation.hosts(nodes)
+        if len({name.lower() for name in self.set}) < len(self.set):
+            situation.problem("a name is there twice: letter case makes no difference to a name", None, "set")
+        known = situation.targets(nodes)
         for name, where in self.set.items():
             if not _NAME.fullmatch(name):
                 message = f"{shown(name)} is no host name: letters, digits, hyphens and points"
                 situation.problem(message, None, "set", name)
             for each in where:
                 if each not in known and not _is_address(each):
-                    message = f"{shown(each)} is no node and no IPv4 address"
+                    message = f"{shown(each)} is no IPv4 address, and no node or name that {nodes[0]} could reach"
                     situation.problem(message, suggestion(each, sorted(known)), "set", name)
         for node in nodes:
             situation.earlier.named.setdefault(node, set()).update(self.set)
@@ -101,12 +104,10 @@ steps:
         return f"hosts of {self.node}: {', '.join(self.set)}"
 
     def perform(self, context: Context) -> None:
-        nodes = context.nodes(self.node)
-        before = {node: context.hosts(node, list(self.set)) for node in nodes}
-        self._set(context, dict.fromkeys(nodes, self.set))
-        context.later(context.step, lambda: self._set(context, before))
+        self._write(context, self.set)
+        context.later(context.step, lambda: self._write(context, None))
 
-    def _set(self, context: Context, names: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
-        for node, of_node in names.items():
-            context.set_hosts(node, of_node)
-            context.record(node, _CHANGED, about=", ".join(of_node))
+    def _write(self, context: Context, names: Mapping[str, Sequence[str]] | None) -> None:
+        for node in context.nodes(self.node):
+            context.set_hosts(node, names)
+            context.record(node, _CHANGED, about=", ".join(self.set))

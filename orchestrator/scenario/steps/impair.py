@@ -13,17 +13,23 @@ from orchestrator.scenario.values import Duration
 from orchestrator.text.durations import format_duration
 from orchestrator.text.suggest import describe
 
+_BITS = {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
 _RATE = re.compile(r"([0-9]{1,6}(\.[0-9]{1,3})?)(kbit|mbit|gbit)")
 
 
 def _rate(text: str) -> str:
     found = _RATE.fullmatch(text)
-    if found is None or not float(found[1]):
+    if found is None or float(found[1]) * _BITS[found[3]] < 8:  # the kernel counts in bytes, and 0 is no bound
         raise ValueError(f"expected a rate such as 500kbit, 10mbit or 1gbit, not {describe(text)}")
     return text
 
 
 Rate = Annotated[str, AfterValidator(_rate), Field(json_schema_extra={"pattern": f"^{_RATE.pattern}$"})]
+
+_TICK = 1e-6
+
+MOST = 15
+"""Steps of a scenario: as many bands has a queueing discipline besides that of all other packets."""
 
 _DOES = ("delay", "jitter", "duplicate", "corrupt", "reorder", "rate")
 
@@ -70,6 +76,8 @@ steps:
         for name in ("jitter", "reorder"):
             if getattr(self, name) is not None and self.delay is None:
                 raise ValueError(f"`{name}` is of a `delay`, which is not given")
+        if any(time is not None and time < _TICK for time in (self.delay, self.jitter)):
+            raise ValueError("`delay` and `jitter` are whole microseconds: this is less than one")
         if self.jitter is not None and self.delay is not None and self.jitter > self.delay:
             raise ValueError("`jitter` is more than `delay`: no packet arrives before it is sent")
         return self
@@ -77,6 +85,9 @@ steps:
     def check(self, situation: Situation) -> None:
         """The kernel has no tree of disciplines with two netems of which one duplicates: packets could breed."""
         others = {step: fault for step, fault in situation.earlier.faults.items() if fault.verb == self.verb}
+        if len(others) >= MOST:
+            situation.problem(f"a scenario can impair packets in {MOST} steps at most", "do several in one step")
+            return
         doubles = next((step for step, fault in others.items() if fault.alone), None)
         super().check(situation)
         if situation.step in situation.earlier.faults:

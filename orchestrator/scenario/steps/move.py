@@ -19,7 +19,8 @@ class Move(Fields):
 
     The node that has it loses it, the other one gets it, and tells all neighbours by a gratuitous ARP, unless
     `announce` is false. Connections to the address stay where they are: their sockets at the old node can neither send
-    nor receive, and the new one answers what comes for them with RST. `heal` moves it back.
+    nor receive, and the new one answers what comes for them with RST. `heal` moves it to where it
+    would be without the step: of several the latest counts that is not healed.
     """
 
     verb = "move"
@@ -60,14 +61,14 @@ steps:
 
     def perform(self, context: Context) -> None:
         (node,) = context.nodes(self.to)
-        before = context.virtual(self.address).node
         self._move(context, node)
-        context.later(context.step, lambda: self._move(context, before))
+        context.later(context.step, lambda: self._move(context, None))
 
-    def _move(self, context: Context, node: str) -> None:
-        held = context.virtual(self.address)
+    def _move(self, context: Context, chosen: str | None) -> None:
+        node, held = context.choose(self.address, chosen), context.virtual(self.address)
         if held.node == node:
-            context.note(f"{node} had the address {self.address} already: the step {context.step} moved nothing")
+            who = f"the step {context.step}" if chosen is not None else f"to heal {context.step}"
+            context.note(f"{node} had the address {self.address} already: {who} moved nothing")
             return
         where = {"address": held.address, "network": held.network}
         context.fault("address", "heal", held.node, **where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -31,18 +32,21 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+_PERCENT = re.compile(r"\s*([0-9]{1,3}(\.[0-9]{1,9})?)%\s*")
+
+LEAST = 0.0003
+"""The least probability: what is chosen comes from 4096 throws of dice, over and over (fabric/faults/nftables.py)."""
+
+
 def _share(value: object) -> float:
     """`30%` or 0.3."""
     number: float | None = None
-    if isinstance(value, str) and value.strip().endswith("%"):
-        try:
-            number = float(value.strip()[:-1]) / 100
-        except ValueError:
-            number = None
+    if isinstance(value, str) and (found := _PERCENT.fullmatch(value)) is not None:
+        number = float(found[1]) / 100
     elif isinstance(value, int | float) and not isinstance(value, bool):
         number = float(value)
-    if number is None or not 0 < number <= 1:
-        raise ValueError(f"expected a probability such as 30% or 0.3, above 0 and at most 100%, not {describe(value)}")
+    if number is None or not LEAST <= number <= 1:
+        raise ValueError(f"expected a probability such as 30% or 0.3, from {LEAST:.2%} to 100%, not {describe(value)}")
     return number
 
 
@@ -54,8 +58,8 @@ Share = Annotated[
             "title": "probability",
             "description": "A probability: 30% or 0.3.",
             "anyOf": [
-                {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]*)?%$"},
-                {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                {"type": "string", "pattern": f"^{_PERCENT.pattern}$"},
+                {"type": "number", "minimum": LEAST, "maximum": 1},
             ],
         }
     ),
@@ -78,16 +82,24 @@ Flags = Annotated[
 
 Ordinal = Annotated[Whole, Field(ge=1, le=65536)]
 
+_NUMBERS, _TOLD = 256, 10
+
 Ordinals = Annotated[
     list[Ordinal],
     BeforeValidator(_listed),
     AfterValidator(_distinct),
+    Field(max_length=_NUMBERS),
     WithJsonSchema(
         {
             "title": "whole number, or a list",
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 65536},
-                {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1, "maximum": 65536}},
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": _NUMBERS,
+                    "items": {"type": "integer", "minimum": 1, "maximum": 65536},
+                },
             ],
         }
     ),
@@ -193,6 +205,10 @@ class Packets(Timed):
                     situation.problem(message, suggestion(self.network, sorted(own)), "network")
                     return
         if len(found) == 2:
+            if list(found["from"]) == list(found["to"]) and len(found["to"]) == 1:
+                message = f"what {self.from_} sends to itself crosses no network"
+                situation.problem(message, "name two that differ", "to")
+                return
             shared = [{net for node in nodes for net in situation.networks(node)} for nodes in found.values()]
             if not shared[0] & shared[1]:
                 message = f"{self.from_} and {self.to} share no network, so nothing goes directly from one to the other"
@@ -206,7 +222,8 @@ class Packets(Timed):
         if self.flags is None and self.of_protocol is not None:
             kinds = f"{self.of_protocol.upper()} packets"
         if self.nth is not None:
-            kinds += " no. " + ", ".join(str(number) for number in self.nth)
+            more = f" and {len(self.nth) - _TOLD} more" if len(self.nth) > _TOLD else ""
+            kinds += " no. " + ", ".join(str(number) for number in self.nth[:_TOLD]) + more
         if self.probability is not None:
             kinds = f"{self.probability:.4g} of {kinds}" if self.probability < 1 else kinds
         kinds += f" of port {self.port}" if self.port is not None else ""

@@ -125,7 +125,7 @@ steps:
     def _asked(self) -> int:
         """How many requests at most."""
         if self.rate is not None and self.duration is not None:
-            return min(self.count or sys.maxsize, math.ceil(round(self.rate * self.duration, 6)))
+            return min(self.count or sys.maxsize, max(1, math.ceil(round(self.rate * self.duration, 6))))
         return self.count or (1 if self.duration is None else COUNT.limit)
 
     @property
