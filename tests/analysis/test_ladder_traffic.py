@@ -175,6 +175,15 @@ def test_between_rare_samples_that_each_show_new_data_nothing_is_idle() -> None:
     assert silences(found) == ["0.9-1.9 s, whether idle is not known", "1.1 s idle"]
 
 
+def test_nothing_is_idle_before_a_retransmission_since_the_sample_that_had_not_seen_the_data() -> None:
+    """The kernel tells of the last segment; that a segment was sent again tells that it had gone before."""
+    run = silent(history(OPEN, counted(1), counted(4, sent=9000, sent_at=3.9)))
+    again: Event = {"t": 3.5, "ev": "retransmit", "node": "client", "local": CLIENT, "peer": SERVER}
+    found = ladder_of(replace(run, exact=True, retransmits={"client": (again | {"state": "ESTABLISHED"},)}))
+    (idle,) = (row for row in found.rows if row.kind is RowKind.SILENCE and row.after < 3.5)
+    assert (idle.before, said(idle)) == (3.0, "2.0-3.0 s idle")
+
+
 def test_a_silence_ends_where_data_begins_that_stands_further_down() -> None:
     """The client closes while its data goes on: the row of the data ends later, and began before."""
     table = f"""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 _BEGINNINGS = """
 test_link_step.py::test_a_sender_gives_up_after_its_retries[netns
-test_background.py::test_the_bundled_stories[edge-of-keep-alive
 test_program_steps.py::test_a_stopped_program_starts_again_in_its_own_network[docker
 test_program_steps.py::test_a_worker_ends_after_its_requests[gunicorn
 test_packet_steps.py::test_a_fin_is_recorded_as_sent_and_told_as_lost[docker
