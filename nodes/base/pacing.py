@@ -1,15 +1,17 @@
 """When a client's requests are sent: by workers, one after the other, or by the clock, whatever became of those before.
 
-What a clock asked for and how the client kept to it is told as a `load` event.
+What a clock asked for and how the client kept to it is told as a `load` event. Clients in other languages do the same:
+go-client/pacing.go, client.js and javasrc/simctl/Pacing.java.
 """
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from hashlib import sha256
+from itertools import count
 
 from commands import Command
 from events import Event
@@ -42,12 +44,12 @@ class _Workers:
 
     def _work(self, worker: int) -> None:
         command = self._command
-        pauses = random.Random(f"{command.seed} {worker}")
+        drawn = count()
         while self._left() > 0 and (n := self._numbers.take()) is not None:
             self._send(n)
             pause = command.interval
             if command.interval_most is not None:
-                pause = pauses.uniform(command.interval, command.interval_most)
+                pause = _between(command.interval, command.interval_most, f"{command.seed} {worker} {next(drawn)}")
             if pause and n < command.count:
                 time.sleep(max(0.0, min(pause, self._left())))
 
@@ -128,6 +130,12 @@ class _Clock:
             self._late += now - due > _LATE
             self._lateness = max(self._lateness, now - due)
             self._last = max(self._last, now)
+
+
+def _between(least: float, most: float, of: str) -> float:
+    """A number that is drawn, in a way that every language has: clients of all kinds pause alike."""
+    share = (int.from_bytes(sha256(of.encode()).digest()[:8], "big") >> 11) / 2**53
+    return least + (most - least) * share
 
 
 def in_threads(count: int, work: Callable[[int], None]) -> None:

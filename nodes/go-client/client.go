@@ -11,8 +11,6 @@ import (
 	"net/http/httptrace"
 	"sort"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -79,26 +77,9 @@ func (c *client) begin(command command) (func(), error) {
 			c.sessions[*command.session] = transport
 		}
 	}
-	return func() { work(command, transport) }, nil
-}
-
-// work has the command's workers make all of its requests.
-func work(command command, transport *http.Transport) {
-	var taken int64
-	var workers sync.WaitGroup
-	for i := 0; i < command.concurrency && i < command.count; i++ {
-		workers.Add(1)
-		go func() {
-			defer workers.Done()
-			for n := atomic.AddInt64(&taken, 1); n <= int64(command.count); n = atomic.AddInt64(&taken, 1) {
-				perform(command, int(n), transport)
-				if n < int64(command.count) {
-					time.Sleep(command.interval)
-				}
-			}
-		}()
-	}
-	workers.Wait()
+	return func() {
+		pace(command, func(n int) { perform(command, n, transport) })
+	}, nil
 }
 
 func (c *client) close(command command) error {

@@ -22,19 +22,24 @@ type command struct {
 	session     *string
 	count       int
 	concurrency int
-	interval    time.Duration
+	interval    float64 // seconds, as all that pacing.go reads
 	method      string
 	headers     map[string]string
 	body        *string
 	bodySize    *int64 // instead of body
 	timeout     time.Duration
+	rate        *float64
+	duration    *float64
+	// interval is where a pause is drawn from, up to this, by the seed
+	intervalMost *float64
+	seed         string
 }
 
 var (
 	token  = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 	fields = []string{
 		"id", "do", "url", "session", "count", "concurrency", "interval", "method", "headers", "body", "timeout",
-		"body_size",
+		"rate", "duration", "interval_most", "seed", "body_size",
 	}
 )
 
@@ -51,7 +56,7 @@ func readCommand(line []byte) (command, error) {
 	if name := unknown(raw); name != "" {
 		return c, fmt.Errorf("unknown field '%s'; there are: %s", name, strings.Join(fields, ", "))
 	}
-	interval, timeout := 0.0, 10.0
+	timeout := 10.0
 	for _, field := range []struct {
 		name, expected string
 		target         any
@@ -61,19 +66,23 @@ func readCommand(line []byte) (command, error) {
 		{"session", "a string", &c.session},
 		{"count", "a whole number", &c.count},
 		{"concurrency", "a whole number", &c.concurrency},
-		{"interval", "a number", &interval},
+		{"interval", "a number", &c.interval},
 		{"method", "a string", &c.method},
 		{"headers", "an object of strings", &c.headers},
 		{"body", "a string", &c.body},
 		{"body_size", "a whole number", &c.bodySize},
 		{"timeout", "a number", &timeout},
+		{"rate", "a number", &c.rate},
+		{"duration", "a number", &c.duration},
+		{"interval_most", "a number", &c.intervalMost},
+		{"seed", "a string", &c.seed},
 	} {
 		if value, ok := raw[field.name]; ok && json.Unmarshal(value, field.target) != nil {
 			return c, fmt.Errorf("%s: expected %s, not %s", field.name, field.expected, value)
 		}
 	}
-	c.interval, c.timeout = seconds(interval), seconds(timeout)
-	return c, c.check(interval, timeout)
+	c.timeout = seconds(timeout)
+	return c, c.check(timeout)
 }
 
 func unknown(raw map[string]json.RawMessage) string {
@@ -90,7 +99,7 @@ func unknown(raw map[string]json.RawMessage) string {
 	return ""
 }
 
-func (c command) check(interval, timeout float64) error {
+func (c command) check(timeout float64) error {
 	switch {
 	case c.do == "close":
 		return nil
@@ -102,8 +111,14 @@ func (c command) check(interval, timeout float64) error {
 		return fmt.Errorf("count: expected 1 or more, not %d", c.count)
 	case c.concurrency < 1:
 		return fmt.Errorf("concurrency: expected 1 or more, not %d", c.concurrency)
-	case interval < 0:
-		return fmt.Errorf("interval: expected 0 or more, not %g", interval)
+	case c.interval < 0:
+		return fmt.Errorf("interval: expected 0 or more, not %g", c.interval)
+	case c.rate != nil && *c.rate <= 0:
+		return fmt.Errorf("rate: expected requests a second, more than 0, not %g", *c.rate)
+	case c.duration != nil && *c.duration <= 0:
+		return fmt.Errorf("duration: expected seconds, more than 0, not %g", *c.duration)
+	case c.intervalMost != nil && *c.intervalMost < c.interval:
+		return fmt.Errorf("interval_most: expected %g or more, not %g", c.interval, *c.intervalMost)
 	case c.bodySize != nil && *c.bodySize < 1:
 		return fmt.Errorf("body_size: expected 1 or more, not %d", *c.bodySize)
 	case c.bodySize != nil && c.body != nil:
