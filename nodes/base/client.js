@@ -8,16 +8,15 @@
 // nodes/README.md has the protocol.
 'use strict';
 
+const path = require('node:path');
 const readline = require('node:readline');
-const { setTimeout: sleep } = require('node:timers/promises');
+const { LONGEST, now, pace } = require(path.join(__dirname, 'pacing.js'));
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const FIELDS = [
   'id', 'do', 'url', 'session', 'count', 'concurrency', 'interval', 'method', 'headers', 'body', 'timeout',
+  'rate', 'duration', 'interval_most', 'seed',
 ];
-
-// Milliseconds that a timer can take; a longer one would fire at once.
-const LONGEST = 2 ** 31 - 1;
 
 // The names of nodes/README.md. Any other code of Node's stands for itself: EADDRNOTAVAIL, EHOSTUNREACH, ETIMEDOUT.
 const NAMES = {
@@ -189,18 +188,12 @@ async function carryOut(raw, library, sessions) {
 async function request(command, library, sessions) {
   if (command.session !== null && !sessions.has(command.session)) sessions.set(command.session, library.open());
   const session = command.session === null ? null : sessions.get(command.session);
-  let taken = 0;
-  const work = async () => {
-    while (taken < command.count) {
-      taken += 1;
-      const n = taken;
-      const exchange = await library.perform(command, session);
-      const { id, session: name, method, url } = command;
-      emit({ ev: 'request', id, n, session: name, method, url: String(url), ...exchange });
-      if (command.interval && n < command.count) await sleep(Math.min(command.interval * 1000, LONGEST));
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(command.concurrency, command.count) }, work));
+  const { id, session: name, method, url } = command;
+  const load = await pace(command, async (n) => {
+    const exchange = await library.perform(command, session);
+    emit({ ev: 'request', id, n, session: name, method, url: String(url), ...exchange });
+  });
+  if (load !== null) emit(load);
 }
 
 /** The command with its defaults; `url` is a URL, `body` a Buffer or null, `timeout` in milliseconds. */
@@ -217,19 +210,25 @@ function readRequest(raw) {
     throw new CommandError(`${name}: expected ${expected}, not ${JSON.stringify(value)}`);
   };
   const body = field('body', string, 'a string', null);
-  const timeout = field('timeout', from(0), 'seconds, more than 0', 10);
-  if (timeout === 0) throw new CommandError('timeout: expected seconds, more than 0, not 0');
+  const positive = (name, unit, otherwise) =>
+    field(name, (value) => Number.isFinite(value) && value > 0, `${unit}, more than 0`, otherwise);
+  const timeout = positive('timeout', 'seconds', 10);
+  const interval = field('interval', from(0), 'seconds, 0 or more', 0);
   return {
     id: raw.id ?? null,
     url: readUrl(field('url', string, 'a string', '')),
     session: field('session', string, 'a string', null),
     count: field('count', whole, 'a whole number, 1 or more', 1),
     concurrency: field('concurrency', whole, 'a whole number, 1 or more', 1),
-    interval: field('interval', from(0), 'seconds, 0 or more', 0),
+    interval,
     method: field('method', token, 'a word', 'GET'),
     headers: field('headers', fields, 'an object of names and values that can be sent', {}),
     body: body === null ? null : Buffer.from(body),
     timeout: Math.min(Math.ceil(timeout * 1000), LONGEST),
+    rate: positive('rate', 'requests a second', null),
+    duration: positive('duration', 'seconds', null),
+    intervalMost: field('interval_most', from(interval), `${interval} or more`, null),
+    seed: field('seed', string, 'a string', ''),
   };
 }
 
@@ -250,11 +249,6 @@ function isObject(value) {
 /** Values of a repeated name are joined with a comma, as RFC 9110 section 5.3 says. */
 function add(headers, name, value) {
   headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
-}
-
-/** CLOCK_MONOTONIC in seconds. */
-function now() {
-  return Number(process.hrtime.bigint() / 1000n) / 1e6;
 }
 
 /** One event, whole: on Linux, writing to a pipe or a socket ends when all is written. */

@@ -1,7 +1,7 @@
 """When a client's requests are sent: by workers, one after the other, or by the clock, whatever became of those before.
 
 What a clock asked for and how the client kept to it is told as a `load` event. Clients in other languages do the same:
-go-client/pacing.go, client.js and javasrc/simctl/Pacing.java.
+go-client/pacing.go, pacing.js and javasrc/simctl/Pacing.java.
 """
 
 from __future__ import annotations
