@@ -49,7 +49,7 @@ def client(process: subprocess.Popen[bytes]) -> None:
         server = threading.Thread(target=_serve, args=(listening,), daemon=True)
         server.start()
         _event(process)
-        for command in ({"count": 2}, {"method": "POST", "body": "x", "headers": {"X-One": "1"}}):
+        for command in ({"count": 2}, {"method": "POST", "body": "x", "headers": {"X-One": "1"}, "rate": 100}):
             _order(process, {"do": "request", "url": f"http://127.0.0.1:{port}/", "session": "s", **command})
         listening.shutdown(socket.SHUT_RDWR)  # accept() ends
     server.join(_PATIENCE)

@@ -121,8 +121,8 @@ drawn from that range, alike in every run. With `rate` the loop is open, as user
 first one at once, and is sent then, whatever became of those before it. When `concurrency` of them are under way the
 next has to wait, and is late. How a client kept to its rate (how many were asked for and sent, how many were sent more
 than 10 ms after their time, and by how much at most) is recorded, and told in the report and in `loads` of the JSON.
-`rate`, `duration` and a range of pauses are kept by `requests`, `urllib3`, `httpx`, `aiohttp-client`,
-`libcurl`, `go-client`, `node-agent`, `undici`, `psycopg`, `pymysql`, `redis-py`; of others they are refused.
+All clients keep a `rate`, a `duration` and a range of pauses, but `curl`, of which they are refused: its process makes
+the requests of a worker one after the other, and takes no orders in between.
 
 A client of a data store takes its own scheme: `psycopg` `postgresql://server:5432/`, `pymysql`
 `mysql://server:3306/`, `redis-py` `redis://server:6379/`.

@@ -10,7 +10,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicInteger;
 
 /** A client node: commands on standard input, carried out beside each other with a library; nodes/README.md. */
 final class Client {
@@ -35,7 +34,7 @@ final class Client {
                 client.carryOut(line);
             }
         }
-        client.atWork.forEach(Client::join);
+        client.atWork.forEach(Pacing::join);
         Runtime.getRuntime().exit(0); // libraries have threads of their own
     }
 
@@ -107,34 +106,21 @@ final class Client {
     }
 
     private void work(Command command, Library.Session session) {
-        AtomicInteger taken = new AtomicInteger();
-        List<Thread> workers = new ArrayList<>();
-        for (int more = Math.min(command.concurrency(), command.count()) - 1; more > 0; more--) {
-            Thread worker = new Thread(() -> work(command, session, taken));
-            worker.start();
-            workers.add(worker);
-        }
-        work(command, session, taken);
-        workers.forEach(Client::join);
+        Pacing.pace(command, n -> send(command, session, n));
         if (session == null) {
             library.closed();
         }
     }
 
-    /** Workers share the count. Without a session each request has one of its own. */
-    private void work(Command command, Library.Session session, AtomicInteger taken) {
-        for (int n = taken.incrementAndGet(); n <= command.count(); n = taken.incrementAndGet()) {
-            if (session != null) {
-                perform(session, new Call(command, n));
-            } else {
-                Call call = new Call(command, n);
-                try (Library.Session own = library.open()) {
-                    perform(own, call);
-                }
-            }
-            if (!command.interval().isZero() && n < command.count()) {
-                sleep(command.interval().toMillis());
-            }
+    /** Without a session each request has one of its own. */
+    private void send(Command command, Library.Session session, int n) {
+        Call call = new Call(command, n);
+        if (session != null) {
+            perform(session, call);
+            return;
+        }
+        try (Library.Session own = library.open()) {
+            perform(own, call);
         }
     }
 
@@ -147,21 +133,5 @@ final class Client {
             failure = failed;
         }
         call.report(bytes, failure);
-    }
-
-    private static void sleep(long milliseconds) {
-        try {
-            Thread.sleep(milliseconds);
-        } catch (InterruptedException impossible) {
-            throw new IllegalStateException(impossible); // nobody interrupts a worker
-        }
-    }
-
-    private static void join(Thread worker) {
-        try {
-            worker.join();
-        } catch (InterruptedException impossible) {
-            throw new IllegalStateException(impossible);
-        }
     }
 }

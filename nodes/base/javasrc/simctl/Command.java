@@ -7,7 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** A `request` command as nodes/README.md has it, checked, with its defaults. `session` and `body` may be null. */
+/** A `request` command as nodes/README.md has it, checked, with its defaults. What has none may be null. */
 record Command(
         Object id,
         String url,
@@ -18,10 +18,15 @@ record Command(
         String method,
         Map<String, String> headers,
         byte[] body,
-        Duration timeout) {
+        Duration timeout,
+        Double rate,
+        Duration duration,
+        Duration intervalMost,
+        String seed) {
 
     static final List<String> FIELDS = List.of(
-            "id", "do", "url", "session", "count", "concurrency", "interval", "method", "headers", "body", "timeout");
+            "id", "do", "url", "session", "count", "concurrency", "interval", "method", "headers", "body", "timeout",
+            "rate", "duration", "interval_most", "seed");
 
     private static final String TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"; // RFC 9110, section 5.6.2
     private static final BigDecimal MOST = BigDecimal.valueOf(Integer.MAX_VALUE);
@@ -47,7 +52,35 @@ record Command(
                 method,
                 headers(raw),
                 body == null ? null : body.getBytes(StandardCharsets.UTF_8),
-                seconds(raw, "timeout", "10", true));
+                seconds(raw, "timeout", "10", true),
+                rate(raw),
+                raw.get("duration") == null ? null : seconds(raw, "duration", null, true),
+                intervalMost(raw),
+                text(raw, "seed", ""));
+    }
+
+    private static Double rate(Map<?, ?> raw) {
+        if (raw.get("rate") == null) {
+            return null;
+        }
+        String expected = "requests a second, more than 0";
+        BigDecimal value = number(raw, "rate", null, expected);
+        if (value.signum() <= 0) {
+            throw wrong("rate", expected, value);
+        }
+        return value.doubleValue();
+    }
+
+    private static Duration intervalMost(Map<?, ?> raw) {
+        if (raw.get("interval_most") == null) {
+            return null;
+        }
+        Duration most = seconds(raw, "interval_most", null, false);
+        if (most.compareTo(seconds(raw, "interval", "0", false)) < 0) {
+            BigDecimal least = number(raw, "interval", "0", "");
+            throw wrong("interval_most", least.toPlainString() + " or more", raw.get("interval_most"));
+        }
+        return most;
     }
 
     static String text(Map<?, ?> raw, String name, String otherwise) {
