@@ -57,7 +57,10 @@ def turn_of(
         turn = _within(turn, turn.after, life.timed_out - TIME_WAIT_SECONDS)
     rearmed = next((t for t in life.rearmed if turn is not None and t >= turn.after - _LATE), None)
     if turn is not None and rearmed is not None and rearmed <= turn.before + _LATE:
-        turn = Turn(rearmed, rearmed)
+        # A FIN that is sent again starts the timer again, whether it is the first that arrived or the acknowledgment of
+        # that one was lost.
+        again = peer is None or any(turn.after < t <= rearmed + _LATE for t in peer.sent_again)
+        turn = Turn(min(turn.after, rearmed) if again else rearmed, rearmed)
     return _by_samples(life, turn, seen, ticks, slack)
 
 

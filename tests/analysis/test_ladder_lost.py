@@ -88,6 +88,17 @@ def test_a_fin_that_is_never_noticed() -> None:
     assert not lost(ladder_of(history(LOST_FIN))), "a sample late, and the client may have noticed"
 
 
+def test_a_fin_whose_acknowledgment_may_be_what_was_lost_is_not_called_lost() -> None:
+    """It is not known when the other end noticed: between the two samples, as the FINs."""
+    table = f"""
+        {TICKS}
+        server:8080                | L L L L L  L  L  L  L  L  L  L  L
+        client:41000 > server:8080 | - - E E F1 F2 F2 F2 F2 F2 F2 TW TW
+        server:8080 > client:41000 | - - E E E  CW CW CW CW CW CW LA LA
+    """
+    assert lost(ladder_of(traced(table, server=(6.0, 7.0)))) == []
+
+
 def test_the_fin_that_comes_through_brings_the_change() -> None:
     table = f"""
         {TICKS}

@@ -90,7 +90,7 @@ class Losses:
         traced = self._history.exact and server.node in self._history.nodes and server.socket is None
         traced = traced and self.until > syn.before + self._slow
         arrived = min(heard, default=math.inf if traced else None)
-        self._mark([syn, *(one for one in again if one.flags == Flags.SYN)], arrived)
+        self._mark([syn, *(one for one in again if one.flags == Flags.SYN)], arrived, arrived)
 
     def fins(self, side: Side, sent: Sequence[Segment], resets: Iterable[Segment]) -> None:
         """All FINs of one end, in order of time."""
@@ -103,7 +103,8 @@ class Losses:
         ]
         acknowledged += [change.before for change in sender.changes if sent and _answered_at_once(change, sent, resets)]
         heard = min([*acknowledged, *([noticed.before] if noticed else [])], default=None)
-        self._mark(sent, heard)
+        # Of a minisocket it may not be known when it noticed: then any of those sent meanwhile may be the one.
+        self._mark(sent, heard, min(noticed.after, heard) if noticed and heard is not None else heard)
         if heard is None:
             for one in sent:
                 one.lost = one.lost or self._lives_on(receiver, one)
@@ -127,13 +128,15 @@ class Losses:
             in_vain = once_more and following is not None and following.after <= arrived and not self._slow
             one.lost = in_vain or self.cut(one.after, one.before)
 
-    def _mark(self, sent: Sequence[Segment], arrived: float | None) -> None:
-        """`arrived` is when one of them had surely come: None when that is not known, inf when none came."""
+    def _mark(self, sent: Sequence[Segment], arrived: float | None, earliest: float | None) -> None:
+        """`arrived` is when one of them had surely come: None when that is not known, inf when none came. Before
+        `earliest` none had."""
         for number, one in enumerate(sent):
             following = sent[number + 1].after if number + 1 < len(sent) else math.inf
             # Which of several was the one that came is not known where they are delayed, unless none did.
-            in_vain = arrived is not None and following <= arrived and (not self._slow or arrived == math.inf)
-            came = arrived is not None and one.after <= arrived < following
+            in_time = earliest is not None and min(following, one.before + _NOTICED) <= earliest
+            in_vain = in_time and following <= (arrived or 0.0) and (not self._slow or arrived == math.inf)
+            came = arrived is not None and earliest is not None and one.after <= arrived and earliest < following
             one.lost = in_vain or (not came and self.cut(one.after, one.before))
 
     def _lives_on(self, life: Life, segment: Segment) -> bool:
