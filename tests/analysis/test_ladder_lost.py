@@ -93,7 +93,7 @@ def test_a_fin_whose_acknowledgment_may_be_what_was_lost_is_not_called_lost() ->
     table = f"""
         {TICKS}
         server:8080                | L L L L L  L  L  L  L  L  L  L  L
-        client:41000 > server:8080 | - - E E F1 F2 F2 F2 F2 F2 F2 TW TW
+        client:41000 > server:8080 | - - E E F1 F2 F2 F2 F2 F2 F2 T  T
         server:8080 > client:41000 | - - E E E  CW CW CW CW CW CW LA LA
     """
     assert lost(ladder_of(traced(table, server=(6.0, 7.0)))) == []
