@@ -11,7 +11,9 @@ Also, psutil finds children by reading every process of the machine: 4 ms among 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
+import select
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -248,3 +250,14 @@ def _children(pid: int) -> list[int]:
     except OSError:  # it ended while we looked
         pass
     return children
+
+
+def readable(descriptors: Sequence[int], seconds: float | None = None) -> list[int]:
+    """Those that can be read without waiting, or are at their end, as soon as there is one; none when so long was
+    waited. None: for ever.
+
+    select(2) knows descriptors below 1024 only, and a lab of many nodes has more."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(None if seconds is None else math.ceil(seconds * 1000))]

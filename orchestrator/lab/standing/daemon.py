@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import sys
@@ -25,7 +24,7 @@ from orchestrator.lab.lab import Lab, LabFolder, LabSettings
 from orchestrator.lab.standing.registry import LabRecord, save
 from orchestrator.runtimes import registry as runtime_registry
 from orchestrator.system import interrupts
-from orchestrator.system.linux import process_start_time
+from orchestrator.system.linux import process_start_time, readable
 from orchestrator.system.storage import storage_errors
 from orchestrator.topology.compose.file import load_topology
 
@@ -98,10 +97,10 @@ def _serve(server: socket.socket, lab: Lab) -> None:
     waker.setblocking(False)
     signal.set_wakeup_fd(waker.fileno())
     while True:
-        ready, _, _ = select.select([server, woken], [], [])
-        if woken in ready:
+        ready = readable([server.fileno(), woken.fileno()])
+        if woken.fileno() in ready:
             woken.recv(64)
-        if server not in ready:
+        if server.fileno() not in ready:
             continue
         connection, _ = server.accept()
         with connection, contextlib.suppress(OSError):  # the asker went away, or says nothing

@@ -30,6 +30,7 @@ from orchestrator import __version__
 from orchestrator.fabric.wiring import Leg, mac
 from orchestrator.observe.capture import pcapng
 from orchestrator.observe.capture.packetring import BLOCK, HANDOVER, PacketRing, only_from
+from orchestrator.system.linux import readable
 from orchestrator.text.record import record
 
 _MEMORY = 32 << 20
@@ -113,7 +114,7 @@ class Capture:
     def _await_answer(self) -> bytes:
         answer = b""
         deadline = time.monotonic() + _FINISH_TIMEOUT
-        while select.select([self._result], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        while readable([self._result], max(0.0, deadline - time.monotonic())):
             chunk = os.read(self._result, 1 << 16)
             if not chunk:
                 return answer
@@ -187,7 +188,7 @@ class _Recorder:
         """Write the last frames, once the ring refuses more, and the statistics."""
         deadline = time.monotonic() + _LAST_FRAMES
         while not self.ring.all_read() and time.monotonic() < deadline:
-            select.select([self.ring], [], [], HANDOVER)
+            readable([self.ring.fileno()], HANDOVER)
             self.take()
         dropped = self.ring.dropped()
         self.file.write(b"".join(self._statistics(dropped)))
