@@ -134,9 +134,11 @@ class Losses:
         for number, one in enumerate(sent):
             following = sent[number + 1].after if number + 1 < len(sent) else math.inf
             # Which of several was the one that came is not known where they are delayed, unless none did.
-            in_time = earliest is not None and min(following, one.before + _NOTICED) <= earliest
-            in_vain = in_time and following <= (arrived or 0.0) and (not self._slow or arrived == math.inf)
-            came = arrived is not None and earliest is not None and one.after <= arrived and earliest < following
+            in_vain = came = False
+            if arrived is not None and earliest is not None:
+                in_time = min(following, one.before + _NOTICED) <= earliest
+                in_vain = in_time and following <= arrived and (not self._slow or arrived == math.inf)
+                came = one.after <= arrived and earliest < following
             one.lost = in_vain or (not came and self.cut(one.after, one.before))
 
     def _lives_on(self, life: Life, segment: Segment) -> bool:

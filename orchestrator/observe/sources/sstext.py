@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import select
 import shutil
 import signal
 import threading
@@ -17,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from orchestrator.observe.sources.procview import ProcView
-from orchestrator.system.linux import descendants, inside_netns
+from orchestrator.system.linux import descendants, inside_netns, readable
 from orchestrator.text.record import record
 
 COMMANDS = {"ss": ["ss", "-tanope"], "netstat": ["netstat", "-tanp"]}
@@ -109,7 +108,7 @@ def _output(argv: list[str]) -> str:
         pid = os.posix_spawn(argv[0], argv, _ENVIRONMENT, file_actions=streams, setpgroup=0)
         end = os.pidfd_open(pid)
         try:
-            in_time = _ended(end)
+            in_time = bool(readable([end], _TIMEOUT))  # whether it ends in time
             if not in_time:
                 os.killpg(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
@@ -118,10 +117,3 @@ def _output(argv: list[str]) -> str:
         file.seek(0)
         text = file.read().decode(errors="replace")
     return text if in_time else f"{text}\n(not finished within {_TIMEOUT:.0f} s)\n"
-
-
-def _ended(pidfd: int) -> bool:
-    """Whether the process ends in time."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(_TIMEOUT * 1000))
