@@ -6,22 +6,14 @@ program, whether it reports or not.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import NamedTuple
 
-from orchestrator.history.index import situation
+from orchestrator.analysis.nodata import last_tick, no_data_since
 from orchestrator.history.lifetimes import birth
-from orchestrator.history.model import Connection, History, Socket, StateInterval
-from orchestrator.tcp.states import TcpState
+from orchestrator.history.model import Connection, History, Socket
 
 _TICK = 0.01
 """Seconds: the longest tick of the kernel's clock (HZ=100)."""
-
-_HIDDEN = 0.5
-"""Seconds: what no sample shows between the last one and the closing is overlooked when it is shorter."""
-
-_FULL = (TcpState.ESTABLISHED, TcpState.CLOSE_WAIT)
-"""States in which a sample has the numbers of a socket."""
 
 
 class Silence(NamedTuple):
@@ -60,12 +52,8 @@ def _last(one: Socket | None, until: float, name: str, other: Socket | None, oth
 
 
 def _observed(connection: Connection, history: History, closed: float) -> bool:
-    """Whether samples show that nothing went over it in the last half second, or longer, before it was closed."""
-    number = bisect_right(history.ticks, closed)
-    before = history.ticks[number - 1] if number else None
-    if before is not None and closed - before <= _HIDDEN:
-        return any(end.traffic and birth(end)[1] <= before for end in connection.ends)
-    after = history.ticks[number] if number < len(history.ticks) else None
-    return after is not None and any(
-        isinstance(known := situation(end, after), StateInterval) and known.state in _FULL for end in connection.ends
-    )
+    """Whether it is known that nothing went over it between the last sample and its closing."""
+    before = last_tick(history, closed)
+    if before is None or not any(end.traffic and birth(end)[1] <= before for end in connection.ends):
+        return False
+    return no_data_since(connection, history, before, closed)

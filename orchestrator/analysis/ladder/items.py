@@ -15,8 +15,9 @@ from orchestrator.analysis.ladder.order import Item, Ordering
 from orchestrator.analysis.ladder.queues import beside_change, standing_queues
 from orchestrator.analysis.ladder.segment import Segment
 from orchestrator.analysis.ladder.surroundings import forgotten_items, node_items, step_items
-from orchestrator.analysis.ladder.traffic import LATE, came, moved_at_either, stretches
+from orchestrator.analysis.ladder.traffic import LATE, came, moved, seen_until, stretches
 from orchestrator.analysis.ladder.wire import Wire, wire_of
+from orchestrator.analysis.nodata import no_data_since
 from orchestrator.history.model import Connection, History, Side
 from orchestrator.tcp.states import TcpState
 
@@ -54,6 +55,7 @@ class Items:
         self.items: list[Item] = []
         self._gave_up = connection.closing.gave_up
         self._via = connection.via
+        self._connection = connection
         reported = connection.client_node in history.asking or connection.server_node in history.speaking
         self._reported = reported and not raw
         self._order = Ordering()
@@ -92,10 +94,18 @@ class Items:
     def quiet(self, after: float, before: float) -> bool | None:
         """Whether no data went over the connection inside (after, before), as the kernel's numbers or the silence of
         programs that report show; None: neither would tell."""
-        data = moved_at_either((self.wire.client, self.wire.server), self.history, after, before)
-        if data is not None:
-            return not data
-        return True if self._reported else None
+        if moved((self.wire.client, self.wire.server), after, before):
+            return False
+        if self._reported:
+            return True
+        seen = self.quiet_until(after, before)
+        return True if seen is not None and no_data_since(self._connection, self.history, seen, before) else None
+
+    def quiet_until(self, after: float, before: float) -> float | None:
+        """Until when, at least, no data went after `after`, as the last sample before `before` shows: what went later
+        it cannot show. None: no sample is between them."""
+        seen = seen_until((self.wire.client, self.wire.server), self.history, before)
+        return seen if seen is not None and seen > after else None
 
     def answer_begun(self, after: float, before: float) -> bool:
         """Whether a part of the answer that is due at `after` had come by `before`."""

@@ -46,15 +46,20 @@ def silence_before(last: Row, after: float, before: float, found: Items) -> Row:
         what = _IDLENESS[found.quiet(last.before, after) if last.awaits is not None else None]
     elif TcpState.SYN_SENT in states.values():
         what = Quiet.NO_ANSWER
+    least = after
+    if what is Quiet.PERHAPS:
+        # What the last sample shows is known, what went between it and the end of the silence is not.
+        seen = found.quiet_until(last.before, after)
+        what, least = (Quiet.IDLE, seen) if seen is not None and seen - last.before >= SILENCE else (what, least)
     data = _may_have_begun(found, last.before)
     if what is Quiet.IDLE and data < after:
         # Samples show that data went later. Of the first segment they tell only that it went after the sample before.
         if data - last.before < SILENCE:
             what = Quiet.PERHAPS
         else:
-            after = before = data
+            least = after = before = data
     # Of what took its time the end and the beginning are known: the last of many requests, the first of them.
-    lasted = (after - last.before, before - (last.before if last.kind in STRETCHES else last.after))
+    lasted = (least - last.before, before - (last.before if last.kind in STRETCHES else last.after))
     client, server = (replace(last.end(side), changed=False, queue=None) for side in Side)
     told = (Silence(*lasted, what),)
     return Row(last.before, after, RowKind.SILENCE, told, client, server, awaits=last.awaits)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from orchestrator.analysis.ladder.ends import Life
+from orchestrator.analysis.nodata import last_tick
 from orchestrator.history.model import History, Side
 from orchestrator.history.readings import TrafficReading
 from orchestrator.tcp.states import TcpState
@@ -23,9 +24,6 @@ _TICK = 0.01
 
 LATE = 0.05
 """Seconds that a program may be late to report what its kernel has sent or got."""
-
-_HIDDEN = 0.5
-"""Seconds: what is not seen between the last sample of a silence and its end is overlooked when it is shorter."""
 
 _PAUSES = 4
 _LONGER = 3.0
@@ -46,39 +44,23 @@ def _last(reading: TrafficReading) -> float | None:
     return max((t for t in (reading.sent_at, reading.received_at) if t is not None), default=None)
 
 
-def moved(life: Life, history: History, after: float, before: float) -> bool | None:
-    """Whether data went over the wire at this end inside (after, before); None: no sample tells."""
-    if life.socket is None or not life.socket.traffic:
-        return None
-    readings = life.socket.traffic
-    for reading in readings:
-        last = _last(reading)
-        if last is not None and after + LATE < last < before - LATE:
-            return True
-    # None at the samples: nothing after the last of them is known, and nothing before the first.
-    number = bisect_right(history.ticks, before) - 1
-    if number < 0 or history.ticks[number] <= after or readings[0].t > history.ticks[number]:
-        return None
-    if before - history.ticks[number] > _HIDDEN and not _quiet_until(life, history, number + 1):
-        return None
-    return False if _observed(life, history.ticks[number]) else None
+def moved(lives: Iterable[Life], after: float, before: float) -> bool:
+    """Whether the samples of an end show that data went over the wire inside (after, before)."""
+    readings = (reading for life in lives for reading in (life.socket.traffic if life.socket else ()))
+    return any((last := _last(reading)) is not None and after + LATE < last < before - LATE for reading in readings)
 
 
-def _quiet_until(life: Life, history: History, number: int) -> bool:
-    """Whether the tick of this number shows that nothing had gone over the wire since the tick before."""
-    if life.socket is None or number >= len(history.ticks) or not _observed(life, history.ticks[number]):
-        return False
-    return all(reading.t != history.ticks[number] for reading in life.socket.traffic)
+def seen_until(lives: Iterable[Life], history: History, t: float) -> float | None:
+    """The last sample at or before `t`, if it has the numbers of an end; None: nothing tells what went before it."""
+    tick = last_tick(history, t)
+    return tick if tick is not None and any(_observed(life, tick) for life in lives) else None
 
 
 def _observed(life: Life, t: float) -> bool:
     """Whether the end was a full socket at `t`, whose numbers a sample has."""
+    if life.socket is None or not life.socket.traffic or life.socket.traffic[0].t > t:
+        return False
     return life.at(t) not in (None, TcpState.CLOSED, TcpState.TIME_WAIT, TcpState.FIN_WAIT2)
-
-
-def moved_at_either(lives: Iterable[Life], history: History, after: float, before: float) -> bool | None:
-    found = [moved(life, history, after, before) for life in lives]
-    return True if True in found else False if False in found else None
 
 
 def any_data(lives: Iterable[Life]) -> bool | None:
