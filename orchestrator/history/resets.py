@@ -137,14 +137,16 @@ def _unheard(
 
     An event that was used for a RST which its peer did receive is used for no other.
     """
-    accounted: dict[tuple[str, str], list[float]] = defaultdict(list)
+    told: dict[tuple[str, str], list[Event]] = defaultdict(list)
     used: set[tuple[str, float]] = set()
     for event in known:
         if event["ev"] == "rst":
-            accounted[event["local"], event["peer"]].append(_time(event))
+            told[event["local"], event["peer"]].append(event)
             used.add((_port(event["local"]), _time(event)))
-    for segment in on_wire:
-        if _account(accounted[segment["local"], segment["peer"]], _time(segment)) or not own(segment):
+    segments = list(on_wire)
+    accounted = _accounted(told, segments)
+    for segment in segments:
+        if id(segment) in accounted or not own(segment):
             continue
         port = _port(segment["local"])
         near = [one for one in listeners[port] if (port, _time(one)) not in used and _at_once(one, segment)]
@@ -180,13 +182,28 @@ def _crossed(times: Sequence[float], received: float) -> bool:
     return position > 0 and received - times[position - 1] <= _UNDER_WAY
 
 
-def _account(times: list[float], sent: float) -> bool:
-    """Take the event out that stands for a segment: it is told when the RST was sent, or when it was received."""
-    for number, t in enumerate(times):
-        if -_TOLD_LATE <= t - sent <= _UNDER_WAY:
-            del times[number]
-            return True
-    return False
+def _accounted(told: Mapping[tuple[str, str], Sequence[Event]], segments: Iterable[Event]) -> set[int]:
+    """`id` of each segment for which an event stands: those that are nearest to each other first, for an address pair
+    may be used again soon."""
+    pairs = [
+        (abs(_time(event) - _time(segment)), id(segment), id(event))
+        for segment in segments
+        for event in told.get((segment["local"], segment["peer"]), ())
+        if _may_be(event, segment)
+    ]
+    found: set[int] = set()
+    taken: set[int] = set()
+    for _, segment_id, event_id in sorted(pairs):
+        if segment_id not in found and event_id not in taken:
+            found.add(segment_id)
+            taken.add(event_id)
+    return found
+
+
+def _may_be(event: Event, segment: Event) -> bool:
+    """A RST is told when it was sent, which may be before its frame is taken; or, by `_sent`, when it was received."""
+    late = _time(event) - _time(segment)
+    return -_TOLD_LATE <= late <= _UNDER_WAY
 
 
 def _at_once(event: Event, segment: Event) -> bool:

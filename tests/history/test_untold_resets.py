@@ -90,3 +90,11 @@ def test_the_wire_tells_of_a_reset_that_has_no_event_and_that_nobody_received() 
     twice = [ON_WIRE | {"t": 2.6}, ON_WIRE | {"t": 2.7}]
     assert [(one["node"], one["t"]) for one in resets(RECEIVED, segments=twice)] == [("server", 2.6), ("server", 2.7)]
     assert resets(segments=[ON_WIRE | {"node": "proxy"}]) == [], "passed on, or sent in the name of the server"
+
+
+def test_an_address_pair_that_is_used_again_has_its_resets_each_with_its_own_segment() -> None:
+    """The first has no event of its own, and its receiver shows it; the second comes from the same port 4 s later."""
+    first = line(0.316, "rst_received", "client", 1)
+    second = RST | {"t": 4.31979, "a": 4}
+    segments = [ON_WIRE | {"t": 0.31599}, ON_WIRE | {"t": 4.31978}]
+    assert [round(one["t"], 3) for one in resets(first, second, segments=segments)] == [0.316, 4.32]
