@@ -119,7 +119,10 @@ def test_nothing_is_drawn_that_nothing_proves() -> None:
         server:8080 > client:41000 | - E E - - -
     """
     found = ladder_of(history(table))
-    assert told(found)[3:] == ["1.0-3.0 s idle | . .", "gone, the recording does not show how | CLOSED CLOSED"]
+    assert told(found)[3:] == [
+        "1.0-3.0 s, whether idle is not known | . .",
+        "gone, the recording does not show how | CLOSED CLOSED",
+    ]
     assert headline(found.headline).startswith("the recording does not show who closed first")
 
 
@@ -206,7 +209,7 @@ def test_what_was_there_before_the_recording() -> None:
     )
     assert told(found) == [
         "already there when the recording begins | ESTABLISHED ESTABLISHED",
-        "5.0 s idle | . .",
+        "5.0 s, whether idle is not known | . .",
         "the run ends | ESTABLISHED ESTABLISHED",
     ]
     assert headline(found.headline) == "open at the end of the recording: nobody closed"

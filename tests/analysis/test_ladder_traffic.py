@@ -202,7 +202,16 @@ def test_a_silence_ends_where_data_begins_that_stands_further_down() -> None:
 
 def test_where_neither_kernel_nor_program_tells_nothing_is_called_idle() -> None:
     assert silences(ladder_of(silent(history(OPEN)))) == ["4.0-5.0 s, whether idle is not known"]
-    assert silences(ladder_of(history(OPEN))) == ["4.0-5.0 s idle"]
+    assert silences(ladder_of(history(OPEN))) == ["4.0-5.0 s, whether idle is not known"], "it may be another program's"
+    reported = history(OPEN, request(1.2), served(1.195), answered(1.199))
+    assert silences(ladder_of(reported)) == ["3.8 s idle"]
+
+
+def test_what_no_sample_and_no_fin_tells_of_the_end_of_a_silence_is_left_open() -> None:
+    """It ends between two samples, no FIN tells what went after the first of them, and no program reports."""
+    gone = OPEN.replace("E E E E E", "E E E E -")
+    run = history(gone, counted(2, sent=9, received=0, sent_at=1.2))
+    assert silences(ladder_of(silent(run))) == ["2.8-3.8 s idle"]
 
 
 def test_data_in_what_would_look_idle_is_not_passed_over() -> None:

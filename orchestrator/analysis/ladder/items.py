@@ -69,6 +69,8 @@ class Items:
     def collect(self, exchanges: Sequence[Exchange], reports: Reports) -> None:
         """From every source; those that stand for the same, or follow each other for a reason, are joined."""
         self._exchanges = exchanges
+        # Of a connection that no report names, another program may be at the end: one that `exec` has started.
+        self._reported = self._reported and (bool(exchanges) or reports.closed is not None)
         self._begin()
         self._segments()
         ExchangeItems(
