@@ -211,7 +211,7 @@ def test_what_no_sample_and_no_fin_tells_of_the_end_of_a_silence_is_left_open() 
     """It ends between two samples, no FIN tells what went after the first of them, and no program reports."""
     gone = OPEN.replace("E E E E E", "E E E E -")
     run = history(gone, counted(2, sent=9, received=0, sent_at=1.2))
-    assert silences(ladder_of(silent(run))) == ["2.8-3.8 s idle"]
+    assert silences(ladder_of(silent(run))) == ["2.8-3.8 s, the first 2.8 s idle"]
 
 
 def test_data_in_what_would_look_idle_is_not_passed_over() -> None:

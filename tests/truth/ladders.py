@@ -26,7 +26,9 @@ def compare_ladder(drawn: Mapping[str, Any], truth: Truth, found: Comparison) ->
             found.figures["arrows compared"] += 1
             _arrow(row, name, connection, segments, truth, found)
         elif row["kind"] == "silence" and row["text"].endswith("idle") and None not in row["t"]:
-            begin, end = row["t"][0] + truth.slack, row["t"][1] - truth.slack
+            known = next(said["idle"] for said in row["says"] if said["is"] == "silence")
+            until = row["t"][1] if known is None else row["t"][0] + known
+            begin, end = row["t"][0] + truth.slack, until - truth.slack
             found.figures["silences compared"] += 1
             data = next((s for s in segments if s.size > 1 and begin <= s.t <= end), None)
             if data is not None:

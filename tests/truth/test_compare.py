@@ -190,6 +190,10 @@ def _drawn(**row: Any) -> dict[str, Any]:
     return {"connection": "c1", "connections": [{"id": "c1", "opened": [1.0, 1.0], **ends}], "rows": [whole]}
 
 
+def _idle(text: str, begin: float, end: float, known: float | None = None) -> dict[str, Any]:
+    return {"kind": "silence", "text": text, "t": [begin, end], "says": [{"is": "silence", "idle": known}]}
+
+
 @pytest.mark.parametrize(
     ("row", "kinds"),
     [
@@ -199,8 +203,10 @@ def _drawn(**row: Any) -> dict[str, Any]:
         ({"node": "server", "t": [2.0, 2.0], "lost": True}, ["drawn-lost"]),
         ({"text": "ACK", "node": "server", "t": [3.01, 3.01]}, ["drawn ACK"]),
         ({"text": "RST"}, ["drawn RST"]),
-        ({"kind": "silence", "text": "0.9 s idle", "t": [1.0, 1.9]}, ["idle"]),
-        ({"kind": "silence", "text": "0.6 s idle", "t": [1.3, 1.9]}, []),
+        (_idle("0.9 s idle", 1.0, 1.9), ["idle"]),
+        (_idle("0.6 s idle", 1.3, 1.9), []),
+        (_idle("0.9 s, the first 0.1 s idle", 1.0, 1.9, known=0.1), []),
+        (_idle("0.9 s, the first 0.8 s idle", 1.0, 1.9, known=0.8), ["idle"]),
     ],
 )
 def test_arrows_and_silence_are_held_against_the_wire(row: dict[str, Any], kinds: list[str]) -> None:

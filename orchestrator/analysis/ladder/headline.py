@@ -160,7 +160,7 @@ def _pause(first: Item, found: Items, connection: Connection, closer: Side | Non
         at_work = asked is not None and asked.served is not None and (asked.answered or math.inf) > first.before
         begun = found.answer_begun(last.before, first.after)
         return _timed(found, closer, lasted, unanswered=True, at_work=at_work, begun=begun) if known else None
-    if not found.quiet(last.before, first.after):
+    if not found.quiet(last.before, first.after, first.before):
         return None
     # Of data that nobody reports the kernel tells in which direction the last went.
     before = silence(connection, found.history) if last.kind is RowKind.TRAFFIC else None

@@ -93,15 +93,17 @@ class Items:
             if unserved and self.wire.losses.cut(item.after, item.before):
                 item.lost, item.unproven = True, False
 
-    def quiet(self, after: float, before: float) -> bool | None:
+    def quiet(self, after: float, before: float, latest: float | None = None) -> bool | None:
         """Whether no data went over the connection inside (after, before), as the kernel's numbers or the silence of
-        programs that report show; None: neither would tell."""
+        programs that report show; None: neither would tell. `latest`: the latest that it may have lasted."""
         if moved((self.wire.client, self.wire.server), after, before):
             return False
         if self._reported:
             return True
-        seen = self.quiet_until(after, before)
-        return True if seen is not None and no_data_since(self._connection, self.history, seen, before) else None
+        end = before if latest is None else latest
+        if (seen := self.quiet_until(after, before)) is None:
+            return None
+        return True if end - seen <= _CLOCK or no_data_since(self._connection, self.history, seen, end) else None
 
     def quiet_until(self, after: float, before: float) -> float | None:
         """Until when, at least, no data went after `after`, as the last sample before `before` shows: what went later

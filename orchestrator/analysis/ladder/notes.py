@@ -259,6 +259,8 @@ class Quiet(StrEnum):
     """What a silence is."""
 
     IDLE = "idle"
+    IDLE_AT_FIRST = "idle-at-first"
+    """Idle until the last sample; nothing tells whether data was under way after it."""
     BUSY = "busy"
     """Data was under way."""
     PERHAPS = "perhaps"
@@ -281,3 +283,5 @@ class Silence(Note):
     least: float
     most: float
     what: Quiet
+    idle: float | None = None
+    """Seconds from its beginning that are known to be idle; with `idle-at-first` only."""

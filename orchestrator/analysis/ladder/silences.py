@@ -43,25 +43,25 @@ def silence_before(last: Row, after: float, before: float, found: Items) -> Row:
         what = Quiet.NO_WHOLE_ANSWER_YET if found.waits_for_the_rest(last.before, after) else what
         what = Quiet.OTHER if states[Side.SERVER] in SENT_FIN or states[Side.CLIENT] in GOT_FIN else what
     elif set(states.values()) == {TcpState.ESTABLISHED}:
-        what = _IDLENESS[found.quiet(last.before, after) if last.awaits is not None else None]
+        what = _IDLENESS[found.quiet(last.before, after, before) if last.awaits is not None else None]
     elif TcpState.SYN_SENT in states.values():
         what = Quiet.NO_ANSWER
-    least = after
-    if what is Quiet.PERHAPS:
+    idle = None
+    if what is Quiet.PERHAPS and (seen := found.quiet_until(last.before, after) or 0.0) - last.before >= SILENCE:
         # What the last sample shows is known, what went between it and the end of the silence is not.
-        seen = found.quiet_until(last.before, after)
-        what, least = (Quiet.IDLE, seen) if seen is not None and seen - last.before >= SILENCE else (what, least)
+        what, idle = Quiet.IDLE_AT_FIRST, seen - last.before
     data = _may_have_begun(found, last.before)
-    if what is Quiet.IDLE and data < after:
+    if what in (Quiet.IDLE, Quiet.IDLE_AT_FIRST) and data < after:
         # Samples show that data went later. Of the first segment they tell only that it went after the sample before.
         if data - last.before < SILENCE:
-            what = Quiet.PERHAPS
-        else:
-            least = after = before = data
+            what, idle = Quiet.PERHAPS, None
+        elif idle is None or data - last.before <= idle:
+            after = before = data
+            what, idle = Quiet.IDLE, None
     # Of what took its time the end and the beginning are known: the last of many requests, the first of them.
-    lasted = (least - last.before, before - (last.before if last.kind in STRETCHES else last.after))
+    lasted = (after - last.before, before - (last.before if last.kind in STRETCHES else last.after))
     client, server = (replace(last.end(side), changed=False, queue=None) for side in Side)
-    told = (Silence(*lasted, what),)
+    told = (Silence(*lasted, what, idle),)
     return Row(last.before, after, RowKind.SILENCE, told, client, server, awaits=last.awaits)
 
 

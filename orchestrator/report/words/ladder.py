@@ -203,6 +203,8 @@ def _around(note: Note) -> str | None:
             return f"{note.node} has forgotten the connection"
         case notes.Steps():
             return f"{', '.join(note.names)}{' ends' if note.end else ''}"
+        case notes.Silence(what=Quiet.IDLE_AT_FIRST, idle=float(idle)):
+            return f"{duration(note.least, note.most)}, the first {duration(idle)} idle"
         case notes.Silence():
             return duration(note.least, note.most) + _QUIET[note.what]
         case endnotes.RunEnds(outcome="done"):
