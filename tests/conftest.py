@@ -38,6 +38,7 @@ Simctl = Callable[..., subprocess.CompletedProcess[str]]
 _SESSION = "SIMCTL_TEST_SESSION"
 """Every process that a test starts inherits this variable, so that it is known after its parents are gone."""
 
+_LOOKS = 2
 _GRACE = 10.0
 """Seconds that the last processes and containers get to end by themselves."""
 
@@ -232,11 +233,14 @@ def _alone() -> bool:
 
 
 def _after_grace(find: Callable[[], list[_T]]) -> list[_T]:
-    """What `find` still finds when everything had time to end by itself."""
+    """What `find` still finds when everything had time to end by itself. Nothing is nothing at two looks: a process
+    that is just being executed has neither command line nor environment."""
     deadline = time.monotonic() + _GRACE
-    while (found := find()) and time.monotonic() < deadline:
+    looks = [find()]
+    while (any(looks[-2:]) and time.monotonic() < deadline) or len(looks) < _LOOKS:
         time.sleep(0.1)
-    return found
+        looks.append(find())
+    return looks[-1]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
