@@ -111,6 +111,16 @@ class LabContext:
     def await_step(self, name: str) -> None:
         self.beside.wait_for(name)
 
+    def running(self, nodes: Sequence[str], *, noted: bool = True) -> Sequence[str]:
+        found = []
+        for channel in (self.lab.channels[node] for node in nodes):
+            if channel.alive:
+                found.append(channel.name)
+            elif noted:
+                how = channel.exited or "its output is closed"
+                self.note(f"the step {self.step} did nothing to {channel.name}: its program had ended before ({how})")
+        return found
+
     def signal(self, node: str, number: int, *, alone: bool = False) -> None:
         self.beside.check()
         self.lab.runtime.signal(node, number, alone=alone)

@@ -160,6 +160,36 @@ RELOADS = ["nginx", "gunicorn", "apache", "caddy"]
 
 
 @pytest.mark.netns
+@pytest.mark.parametrize(
+    ("step", "befallen"),
+    [
+        ("signal: {node: server, signal: HUP}", []),
+        ("reload: server", []),
+        ("pause: server", []),
+        ("resume: server", []),
+        ("stop: server", []),
+        ("kill: server", []),
+        ("restart: server", ["started again", "ready"]),
+    ],
+)
+def test_a_program_that_has_ended_is_sent_nothing_and_that_is_told(
+    simctl: Simctl, tmp_path: Path, step: str, befallen: list[str]
+) -> None:
+    """A signal that ends it is no surprise; what comes after it finds nobody."""
+    steps = [
+        "{name: told, signal: {node: server, signal: TERM}}",
+        "{name: gone, wait: 1s}",
+        f"{{name: late, {step}}}",
+    ]
+    path = write(tmp_path, steps, ["{that: nobody called, at: late.end, server: {connections: 0}}"], kind="nginx")
+    passed(simctl("run", path, "--runtime", "netns", "--output", tmp_path / "runs", "--format", "json"))
+    after = befell(tmp_path / "runs", "server")
+    assert [what for what in after[after.index("signal TERM") + 1 :] if what != "ended"] == befallen
+    said = ["the step late did nothing to server: its program had ended before (exit status 0)"] if not befallen else []
+    assert notes(tmp_path / "runs") == said
+
+
+@pytest.mark.netns
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.kinds(kind)) for kind in RELOADS])
 def test_a_reload_changes_a_knob_of_a_program_that_runs(simctl: Simctl, tmp_path: Path, kind: str) -> None:
     scenario = write(

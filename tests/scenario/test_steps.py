@@ -51,6 +51,9 @@ class Noting:
     def await_step(self, name: str) -> None:
         self.done.append(("await_step", name))
 
+    def running(self, nodes: Sequence[str], *, noted: bool = True) -> Sequence[str]:
+        return nodes
+
     def signal(self, node: str, number: int, *, alone: bool = False) -> None:
         self.done.append(("signal", node, number, *(["alone"] if alone else [])))
 

@@ -187,6 +187,9 @@ class Context(Protocol):
     def await_step(self, name: str) -> None:
         """Wait until a step in the background has ended."""
 
+    def running(self, nodes: Sequence[str], *, noted: bool = True) -> Sequence[str]:
+        """Those of them whose programs run; `noted`: that the step does nothing to the others is said in a note."""
+
     def signal(self, node: str, number: int, *, alone: bool = False) -> None:
         """Send a signal to every process of the node's program; `alone`: to its first process only."""
 

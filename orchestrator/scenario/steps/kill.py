@@ -26,7 +26,7 @@ steps:
             gone(situation, node)
 
     def perform(self, context: Context) -> None:
-        nodes = context.nodes(self.node)
+        nodes = context.running(context.nodes(self.node))
         for node in nodes:
             kill(context, node)
         for node in nodes:

@@ -69,7 +69,7 @@ class Signals(OfNode):
     effect: ClassVar[Effect]
 
     def perform(self, context: Context) -> None:
-        for node in context.nodes(self.node):
+        for node in context.running(context.nodes(self.node)):
             context.signal(node, self.number)
             context.record(node, self.effect)
 

@@ -36,6 +36,6 @@ steps:
             situation.check_reload(self.node, self.set)
 
     def perform(self, context: Context) -> None:
-        for node in context.nodes(self.node):
+        for node in context.running(context.nodes(self.node)):
             context.record(node, _RELOADED, **self.set)
             context.reload(node, self.set)

@@ -55,5 +55,5 @@ steps:
 
     def perform(self, context: Context) -> None:
         nodes = context.nodes(self.node)
-        end(context, nodes, self.grace)
+        end(context, context.running(nodes, noted=False), self.grace)
         start_again(context, nodes, self.set, may_fail=self.may_fail)

@@ -58,7 +58,7 @@ steps:
         return f"SIG{self.signal} to {self.node}"
 
     def perform(self, context: Context) -> None:
-        for node in context.nodes(self.node):
+        for node in context.running(context.nodes(self.node)):
             if self.signal in ("INT", "QUIT", "ABRT", "TERM"):
                 context.expect_end(node)
             context.record(node, _EFFECTS[self.signal])

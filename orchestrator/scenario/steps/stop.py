@@ -35,4 +35,4 @@ steps:
             gone(situation, node)
 
     def perform(self, context: Context) -> None:
-        end(context, context.nodes(self.node), self.grace)
+        end(context, context.running(context.nodes(self.node)), self.grace)
