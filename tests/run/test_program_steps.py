@@ -225,7 +225,7 @@ def test_a_worker_ends_after_its_requests(simctl: Simctl, tmp_path: Path, kind: 
         tmp_path,
         [
             f"{{name: load, request: {POOLED[:-1]}, count: 2}}}}",
-            "{name: recycled, wait: 2s}",
+            "{name: recycled, wait: 4s}",  # gunicorn looks once a second whether a worker is due
             "{name: back, restart: server}" if ends else "{name: back, wait: 10ms}",
             f"{{name: again, request: {GET}}}",
             "{name: rest, wait: 1s}",
