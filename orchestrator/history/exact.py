@@ -175,17 +175,26 @@ def _overlapping(lives: Sequence[TracedLife], t: float) -> TracedLife | None:
 
 def _name_ports(traced: Sequence[TracedLife], sampled: Sequence[Life], slack: float) -> None:
     """Ports of sockets that are in SYN_SENT to the last: the kernel names a port with the change that follows."""
-    named = {(life.node, life.local, life.peer) for life in traced}
+    named: dict[tuple[str, str, str], list[TracedLife]] = defaultdict(list)
+    for life in traced:
+        named[life.node, life.local, life.peer].append(life)
     calling = [one for one in sampled if one.sightings[0][1] is TcpState.SYN_SENT]
     for life in traced:
         if not life.local.endswith(":0"):
             continue
-        of_peer = [one for one in calling if (one.node, one.peer) == (life.node, life.peer)]
-        for one in of_peer:
-            if (one.node, one.local, one.peer) not in named and _within(one, life, slack):
+        for one in calling:
+            if (one.node, one.peer) != (life.node, life.peer) or not _within(one, life, slack):
+                continue
+            pair = one.node, one.local, one.peer
+            if not any(_may_be(one, other, slack) for other in named[pair]):  # a port may be used again
                 life.local = one.local
-                named.add((one.node, one.local, one.peer))
+                named[pair].append(life)
                 break
+
+
+def _may_be(sampled: Life, life: TracedLife, slack: float) -> bool:
+    """Whether a sampled socket of the same pair can be this one: by its cookie, or by time where that is not known."""
+    return sampled.sk == life.cookie if life.cookie else _within(sampled, life, slack)
 
 
 def _settle_reset(life: TracedLife, seen: Sequence[Life], ticks: NodeTicks, slack: float) -> None:
