@@ -20,11 +20,16 @@ def serve(knobs: Knobs, _: Path) -> NoReturn:
     application = application_for(close=knobs.one_request_each("KEEPALIVE_REQUESTS"))
     read_timeout = knobs.whole_seconds("READ_TIMEOUT", 1) if knobs.given("READ_TIMEOUT") else None
     backlog = knobs.number("BACKLOG", 100, at_least=1)
+    graceful_timeout = knobs.duration("GRACEFUL_TIMEOUT", 3)
     from hypercorn.asyncio import serve  # type: ignore[import-not-found]
     from hypercorn.config import Config  # type: ignore[import-not-found]
 
     config = Config.from_mapping(
-        bind=[f"0.0.0.0:{port}"], keep_alive_timeout=timeout, read_timeout=read_timeout, backlog=backlog
+        bind=[f"0.0.0.0:{port}"],
+        keep_alive_timeout=timeout,
+        read_timeout=read_timeout,
+        backlog=backlog,
+        graceful_timeout=graceful_timeout,
     )
     asyncio.run(serve(application, config))
     sys.exit()

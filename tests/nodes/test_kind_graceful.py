@@ -1,4 +1,4 @@
-"""How go and node end at SIGTERM: as programs on them do, or the naive way."""
+"""How servers end at SIGTERM: go and node as programs on them do, or the naive way; hypercorn after its timeout."""
 
 from __future__ import annotations
 
@@ -73,3 +73,18 @@ def test_what_does_not_wait_ends_the_request_with_it(name: str, knobs: dict[str,
         process.send_signal(signal.SIGTERM)
         assert busy.read_end() == b""
         process.wait(PATIENCE)
+
+
+@pytest.mark.parametrize(("timeout", "status"), [("3s", 200), ("200ms", 500)])
+def test_hypercorn_waits_for_a_request_as_long_as_it_is_told(tmp_path: Path, timeout: str, status: int) -> None:
+    require_kinds("hypercorn")
+    port = free_port()
+    with (
+        started("hypercorn", tmp_path, HTTP_PORT=str(port), GRACEFUL_TIMEOUT=timeout) as process,
+        first_wire(process, port) as busy,
+    ):
+        busy.send(b"GET /delay/1500 HTTP/1.1\r\nHost: test\r\n\r\n")
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        assert busy.response().status == status
+        assert process.wait(PATIENCE) == 0
