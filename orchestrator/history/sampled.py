@@ -20,6 +20,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from orchestrator.history.counters import Counters
 from orchestrator.history.model import Socket, StateInterval, UnknownInterval
@@ -36,21 +37,29 @@ _RST_UNDER_WAY = 1.0
 
 
 class NodeTicks:
-    """The ticks that sampled one node."""
+    """The ticks that sampled one node. Making one costs nothing, however many ticks there are."""
 
     def __init__(self, ticks: Sequence[float], missed: Sequence[float] = ()) -> None:
-        left_out = frozenset(missed)
-        self.times = tuple(t for t in ticks if t not in left_out) if left_out else tuple(ticks)
+        self._ticks = ticks
+        self._missed = frozenset(missed)
+
+    @cached_property
+    def times(self) -> tuple[float, ...]:
+        return tuple(t for t in self._ticks if t not in self._missed) if self._missed else tuple(self._ticks)
 
     def before(self, t: float) -> float | None:
         """The last tick before `t`."""
-        position = bisect_left(self.times, t)
-        return self.times[position - 1] if position else None
+        for position in range(bisect_left(self._ticks, t) - 1, -1, -1):
+            if self._ticks[position] not in self._missed:
+                return self._ticks[position]
+        return None
 
     def from_(self, t: float) -> float | None:
         """The first tick at or after `t`."""
-        position = bisect_left(self.times, t)
-        return self.times[position] if position < len(self.times) else None
+        for position in range(bisect_left(self._ticks, t), len(self._ticks)):
+            if self._ticks[position] not in self._missed:
+                return self._ticks[position]
+        return None
 
 
 @dataclass(slots=True)
