@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -18,6 +19,9 @@ from orchestrator.text.suggest import describe, did_you_mean, suggestion
 from orchestrator.text.yamlsource import Source
 
 Keys = tuple[str | int, ...]
+
+_LOOKED_AT = 50
+"""Keys of a mapping of which it is asked whether they look like facts."""
 
 
 def keys_of(model: type[BaseModel]) -> dict[str, str]:
@@ -51,16 +55,26 @@ def _nulls(value: object, keys: Keys) -> Iterator[Keys]:
         yield from _nulls(child, (*keys, key))
 
 
+def _with_all_above(found: Iterable[Keys]) -> set[Keys]:
+    """These keys, and those of all that they are in."""
+    above: set[Keys] = set()
+    for keys in found:
+        while keys not in above:
+            above.add(keys)
+            keys = keys[:-1]
+    return above
+
+
 def translate(error: ValidationError, source: Source) -> list[InputError]:
     """One InputError per thing that is wrong, except for what `without_value` reports."""
     problems: list[InputError] = []
     strangers: set[Keys] = set()
-    nulls = list(_nulls(source.data, ()))
+    above_null = _with_all_above(_nulls(source.data, ()))
     for detail in error.errors(include_url=False):
         if len(problems) >= PROBLEMS.limit:
             break
         keys, _ = _locate(detail["loc"], source.data)
-        if detail["type"] != "extra_forbidden" and any(null[: len(keys)] == keys for null in nulls):
+        if detail["type"] != "extra_forbidden" and keys in above_null:
             continue  # the empty value is the cause, or it may be
         node = _stranger(detail, source)
         if node is None:
@@ -77,7 +91,7 @@ def _stranger(detail: ErrorDetails, source: Source) -> Keys | None:
     if len(loc) < 3 or loc[0] != "expect" or loc[2] in OWN_KEYS or not isinstance(loc[2], str):
         return None
     value = source.data["expect"][loc[1]][loc[2]]
-    looks_like_facts = isinstance(value, dict) and any(did_you_mean(key, FACTS) for key in value)
+    looks_like_facts = isinstance(value, dict) and any(did_you_mean(key, FACTS) for key in islice(value, _LOOKED_AT))
     misspelled = did_you_mean(loc[2], OWN_KEYS) is not None
     if isinstance(value, dict) and (looks_like_facts or not misspelled):
         return None

@@ -134,8 +134,10 @@ def test_replicas_of_all_services_together(tmp_path: Path) -> None:
         + "\n".join(f"  - {{that: x, at: end, nobody{number}: {{TIME_WAIT: 0}}}}" for number in range(900)),
         "steps: [{wait: 1s}]\nexpect:\n"
         + "\n".join(f"  - {{that: x, at: end, client: {{TIME_WAITS{number}: 0}}}}" for number in range(900)),
+        "steps: [{wait: 1s}]\nexpect: [{that: x, at: end, client: "
+        + f"{{{', '.join(f'k{n}: 1' for n in range(8_000))}}}}}]\n",
     ],
-    ids=["keys", "durations", "nothing", "nodes", "facts"],
+    ids=["keys", "durations", "nothing", "nodes", "facts", "facts-of-one-node"],
 )
 def test_of_very_many_problems_the_first_are_told(tmp_path: Path, rest: str) -> None:
     error = refused(tmp_path, rest)
