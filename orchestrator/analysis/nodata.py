@@ -32,7 +32,7 @@ def _none(connection: Connection, history: History, side: Side, since: float, un
         if node is None or ends[witness] is None:
             continue
         ticks = NodeTicks(history.ticks, history.missed.get(node, ()))
-        least, most = amount(connection, side, since, ticks)[0], amount(connection, side, until, ticks)[1]
+        least, most = amount(connection, witness, since, ticks)[0], amount(connection, witness, until, ticks)[1]
         if most <= least:
             return True
     return False
