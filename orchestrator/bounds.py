@@ -28,6 +28,7 @@ STEPS = Bound("steps of a scenario", 1_000, "steps", "refused")
 EXPECTATIONS = Bound("expectations of a scenario", 1_000, "expectations", "refused")
 MATRIX = Bound("runs of a matrix", 1_000, "runs", "refused before anything is built")
 NODES = Bound("nodes of a topology, replicas counted", 2_000, "nodes", "refused")
+NETWORKS = Bound("networks of a topology", 500, "networks", "refused")
 COUNT = Bound("`count` of a request step", 1_000_000, "requests", "refused")
 CONCURRENCY = Bound("`concurrency` of a request step", 5_000, "workers", "refused")
 RATE = Bound("`rate` of a request step", 10_000, "requests a second", "refused")
@@ -64,6 +65,7 @@ BOUNDS = (
     EXPECTATIONS,
     MATRIX,
     NODES,
+    NETWORKS,
     COUNT,
     CONCURRENCY,
     RATE,

@@ -17,10 +17,15 @@ def clean() -> None:
     from orchestrator.lab.standing import registry
     from orchestrator.runtimes.registry import abilities
 
-    removed = [f"record of lab {name}" for name in registry.remove_dead()]
+    removed, failures = [f"record of lab {name}" for name in registry.remove_dead()], []
+
+    def report(text: str) -> None:
+        failures.append(text)
+        tell(f"simctl: {text}")
+
     for ability in reversed(abilities()):  # containers before trace instances: a probe that is killed leaves one
-        removed += ability.clean(lambda text: tell(f"simctl: {text}"))
+        removed += ability.clean(report)
     for what in removed:
         print(f"removed {what}")
-    if not removed:
+    if not removed and not failures:
         print("nothing was left behind")

@@ -76,6 +76,10 @@ class LabContext:
         return self.lab.topology.members[network]
 
     def command(self, nodes: Sequence[str], do: str, within: float | None = None, **fields: Any) -> None:
+        for channel in (self.lab.channels[node] for node in nodes):
+            if not channel.alive and not self.lab.events.expects_end(channel.name):
+                raise channel.failure(f"ended before the step {self.step} ({channel.exited or 'its output closed'})")
+        nodes = self.running(nodes)
         deadline = None if within is None else time.monotonic() + within
 
         def check(channel: Channel) -> None:

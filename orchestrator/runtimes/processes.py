@@ -64,15 +64,12 @@ class Output:
         return f"{self.text()}\n(ended by simctl after {timeout:g} s)\n"
 
 
-def exec_in(
-    pid: int, command: Sequence[str], timeout: float, *, environment: Mapping[str, str], user_namespace: bool
-) -> ExecResult:
-    """Run a command inside the namespaces of `pid` with nsenter; output and error together.
+def execute(argv: Sequence[str], timeout: float, *, environment: Mapping[str, str]) -> ExecResult:
+    """Run a command line; output and error together.
 
     It is over when the command itself has ended: a child that it left in the background lives on, and what that prints
     from then on is nobody's. After `timeout` seconds it is killed with all its children, and the status is TIMED_OUT.
     """
-    argv = [*nsenter(pid, user_namespace=user_namespace), *command]
     process = subprocess.Popen(
         argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -82,7 +79,7 @@ def exec_in(
         over = _read_until_end(process, pipe, output, timeout)
     finally:
         if not over:
-            # The command is a child of nsenter: it would go on.
+            # The command may be a child of what brings it into the node: it would go on.
             for each in [*descendants(process.pid), process.pid]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(each, signals.SIGKILL)
@@ -130,15 +127,6 @@ def _forget(stream: IO[bytes]) -> None:
     with stream, contextlib.suppress(OSError):
         while os.read(stream.fileno(), 1 << 16):
             pass
-
-
-def exec_with_terminal(pid: int, command: Sequence[str], *, user_namespace: bool) -> int:
-    """Run a command inside the namespaces of `pid`, with this terminal and environment; its exit status."""
-    argv = [*nsenter(pid, user_namespace=user_namespace), *command]
-    # A lab is closed: there is no way from it to the user's proxy.
-    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    status = subprocess.run(argv, env=environment, check=False).returncode
-    return status if status >= 0 else 128 - status
 
 
 def nsenter(pid: int, *, user_namespace: bool) -> list[str]:

@@ -17,7 +17,9 @@ from orchestrator.text.suggest import describe
 
 class _Step(Model):
     name: str = Field(
-        "", description="makes the moments `NAME.start` and `NAME.end`; without: `VERB-POSITION`, `wait-2`"
+        "",
+        max_length=80,
+        description="makes the moments `NAME.start` and `NAME.end`; without: `VERB-POSITION`, `wait-2`",
     )
 
     background: TrueOrFalse = Field(

@@ -1,6 +1,7 @@
 """System calls that no program of a node needs, and that would reach what belongs to no namespace: keyrings are a
-user's, also where that is root; BPF programs, performance counters and the kernel's log are the machine's. And those by
-which a program becomes root of a user namespace of its own, with all the kernel's code behind that.
+user's, also where that is root; BPF programs, performance counters and the kernel's log are the machine's; sockets of
+some families are in no network namespace. And those by which a program becomes root of a user namespace of its own,
+with all the kernel's code behind that.
 
 A filter of seccomp(2), as a program of classic BPF over struct seccomp_data. Kernels since 5.11 remember which calls it
 always allows, so that those cost nothing. libseccomp would take a package of the distribution for some thirty words.
@@ -39,6 +40,11 @@ _FORBIDDEN = {
 
 _WITH_FLAGS = {"clone": (56, 220), "unshare": (272, 97)}
 """Allowed but for CLONE_NEWUSER in their first argument."""
+
+_SOCKET = (41, 198)
+_FAMILIES = (1, 2, 10, 16, 17)
+"""AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET (linux/socket.h): those that network namespaces hold, and that
+programs here use. AF_VSOCK reaches the hypervisor and its other guests from every namespace, AF_ALG much code."""
 
 _CLONE3 = (435, 435)
 """Its flags lie in memory, which no filter reads: as if the kernel did not know it, so that libraries take clone."""
@@ -93,8 +99,9 @@ def _program(machine: _Machine, *, user_namespaces: bool) -> bytes:
     checks += [(_EQUAL, _CLONE3[machine.column], "unknown")]
     if not user_namespaces:
         checks += [(_EQUAL, numbers[machine.column], "flags") for numbers in _WITH_FLAGS.values()]
+    checks.append((_EQUAL, _SOCKET[machine.column], "family"))
     # Where each answer stands, counted from behind the last check.
-    answers = {"allow": 0, "flags": 1, "refuse": 3, "unknown": 4}
+    answers = {"allow": 0, "flags": 1, "refuse": 3, "unknown": 4, "family": 6}
     lines = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, machine.audit),
@@ -109,6 +116,10 @@ def _program(machine: _Machine, *, user_namespaces: bool) -> bytes:
         (_SET, 0, 2, _CLONE_NEWUSER),
         (_RETURN, 0, 0, _FAIL | errno.EPERM),
         (_RETURN, 0, 0, _FAIL | errno.ENOSYS),
+        (_RETURN, 0, 0, _ALLOW),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        *((_EQUAL, len(_FAMILIES) - number, 0, family) for number, family in enumerate(_FAMILIES)),
+        (_RETURN, 0, 0, _FAIL | errno.EAFNOSUPPORT),
         (_RETURN, 0, 0, _ALLOW),
     ]
     return b"".join(struct.pack("=HBBI", *line) for line in lines)

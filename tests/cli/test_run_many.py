@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orchestrator.runtimes.processes import TIMED_OUT, exec_in
+from orchestrator.runtimes.processes import TIMED_OUT, execute, nsenter
 from orchestrator.system.linux import descendants
 from tests.conftest import Simctl
 
@@ -91,7 +91,8 @@ def command_line(pid: int) -> bytes:
 def test_a_command_that_takes_too_long_is_ended_with_its_children() -> None:
     before = set(descendants(os.getpid()))
     command = ["sh", "-c", "echo begun; sleep 300; true"]
-    result = exec_in(os.getpid(), command, 0.5, environment=dict(os.environ), user_namespace=False)
+    argv = [*nsenter(os.getpid(), user_namespace=False), *command]
+    result = execute(argv, 0.5, environment=dict(os.environ))
     assert result.status == TIMED_OUT
     assert result.output.startswith("begun\n")
     assert set(descendants(os.getpid())) <= before

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.bounds import EXPECTATIONS, MATRIX, NODES, PROBLEMS, STEPS, VALUE
+from orchestrator.bounds import EXPECTATIONS, MATRIX, NETWORKS, NODES, PROBLEMS, STEPS, VALUE
 from orchestrator.errors import InputError
 from orchestrator.run.options import Options
 from orchestrator.run.plan import plan_tasks
@@ -115,6 +115,21 @@ def test_values_that_are_used_again_and_again(tmp_path: Path) -> None:
 )
 def test_too_many_of_something(tmp_path: Path, rest: str, says: str) -> None:
     assert says in str(refused(tmp_path, rest).problems[0])
+
+
+def test_networks(tmp_path: Path) -> None:
+    names = [f"n{number}" for number in range(NETWORKS.limit + 1)]
+    compose = f"services:\n  client: {{image: simctl/requests, networks: [{', '.join(names[:2])}]}}\nnetworks:\n"
+    error = refused(tmp_path, STEP, compose=compose + "".join(f"  {name}: {{}}\n" for name in names))
+    assert error.message == f"the topology has {NETWORKS.limit + 1} networks: {NETWORKS.limit} at most"
+
+
+def test_a_long_name_of_a_step(tmp_path: Path) -> None:
+    """Files are called after it."""
+    assert (
+        refused(tmp_path, f"steps: [{{name: {'a' * 81}, wait: 1s}}]\n").message
+        == "`name`: must have at most 80 characters"
+    )
 
 
 def test_replicas_of_all_services_together(tmp_path: Path) -> None:

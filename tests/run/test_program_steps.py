@@ -190,6 +190,36 @@ def test_a_program_that_has_ended_is_sent_nothing_and_that_is_told(
 
 
 @pytest.mark.netns
+def test_a_client_that_has_ended_makes_no_request_and_that_is_told(simctl: Simctl, tmp_path: Path) -> None:
+    steps = [
+        "{name: told, signal: {node: client, signal: TERM}}",
+        "{name: gone, wait: 1s}",
+        f"{{name: late, request: {GET}}}",
+    ]
+    path = write(tmp_path, steps, ["{that: nobody called, at: late.end, server: {connections: 0}}"])
+    passed(simctl("run", path, "--runtime", "netns", "--output", tmp_path / "runs", "--format", "json"))
+    (note,) = notes(tmp_path / "runs")
+    assert note.startswith("the step late did nothing to client: its program had ended before (")
+
+
+@pytest.mark.netns
+def test_a_client_that_ended_by_surprise_is_a_failure(simctl: Simctl, tmp_path: Path) -> None:
+    kill = (
+        "import os, signal; found = (int(name) for name in os.listdir('/proc') if name.isdigit()); "
+        "[os.kill(pid, signal.SIGKILL) for pid in found if pid not in (1, os.getpid())]"
+    )
+    steps = [
+        f"{{name: killed, exec: {{node: client, command: [python3, -c, {json.dumps(kill)}], may_fail: true}}}}",
+        "{name: gone, wait: 500ms}",
+        f"{{name: late, request: {GET}}}",
+    ]
+    path = write(tmp_path, steps, ["{that: nobody called, at: late.end, server: {connections: 0}}"])
+    done = simctl("run", path, "--runtime", "netns", "--allow-exec", "--output", tmp_path / "runs")
+    assert done.returncode == 3, done.stdout
+    assert "node client ended" in done.stderr
+
+
+@pytest.mark.netns
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.kinds(kind)) for kind in RELOADS])
 def test_a_reload_changes_a_knob_of_a_program_that_runs(simctl: Simctl, tmp_path: Path, kind: str) -> None:
     scenario = write(

@@ -85,6 +85,8 @@ def calls() -> dict[str, bool]:
         "find a key of the user": _libc.syscall(KEYCTL, 10, USER_KEYRING, b"user", KEY, 0) >= 0,
         "read the kernel's log": _libc.klogctl(10, None, 0) >= 0,
         "be root of a user namespace": _libc.unshare(0x10000000) == 0,
+        "talk to the hypervisor": tries(lambda: socket.socket(socket.AF_VSOCK).close()),
+        "reach the kernel's cryptography": tries(lambda: socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET).close()),
         "queue calls for the kernel": _libc.syscall(IO_URING_SETUP, 1, ctypes.create_string_buffer(256)) >= 0,
     }
 

@@ -3,6 +3,7 @@ docs/security.md says the same to people."""
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import json
 import os
@@ -97,6 +98,37 @@ def test_a_program_that_the_user_allowed(simctl: Simctl, canary: tuple[Path, Pat
     assert done.returncode == 0, done.stderr
     (log,) = (folder / "runs").glob("*/logs/evil.log")
     assert tried(log) == NOTHING | {"writes": ["/opt"]}
+
+
+def test_a_command_that_runs_beside_what_a_program_has_written(simctl: Simctl, canary: tuple[Path, Path]) -> None:
+    """The command is the user's, and begins in a folder in which the program may write: it imports what lies there."""
+    folder, _ = canary
+    (folder / "topology.yaml").write_text("services: {one: {image: simctl/host}}")
+    plant = f"echo {_coded(EVIL)} | base64 -d > /tmp/json.py"
+    (folder / "beside.yaml").write_text(
+        f"""name: beside
+topology: topology.yaml
+steps:
+  - name: planted
+    exec: {{node: one, command: [sh, -c, {json.dumps(plant)}]}}
+  - name: trusted
+    exec: {{node: one, command: [python3, -c, "import json"]}}
+"""
+    )
+    done = simctl("run", "beside.yaml", "-r", "netns", "--allow-exec", "-q", "-o", "runs", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (log,) = (folder / "runs").glob("*/logs/exec-trusted*")
+    assert tried(log) == NOTHING
+
+
+def _coded(program: Path) -> str:
+    """The program, as what it is when it is imported under another name: it has to find the real `json`."""
+    lines = program.read_text().replace("import json\n", "").replace('if __name__ == "__main__":\n', "if True:\n")
+    lines = lines.replace('print("EVIL", json.dumps(found), flush=True)', _PRINT)
+    return base64.b64encode(lines.encode()).decode()
+
+
+_PRINT = "print('EVIL', str(found).replace(chr(39), chr(34)), flush=True)"
 
 
 def test_a_node_that_wants_too_much_to_be_started_with(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ simctl-UID in the folder for temporary files for anyone else. All of them end wi
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -28,6 +30,7 @@ from typing import Any
 from orchestrator.errors import EnvironmentFailure, InputError
 from orchestrator.runtimes.ability import StandingNode
 from orchestrator.system.linux import process_start_time
+from orchestrator.text.files import read_regular
 from orchestrator.text.record import record
 from orchestrator.text.suggest import did_you_mean
 
@@ -37,6 +40,14 @@ STATE = "SIMCTL_STATE"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _SOCKET_PATH = 107
 """Bytes that the address of a Unix socket may have (sun_path in unix(7), less its end)."""
+
+_STARTER = re.compile(rb"([0-9]{1,10}) ([0-9]{1,20})")
+_PARTIAL = ".partial-"
+_BEING_MADE = 60.0
+"""Seconds for which a folder may be there without its starter."""
+
+_LARGEST = 64 << 20
+"""Bytes of a record."""
 
 _DOWN_TIMEOUT = 20.0
 
@@ -109,15 +120,27 @@ def reserve(name: str, *, exact: bool) -> Path:
                 f"the path {folder} is too long for a socket in it", hint=f"set {STATE} to a folder with a short name"
             )
         try:
-            folder.mkdir(mode=0o700)
-            (folder / "starter").write_text(f"{os.getpid()} {process_start_time(os.getpid())}")
-        except FileExistsError:
-            continue
+            if not _taken(folder):
+                continue
         except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
             raise EnvironmentFailure(f"cannot write into {folder.parent}: {error.strerror}") from None
         return folder
     raise InputError(f"a lab named {name!r} is up already", hint=f"simctl down {name}, or choose another --name")
+
+
+def _taken(folder: Path) -> bool:
+    """Make the folder, with its starter in it from the first moment; False when it is there. Raises OSError."""
+    own = f"{os.getpid()} {process_start_time(os.getpid())}"
+    partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder.parent))
+    try:
+        (partial / "starter").write_text(own)
+        partial.rename(folder)  # onto a folder with something in it that is refused
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            return False
+        raise
+    return True
 
 
 def save(record: LabRecord) -> None:
@@ -130,15 +153,19 @@ def save(record: LabRecord) -> None:
 
 def labs() -> list[LabRecord]:
     """All standing labs, oldest first; records whose daemon is gone are included."""
-    found = [(folder, _record(folder)) for folder in home().iterdir()]
+    found = [(folder, _record(folder)) for folder in _folders()]
     records = [(folder.stat().st_mtime, record) for folder, record in found if record is not None]
     return [record for _, record in sorted(records, key=lambda pair: pair[0])]
 
 
+def _folders() -> list[Path]:
+    return [path for path in home().iterdir() if path.is_dir() and not path.is_symlink()]
+
+
 def _record(folder: Path) -> LabRecord | None:
     try:
-        return LabRecord(**json.loads((folder / "lab.json").read_text()))
-    except (OSError, ValueError, TypeError):
+        return LabRecord(**json.loads(read_regular(folder / "lab.json", _LARGEST)))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 
@@ -213,19 +240,29 @@ def take_down(record: LabRecord) -> None:
 
 def remove_dead() -> list[str]:
     """Remove the folders of labs whose daemon was killed; their nodes died with it. Returns their names."""
-    dead = [folder for folder in home().iterdir() if _is_dead(folder)]
+    dead = [folder for folder in _folders() if _is_dead(folder)]
     for folder in dead:
         shutil.rmtree(folder, ignore_errors=True)
     return [folder.name for folder in dead]
 
 
 def _is_dead(folder: Path) -> bool:
-    """Without a record the lab is being started, as long as the one who starts it lives."""
+    """Without a record the lab is being started, as long as the one who starts it lives. A folder that does not say who
+    that is stands for nothing, but for the moment in which it is made."""
     record = _record(folder)
     if record is not None:
         return not record.alive
     try:
-        pid, _, start = (folder / "starter").read_text().partition(" ")
-    except OSError:  # made this moment, or gone already
-        return False
-    return process_start_time(int(pid)) != int(start)
+        starter = _STARTER.fullmatch(read_regular(folder / "starter", _LARGEST))
+    except OSError:
+        starter = None
+    if starter is None:
+        return not folder.name.startswith(_PARTIAL) or time.time() - _made(folder) > _BEING_MADE
+    return process_start_time(int(starter[1])) != int(starter[2])
+
+
+def _made(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:  # gone this moment
+        return math.inf

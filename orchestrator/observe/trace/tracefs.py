@@ -10,6 +10,10 @@ import contextlib
 import errno
 import functools
 import os
+import re
+import shutil
+import stat
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +22,9 @@ from orchestrator.system.linux import CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, pr
 TRACEFS = Path("/sys/kernel/tracing")
 RECORDS = Path("/run/simctl/trace")
 """On the machine whose kernel has the instances: a probe in a container reaches it through engineside.py."""
+
+_RECORD = re.compile(r"simctl-([0-9]{1,10})-([0-9]{1,20})")
+"""Pid and start time of its owner."""
 
 EVENTS = {
     "sock/inet_sock_set_state": "protocol == 6",  # MPTCP and SCTP share the event
@@ -141,19 +148,31 @@ def remove_leftovers(records: Path = RECORDS) -> list[str]:
     May move this process into a mount namespace of its own: for the probe, or for `python -m` this file.
     """
     removed: list[str] = []
-    for record in sorted(records.glob("*")) if records.is_dir() else []:
-        _, pid, start = (*record.name.split("-"), "", "")[:3]
-        if not (pid.isdigit() and start.isdigit()):  # no record of ours: it stands for nothing
-            with contextlib.suppress(OSError):
-                record.unlink()
+    for record in sorted(records.iterdir()) if records.is_dir() else []:
+        ours = _RECORD.fullmatch(record.name)
+        if ours is None or not stat.S_ISREG(record.lstat().st_mode):  # no record of ours: it stands for nothing
+            if _removed(record):
                 removed.append(record.name)
             continue
-        if process_start_time(int(pid)) == int(start):
+        if process_start_time(int(ours[1])) == int(ours[2]):
             continue
         Instance(_mounted() / "instances" / record.name, record).close()
         removed.append(record.name)
     return removed
 
 
+def _removed(stray: Path) -> bool:
+    """Whether it is gone, whatever it was."""
+    if stray.is_dir() and not stray.is_symlink():
+        shutil.rmtree(stray, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            stray.unlink()
+    return not os.path.lexists(stray)
+
+
 if __name__ == "__main__":
-    print("\n".join(remove_leftovers()))
+    try:
+        print("\n".join(map(ascii, remove_leftovers())))
+    except OSError as error:
+        sys.exit(str(error))

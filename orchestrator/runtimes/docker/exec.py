@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING
 from orchestrator.engine.client import connect
 from orchestrator.engine.execution import STDERR, execute
 from orchestrator.runtimes.ability import StandingNode
-from orchestrator.runtimes.processes import exec_with_terminal
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 
 def exec_in_node(node: StandingNode, command: Sequence[str]) -> int:
-    """As Ability.exec: by its namespaces, or, where this user may not enter them, by the engine."""
-    if node.reachable:
-        return exec_with_terminal(node.pid, command, user_namespace=node.rootless)
+    """As Ability.exec. By the engine, also where we may enter its namespaces ourselves: a command that was only put
+    into them would have all of root's capabilities beside what the container's programs have written."""
     assert node.container is not None
     return _by_engine(connect(), node.container, command)
 

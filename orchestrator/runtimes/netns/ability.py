@@ -60,9 +60,9 @@ class Netns(Ability):
         return clean(report)
 
     def exec(self, node: StandingNode, command: Sequence[str]) -> int:
-        from orchestrator.runtimes.processes import exec_with_terminal
+        from orchestrator.runtimes.netns.walled import with_terminal
 
-        return exec_with_terminal(node.pid, command, user_namespace=node.rootless)
+        return with_terminal(node.pid, command, user_namespace=node.rootless)
 
 
 ABILITY = Netns()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 from collections.abc import Iterator
@@ -18,5 +19,6 @@ def clean(report: Report) -> Iterator[str]:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         report(f"trace instances were not looked for: {done.stderr.strip().rpartition(chr(10))[2]}")
-    for name in done.stdout.split():
-        yield f"trace instance {name}"
+    for line in done.stdout.splitlines():
+        if line:
+            yield f"trace instance {ast.literal_eval(line)}"

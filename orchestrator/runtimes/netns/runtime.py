@@ -19,10 +19,11 @@ from orchestrator.errors import EnvironmentFailure
 from orchestrator.kinds.registry import Kind, argv
 from orchestrator.observe.localprobe import LocalProbe
 from orchestrator.runtimes.base import ExecResult, Exited, NodePlan, StartedNode
+from orchestrator.runtimes.netns import walled
 from orchestrator.runtimes.netns.limits import check_nodes
 from orchestrator.runtimes.netns.spawnerprocess import spawner_process
 from orchestrator.runtimes.netns.view import HIDDEN, HOMES
-from orchestrator.runtimes.processes import exec_in, signal_program
+from orchestrator.runtimes.processes import execute, signal_program
 from orchestrator.system import resources, usercache
 from orchestrator.system.tail import tail
 from orchestrator.topology.model import Node
@@ -51,6 +52,7 @@ class NetnsRuntime:
         self._probe: LocalProbe | None = None
         self._pids: dict[str, int] = {}
         self._environments: dict[str, dict[str, str]] = {}
+        self._makers_of_user_namespaces: set[str] = set()
         self.rootless = os.geteuid() != 0
 
     @property
@@ -119,6 +121,8 @@ class NetnsRuntime:
         assert node.kind is not None  # check_nodes() saw to it
         command = list(node.entrypoint) if node.entrypoint else argv(self._kinds[node.kind], sys.executable)
         self._environments[node.name] = environment(node.environment)
+        if self.rootless and self._kinds[node.kind].refuses_root:
+            self._makers_of_user_namespaces.add(node.name)
         message = {
             "name": node.name,
             "hostname": node.hostname or node.name,
@@ -132,7 +136,7 @@ class NetnsRuntime:
             "keep": self._kept(node.kind),
             "hidden": [] if self._allow_exec else [*HOMES, str(Path.home())],
             "capabilities": plan.capabilities,
-            "user_namespaces": self.rootless and self._kinds[node.kind].refuses_root,
+            "user_namespaces": node.name in self._makers_of_user_namespaces,
         }
         data = json.dumps(message).encode()
         if len(data) > NODE_START.limit:
@@ -173,8 +177,13 @@ class NetnsRuntime:
         return argv(kind, sys.executable)
 
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
-        own = self._environments[name]
-        return exec_in(self._pids[name], command, timeout, environment=own, user_namespace=self.rootless)
+        argv = walled.command_line(
+            self._pids[name],
+            command,
+            user_namespace=self.rootless,
+            new_user_namespaces=name in self._makers_of_user_namespaces,
+        )
+        return execute(argv, timeout, environment=walled.environment(self._environments[name]))
 
     def set_hosts(self, name: str, text: str) -> None:
         """The file is of the node alone (view.py), so it is written from inside."""

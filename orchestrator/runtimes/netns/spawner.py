@@ -18,7 +18,6 @@ import gc
 import importlib.util
 import json
 import os
-import resource
 import select
 import signal
 import socket
@@ -28,17 +27,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from orchestrator.bounds import NODE_FILE, OOM_SCORE
+from orchestrator.runtimes.netns import bounded
 from orchestrator.runtimes.netns.view import make_view
 from orchestrator.system import linux, zygote
 from orchestrator.system.resources import NODES
 from orchestrator.system.seccomp import forbid_system_calls
 
-_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 10, 13})
-"""CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE, NET_RAW: what servers in containers
-have, less what nobody here needs. Numbers from linux/capability.h."""
-
-_BY_KIND = {"NET_ADMIN": 12}
+_BY_KIND = {"NET_ADMIN": bounded.NET_ADMIN}
 """What a node kind may ask for besides (kinds.registry.Capability); a Compose file may not."""
 
 _NAMESPACES = linux.CLONE_NEWNET | linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
@@ -216,9 +211,9 @@ def _init(namer: socket.socket, alive: int, report: int, init_main: Callable[[li
         request = json.loads(data)
         linux.sethostname(request["hostname"])
         make_view(request)
-        _bound_files()
-        _give_way()
-        linux.limit_capabilities(_CAPABILITIES.union(_BY_KIND[name] for name in request["capabilities"]))
+        bounded.files()
+        bounded.give_way()
+        linux.limit_capabilities(bounded.CAPABILITIES.union(_BY_KIND[name] for name in request["capabilities"]))
         forbid_system_calls(user_namespaces=request["user_namespaces"])
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
@@ -232,20 +227,6 @@ def _init(namer: socket.socket, alive: int, report: int, init_main: Callable[[li
     os.environ.update(request["environment"])
     os.chdir("/tmp")
     os._exit(init_main(request["argv"]))
-
-
-def _bound_files() -> None:
-    """No file of a node is larger than a bound, or than who started simctl allows."""
-    infinity, (_, hard) = resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_FSIZE)
-    most = NODE_FILE.limit if hard == infinity else min(hard, NODE_FILE.limit)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-
-
-def _give_way() -> None:
-    """Where memory ends, the kernel kills a node's programs before simctl, its probe and who else is on the machine:
-    it takes who has most, as if these had half of all memory on top. Where /proc cannot be written, it chooses."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
 
 
 def _load_init() -> Callable[[list[str]], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
+from orchestrator.bounds import NETWORKS
 from orchestrator.text.record import record
 from orchestrator.text.suggest import suggestion
 from orchestrator.topology.compose import keys
@@ -29,7 +30,10 @@ class Declared:
 def read_networks(cursor: Cursor | None) -> dict[str, Declared]:
     """Every declared network; notes problems."""
     declared: dict[str, Declared] = {}
-    for name, at in cursor.mapping("the networks: a map").items() if cursor is not None else ():
+    found = cursor.mapping("the networks: a map") if cursor is not None else {}
+    if cursor is not None and len(found) > NETWORKS.limit:
+        cursor.problem(f"the topology has {len(found)} networks: {NETWORKS.limit} at most", of_key=True)
+    for name, at in found.items():
         if (problem := host_problem(name, "a network", longest=63)) is not None:
             at.problem(problem, of_key=True)
             continue
@@ -42,7 +46,7 @@ def read_networks(cursor: Cursor | None) -> dict[str, Declared]:
         before = len(at.reading.problems)
         subnet = _subnet(ipam)
         broken = len(at.reading.problems) > before
-        for other in declared.values():
+        for other in declared.values() if subnet else ():
             if ipam is not None and subnet and other.subnet and subnet.overlaps(other.subnet):
                 ipam.problem(f"the subnet {subnet} overlaps {other.subnet} of the network {other.name}")
         declared[name] = Declared(name, subnet, broken, at)
