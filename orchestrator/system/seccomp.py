@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import struct
 from typing import NamedTuple
 
@@ -82,7 +81,7 @@ def forbid_system_calls(*, user_namespaces: bool = False) -> bool:
     """From now on this process and all that come from it get EPERM for these calls; `user_namespaces`: but not for
     making one. It must have given up new privileges. Raises OSError. False: on this kind of processor there is no
     filter."""
-    machine = _MACHINES.get(platform.machine())
+    machine = _MACHINES.get(os.uname().machine)
     if machine is None:
         return False
     code = _program(machine, user_namespaces=user_namespaces)

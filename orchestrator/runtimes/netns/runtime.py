@@ -183,7 +183,7 @@ class NetnsRuntime:
             user_namespace=self.rootless,
             new_user_namespaces=name in self._makers_of_user_namespaces,
         )
-        return execute(argv, timeout, environment=walled.environment(self._environments[name]))
+        return execute(argv, timeout, environment=self._environments[name])
 
     def set_hosts(self, name: str, text: str) -> None:
         """The file is of the node alone (view.py), so it is written from inside."""

@@ -27,6 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from orchestrator.bounds import NODE_FILE, OOM_SCORE
 from orchestrator.runtimes.netns import bounded
 from orchestrator.runtimes.netns.view import make_view
 from orchestrator.system import linux, zygote
@@ -211,8 +212,8 @@ def _init(namer: socket.socket, alive: int, report: int, init_main: Callable[[li
         request = json.loads(data)
         linux.sethostname(request["hostname"])
         make_view(request)
-        bounded.files()
-        bounded.give_way()
+        bounded.files(NODE_FILE.limit)
+        bounded.give_way(OOM_SCORE)
         linux.limit_capabilities(bounded.CAPABILITIES.union(_BY_KIND[name] for name in request["capabilities"]))
         forbid_system_calls(user_namespaces=request["user_namespaces"])
         for target, fd in enumerate(fds):
