@@ -56,6 +56,11 @@ def enable() -> None:
     gc.freeze()
 
 
+def enabled() -> bool:
+    """Of a process that runs a lab: whether it is in the guest of a virtual machine."""
+    return _fresh is not None
+
+
 def _pythons(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith("PYTHON") and name != "PYTHONPATH"}
 

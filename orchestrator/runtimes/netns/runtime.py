@@ -23,8 +23,8 @@ from orchestrator.runtimes.netns import walled
 from orchestrator.runtimes.netns.limits import check_nodes
 from orchestrator.runtimes.netns.spawnerprocess import spawner_process
 from orchestrator.runtimes.netns.view import HIDDEN, HOMES
-from orchestrator.runtimes.processes import execute, signal_program
-from orchestrator.system import resources, usercache
+from orchestrator.runtimes.processes import execute, nsenter, signal_program
+from orchestrator.system import resources, usercache, zygote
 from orchestrator.system.tail import tail
 from orchestrator.topology.model import Node
 
@@ -177,12 +177,15 @@ class NetnsRuntime:
         return argv(kind, sys.executable)
 
     def exec(self, name: str, command: Sequence[str], timeout: float) -> ExecResult:
-        argv = walled.command_line(
-            self._pids[name],
-            command,
-            user_namespace=self.rootless,
-            new_user_namespaces=name in self._makers_of_user_namespaces,
-        )
+        if zygote.enabled():  # the machine is the wall there, and an interpreter's start is long
+            argv = [*nsenter(self._pids[name], user_namespace=self.rootless), *command]
+        else:
+            argv = walled.command_line(
+                self._pids[name],
+                command,
+                user_namespace=self.rootless,
+                new_user_namespaces=name in self._makers_of_user_namespaces,
+            )
         return execute(argv, timeout, environment=self._environments[name])
 
     def set_hosts(self, name: str, text: str) -> None:
