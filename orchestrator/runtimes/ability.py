@@ -57,8 +57,6 @@ class StandingNode:
     container: str | None
     rootless: bool
     """Whether its namespaces belong to a user namespace of its own."""
-    reachable: bool
-    """Whether this user may enter its namespaces; otherwise what made the node has to do it."""
 
 
 class Images(Protocol):

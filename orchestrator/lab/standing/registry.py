@@ -206,7 +206,7 @@ def node_of(record: LabRecord, node: str) -> Mapping[str, Any]:
 def standing_node(record: LabRecord, node: str) -> StandingNode:
     """One node as its runtime wants it. Raises InputError."""
     facts = node_of(record, node)
-    return StandingNode(int(facts["pid"]), facts.get("container"), record.rootless, record.reachable)
+    return StandingNode(int(facts["pid"]), facts.get("container"), record.rootless)
 
 
 def ask(record: LabRecord, do: str, **fields: Any) -> dict[str, Any]:
