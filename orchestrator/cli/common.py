@@ -16,6 +16,7 @@ from orchestrator.cli.streams import tell
 from orchestrator.errors import InputError, Interrupted, SimctlError
 from orchestrator.lab.readytimeout import READY_TIMEOUT
 from orchestrator.runtimes.registry import AUTO, help_text
+from orchestrator.system import interrupts
 from orchestrator.text.durations import write_duration
 from orchestrator.text.safe import printable, visible
 
@@ -56,7 +57,8 @@ def _interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*args, **kwargs)
+            with interrupts.heeded():
+                return function(*args, **kwargs)
         except KeyboardInterrupt:
             raise Interrupted("interrupted") from None
 

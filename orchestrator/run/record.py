@@ -14,6 +14,7 @@ from orchestrator.run.options import Options
 from orchestrator.run.steps import run_steps
 from orchestrator.runtimes.base import Runtime
 from orchestrator.scenario.model import Scenario
+from orchestrator.system import interrupts
 from orchestrator.system.storage import storage_errors
 from orchestrator.text.progress import Progress
 from orchestrator.topology.model import Topology
@@ -47,12 +48,12 @@ def record(
         left_up=left_up,
     )
     lab = Lab(topology, runtime, kinds, files, settings)
-    with _kept_or_removed(folder, lab), lab:
+    with _kept_or_removed(folder, lab), interrupts.heeded(), lab:
         up()
         for note in topology.notes:
             lab.session.note(str(note))
         try:
-            with storage_errors(folder.path):
+            with storage_errors(folder.path), interrupts.heeded():
                 run_steps(scenario, lab, progress, folder.logs)
         except KeyboardInterrupt:
             lab.finish("interrupted")

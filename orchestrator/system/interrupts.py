@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
+from collections.abc import Iterator
+
+from orchestrator.errors import SimctlError
 
 _SOON = 0.01
 """Seconds."""
+
+_came = False
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -36,7 +42,23 @@ def _lost(found: sys.UnraisableHookArgs) -> None:
     signal.setitimer(signal.ITIMER_REAL, _SOON)
 
 
+@contextlib.contextmanager
+def heeded() -> Iterator[None]:
+    """A library that calls us back may make an error of its own of the interrupt that met the callback (pydantic_core
+    does, when it builds a validator): it is the interrupt all the same."""
+    try:
+        yield
+    except SimctlError:
+        raise
+    except Exception:
+        if _came:
+            raise KeyboardInterrupt from None
+        raise
+
+
 def _interrupt(number: int, frame: object) -> None:
+    global _came
+    _came = True
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt

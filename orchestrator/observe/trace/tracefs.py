@@ -150,7 +150,11 @@ def remove_leftovers(records: Path = RECORDS) -> list[str]:
     removed: list[str] = []
     for record in sorted(records.iterdir()) if records.is_dir() else []:
         ours = _RECORD.fullmatch(record.name)
-        if ours is None or not stat.S_ISREG(record.lstat().st_mode):  # no record of ours: it stands for nothing
+        try:
+            mode = record.lstat().st_mode
+        except FileNotFoundError:  # another simctl has just removed it
+            continue
+        if ours is None or not stat.S_ISREG(mode):  # no record of ours: it stands for nothing
             if _removed(record):
                 removed.append(record.name)
             continue
