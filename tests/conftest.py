@@ -38,7 +38,6 @@ Simctl = Callable[..., subprocess.CompletedProcess[str]]
 _SESSION = "SIMCTL_TEST_SESSION"
 """Every process that a test starts inherits this variable, so that it is known after its parents are gone."""
 
-_LOOKS = 2
 _GRACE = 10.0
 """Seconds that the last processes and containers get to end by themselves."""
 
@@ -236,11 +235,12 @@ def _after_grace(find: Callable[[], list[_T]]) -> list[_T]:
     """What `find` still finds when everything had time to end by itself. Nothing is nothing at two looks: a process
     that is just being executed has neither command line nor environment."""
     deadline = time.monotonic() + _GRACE
-    looks = [find()]
-    while (any(looks[-2:]) and time.monotonic() < deadline) or len(looks) < _LOOKS:
+    found = find()
+    while True:
         time.sleep(0.1)
-        looks.append(find())
-    return looks[-1]
+        before, found = found, find()
+        if not (before or found) or time.monotonic() > deadline:
+            return found
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import re
 import shutil
@@ -41,10 +40,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _SOCKET_PATH = 107
 """Bytes that the address of a Unix socket may have (sun_path in unix(7), less its end)."""
 
-_STARTER = re.compile(rb"([0-9]{1,10}) ([0-9]{1,20})")
-_PARTIAL = ".partial-"
-_BEING_MADE = 60.0
-"""Seconds for which a folder may be there without its starter."""
+_STARTER = re.compile(r"([0-9]{1,10}) ([0-9]{1,20})")
+_PARTIAL = re.compile(r"\.partial-([0-9]{1,10})-([0-9]{1,20})")
+"""Name of a folder that is to become a lab's. Both say the pid and start time of who makes it."""
 
 _LARGEST = 64 << 20
 """Bytes of a record."""
@@ -130,10 +128,11 @@ def reserve(name: str, *, exact: bool) -> Path:
 
 def _taken(folder: Path) -> bool:
     """Make the folder, with its starter in it from the first moment; False when it is there. Raises OSError."""
-    own = f"{os.getpid()} {process_start_time(os.getpid())}"
-    partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder.parent))
+    pid, start = os.getpid(), process_start_time(os.getpid())
+    partial = folder.with_name(f".partial-{pid}-{start}")
     try:
-        (partial / "starter").write_text(own)
+        partial.mkdir(mode=0o700, exist_ok=True)
+        (partial / "starter").write_text(f"{pid} {start}")
         partial.rename(folder)  # onto a folder with something in it that is refused
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
@@ -248,21 +247,16 @@ def remove_dead() -> list[str]:
 
 def _is_dead(folder: Path) -> bool:
     """Without a record the lab is being started, as long as the one who starts it lives. A folder that does not say who
-    that is stands for nothing, but for the moment in which it is made."""
+    that is stands for nothing."""
     record = _record(folder)
     if record is not None:
         return not record.alive
+    starter = _PARTIAL.fullmatch(folder.name) or _starter(folder)
+    return starter is None or process_start_time(int(starter[1])) != int(starter[2])
+
+
+def _starter(folder: Path) -> re.Match[str] | None:
     try:
-        starter = _STARTER.fullmatch(read_regular(folder / "starter", _LARGEST))
+        return _STARTER.fullmatch(read_regular(folder / "starter", _LARGEST).decode(errors="replace"))
     except OSError:
-        starter = None
-    if starter is None:
-        return not folder.name.startswith(_PARTIAL) or time.time() - _made(folder) > _BEING_MADE
-    return process_start_time(int(starter[1])) != int(starter[2])
-
-
-def _made(folder: Path) -> float:
-    try:
-        return folder.stat().st_mtime
-    except OSError:  # gone this moment
-        return math.inf
+        return None

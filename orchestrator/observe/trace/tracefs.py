@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import json
 import os
 import re
 import shutil
@@ -177,6 +178,6 @@ def _removed(stray: Path) -> bool:
 
 if __name__ == "__main__":
     try:
-        print("\n".join(map(ascii, remove_leftovers())))
+        print(json.dumps(remove_leftovers()))
     except OSError as error:
         sys.exit(str(error))

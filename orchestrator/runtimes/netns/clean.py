@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +19,5 @@ def clean(report: Report) -> Iterator[str]:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         report(f"trace instances were not looked for: {done.stderr.strip().rpartition(chr(10))[2]}")
-    for line in done.stdout.splitlines():
-        if line:
-            yield f"trace instance {ast.literal_eval(line)}"
+    for name in json.loads(done.stdout or "[]"):
+        yield f"trace instance {name}"
